@@ -1,0 +1,2 @@
+//! The `mapgrow` command.
+fn main() {}

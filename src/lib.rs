@@ -1,0 +1,4 @@
+//! A global allocator that accounts every map resize to its call site.
+
+pub mod recording;
+pub mod report;

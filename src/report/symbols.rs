@@ -1,0 +1,51 @@
+//! What the report asks of whoever can turn addresses into names.
+
+/// An object that addresses of a recording lie in, as the recording tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    /// First mapped address.
+    pub start: u64,
+    /// End of the mapped addresses, exclusive.
+    pub end: u64,
+    /// Load bias: mapped address minus the address in the file's own tables.
+    pub bias: u64,
+    /// Build id, empty when the object has none.
+    pub build_id: Vec<u8>,
+    /// Path as the loader knew it.
+    pub path: String,
+}
+
+/// One function at an address: a physical frame has one of these for each function that was
+/// inlined there, and one for the function itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Frame {
+    /// Demangled name with generic arguments where the source of names has them, without the
+    /// trailing hash.
+    pub function: Option<String>,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line, counted from 1.
+    pub line: Option<u32>,
+}
+
+/// Turns addresses into functions and lines.
+pub trait Symbolizer {
+    /// The functions at `address` (an address as the process saw it, that of an instruction
+    /// inside the call: callers pass return address minus 1), innermost inlined one first, the
+    /// physical function last. Empty when nothing is known.
+    fn frames(&mut self, module: &Module, address: u64) -> Vec<Frame>;
+
+    /// Element types of the container whose growth function is the physical function at
+    /// `address` (for a map: key and value), when debug information or mangling has them:
+    /// `["u64", "Session"]`.
+    fn element_type(&mut self, module: &Module, address: u64) -> Option<String> {
+        let _ = (module, address);
+        None
+    }
+
+    /// Sentences about what could not be resolved and why (file gone, build id differs,
+    /// stripped), each once.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
