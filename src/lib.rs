@@ -2,3 +2,4 @@
 
 pub mod recording;
 pub mod report;
+pub(crate) mod stack;
