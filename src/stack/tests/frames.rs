@@ -1,6 +1,6 @@
 //! Frames of every kind that compilers and runtimes make.
 
-use super::{EntryFrames, Outcome, Owned, check};
+use super::{EntryFrames, Outcome, Owned, check, repeat};
 use corosensei::{Coroutine, CoroutineResult, stack::DefaultStack};
 use std::arch::{asm, global_asm};
 use std::cell::Cell;
@@ -213,17 +213,17 @@ fn thrice(mut wrap: impl FnMut(usize, &mut dyn FnMut())) {
     let mut stacks = Owned::new();
     stacks.check_all = true;
     let entry = EntryFrames::new();
-    for round in 0..3 {
+    repeat(black_box(3), &mut |round| {
         wrap(round, &mut || {
             let outcome = check(&mut stacks, &entry);
             assert_eq!(outcome == Outcome::Checked, round > 0, "{round} {outcome:?}");
         });
-    }
+    });
 }
 
 #[test]
 fn frames_of_variable_size() {
-    for bytes in [0, 16, 4096, 64] {
+    for bytes in black_box([0, 16, 4096, 64]) {
         thrice(|_, inner| {
             let mut inner = inner;
             // SAFETY: the callback gets the argument it expects.
