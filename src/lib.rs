@@ -2,4 +2,8 @@
 
 pub mod recording;
 pub mod report;
+#[allow(dead_code, unused_imports)]
 pub(crate) mod stack;
+
+#[doc(hidden)]
+pub use stack::bench_support;

@@ -141,7 +141,7 @@ impl Object {
     ///
     /// # Safety
     /// The object must still be loaded.
-    unsafe fn any_program_header(&self, mut each: impl FnMut(&libc::Elf64_Phdr) -> bool) -> bool {
+    unsafe fn any_program_header(&self, each: impl FnMut(&libc::Elf64_Phdr) -> bool) -> bool {
         let size = self.map_end.saturating_sub(self.map_start);
         if size < size_of::<libc::Elf64_Ehdr>() as u64 || !self.map_start.is_multiple_of(8) {
             return false;
@@ -150,7 +150,10 @@ impl Object {
         let header = unsafe { &*(self.map_start as usize as *const libc::Elf64_Ehdr) };
         let entry = usize::from(header.e_phentsize);
         let table_bytes = u64::from(header.e_phnum) * entry as u64;
-        let fits = header.e_phoff.checked_add(table_bytes).is_some_and(|end| end <= size);
+        let fits = header
+            .e_phoff
+            .checked_add(table_bytes)
+            .is_some_and(|end| end <= size);
         if header.e_ident[..4] != *b"\x7fELF"
             || entry != size_of::<libc::Elf64_Phdr>()
             || !header.e_phoff.is_multiple_of(8)
@@ -161,7 +164,7 @@ impl Object {
         let table = (self.map_start + header.e_phoff) as usize as *const libc::Elf64_Phdr;
         // SAFETY: in bounds and aligned (checked above), and the loader reads the same table.
         let table = unsafe { core::slice::from_raw_parts(table, usize::from(header.e_phnum)) };
-        table.iter().any(|entry| each(entry))
+        table.iter().any(each)
     }
 
     /// End of the loaded segment that holds `address`: nothing beyond it belongs together with
@@ -213,7 +216,9 @@ impl Object {
                     if next > end {
                         return false;
                     }
-                    if kind == NT_GNU_BUILD_ID && name == 4 && owner == u32::from_ne_bytes(*b"GNU\0")
+                    if kind == NT_GNU_BUILD_ID
+                        && name == 4
+                        && owner == u32::from_ne_bytes(*b"GNU\0")
                     {
                         location = Some((name_end, payload as usize));
                         return true;

@@ -1,6 +1,6 @@
 //! Frames of every kind that compilers and runtimes make.
 
-use super::{EntryFrames, Outcome, Owned, check, repeat};
+use super::{EntryFrames, Outcome, Owned, Registers, check, referee, repeat};
 use corosensei::{Coroutine, CoroutineResult, stack::DefaultStack};
 use std::arch::{asm, global_asm};
 use std::cell::Cell;
@@ -73,6 +73,20 @@ global_asm!(
     ".cfi_def_cfa_offset 8",
     "ret",
     ".cfi_endproc",
+    ".globl mapgrow_test_intricate_frame",
+    ".hidden mapgrow_test_intricate_frame",
+    "mapgrow_test_intricate_frame:",
+    ".cfi_startproc",
+    "sub rsp, 24",
+    // The CFA is rsp + 31 + 1, with an addition that our rules do not know.
+    ".cfi_escape 0x0f, 4, 0x77, 31, 0x31, 0x22",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "call rax",
+    "add rsp, 24",
+    ".cfi_def_cfa rsp, 8",
+    "ret",
+    ".cfi_endproc",
     ".popsection",
 );
 
@@ -86,6 +100,9 @@ unsafe extern "C" {
     /// Calls `call(argument)` with the time in the frame pointer register.
     #[link_name = "mapgrow_test_other_use_frame"]
     pub(super) fn other_use_frame(call: Callback, argument: *mut c_void);
+    /// Calls `call(argument)` from a frame whose CFA is an expression not handled here.
+    #[link_name = "mapgrow_test_intricate_frame"]
+    fn intricate_frame(call: Callback, argument: *mut c_void);
 }
 
 #[repr(align(256))]
@@ -172,10 +189,16 @@ pub(super) fn prepare_signals() {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
         action.sa_flags = libc::SA_ONSTACK | libc::SA_NODEFER;
-        assert_eq!(libc::sigaction(SIGNAL, &raw const action, std::ptr::null_mut()), 0);
+        assert_eq!(
+            libc::sigaction(SIGNAL, &raw const action, std::ptr::null_mut()),
+            0
+        );
         let memory = vec![0_u8; 1 << 20].leak();
-        let stack =
-            libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: 1 << 20 };
+        let stack = libc::stack_t {
+            ss_sp: memory.as_mut_ptr().cast(),
+            ss_flags: 0,
+            ss_size: 1 << 20,
+        };
         assert_eq!(libc::sigaltstack(&raw const stack, std::ptr::null_mut()), 0);
     }
 }
@@ -205,7 +228,9 @@ pub(super) fn in_coroutine(stack: DefaultStack, inner: &mut dyn FnMut()) -> Defa
 
 /// Stacks for [`in_coroutine`].
 pub(super) fn coroutine_stacks(count: usize) -> Vec<DefaultStack> {
-    (0..count).map(|_| DefaultStack::new(1 << 18).expect("a stack")).collect()
+    (0..count)
+        .map(|_| DefaultStack::new(1 << 18).expect("a stack"))
+        .collect()
 }
 
 /// Checks what `wrap` puts around a capture, three times; the later ones must be known.
@@ -216,7 +241,11 @@ fn thrice(mut wrap: impl FnMut(usize, &mut dyn FnMut())) {
     repeat(black_box(3), &mut |round| {
         wrap(round, &mut || {
             let outcome = check(&mut stacks, &entry);
-            assert_eq!(outcome == Outcome::Checked, round > 0, "{round} {outcome:?}");
+            assert_eq!(
+                outcome == Outcome::Checked,
+                round > 0,
+                "{round} {outcome:?}"
+            );
         });
     });
 }
@@ -294,5 +323,65 @@ fn a_stack_of_every_kind_of_frame() {
         };
         let stack = stacks.pop().expect("a stack");
         stacks.push(in_coroutine(stack, &mut || aligned_frame(&mut realigned)));
+    });
+}
+
+#[test]
+fn what_the_rules_cannot_do_is_left_to_the_system() {
+    let mut stacks = Owned::new();
+    let entry = EntryFrames::new();
+    repeat(black_box(3), &mut |_| {
+        let mut inner: &mut dyn FnMut() = &mut || {
+            assert_eq!(check(&mut stacks, &entry), Outcome::Fallback);
+        };
+        // SAFETY: the callback gets the argument it expects.
+        unsafe { intricate_frame(call_closure, argument(&mut inner)) };
+    });
+}
+
+/// A copy of a function without unwind tables, in memory that belongs to no object.
+fn generated_frame() -> unsafe extern "C" fn(Callback, *mut c_void) {
+    // sub rsp, 8; mov rax, rdi; mov rdi, rsi; call rax; add rsp, 8; ret
+    const CODE: [u8; 17] = [
+        0x48, 0x83, 0xec, 8, 0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0xff, 0xd0, 0x48, 0x83, 0xc4, 8,
+        0xc3,
+    ];
+    // SAFETY: fresh memory of a page, made executable once the code is in it.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let writable = libc::PROT_READ | libc::PROT_WRITE;
+        let page = libc::mmap(std::ptr::null_mut(), 4096, writable, flags, -1, 0);
+        assert_ne!(page, libc::MAP_FAILED);
+        page.cast::<[u8; 17]>().write(CODE);
+        assert_eq!(
+            libc::mprotect(page, 4096, libc::PROT_READ | libc::PROT_EXEC),
+            0
+        );
+        std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Callback, *mut c_void)>(page)
+    }
+}
+
+#[test]
+fn a_stack_ends_at_generated_code_and_says_so() {
+    let generated = generated_frame();
+    let mut stacks = Owned::new();
+    stacks.check_all = true;
+    let entry = EntryFrames::new();
+    repeat(black_box(3), &mut |round| {
+        let mut inner: &mut dyn FnMut() = &mut || {
+            let here = Registers::here();
+            let expected = referee::returns(&here);
+            // SAFETY: the registers are those of this closure, which is running.
+            let capture = unsafe { stacks.capture(&here, &entry) };
+            assert!(capture.truncated);
+            referee::assert_same(capture.returns(), &expected);
+            let last = capture.returns().last().expect("a frame");
+            assert_eq!(last.pc, generated as *const () as u64 + 12);
+            // It is kept all the same: the system's unwinder is not asked again.
+            let outcome = [Outcome::Miss, Outcome::Checked, Outcome::Checked][round];
+            assert_eq!(capture.outcome, outcome);
+        };
+        // SAFETY: the callback gets the argument it expects.
+        unsafe { generated(call_closure, argument(&mut inner)) };
     });
 }
