@@ -7,3 +7,4 @@ pub(crate) mod sync;
 pub(crate) mod tables;
 #[allow(dead_code, reason = "the recorder does not use all of it yet")]
 pub(crate) mod timeline;
+pub(crate) mod stack;
