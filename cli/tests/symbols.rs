@@ -56,7 +56,7 @@ impl Program {
             }
         }
         let bias = bias.expect("the fixture tells its bias");
-        assert_eq!(growths.len(), 6, "{text}");
+        assert_eq!(growths.len(), 7, "{text}");
         Program {
             module: Module {
                 start: bias,
@@ -126,7 +126,8 @@ fn assert_caller(frames: &[Frame], name: &str, line: u32, form: &str) {
     assert!(file.ends_with("fixtures/growth.rs"), "{form}: {file}");
 }
 
-const CALLERS: [(&str, &str); 5] = [
+const CALLERS: [(&str, &str); 6] = [
+    ("strings", "growth::grow_strings"),
     ("map", "growth::nest::grow_map"),
     ("set", "growth::nest::grow_set"),
     ("vec", "growth::grow_vec"),
@@ -134,7 +135,8 @@ const CALLERS: [(&str, &str); 5] = [
     ("btree", "growth::grow_tree"),
 ];
 
-const ELEMENTS: [(&str, &str); 5] = [
+const ELEMENTS: [(&str, &str); 6] = [
+    ("strings", "String"),
     ("map", "(u64, Session)"),
     ("set", "(String, ())"),
     ("vec", "Session"),
@@ -191,30 +193,26 @@ fn functions_lines_and_types_in_every_form_of_debug_information() {
                 program.frames(&mut symbolizer, what)
             );
         }
+        assert_inlined(&program, &mut symbolizer, form);
         assert_eq!(symbolizer.warnings(), Vec::<String>::new(), "{form}");
     }
 }
 
-#[test]
-fn an_inlined_function_stands_before_the_one_it_was_inlined_into() {
-    for (form, flags) in WITH_LINES {
-        let program = Program::build(flags);
-        let files = Files::new();
-        let mut symbolizer = ObjectSymbolizer::new(&files, program.places());
-        let frames = program.frames(&mut symbolizer, "inlined");
-        let at = |name: &str| frames.iter().position(|f| function(f) == name);
-        let inner = at("growth::inlined_growth");
-        let outer = at("growth::calls_inlined");
-        assert!(
-            inner.is_some() && outer.is_some() && inner < outer,
-            "{form}: {frames:#?}"
-        );
-        assert_eq!(
-            frames[inner.expect("found")].line,
-            Some(program.growth("inlined").line),
-            "{form}"
-        );
-    }
+/// Expects that the innermost function stands before the one that it was inlined into.
+fn assert_inlined(program: &Program, symbolizer: &mut dyn Symbolizer, form: &str) {
+    let frames = program.frames(symbolizer, "inlined");
+    let at = |name: &str| frames.iter().position(|f| function(f) == name);
+    let inner = at("growth::inlined_growth");
+    let outer = at("growth::calls_inlined");
+    assert!(
+        inner.is_some() && outer.is_some() && inner < outer,
+        "{form}: {frames:#?}"
+    );
+    assert_eq!(
+        frames[inner.expect("found")].line,
+        Some(program.growth("inlined").line),
+        "{form}"
+    );
 }
 
 #[test]

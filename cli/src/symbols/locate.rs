@@ -57,7 +57,7 @@ impl Places {
 /// What became of a module's file.
 pub enum Located<'a> {
     /// The file that was mapped.
-    Found(OpenObject<'a>),
+    Found(Box<OpenObject<'a>>),
     /// It cannot be used, for the reason in this sentence.
     Unusable(String),
     /// It never had a file.
@@ -89,7 +89,7 @@ pub fn locate<'a>(files: &'a Files, places: &Places, module: &Module) -> Located
         if now_recorded == recorded {
             let same_name = || path.file_name() == Path::new(&module.path).file_name();
             if !recorded.is_empty() || !places.binaries.contains(&path) || same_name() {
-                return Located::Found(opened);
+                return Located::Found(Box::new(opened));
             }
         } else if !places.binaries.contains(&path) {
             rebuilt.get_or_insert_with(|| now_recorded.to_vec());

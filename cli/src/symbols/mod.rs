@@ -60,7 +60,7 @@ impl<'a> ObjectSymbolizer<'a> {
                 return None;
             }
         };
-        let object = ObjectFile::new(self.files, opened);
+        let object = ObjectFile::new(self.files, *opened);
         if !object.has_names() {
             self.warn(format!(
                 "{path} is stripped: its functions are shown as addresses. Build it with \

@@ -134,20 +134,17 @@ pub fn module_of(file: &str, unit: &str, comp_dir: &str) -> Option<String> {
     }
     let (root_file, object) = unit.split_once("/@/")?;
     let krate = object.split(['.', '-']).next()?;
-    let root_dir = root_file.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let file = file
-        .strip_prefix(comp_dir)
-        .map_or(file, |below| below.trim_start_matches('/'));
-    let below = if root_dir.is_empty() {
-        (!file.starts_with('/')).then_some(file)?
-    } else {
-        file.strip_prefix(root_dir)?.strip_prefix('/')?
+    let absolute = |path: &str| match path.starts_with('/') {
+        true => path.to_owned(),
+        false => format!("{comp_dir}/{path}"),
     };
+    let (root_file, file) = (absolute(root_file), absolute(file));
     // The root itself may have any name (`src/bin/tool.rs`).
-    let root_name = root_file.rsplit('/').next().unwrap_or(root_file);
-    if below == root_name {
+    if file == root_file {
         return Some(krate.to_owned());
     }
+    let (root_dir, _) = root_file.rsplit_once('/')?;
+    let below = file.strip_prefix(root_dir)?.strip_prefix('/')?;
     Some(join_modules(krate, below))
 }
 
@@ -159,18 +156,12 @@ fn library_source(file: &str) -> Option<(String, &str)> {
     {
         return Some((krate.to_owned(), modules));
     }
-    let (directory, modules) = file.split_once("/src/").map(|_| {
-        // The last `/src/` that follows a `name-1.2.3` directory.
-        let mut found = None;
-        for (at, _) in file.match_indices("/src/") {
-            let directory = file[..at].rsplit('/').next().unwrap_or("");
-            if let Some(name) = without_version(directory) {
-                found = Some((name, &file[at + "/src/".len()..]));
-            }
-        }
-        found
-    })??;
-    Some((directory.replace('-', "_"), modules))
+    // The last `/src/` that follows a `name-1.2.3` directory.
+    file.rmatch_indices("/src/").find_map(|(at, separator)| {
+        let directory = file[..at].rsplit('/').next()?;
+        let name = without_version(directory)?;
+        Some((name.replace('-', "_"), &file[at + separator.len()..]))
+    })
 }
 
 /// `hashbrown-0.16.1` without its version; nothing when there is none.
@@ -260,6 +251,7 @@ mod tests {
                 Some("rustc_hash"),
             ),
             ("/home/x/ws/cli/src/main.rs", Some("mapgrow")),
+            ("cli/src/symbols/mod.rs", Some("mapgrow::symbols")),
             (
                 "/home/x/ws/cli/src/symbols/names.rs",
                 Some("mapgrow::symbols::names"),

@@ -238,7 +238,7 @@ impl<'a> DebugInfo<'a> {
                 let Some(within) = next.to_unit_offset(header) else {
                     return Ok(None);
                 };
-                let other = self.dwarf.unit(header.clone())?;
+                let other = self.dwarf.unit(*header)?;
                 self.debug_name(other.unit_ref(&self.dwarf), within, steps_left - 1)
             }
             _ => Ok(None),
