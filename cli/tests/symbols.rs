@@ -92,15 +92,16 @@ impl Program {
             .collect()
     }
 
-    /// The element type that the stack of a growth tells, innermost frame first, as a report
-    /// asks for it.
+    /// The element type that the stack of a growth tells.
     fn element(&self, symbolizer: &mut dyn Symbolizer, what: &str) -> Option<String> {
-        let growth = self.growth(what);
-        growth
+        let stack: Vec<(&Module, u64)> = self
+            .growth(what)
             .stack
             .iter()
             .filter(|ip| (self.module.start..self.module.end).contains(ip))
-            .find_map(|ip| symbolizer.element_type(&self.module, ip - 1))
+            .map(|ip| (&self.module, ip - 1))
+            .collect();
+        symbolizer.element_type_of_stack(&stack)
     }
 }
 

@@ -105,16 +105,22 @@ impl<'a> ObjectFile<'a> {
     }
 
     /// Element type of the container whose function is at an address: that of the innermost
-    /// function that tells.
+    /// function that tells, as long as only containers' own code was passed on the way.
     pub fn element_type(&self, address: u64) -> Option<String> {
         let shared = self.symbols().is_shared(address);
         if let Some(debug) = &self.debug
             && let Ok(named) = debug.debug_names(address)
         {
             let physical = named.len().saturating_sub(1);
+            // An allocator that was inlined here is the program's code, and the innermost.
+            let allocator = named
+                .iter()
+                .rposition(|(name, _)| types::enters_allocator(name));
             let told = named
                 .iter()
                 .enumerate()
+                .skip(allocator.map_or(0, |at| at + 1))
+                .take_while(|(_, (_, file))| types::is_container_code(file))
                 .filter(|(at, _)| !(shared && *at == physical))
                 .find_map(|(_, (name, file))| types::from_debug_name(name, file));
             if told.is_some() {

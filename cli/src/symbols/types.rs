@@ -67,10 +67,6 @@ enum Source {
 impl Source {
     fn of(file: &str) -> Option<Source> {
         let ends = |tails: &[&str]| tails.iter().any(|tail| file.ends_with(tail));
-        let hashbrown = || {
-            file.rsplit('/')
-                .any(|part| part == "hashbrown" || part.starts_with("hashbrown-"))
-        };
         Some(match () {
             () if ends(&["alloc/src/raw_vec/mod.rs", "alloc/src/raw_vec.rs"]) => Source::RawVec,
             () if ends(&[
@@ -87,12 +83,35 @@ impl Source {
             () if ends(&["alloc/src/collections/btree/map.rs"]) => Source::BTreeMap,
             () if ends(&["alloc/src/collections/btree/set.rs"]) => Source::BTreeSet,
             () if ends(&["alloc/src/collections/btree/node.rs"]) => Source::BTreeNode,
-            () if ends(&["/src/raw/mod.rs", "/src/raw.rs"]) && hashbrown() => Source::RawTable,
-            () if ends(&["/src/map.rs", "/src/rustc_entry.rs"]) && hashbrown() => Source::HashMap,
-            () if ends(&["/src/set.rs"]) && hashbrown() => Source::HashSet,
+            () if ends(&["/src/raw/mod.rs", "/src/raw.rs"]) && is_hashbrown(file) => {
+                Source::RawTable
+            }
+            () if ends(&["/src/map.rs", "/src/rustc_entry.rs"]) && is_hashbrown(file) => {
+                Source::HashMap
+            }
+            () if ends(&["/src/set.rs"]) && is_hashbrown(file) => Source::HashSet,
             () => return None,
         })
     }
+}
+
+/// Whether a file holds code of a container or of what a container is made of, so that the
+/// function that called into it from further out still belongs to the same container.
+pub fn is_container_code(file: &str) -> bool {
+    ["/library/alloc/", "/library/core/", "/library/std/"]
+        .iter()
+        .any(|library| file.contains(library))
+        || is_hashbrown(file)
+}
+
+/// Whether this is the function through which every allocation of a Rust program goes.
+pub fn enters_allocator(name: &str) -> bool {
+    ["__rust_alloc", "__rust_alloc_zeroed", "__rust_realloc"].contains(&name)
+}
+
+fn is_hashbrown(file: &str) -> bool {
+    file.rsplit('/')
+        .any(|part| part == "hashbrown" || part.starts_with("hashbrown-"))
 }
 
 /// Element type from a demangled symbol whose mangling keeps generic arguments (Rust's v0,
