@@ -66,6 +66,19 @@ pub fn all() -> Vec<u32> {
         .collect()
 }
 
+/// Whether the process handles a signal: by default SIGUSR1 ends a program.
+pub fn catches(pid: u32, signal: i32) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return false;
+    };
+    let caught = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    caught >> (signal - 1) & 1 == 1
+}
+
 /// A variable of the environment that a process was started with.
 pub fn environment(pid: u32, name: &str) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;

@@ -171,10 +171,17 @@ fn candidates(pid: u32) -> Vec<PathBuf> {
 
 fn no_recording(pid: u32) -> Failure {
     if process::exists(pid) {
+        let next = if process::catches(pid, libc::SIGUSR1) {
+            format!(
+                "if its recording is in private memory, `kill -USR1 {pid}` makes it write a dump \
+                 itself"
+            )
+        } else {
+            "check that it was built with mapgrow as its allocator, and that it has grown a table"
+                .to_owned()
+        };
         return Failure::new(format!(
-            "process {pid} has no recording file that can be read: if it runs with mapgrow, it \
-             keeps its recording in private memory, or has not grown a table yet; `kill -USR1 \
-             {pid}` makes it write a dump itself"
+            "process {pid} has no recording file that can be read: {next}"
         ));
     }
     let dumped =
