@@ -120,7 +120,7 @@ impl<'a> Books<'a> {
             .map(|shape| (text(shape, "shape"), text(shape, "family"), shape))
     }
 
-    fn sites_of(&self, shape: &str, family: &str) -> &[&'a Value] {
+    fn sites_of(&self, shape: &'a str, family: &'a str) -> &[&'a Value] {
         self.sites.get(&(shape, family)).map_or(&[], Vec::as_slice)
     }
 
