@@ -1,4 +1,48 @@
 //! From a recording to answers: the model that the command, the in-process API and the test
 //! assertions share. Depends on the recording's reader alone, never on the recorder.
+#![forbid(unsafe_code)]
 
+mod build;
+mod clock;
+mod model;
+mod process;
 pub mod symbols;
+pub mod text;
+
+pub use model::*;
+
+use crate::recording::reader::Recording;
+use symbols::Symbolizer;
+
+/// What to put into a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the recorded process still runs, when the caller knows.
+    pub alive: Option<bool>,
+    /// Bound on the number of live maps listed one by one; the largest are kept.
+    pub max_maps: usize,
+    /// Whether to fill the timeline.
+    pub timeline: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            alive: None,
+            max_maps: 10_000,
+            timeline: true,
+        }
+    }
+}
+
+impl Report {
+    /// Classifies what a recording holds and gives it names.
+    #[must_use]
+    pub fn build(
+        recording: &Recording,
+        symbolizer: &mut dyn Symbolizer,
+        options: &Options,
+    ) -> Self {
+        build::build(recording, symbolizer, options)
+    }
+}
