@@ -1,10 +1,21 @@
 //! A global allocator that accounts every map resize to its call site.
 
+mod allocator;
+mod clock;
+mod config;
+mod hook;
+mod lineage;
+mod process;
+mod record;
 pub mod recording;
 pub mod report;
-pub(crate) mod sync;
-#[allow(dead_code, reason = "the recorder does not use all of it yet")]
-pub(crate) mod tables;
-#[allow(dead_code, reason = "the recorder does not use all of it yet")]
-pub(crate) mod timeline;
-pub(crate) mod stack;
+mod sampler;
+mod snapshot;
+mod stack;
+mod sync;
+mod sys;
+mod tables;
+mod thread;
+mod timeline;
+
+pub use allocator::MapGrow;

@@ -473,6 +473,9 @@ pub mod live {
     pub const FLAG_HISTORY_CUT: u64 = 2;
     /// [`LINKS`] flag: the block was asked for zeroed.
     pub const FLAG_ZEROED: u64 = 4;
+    /// [`LINKS`] flag: recorded only because an earlier, sampled block of the same map was. Such
+    /// a block is counted in none of the sums, which would no longer be unbiased.
+    pub const FLAG_FOLLOWED: u64 = 8;
 
     /// Slots of level 0 of the live table; level k has `LEVEL0_SLOTS << k`, and starts at
     /// slot `LEVEL0_SLOTS * (2^k - 1)`.

@@ -149,7 +149,11 @@ unsafe fn identify(object: &Object) -> KnownObject {
         _ => 0,
     };
     // SAFETY: `build_id_location` found at least 8 bytes there.
-    let id = if id_address == 0 { 0 } else { unsafe { read_id(id_address) } };
+    let id = if id_address == 0 {
+        0
+    } else {
+        unsafe { read_id(id_address) }
+    };
     let mut tag = mix(object.map_start);
     for word in [object.map_end, object.eh_frame_hdr, object.link_map, id] {
         tag = mix(tag ^ word);

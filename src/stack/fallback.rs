@@ -25,7 +25,10 @@ fn may_ask(scratch: &Scratch) -> bool {
         return false;
     };
     !object.contains(may_ask as *const () as u64)
-        && !scratch.returns().iter().any(|frame| object.contains(frame.pc))
+        && !scratch
+            .returns()
+            .iter()
+            .any(|frame| object.contains(frame.pc))
 }
 
 /// Calls `each` with the frames from the innermost one that `scratch` knows, outwards, until it
@@ -123,7 +126,10 @@ unsafe fn replace(
                 let rule = rules.rule(frame.pc.wrapping_sub(1));
                 let start = match rule.kind {
                     Kind::NoInfo => 0,
-                    _ => frame.pc.wrapping_sub(1).wrapping_sub(u64::from(rule.into_function)),
+                    _ => frame
+                        .pc
+                        .wrapping_sub(1)
+                        .wrapping_sub(u64::from(rule.into_function)),
                 };
                 if entry.contains(start) {
                     return true;

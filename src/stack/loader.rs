@@ -150,7 +150,10 @@ impl Object {
         let header = unsafe { &*(self.map_start as usize as *const libc::Elf64_Ehdr) };
         let entry = usize::from(header.e_phentsize);
         let table_bytes = u64::from(header.e_phnum) * entry as u64;
-        let fits = header.e_phoff.checked_add(table_bytes).is_some_and(|end| end <= size);
+        let fits = header
+            .e_phoff
+            .checked_add(table_bytes)
+            .is_some_and(|end| end <= size);
         if header.e_ident[..4] != *b"\x7fELF"
             || entry != size_of::<libc::Elf64_Phdr>()
             || !header.e_phoff.is_multiple_of(8)
@@ -213,7 +216,9 @@ impl Object {
                     if next > end {
                         return false;
                     }
-                    if kind == NT_GNU_BUILD_ID && name == 4 && owner == u32::from_ne_bytes(*b"GNU\0")
+                    if kind == NT_GNU_BUILD_ID
+                        && name == 4
+                        && owner == u32::from_ne_bytes(*b"GNU\0")
                     {
                         location = Some((name_end, payload as usize));
                         return true;

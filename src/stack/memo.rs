@@ -43,11 +43,17 @@ struct Key {
 
 impl Key {
     fn root(start: &Registers) -> Key {
-        Key { first: start.pc, second: start.sp }
+        Key {
+            first: start.pc,
+            second: start.sp,
+        }
     }
 
     fn branch(parent: u64, word: usize, value: u64) -> Key {
-        Key { first: value, second: BRANCH | (parent << WORD_BITS) | word as u64 }
+        Key {
+            first: value,
+            second: BRANCH | (parent << WORD_BITS) | word as u64,
+        }
     }
 
     #[inline]
@@ -82,7 +88,11 @@ pub(super) enum Probe {
     Hit(usize),
     /// None is. The nearest one is the entry with this serial (0: no root), which the present
     /// stack parts from at this word, where it has this value.
-    Miss { parent: u64, word: usize, value: u64 },
+    Miss {
+        parent: u64,
+        word: usize,
+        value: u64,
+    },
 }
 
 /// A thread's memo. All-zero is the empty one.
@@ -124,7 +134,9 @@ impl Memo {
     #[inline]
     fn words(&self, entry: &Entry) -> &[Word] {
         let first = entry.position as usize % POOL;
-        self.pool.get(first..first + usize::from(entry.words)).unwrap_or(&[])
+        self.pool
+            .get(first..first + usize::from(entry.words))
+            .unwrap_or(&[])
     }
 
     /// Looks for the stack that starts from these registers.
@@ -135,12 +147,20 @@ impl Memo {
     #[inline]
     pub(super) unsafe fn probe(&self, start: &Registers) -> Probe {
         let Some(mut number) = self.find(Key::root(start)) else {
-            return Probe::Miss { parent: 0, word: 0, value: 0 };
+            return Probe::Miss {
+                parent: 0,
+                word: 0,
+                value: 0,
+            };
         };
         let mut compared = 0;
         loop {
             let Some(entry) = self.entries.get(number) else {
-                return Probe::Miss { parent: 0, word: 0, value: 0 };
+                return Probe::Miss {
+                    parent: 0,
+                    word: 0,
+                    value: 0,
+                };
             };
             let words = self.words(entry);
             let mut differing = None;
@@ -159,7 +179,13 @@ impl Memo {
             let at = (&raw const *word as usize - words.as_ptr() as usize) / size_of::<Word>();
             match self.find(Key::branch(entry.serial, at, value)) {
                 Some(branch) => number = branch,
-                None => return Probe::Miss { parent: entry.serial, word: at, value },
+                None => {
+                    return Probe::Miss {
+                        parent: entry.serial,
+                        word: at,
+                        value,
+                    };
+                }
             }
             compared = at + 1;
         }
@@ -208,24 +234,35 @@ impl Memo {
             if !overwritten && serial - self.oldest < ENTRIES as u64 {
                 break;
             }
-            oldest.key = Key { first: 0, second: 0 };
+            oldest.key = Key {
+                first: 0,
+                second: 0,
+            };
             oldest.serial = 0;
             self.oldest += 1;
         }
         let root = Key::root(&fresh.start);
         let key = match *miss {
             // A parent that had to go now went after its root.
-            Probe::Miss { parent, word, value } if parent != 0 && self.find(root).is_some() => {
-                Key::branch(parent, word, value)
-            }
+            Probe::Miss {
+                parent,
+                word,
+                value,
+            } if parent != 0 && self.find(root).is_some() => Key::branch(parent, word, value),
             _ => root,
         };
 
         let first = position as usize % POOL;
-        let (to_words, to_returns) = self.pool.get_mut(first..first + size)?.split_at_mut(words.len());
+        let (to_words, to_returns) = self
+            .pool
+            .get_mut(first..first + size)?
+            .split_at_mut(words.len());
         to_words.copy_from_slice(words);
         for (to, from) in to_returns.iter_mut().zip(returns) {
-            *to = Word { address: from.slot, value: from.pc };
+            *to = Word {
+                address: from.slot,
+                value: from.pc,
+            };
         }
         *self.entries.get_mut(number(serial))? = Entry {
             key,
@@ -251,7 +288,9 @@ impl Memo {
         let free = |way: &u8| {
             let there = usize::from(*way).wrapping_sub(1);
             there == number
-                || entries.get(there).is_none_or(|entry| entry.serial == 0 || entry.key.set() != set)
+                || entries
+                    .get(there)
+                    .is_none_or(|entry| entry.serial == 0 || entry.key.set() != set)
         };
         let ways = &mut self.index[set];
         let place = ways.iter().position(free).unwrap_or(number % WAYS);
@@ -261,7 +300,10 @@ impl Memo {
     /// Forgets every stack. Serials go on, so that nothing old is taken for new.
     pub(super) fn clear(&mut self) {
         for entry in &mut self.entries {
-            entry.key = Key { first: 0, second: 0 };
+            entry.key = Key {
+                first: 0,
+                second: 0,
+            };
             entry.serial = 0;
         }
         self.index = [[0; WAYS]; SETS];

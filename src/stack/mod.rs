@@ -112,7 +112,11 @@ pub(crate) struct EntryFrames {
 impl EntryFrames {
     /// No functions.
     pub(crate) const fn new() -> EntryFrames {
-        EntryFrames { starts: [0; MAX_ENTRY_FUNCTIONS], count: 0, fingerprint: 0 }
+        EntryFrames {
+            starts: [0; MAX_ENTRY_FUNCTIONS],
+            count: 0,
+            fingerprint: 0,
+        }
     }
 
     /// Adds a function by its start. False when it is 0 (unknown), or there is no room.
@@ -236,11 +240,7 @@ impl ThreadStacks {
     /// not returned. `self` must belong to this thread, and not be in use further out on its
     /// stack (a signal handler that interrupted a capture).
     #[inline]
-    pub(crate) unsafe fn capture(
-        &mut self,
-        start: &Registers,
-        entry: &EntryFrames,
-    ) -> Capture<'_> {
+    pub(crate) unsafe fn capture(&mut self, start: &Registers, entry: &EntryFrames) -> Capture<'_> {
         self.scratch.start = *start;
         if entry.fingerprint == self.trimmed_by {
             // SAFETY: the caller's contract, and `scratch` never moves.
@@ -256,7 +256,11 @@ impl ThreadStacks {
         }
         self.memo.clear();
         self.trimmed_by = entry.fingerprint;
-        let miss = Probe::Miss { parent: 0, word: 0, value: 0 };
+        let miss = Probe::Miss {
+            parent: 0,
+            word: 0,
+            value: 0,
+        };
         // SAFETY: passed on to the caller.
         unsafe { self.capture_slowly(entry, miss) }
     }
@@ -318,7 +322,11 @@ impl ThreadStacks {
         // SAFETY: passed on to the caller.
         unsafe { scratch.walk(rules, entry) };
         if let Probe::Hit(number) = probe {
-            self.until_check = if self.check_all { 0 } else { CHECK_INTERVAL - 1 };
+            self.until_check = if self.check_all {
+                0
+            } else {
+                CHECK_INTERVAL - 1
+            };
             if self.memo.agrees(number, &self.scratch) {
                 return self.known(number, Outcome::Checked);
             }

@@ -126,8 +126,12 @@ struct Row {
 }
 
 impl Row {
-    const EMPTY: Row =
-        Row { cfa: Cfa::Other, sp: Column::Same, bp: Column::Same, ra: Column::Same };
+    const EMPTY: Row = Row {
+        cfa: Cfa::Other,
+        sp: Column::Same,
+        bp: Column::Same,
+        ra: Column::Same,
+    };
 
     fn column(&mut self, register: Register) -> Option<&mut Column> {
         match register {
@@ -182,9 +186,15 @@ impl Folder<'_> {
                 self.location = location;
             }
             I::DefCfa { register, offset } => {
-                self.row.cfa = Cfa::Register { register, offset: i64::try_from(offset).ok()? };
+                self.row.cfa = Cfa::Register {
+                    register,
+                    offset: i64::try_from(offset).ok()?,
+                };
             }
-            I::DefCfaSf { register, factored_offset } => {
+            I::DefCfaSf {
+                register,
+                factored_offset,
+            } => {
                 let offset = factored_offset.checked_mul(data_factor)?;
                 self.row.cfa = Cfa::Register { register, offset };
             }
@@ -197,7 +207,9 @@ impl Folder<'_> {
                 _ => return None,
             },
             I::DefCfaOffsetSf { factored_offset } => match &mut self.row.cfa {
-                Cfa::Register { offset, .. } => *offset = factored_offset.checked_mul(data_factor)?,
+                Cfa::Register { offset, .. } => {
+                    *offset = factored_offset.checked_mul(data_factor)?
+                }
                 _ => return None,
             },
             I::DefCfaExpression { expression } => {
@@ -212,15 +224,26 @@ impl Folder<'_> {
             }
             I::Undefined { register } => self.row.set(register, Column::Undefined),
             I::SameValue { register } => self.row.set(register, Column::Same),
-            I::Offset { register, factored_offset } => {
-                let offset = i64::try_from(factored_offset).ok()?.checked_mul(data_factor)?;
+            I::Offset {
+                register,
+                factored_offset,
+            } => {
+                let offset = i64::try_from(factored_offset)
+                    .ok()?
+                    .checked_mul(data_factor)?;
                 self.row.set(register, Column::At(Base::Cfa, offset));
             }
-            I::OffsetExtendedSf { register, factored_offset } => {
+            I::OffsetExtendedSf {
+                register,
+                factored_offset,
+            } => {
                 let offset = factored_offset.checked_mul(data_factor)?;
                 self.row.set(register, Column::At(Base::Cfa, offset));
             }
-            I::Expression { register, expression } => {
+            I::Expression {
+                register,
+                expression,
+            } => {
                 if self.row.column(register).is_some() {
                     let value = match self.expression(expression) {
                         Some((base, offset, None)) => Column::At(base, offset),
@@ -231,7 +254,10 @@ impl Folder<'_> {
             }
             I::ValOffset { register, .. }
             | I::ValOffsetSf { register, .. }
-            | I::Register { dest_register: register, .. }
+            | I::Register {
+                dest_register: register,
+                ..
+            }
             | I::ValExpression { register, .. } => self.row.set(register, Column::Other),
             I::Restore { register } => {
                 let mut initial = self.initial;
@@ -281,11 +307,7 @@ impl Folder<'_> {
     }
 
     /// Runs the CIE's instructions, then the FDE's, as far as `address`.
-    fn fold(
-        &mut self,
-        fde: &FrameDescriptionEntry<Bytes>,
-        bases: &BaseAddresses,
-    ) -> Option<()> {
+    fn fold(&mut self, fde: &FrameDescriptionEntry<Bytes>, bases: &BaseAddresses) -> Option<()> {
         let mut instructions = self.cie.instructions(self.section, bases);
         while let Some(instruction) = instructions.next().ok()? {
             if self.apply(&instruction)? {
@@ -401,8 +423,14 @@ fn reduce(row: &Row) -> Option<Rule> {
     // signal frame says the same in other words, by naming the word that the CFA is read from.
     match (row.sp, row.cfa) {
         (Column::Same, _) => {}
-        (Column::At(base, offset), Cfa::Deref { base: from, offset: at, add: 0 })
-            if base == from && offset == at => {}
+        (
+            Column::At(base, offset),
+            Cfa::Deref {
+                base: from,
+                offset: at,
+                add: 0,
+            },
+        ) if base == from && offset == at => {}
         _ => return None,
     }
     match row.bp {

@@ -171,9 +171,18 @@ impl Scratch {
             if frame.slot != 0 {
                 let start = match rule.kind {
                     Kind::NoInfo => 0,
-                    _ => frame.lookup_address().wrapping_sub(u64::from(rule.into_function)),
+                    _ => frame
+                        .lookup_address()
+                        .wrapping_sub(u64::from(rule.into_function)),
                 };
-                if !each(self, Return { slot: frame.slot, pc: frame.pc }, start) {
+                if !each(
+                    self,
+                    Return {
+                        slot: frame.slot,
+                        pc: frame.pc,
+                    },
+                    start,
+                ) {
                     break Stop::Limit;
                 }
             }
@@ -192,7 +201,10 @@ impl Scratch {
                 break Stop::Outermost;
             }
             if self.met == 0 {
-                self.first = Return { slot: frame.slot, pc: frame.pc };
+                self.first = Return {
+                    slot: frame.slot,
+                    pc: frame.pc,
+                };
             }
             self.met += 1;
         };
@@ -236,7 +248,13 @@ impl Scratch {
         if !plausible(cfa) {
             return Err(Stop::Unsupported);
         }
-        Ok(Frame { pc, sp: cfa, bp_address, exact: rule.signal_frame, slot: cfa.wrapping_sub(8) })
+        Ok(Frame {
+            pc,
+            sp: cfa,
+            bp_address,
+            exact: rule.signal_frame,
+            slot: cfa.wrapping_sub(8),
+        })
     }
 }
 

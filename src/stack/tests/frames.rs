@@ -172,10 +172,16 @@ pub(super) fn prepare_signals() {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
         action.sa_flags = libc::SA_ONSTACK | libc::SA_NODEFER;
-        assert_eq!(libc::sigaction(SIGNAL, &raw const action, std::ptr::null_mut()), 0);
+        assert_eq!(
+            libc::sigaction(SIGNAL, &raw const action, std::ptr::null_mut()),
+            0
+        );
         let memory = vec![0_u8; 1 << 20].leak();
-        let stack =
-            libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: 1 << 20 };
+        let stack = libc::stack_t {
+            ss_sp: memory.as_mut_ptr().cast(),
+            ss_flags: 0,
+            ss_size: 1 << 20,
+        };
         assert_eq!(libc::sigaltstack(&raw const stack, std::ptr::null_mut()), 0);
     }
 }
@@ -205,7 +211,9 @@ pub(super) fn in_coroutine(stack: DefaultStack, inner: &mut dyn FnMut()) -> Defa
 
 /// Stacks for [`in_coroutine`].
 pub(super) fn coroutine_stacks(count: usize) -> Vec<DefaultStack> {
-    (0..count).map(|_| DefaultStack::new(1 << 18).expect("a stack")).collect()
+    (0..count)
+        .map(|_| DefaultStack::new(1 << 18).expect("a stack"))
+        .collect()
 }
 
 /// Checks what `wrap` puts around a capture, three times; the later ones must be known.
@@ -216,7 +224,11 @@ fn thrice(mut wrap: impl FnMut(usize, &mut dyn FnMut())) {
     for round in 0..3 {
         wrap(round, &mut || {
             let outcome = check(&mut stacks, &entry);
-            assert_eq!(outcome == Outcome::Checked, round > 0, "{round} {outcome:?}");
+            assert_eq!(
+                outcome == Outcome::Checked,
+                round > 0,
+                "{round} {outcome:?}"
+            );
         });
     }
 }

@@ -65,7 +65,12 @@ fn check(stacks: &mut ThreadStacks, entry: &EntryFrames) -> Outcome {
     let mut expected = referee::returns(&here);
     // SAFETY: the registers are those of this function.
     let got = unsafe { stacks.capture(&here, entry) };
-    assert_eq!(got.truncated, expected.len() > MAX_RETURNS, "{:?}", got.outcome);
+    assert_eq!(
+        got.truncated,
+        expected.len() > MAX_RETURNS,
+        "{:?}",
+        got.outcome
+    );
     expected.truncate(MAX_RETURNS);
     referee::assert_same(got.returns(), &expected);
     got.outcome
@@ -80,7 +85,11 @@ fn every_depth_agrees_with_the_system() {
             recurse(depth, &mut || {
                 let outcome = check(&mut stacks, &entry);
                 let known = matches!(outcome, Outcome::Hit | Outcome::Checked);
-                assert_eq!(known, round > 0, "round {round}, depth {depth}: {outcome:?}");
+                assert_eq!(
+                    known,
+                    round > 0,
+                    "round {round}, depth {depth}: {outcome:?}"
+                );
             });
         }
     }
@@ -95,10 +104,22 @@ fn a_hit_is_checked_now_and_then() {
         outcomes.push(capture_outcome(&mut stacks, &entry));
     }
     assert_eq!(outcomes[0], Outcome::Miss);
-    let checked: Vec<_> =
-        (0..outcomes.len()).filter(|&i| outcomes[i] == Outcome::Checked).collect();
-    assert_eq!(checked, [1, 1 + CHECK_INTERVAL as usize, 1 + 2 * CHECK_INTERVAL as usize]);
-    assert!(outcomes[2..].iter().all(|o| matches!(o, Outcome::Hit | Outcome::Checked)));
+    let checked: Vec<_> = (0..outcomes.len())
+        .filter(|&i| outcomes[i] == Outcome::Checked)
+        .collect();
+    assert_eq!(
+        checked,
+        [
+            1,
+            1 + CHECK_INTERVAL as usize,
+            1 + 2 * CHECK_INTERVAL as usize
+        ]
+    );
+    assert!(
+        outcomes[2..]
+            .iter()
+            .all(|o| matches!(o, Outcome::Hit | Outcome::Checked))
+    );
 }
 
 #[inline(never)]
@@ -157,7 +178,9 @@ fn entry_functions_are_trimmed_at_the_front_only() {
     for _ in 0..3 {
         pairs = [&none, &entry].map(|entry| run(entry)).to_vec();
     }
-    let [(full, first), (trimmed, caller)] = &pairs[..] else { unreachable!() };
+    let [(full, first), (trimmed, caller)] = &pairs[..] else {
+        unreachable!()
+    };
     assert_eq!(*first, outer);
     assert_eq!(full.len(), trimmed.len() + 1);
     assert_eq!(full[1].pc & !0xFFF, trimmed[0].pc & !0xFFF);
@@ -247,9 +270,15 @@ fn build_ids_are_those_in_the_files() {
     let libc_length = unsafe { super::build_id(&libc, &mut id) };
     assert_eq!(libc_length, 20);
     let file = std::fs::read(path).expect("the C library's file");
-    let note: Vec<u8> =
-        [4_u32, 20, 3].iter().flat_map(|w| w.to_ne_bytes()).chain(*b"GNU\0").collect();
-    let at = file.windows(note.len()).position(|w| w == note).expect("a build id in the file");
+    let note: Vec<u8> = [4_u32, 20, 3]
+        .iter()
+        .flat_map(|w| w.to_ne_bytes())
+        .chain(*b"GNU\0")
+        .collect();
+    let at = file
+        .windows(note.len())
+        .position(|w| w == note)
+        .expect("a build id in the file");
     assert_eq!(id[..20], file[at + 16..at + 36]);
     assert!(length == 0 || length >= 8);
     assert!(super::find_object(8).is_none());

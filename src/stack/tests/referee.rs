@@ -77,7 +77,12 @@ pub(super) fn assert_same(got: &[Return], expected: &[Return]) {
             });
             name
         };
-        stack.iter().skip(at.saturating_sub(1)).take(4).map(|r| format!("{r:x?} {}", name(r.pc))).collect()
+        stack
+            .iter()
+            .skip(at.saturating_sub(1))
+            .take(4)
+            .map(|r| format!("{r:x?} {}", name(r.pc)))
+            .collect()
     };
     panic!(
         "{} frames, expected {}; they part at {at}:\n{:#?}\nexpected\n{:#?}",

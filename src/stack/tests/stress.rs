@@ -5,8 +5,8 @@
 //! stack must be the one that it had before, whatever lay on the same piece of memory meanwhile.
 
 use super::frames::{
-    aligned_frame, argument, call_closure, coroutine_stacks, in_coroutine, in_signal_handler, other_use_frame,
-    prepare_signals, realigned_frame, variable_frame,
+    aligned_frame, argument, call_closure, coroutine_stacks, in_coroutine, in_signal_handler,
+    other_use_frame, prepare_signals, realigned_frame, variable_frame,
 };
 use super::{EntryFrames, MAX_RETURNS, Outcome, Owned, Registers, referee};
 use corosensei::stack::DefaultStack;
@@ -60,7 +60,11 @@ impl Program {
         let here = Registers::here();
         self.captures += 1;
         let ask_system = self.captures.is_multiple_of(256);
-        let mut expected = if ask_system { referee::returns(&here) } else { Vec::new() };
+        let mut expected = if ask_system {
+            referee::returns(&here)
+        } else {
+            Vec::new()
+        };
         // SAFETY: the registers are those of this function.
         let capture = unsafe { self.stacks.capture(&here, &self.entry) };
         match capture.outcome {
@@ -75,9 +79,16 @@ impl Program {
             (frame.slot, frame.pc).hash(&mut hasher);
         }
         let hash = hasher.finish();
-        assert_eq!(*self.truth.entry(path).or_insert(hash), hash, "another stack than before");
+        assert_eq!(
+            *self.truth.entry(path).or_insert(hash),
+            hash,
+            "another stack than before"
+        );
         let kept = std::mem::replace(capture.site, hash as u32);
-        assert!(kept == 0 || kept == hash as u32, "the payload of another stack");
+        assert!(
+            kept == 0 || kept == hash as u32,
+            "the payload of another stack"
+        );
         if ask_system {
             expected.truncate(MAX_RETURNS);
             referee::assert_same(capture.returns(), &expected);
@@ -174,8 +185,14 @@ impl Program {
 
 /// Captures to make: `MAPGROW_STRESS` for a long run.
 fn size() -> u64 {
-    let wanted = std::env::var("MAPGROW_STRESS").ok().and_then(|text| text.parse().ok());
-    wanted.unwrap_or(if cfg!(debug_assertions) { 100_000 } else { 1_000_000 })
+    let wanted = std::env::var("MAPGROW_STRESS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    wanted.unwrap_or(if cfg!(debug_assertions) {
+        100_000
+    } else {
+        1_000_000
+    })
 }
 
 #[test]

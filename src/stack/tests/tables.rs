@@ -31,7 +31,9 @@ fn compare_object(inside: u64) -> (usize, usize) {
         )
     };
     let bases = BaseAddresses::default().set_eh_frame_hdr(object.eh_frame_hdr);
-    let hdr = gimli::EhFrameHdr::from(bytes(object.eh_frame_hdr)).parse(&bases, 8).expect("hdr");
+    let hdr = gimli::EhFrameHdr::from(bytes(object.eh_frame_hdr))
+        .parse(&bases, 8)
+        .expect("hdr");
     let eh_frame = hdr.eh_frame_ptr().direct().expect("direct");
     let bases = bases.set_eh_frame(eh_frame);
     let section = EhFrame::from(bytes(eh_frame));
@@ -53,7 +55,10 @@ fn compare_object(inside: u64) -> (usize, usize) {
                 // SAFETY: as above.
                 let rule = unsafe { read_rule(&object, address) };
                 rows += 1;
-                assert_eq!(u64::from(rule.into_function), address - fde.initial_address());
+                assert_eq!(
+                    u64::from(rule.into_function),
+                    address - fde.initial_address()
+                );
                 assert_eq!(rule.signal_frame, fde.is_signal_trampoline());
                 let ra = row.register(RA).unwrap_or(RegisterRule::Undefined);
                 match (rule.kind, row.cfa()) {
@@ -90,7 +95,10 @@ fn compare_object(inside: u64) -> (usize, usize) {
 
 #[test]
 fn rules_agree_with_gimli_on_every_row() {
-    for inside in [compare_object as *const () as u64, libc::abort as *const () as u64] {
+    for inside in [
+        compare_object as *const () as u64,
+        libc::abort as *const () as u64,
+    ] {
         let (rows, unsupported) = compare_object(inside);
         println!("{rows} rows compared, {unsupported} not supported");
         assert!(rows > 1000);
