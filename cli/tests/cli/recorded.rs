@@ -2,40 +2,67 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
+use mapgrow::recording::layout::header;
 use mapgrow::recording::reader::Recording;
 use mapgrow::report::symbols::{Module, Symbolizer};
 use mapgrow_cli::symbols::{Files, ObjectSymbolizer, Places};
 
-use crate::place::{Place, json, printed};
+use crate::place::{Place, json, printed, word};
 
-/// The program while it waits, its map grown.
+/// The program, built on first use: `cargo test --test cli` alone would run an old one.
+fn victim() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let own = std::env::current_exe().expect("a path");
+        let target = own.ancestors().nth(3).expect("TARGET/PROFILE/deps/test");
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "mapgrow-cli"])
+            .args(["--example", "cli_victim", "--target-dir"])
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("cargo runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        target.join("debug/examples/cli_victim")
+    })
+}
+
+/// The program while it waits, its maps grown.
 struct Victim {
     child: Child,
     input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
 }
 
 impl Victim {
     fn start(place: &Place) -> Victim {
-        // Cargo puts examples beside the directory of test programs.
-        let own = std::env::current_exe().expect("a path");
-        let binary = own
-            .ancestors()
-            .nth(2)
-            .expect("target")
-            .join("examples/cli_victim");
-        let mut command = place.command_of(&binary);
+        let mut command = place.command_of(victim());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("`cargo test` builds the example");
-        let input = child.stdin.take();
-        let output = child.stdout.as_mut().expect("piped");
+        let mut child = command.spawn().expect("it runs");
+        let mut victim = Victim {
+            input: child.stdin.take(),
+            output: BufReader::new(child.stdout.take().expect("piped")),
+            child,
+        };
+        victim.expect("1 100000");
+        victim
+    }
+
+    fn expect(&mut self, expected: &str) {
         let mut line = String::new();
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("it tells");
-        assert!(line.starts_with("100000 "), "{line}");
-        Victim { child, input }
+        self.output.read_line(&mut line).expect("it tells");
+        assert_eq!(line.trim_end(), expected);
+    }
+
+    /// Grows the `number`th map.
+    fn grow(&mut self, number: u32) {
+        let input = self.input.as_mut().expect("open");
+        input.write_all(b"x").expect("it listens");
+        self.expect(&format!("{number} 100000"));
     }
 
     fn pid(&self) -> String {
@@ -43,9 +70,7 @@ impl Victim {
     }
 
     fn finish(mut self) {
-        let mut input = self.input.take().expect("open");
-        input.write_all(b"x").expect("it listens");
-        drop(input);
+        drop(self.input.take());
         assert!(self.child.wait().expect("it ends").success());
     }
 }
@@ -145,13 +170,25 @@ fn a_killed_program_is_read_from_what_it_left() {
 }
 
 #[test]
-fn a_program_that_was_switched_off_records_nothing_more() {
+fn a_program_that_is_switched_off_records_nothing() {
     let place = Place::new();
-    let victim = Victim::start(&place);
+    let mut victim = Victim::start(&place);
     let pid = victim.pid();
+    let resizes = || {
+        let dump = printed(&place.run(&["dump", &pid]));
+        let bytes = std::fs::read(dump.trim_end()).expect("read");
+        word(&bytes, header::RESIZE_HEAD)
+    };
+    let first = resizes();
+    // 100,000 entries from 3: buckets double from 4 to 131,072; the floor hides the smallest.
+    assert!((8..=20).contains(&first), "{first}");
     printed(&place.run(&["off", &pid]));
     assert!(printed(&place.run(&["list"])).contains(" paused "));
+    victim.grow(2);
+    assert_eq!(resizes(), first);
     printed(&place.run(&["on", &pid]));
     assert!(printed(&place.run(&["list"])).contains(" running "));
+    victim.grow(3);
+    assert_eq!(resizes(), 2 * first);
     victim.finish();
 }
