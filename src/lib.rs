@@ -19,3 +19,5 @@ mod thread;
 mod timeline;
 
 pub use allocator::MapGrow;
+#[doc(hidden)]
+pub use stack::bench_support;

@@ -182,7 +182,8 @@ impl Session {
         };
         let settings = &state.settings;
         let countdown = HOT.with(|hot| {
-            if bytes >= hot.floor.get() {
+            // What the fast path turned away it did not count.
+            if bytes >= hot.floor.get() || align >= hot.align_floor.get() {
                 let left = hot.allocate_countdown.get() - bytes as i64;
                 hot.allocate_countdown.set(left);
             }

@@ -148,11 +148,10 @@ unsafe fn identify(object: &Object) -> KnownObject {
         }
         _ => 0,
     };
-    // SAFETY: `build_id_location` found at least 8 bytes there.
-    let id = if id_address == 0 {
-        0
-    } else {
-        unsafe { read_id(id_address) }
+    let id = match id_address {
+        0 => 0,
+        // SAFETY: `build_id_location` found at least 8 bytes there.
+        address => unsafe { read_id(address) },
     };
     let mut tag = mix(object.map_start);
     for word in [object.map_end, object.eh_frame_hdr, object.link_map, id] {

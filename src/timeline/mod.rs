@@ -220,5 +220,7 @@ impl<'a, C: Commit> MarkRing<'a, C> {
     }
 }
 
+#[cfg(all(test, loom))]
+mod loom_models;
 #[cfg(all(test, not(loom)))]
 mod tests;
