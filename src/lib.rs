@@ -1,6 +1,7 @@
 //! A global allocator that accounts every map resize to its call site.
 
 mod allocator;
+pub mod classify;
 mod clock;
 mod config;
 mod hook;
