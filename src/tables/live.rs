@@ -81,6 +81,7 @@ pub(crate) struct Slot(u32);
 
 impl Slot {
     /// Number of the slot in both regions.
+    #[cfg(test)]
     pub(crate) fn number(self) -> u32 {
         self.0
     }
@@ -224,20 +225,6 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
     /// when it is not in `slot`.
     pub(crate) fn update(&self, slot: Slot, address: u64, record: &LiveRecord) -> bool {
         self.holds(slot, address) && self.write(slot, record).is_some()
-    }
-
-    /// Replaces history, thread, alignment and flags alone, in one store. False when the block is
-    /// not in `slot`.
-    pub(crate) fn set_links(&self, slot: Slot, address: u64, record: &LiveRecord) -> bool {
-        if !self.holds(slot, address) {
-            return false;
-        }
-        let Some(words) = self.record(slot) else {
-            return false;
-        };
-        // Release: the history node that this leads to was written before.
-        words[live::LINKS].store(record.links(), Ordering::Release);
-        true
     }
 
     /// Levels in use.

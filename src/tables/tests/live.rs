@@ -74,18 +74,10 @@ fn a_block_can_be_found_read_changed_and_removed_once() {
     assert_eq!(table.read(slot, 0x7008), None);
     assert!(table.update(slot, 0x7000, &record(2)));
     assert_eq!(table.read(slot, 0x7000), Some(record(2)));
-    let linked = LiveRecord {
-        history: 77,
-        flags: 3,
-        ..record(2)
-    };
-    assert!(table.set_links(slot, 0x7000, &linked));
-    assert_eq!(table.read(slot, 0x7000), Some(linked));
     assert!(!table.remove(slot, 0x7008));
     assert!(table.remove(slot, 0x7000));
     assert!(!table.remove(slot, 0x7000));
     assert!(!table.update(slot, 0x7000, &record(3)));
-    assert!(!table.set_links(slot, 0x7000, &record(3)));
     assert_eq!(table.find(0x7000), None);
 }
 
