@@ -61,3 +61,6 @@ impl Report {
         build::build(recording, symbolizer, options)
     }
 }
+
+#[cfg(test)]
+mod tests;
