@@ -182,7 +182,9 @@ impl<'a> DebugInfo<'a> {
                 if full_name || !is_rust {
                     return names::demangle(&raw);
                 }
-                match file.and_then(|file| self.module_of(file, address)) {
+                // The allocator's entry points belong to no module.
+                let in_module = file.filter(|_| !types::enters_allocator(&raw));
+                match in_module.and_then(|file| self.module_of(file, address)) {
                     Some(module) => format!("{module}::{raw}"),
                     None => raw.into_owned(),
                 }
