@@ -211,14 +211,17 @@ pub mod region {
     pub const LIVE: usize = 8;
     /// [`super::history`] records.
     pub const HISTORY: usize = 9;
-    /// [`super::event`] records: what replaced what, and marks.
+    /// [`super::event`] records: what replaced what.
     pub const RESIZES: usize = 10;
-    /// [`super::event`] records: tables allocated afresh, and dropped.
+    /// [`super::event`] records: tables allocated afresh, abandoned, and dropped.
     pub const BIRTHS: usize = 11;
     /// [`super::mark`] records.
     pub const MARKS: usize = 12;
+    /// Open-addressed index of the first site of each group, by [`super::site::GROUP`]; words as
+    /// in the index of sites.
+    pub const GROUP_INDEX: usize = 13;
     /// Number of regions.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
 }
 
 /// A loaded object. Entries are only ever appended; a later one overrides an earlier one whose
@@ -293,7 +296,9 @@ pub mod site {
     /// When it was first seen, ticks.
     pub const FIRST_TICKS: usize = 2;
     /// The site that keeps the live and peak figures for this one: itself, or the one that it
-    /// shares a growth function with (a vector's first `alloc` and its later `realloc`).
+    /// shares a growth function with (a vector's first `alloc` and its later `realloc`). `lo32`
+    /// the site, [`ROOT_PENDING`] while that is not settled (`lo32` is then the site itself, and
+    /// nothing has been counted at it).
     pub const ROOT: usize = 3;
     /// Modules known when the site was created: its addresses belong to the newest of these.
     pub const MODULE_EPOCH: usize = 4;
@@ -329,6 +334,9 @@ pub mod site {
     pub const W_FREE_BYTES: usize = 19;
     /// Recorded blocks whose map was found late: it existed before, below the floor.
     pub const LATE: usize = 20;
+    /// Hash that all sites share which allocate from one function with the same callers; 0 when
+    /// it is not known.
+    pub const GROUP: usize = 21;
     /// Live bytes of weight 1, kept at the root site.
     pub const LIVE_BYTES: usize = 24;
     /// Largest value of `LIVE_BYTES`.
@@ -336,14 +344,18 @@ pub mod site {
     /// When it was reached, ticks.
     pub const PEAK_TICKS: usize = 26;
     /// Histogram of blocks by bytes when freed, one 32-bit counter for each power of two
-    /// (counter i: 2^i <= bytes < 2^(i+1)), two to a word, low half first.
+    /// (counter i: 2^i <= bytes < 2^(i+1), the last has no upper bound), two to a word, low half
+    /// first. A sampled block counts as many as its weight, rounded. A counter stands still from
+    /// 0xF0000000 on.
     pub const FREED_SIZES: usize = 32;
     /// Words of that histogram: 40 counters.
     pub const FREED_SIZES_WORDS: usize = 20;
-    /// Bits 0..8: log2 of ticks per bucket of the series. Bit 63: being halved.
+    /// log2 of ticks per bucket that the series has, or is just being brought to.
     pub const SERIES_SHIFT: usize = 60;
-    /// The series, kept at the root: the largest live bytes + 1 seen in each interval since
-    /// `START_TICKS`; 0 when nothing happened in it.
+    /// The series, kept at the root. Bits 56..64 of each bucket: log2 of its ticks (t), which lags
+    /// behind `SERIES_SHIFT` while the series is brought up; bits 0..56: the largest live bytes + 1
+    /// that bucket i saw between `START_TICKS` + (i << t) and `START_TICKS` + ((i + 1) << t), 0
+    /// when nothing happened in that time. Where buckets of different t overlap, each is true.
     pub const SERIES: usize = 64;
     /// Buckets of the series.
     pub const SERIES_WORDS: usize = 64;
@@ -354,6 +366,8 @@ pub mod site {
     pub const ENTRY_ZEROED: u64 = 2;
     /// From `realloc`.
     pub const ENTRY_REALLOC: u64 = 3;
+    /// [`ROOT`]: not settled yet.
+    pub const ROOT_PENDING: u64 = 1 << 63;
 }
 
 /// A way in which one block followed another: from which site to which, joined where.
@@ -414,8 +428,8 @@ pub mod edge {
     pub const W_GROWS: usize = 23;
     /// Of `W_COUNT`, shrinks.
     pub const W_SHRINKS: usize = 24;
-    /// Histogram of pauses: 128 counters of 32 bits, two to a word, low half first. Bucket
-    /// bounds are those of [`pause_bucket`](super::pause_bucket).
+    /// Histogram of pauses: 128 counters of 32 bits, two to a word, low half first; a counter
+    /// stands still from 0xF0000000 on. Bucket bounds are those of [`pause_bucket`](super::pause_bucket).
     pub const PAUSES: usize = 32;
     /// Words of that histogram.
     pub const PAUSES_WORDS: usize = 64;
@@ -459,6 +473,9 @@ pub mod live {
     pub const FLAG_HISTORY_CUT: u64 = 2;
     /// [`LINKS`] flag: the block was asked for zeroed.
     pub const FLAG_ZEROED: u64 = 4;
+    /// [`LINKS`] flag: recorded only because an earlier, sampled block of the same map was. Such
+    /// a block is counted in none of the sums, which would no longer be unbiased.
+    pub const FLAG_FOLLOWED: u64 = 8;
 
     /// Slots of level 0 of the live table; level k has `LEVEL0_SLOTS << k`, and starts at
     /// slot `LEVEL0_SLOTS * (2^k - 1)`.
@@ -483,7 +500,8 @@ pub mod history {
 pub mod event {
     /// Words per record.
     pub const WORDS: usize = 8;
-    /// Event number + 1, stored last; any other value: not complete, or overwritten.
+    /// Event number + 1, stored last; any other value: not complete, dropped, or overwritten.
+    /// Bit 63 while the slot is written.
     pub const SEQ: usize = 0;
     /// When it ended, ticks.
     pub const TICKS: usize = 1;
@@ -527,7 +545,7 @@ pub mod event {
 pub mod mark {
     /// Words per record.
     pub const WORDS: usize = 16;
-    /// Mark number + 1, stored last.
+    /// Mark number + 1, stored last; bit 63 while the slot is written.
     pub const SEQ: usize = 0;
     /// When, ticks.
     pub const TICKS: usize = 1;

@@ -32,6 +32,7 @@ const REGION_NAMES: [&str; region::COUNT] = [
     "resize events",
     "birth events",
     "marks",
+    "group index",
 ];
 
 /// No stack is read beyond this many frames. It bounds what a forged recording can ask for;

@@ -460,6 +460,8 @@ pub struct Event {
     pub t_ns: Option<u64>,
     /// What happened.
     pub kind: EventKind,
+    /// Of a replacement: its number among those of the process, counted from 0.
+    pub number: Option<u64>,
     /// The map it happened to.
     pub map: Option<u64>,
     /// For a rebuild or a replace: the map that ended.

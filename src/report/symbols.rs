@@ -43,6 +43,32 @@ pub trait Symbolizer {
         None
     }
 
+    /// Element type of the container that grew at the innermost end of a call stack (innermost
+    /// address first, as [`frames`](Symbolizer::frames) takes them). Prefer this over asking for
+    /// one address: compilers give functions with equal machine code one body, which debug
+    /// information then calls by the name of any of them, so the growth function itself may
+    /// claim another container's type. Who called it knows better.
+    fn element_type_of_stack(&mut self, stack: &[(&Module, u64)]) -> Option<String> {
+        let (at, told) = stack
+            .iter()
+            .enumerate()
+            .find_map(|(at, (module, address))| Some((at, self.element_type(module, *address)?)))?;
+        let (module, address) = stack[at];
+        let physical = self.frames(module, address).pop();
+        let grows_any_container = physical
+            .and_then(|frame| frame.function)
+            .is_some_and(|name| {
+                ["alloc::raw_vec::", "hashbrown::raw::"]
+                    .iter()
+                    .any(|path| name.starts_with(path))
+            });
+        let by_caller = match stack.get(at + 1) {
+            Some((module, address)) if grows_any_container => self.element_type(module, *address),
+            _ => None,
+        };
+        by_caller.or(Some(told))
+    }
+
     /// Sentences about what could not be resolved and why (file gone, build id differs,
     /// stripped), each once.
     fn warnings(&self) -> Vec<String> {

@@ -19,6 +19,7 @@ pub(super) fn timeline(
     let no_births: HashSet<u64> = blocks
         .resizes
         .iter()
+        .chain(&blocks.births)
         .filter(|event| {
             let relation = context.analysis.relation(event.what);
             match event.kind {
@@ -31,7 +32,11 @@ pub(super) fn timeline(
         .filter(|&serial| serial != 0)
         .collect();
     let mut events = Vec::new();
-    for event in &blocks.births {
+    let (births, replaced): (Vec<&BlockEvent>, Vec<&BlockEvent>) = blocks
+        .births
+        .iter()
+        .partition(|event| event.kind != event::KIND_ABANDON);
+    for event in births {
         let suppressed = event.kind == event::KIND_CREATE && no_births.contains(&event.new_serial);
         let order = if event.kind == event::KIND_CREATE {
             0
@@ -42,7 +47,7 @@ pub(super) fn timeline(
             events.push((event.ticks, order, model));
         }
     }
-    for event in &blocks.resizes {
+    for event in blocks.resizes.iter().chain(replaced) {
         if let Some(model) = resize(context, event, serials) {
             events.push((event.ticks, 1, model));
         }
@@ -59,6 +64,8 @@ fn plain(context: &Context<'_>, event: &BlockEvent, kind: EventKind) -> Event {
     Event {
         t_ns: context.clock.moment(event.ticks),
         kind,
+        number: matches!(event.kind, event::KIND_REPLACE | event::KIND_REALLOC)
+            .then_some(event.number),
         map: None,
         old_map: None,
         site: None,
@@ -160,6 +167,7 @@ fn of_mark(context: &Context<'_>, mark: &Mark) -> Event {
         pause_ns: None,
         in_place: false,
         sampled: false,
+        number: None,
         label: Some(mark.label.clone()),
     }
 }

@@ -1,0 +1,265 @@
+//! From the names that compilers write to the ones that people read.
+
+use std::borrow::Cow;
+
+use cpp_demangle::DemangleOptions;
+
+/// Whether a name is a mangled one: it carries its own path, and needs no help from the unit
+/// that it was found in.
+pub fn is_mangled(name: &str) -> bool {
+    name.starts_with("_R") || name.starts_with("_Z") || name.starts_with("__ZN")
+}
+
+/// Demangled name without hash, disambiguators and compiler suffixes; the name itself when it
+/// is not mangled.
+pub fn demangle(name: &str) -> String {
+    let name = without_suffix(name);
+    if let Ok(rust) = rustc_demangle::try_demangle(name) {
+        let demangled = format!("{rust:#}");
+        return unwrap_inherent(&demangled).into_owned();
+    }
+    if name.starts_with("_Z")
+        && let Ok(symbol) = cpp_demangle::Symbol::new(name)
+        && let Ok(demangled) =
+            symbol.demangle_with_options(&DemangleOptions::new().no_params().no_return_type())
+    {
+        return demangled;
+    }
+    name.to_owned()
+}
+
+/// Cuts what optimisers append when they split or clone a function (`.llvm.123`, `.cold`,
+/// `.part.0`), and symbol versions (`@@GLIBC_2.34`).
+pub fn without_suffix(name: &str) -> &str {
+    let name = name.split_once('@').map_or(name, |(plain, _)| plain);
+    // A leading dot belongs to the name; legacy Rust names spell `.` as an escape or `..`.
+    for suffix in [
+        ".llvm.",
+        ".cold",
+        ".part.",
+        ".isra.",
+        ".constprop.",
+        ".lto_priv.",
+    ] {
+        if let Some(at) = name.find(suffix)
+            && at > 0
+        {
+            return &name[..at];
+        }
+    }
+    name
+}
+
+/// v0 mangling prints an inherent method as `<path::Type<T>>::method`, the legacy one as
+/// `path::Type<T>::method`. Use the latter for both, so that whoever looks for a function needs
+/// to know one spelling.
+fn unwrap_inherent(name: &str) -> Cow<'_, str> {
+    let Some(inside) = name.strip_prefix('<') else {
+        return Cow::Borrowed(name);
+    };
+    let Some(close) = matching_close(inside) else {
+        return Cow::Borrowed(name);
+    };
+    let (inner, rest) = (&inside[..close], &inside[close + 1..]);
+    let is_path = inner
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_alphabetic() || c == '_')
+        && !inner.starts_with("dyn ")
+        && !has_top_level_as(inner);
+    if is_path && rest.starts_with("::") {
+        Cow::Owned(format!("{inner}{rest}"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// Position of the `>` that closes a bracket opened just before `text`.
+fn matching_close(text: &str) -> Option<usize> {
+    let mut depth = 0usize;
+    let mut previous = b' ';
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            b'>' if previous == b'-' => {}
+            b'>' if depth == 0 => return Some(at),
+            b'>' => depth -= 1,
+            _ => {}
+        }
+        previous = byte;
+    }
+    None
+}
+
+fn has_top_level_as(text: &str) -> bool {
+    text.match_indices(" as ").any(|(at, _)| {
+        let before = &text[..at];
+        before.matches('<').count() == before.matches('>').count() - before.matches("->").count()
+    })
+}
+
+/// The name with every generic argument list taken out: what functions that share one body
+/// have in common.
+pub fn without_generics(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut depth = 0usize;
+    let mut previous = '\0';
+    for c in name.chars() {
+        match c {
+            // `<T as Trait>::f` starts with a bracket that is no argument list.
+            '<' if depth == 0 && out.is_empty() => out.push(c),
+            '<' => {
+                if depth == 0 && out.ends_with("::") {
+                    out.truncate(out.len() - 2);
+                }
+                depth += 1;
+            }
+            '>' if previous != '-' && depth > 0 => depth -= 1,
+            _ if depth == 0 => out.push(c),
+            _ => {}
+        }
+        previous = c;
+    }
+    out
+}
+
+/// Path of modules for a function that debug information names only by its last segment, as
+/// line tables do for inlined functions: from where crates keep their sources.
+///
+/// `unit` is the name that rustc gives a compilation unit (`src/main.rs/@/demo.1ba8-cgu.0`),
+/// `comp_dir` the directory that it was compiled in.
+pub fn module_of(file: &str, unit: &str, comp_dir: &str) -> Option<String> {
+    if let Some((krate, modules)) = library_source(file) {
+        return Some(join_modules(&krate, modules));
+    }
+    let (root_file, object) = unit.split_once("/@/")?;
+    let krate = object.split(['.', '-']).next()?;
+    let absolute = |path: &str| match path.starts_with('/') {
+        true => path.to_owned(),
+        false => format!("{comp_dir}/{path}"),
+    };
+    let (root_file, file) = (absolute(root_file), absolute(file));
+    // The root itself may have any name (`src/bin/tool.rs`).
+    if file == root_file {
+        return Some(krate.to_owned());
+    }
+    let (root_dir, _) = root_file.rsplit_once('/')?;
+    let below = file.strip_prefix(root_dir)?.strip_prefix('/')?;
+    Some(join_modules(krate, below))
+}
+
+/// Crate and path below its `src` for the standard library and for crates of a registry.
+fn library_source(file: &str) -> Option<(String, &str)> {
+    if let Some((_, inside)) = file.rsplit_once("/library/")
+        && let Some((krate, modules)) = inside.split_once("/src/")
+        && !krate.contains('/')
+    {
+        return Some((krate.to_owned(), modules));
+    }
+    // The last `/src/` that follows a `name-1.2.3` directory.
+    file.rmatch_indices("/src/").find_map(|(at, separator)| {
+        let directory = file[..at].rsplit('/').next()?;
+        let name = without_version(directory)?;
+        Some((name.replace('-', "_"), &file[at + separator.len()..]))
+    })
+}
+
+/// `hashbrown-0.16.1` without its version; nothing when there is none.
+fn without_version(directory: &str) -> Option<&str> {
+    directory.match_indices('-').find_map(|(at, _)| {
+        let version = &directory[at + 1..];
+        let is_version = version.starts_with(|c: char| c.is_ascii_digit())
+            && version.split('.').take(3).count() == 3;
+        is_version.then_some(&directory[..at])
+    })
+}
+
+fn join_modules(krate: &str, path: &str) -> String {
+    let path = path.strip_suffix(".rs").unwrap_or(path);
+    let mut modules = vec![krate];
+    modules.extend(path.split('/').filter(|part| !part.is_empty()));
+    if let Some(last) = modules.last()
+        && modules.len() > 1
+        && ["mod", "lib", "main"].contains(last)
+    {
+        modules.pop();
+    }
+    modules.join("::")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_manglings_of_a_growth_function_read_the_same() {
+        let legacy = "_ZN9hashbrown3raw21RawTable$LT$T$C$A$GT$14reserve_rehash17h23e8481d17a24954E.llvm.7251999169982716549";
+        assert_eq!(
+            demangle(legacy),
+            "hashbrown::raw::RawTable<T,A>::reserve_rehash"
+        );
+        let v0 = "_RNvMs3_NtCslNYArtu3iFV_5alloc7raw_vecINtB5_6RawVecNtCs2ndz2m94zur_4demo7SessionE8grow_oneBO_";
+        assert_eq!(
+            demangle(v0),
+            "alloc::raw_vec::RawVec<demo::Session>::grow_one"
+        );
+    }
+
+    #[test]
+    fn trait_methods_keep_their_bracket() {
+        let name = "_RNvXs_NtCslNYArtu3iFV_5alloc5allocNtB4_6GlobalNtNtCsgEmfK2I1SDS_4core5alloc9Allocator10deallocate";
+        assert_eq!(
+            demangle(name),
+            "<alloc::alloc::Global as core::alloc::Allocator>::deallocate"
+        );
+    }
+
+    #[test]
+    fn cpp_names_lose_their_parameters() {
+        assert_eq!(
+            demangle(
+                "_ZNSt6vectorIiSaIiEE17_M_realloc_insertIJRKiEEEvN9__gnu_cxx17__normal_iteratorIPiS1_EEDpOT_"
+            ),
+            "std::vector<int, std::allocator<int> >::_M_realloc_insert<int const&>"
+        );
+        assert_eq!(demangle("malloc@@GLIBC_2.2.5"), "malloc");
+    }
+
+    #[test]
+    fn bodies_that_are_shared_lose_their_arguments() {
+        assert_eq!(
+            without_generics("alloc::raw_vec::RawVec<alloc::vec::Vec<u8>>::grow_one"),
+            "alloc::raw_vec::RawVec::grow_one"
+        );
+        assert_eq!(without_generics("demo::run::<fn(u8) -> u8>"), "demo::run");
+    }
+
+    #[test]
+    fn modules_come_from_where_sources_lie() {
+        let module = |file| module_of(file, "cli/src/main.rs/@/mapgrow.1ba8-cgu.0", "/home/x/ws");
+        for (file, expected) in [
+            (
+                "/rustc/59807616/library/alloc/src/raw_vec/mod.rs",
+                Some("alloc::raw_vec"),
+            ),
+            (
+                "/rust/deps/hashbrown-0.16.1/src/raw/mod.rs",
+                Some("hashbrown::raw"),
+            ),
+            (
+                "/home/x/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustc-hash-2.1.0/src/lib.rs",
+                Some("rustc_hash"),
+            ),
+            ("/home/x/ws/cli/src/main.rs", Some("mapgrow")),
+            ("cli/src/symbols/mod.rs", Some("mapgrow::symbols")),
+            (
+                "/home/x/ws/cli/src/symbols/names.rs",
+                Some("mapgrow::symbols::names"),
+            ),
+            ("/home/x/ws/other/src/lib.rs", None),
+            ("/usr/include/c++/12/bits/hashtable.h", None),
+        ] {
+            assert_eq!(module(file).as_deref(), expected, "{file}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The symbol table of an object file, for what debug information does not name.
+
+use object::{Object, ObjectSymbol, SymbolKind};
+
+use super::names;
+
+/// Functions by address.
+pub struct SymbolTable<'a> {
+    /// Sorted by start.
+    functions: Vec<Function<'a>>,
+}
+
+struct Function<'a> {
+    start: u64,
+    end: u64,
+    name: &'a [u8],
+}
+
+impl<'a> SymbolTable<'a> {
+    /// Reads the functions of the first of these objects that has any: pass the debug file
+    /// before the stripped one.
+    pub fn read(objects: &[&object::File<'a>]) -> SymbolTable<'a> {
+        let functions = objects
+            .iter()
+            .map(|object| collect(object))
+            .find(|functions| !functions.is_empty())
+            .unwrap_or_default();
+        SymbolTable { functions }
+    }
+
+    /// Whether there is not a single function.
+    pub fn is_empty(&self) -> bool {
+        self.functions.is_empty()
+    }
+
+    /// Mangled names of the function that covers an address: several when functions share one
+    /// body.
+    pub fn names_at(&self, address: u64) -> Vec<&'a str> {
+        /// Labels inside a function hide it by this many entries at most.
+        const LABELS: usize = 8;
+        let upto = self.functions.partition_point(|f| f.start <= address);
+        let Some(start) = self.functions[..upto]
+            .iter()
+            .rev()
+            .take(LABELS)
+            .find(|f| address < f.end)
+            .map(|f| f.start)
+        else {
+            return Vec::new();
+        };
+        let first = self.functions.partition_point(|f| f.start < start);
+        let mut found: Vec<&str> = self.functions[first..upto]
+            .iter()
+            .take_while(|f| f.start == start)
+            .filter_map(|f| std::str::from_utf8(f.name).ok())
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Readable name of the function that covers an address. Functions that differ in their
+    /// generic arguments alone and share one body are named without these: any would be a
+    /// guess.
+    pub fn name_at(&self, address: u64) -> Option<String> {
+        let names = self.names_at(address);
+        let mut readable = names.iter().map(|name| names::demangle(name));
+        let first = readable.next()?;
+        if readable.all(|other| other == first) {
+            return Some(first);
+        }
+        let common = names::without_generics(&first);
+        let same = names
+            .iter()
+            .all(|name| names::without_generics(&names::demangle(name)) == common);
+        // Aliases of C functions: the shortest is the public one (`malloc`, `__libc_malloc`).
+        let shortest = || names.iter().min_by_key(|name| name.len());
+        Some(if same {
+            common
+        } else {
+            names::demangle(shortest()?)
+        })
+    }
+
+    /// Whether several Rust or C++ functions share the body at an address, so that none of
+    /// their type arguments can be trusted.
+    pub fn is_shared(&self, address: u64) -> bool {
+        let mut distinct: Vec<&str> = self
+            .names_at(address)
+            .into_iter()
+            .filter(|name| names::is_mangled(name))
+            .map(names::without_suffix)
+            .collect();
+        distinct.dedup();
+        distinct.len() > 1
+    }
+}
+
+fn collect<'a>(object: &object::File<'a>) -> Vec<Function<'a>> {
+    let from = |symbols: object::SymbolIterator<'a, '_>| -> Vec<Function<'a>> {
+        symbols
+            .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition())
+            .filter_map(|symbol| {
+                Some(Function {
+                    start: symbol.address(),
+                    end: symbol.address().checked_add(symbol.size())?,
+                    name: symbol.name_bytes().ok().filter(|name| !name.is_empty())?,
+                })
+            })
+            .collect()
+    };
+    let mut functions = from(object.symbols());
+    if functions.is_empty() {
+        functions = from(object.dynamic_symbols());
+    }
+    functions.sort_unstable_by_key(|f| f.start);
+    // Hand-written assembly often states no size: such a function ends where the next starts.
+    let mut next_start = None;
+    for at in (0..functions.len()).rev() {
+        let start = functions[at].start;
+        let following = functions.get(at + 1).map(|f| (f.start, f.end));
+        if let Some((following_start, _)) = following
+            && following_start > start
+        {
+            next_start = Some(following_start);
+        }
+        if functions[at].end == start {
+            functions[at].end = next_start.unwrap_or(start);
+        }
+    }
+    functions
+}

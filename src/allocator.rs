@@ -1,0 +1,267 @@
+//! The allocator: entry points that forward to the backend, and report to the recorder what the
+//! fast path does not let pass.
+
+use std::alloc::{GlobalAlloc, Layout};
+
+use crate::config::{AtExit, Defaults, Mode};
+use crate::hook;
+use crate::process;
+use crate::record::{self, Entry};
+use crate::recording::layout::header;
+
+#[cfg(feature = "jemalloc")]
+type DefaultBackend = tikv_jemallocator::Jemalloc;
+#[cfg(not(feature = "jemalloc"))]
+type DefaultBackend = std::alloc::System;
+
+/// The recording allocator.
+///
+/// ```
+/// use mapgrow::MapGrow;
+///
+/// #[global_allocator]
+/// static ALLOC: MapGrow = MapGrow::new();
+///
+/// let squares: std::collections::HashMap<u64, u64> = (0..100_000).map(|n| (n, n * n)).collect();
+/// assert_eq!(squares[&9], 81);
+/// ```
+///
+/// Recording starts with the first allocation; the dump signal and the exit hook install
+/// themselves. The methods below give defaults, which the environment overrides.
+pub struct MapGrow<B = DefaultBackend> {
+    backend: B,
+    backend_kind: u64,
+    defaults: Defaults,
+}
+
+#[cfg(feature = "jemalloc")]
+impl MapGrow {
+    /// The recorder over jemalloc.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            backend: tikv_jemallocator::Jemalloc,
+            backend_kind: header::BACKEND_JEMALLOC,
+            defaults: Defaults::new(),
+        }
+    }
+}
+
+#[cfg(feature = "jemalloc")]
+impl Default for MapGrow {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B> MapGrow<B> {
+    /// The recorder over any other allocator.
+    #[must_use]
+    pub const fn with_backend(backend: B) -> Self {
+        Self {
+            backend,
+            backend_kind: header::BACKEND_CUSTOM,
+            defaults: Defaults::new(),
+        }
+    }
+
+    /// Records everything, whatever it costs (`MAPGROW=exact`).
+    #[must_use]
+    pub const fn exact(mut self) -> Self {
+        self.defaults.mode = Mode::Exact;
+        self
+    }
+
+    /// Records nothing unless the environment says otherwise (`MAPGROW=off`).
+    #[must_use]
+    pub const fn off(mut self) -> Self {
+        self.defaults.mode = Mode::Off;
+        self
+    }
+
+    /// Blocks of at least this many bytes are recorded with certainty (`MAPGROW_FLOOR`;
+    /// default 1024).
+    #[must_use]
+    pub const fn floor(mut self, bytes: usize) -> Self {
+        self.defaults.floor = bytes;
+        self
+    }
+
+    /// Mean bytes between samples of small tables (`MAPGROW_SAMPLE`; default 64 KiB).
+    #[must_use]
+    pub const fn sample(mut self, bytes: u64) -> Self {
+        self.defaults.sample_tables = bytes;
+        self
+    }
+
+    /// Share of a thread's time that recording may take, in percent; 0 for no bound
+    /// (`MAPGROW_BUDGET`; default 1).
+    #[must_use]
+    pub const fn budget_percent(mut self, percent: u32) -> Self {
+        self.defaults.budget_ppm = percent as u64 * 10_000;
+        self
+    }
+
+    /// Bound of the recording's memory in bytes (`MAPGROW_MAX_MEMORY`; default 64 MiB, 512 MiB
+    /// when exact).
+    #[must_use]
+    pub const fn max_memory(mut self, bytes: usize) -> Self {
+        self.defaults.max_memory = Some(bytes);
+        self
+    }
+
+    /// Prints the report to stderr when the program ends, instead of writing a dump
+    /// (`MAPGROW_AT_EXIT=report`).
+    #[must_use]
+    pub const fn report_at_exit(mut self) -> Self {
+        self.defaults.at_exit = AtExit::Report;
+        self
+    }
+
+    /// Leaves nothing behind when the program ends (`MAPGROW_AT_EXIT=none`).
+    #[must_use]
+    pub const fn nothing_at_exit(mut self) -> Self {
+        self.defaults.at_exit = AtExit::None;
+        self
+    }
+
+    /// Takes no signal (`MAPGROW_SIGNAL=none`).
+    #[must_use]
+    pub const fn no_signal(mut self) -> Self {
+        self.defaults.signal = 0;
+        self
+    }
+}
+
+impl<B: GlobalAlloc> MapGrow<B> {
+    fn begin(&self) -> Option<record::Session> {
+        record::Session::begin(&self.defaults, self.backend_kind)
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::alloc`], or `alloc_zeroed` if `entry` says so.
+    #[inline]
+    unsafe fn forward(&self, entry: Entry, layout: Layout) -> *mut u8 {
+        match entry {
+            // SAFETY: the caller's promise.
+            Entry::Zeroed => unsafe { self.backend.alloc_zeroed(layout) },
+            // SAFETY: the caller's promise.
+            _ => unsafe { self.backend.alloc(layout) },
+        }
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::alloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn alloc_recorded(&self, entry: Entry, layout: Layout) -> *mut u8 {
+        let Some(mut session) = self.begin() else {
+            record::refuse_own_allocation();
+            // SAFETY: the caller's promise.
+            return unsafe { self.forward(entry, layout) };
+        };
+        let Some(plan) = session.plan_allocation(entry, layout.size(), layout.align()) else {
+            // SAFETY: the caller's promise.
+            return unsafe { self.forward(entry, layout) };
+        };
+        if process::calibrating() {
+            session.allocated(&plan, process::calibration_block() as usize);
+            return process::calibration_block();
+        }
+        // SAFETY: the caller's promise.
+        let block = unsafe { self.forward(entry, layout) };
+        if !block.is_null() {
+            session.allocated(&plan, block as usize);
+        }
+        block
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::dealloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn dealloc_recorded(&self, block: *mut u8, layout: Layout) {
+        let Some(mut session) = self.begin() else {
+            record::forget(block as usize, layout.size());
+            // SAFETY: the caller's promise.
+            return unsafe { self.backend.dealloc(block, layout) };
+        };
+        let freed = session.freed(block as usize, layout.size(), layout.align());
+        if process::calibrating() {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.backend.dealloc(block, layout) };
+        if let Some(freed) = freed {
+            session.finish_free(&freed);
+        }
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::realloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn realloc_recorded(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let Some(mut session) = self.begin() else {
+            record::refuse_own_allocation();
+            record::forget(block as usize, layout.size());
+            // SAFETY: the caller's promise.
+            return unsafe { self.backend.realloc(block, layout, size) };
+        };
+        let plan = session.plan_realloc(block as usize, layout.size(), size, layout.align());
+        if process::calibrating() {
+            return block;
+        }
+        // SAFETY: the caller's promise.
+        let moved = unsafe { self.backend.realloc(block, layout, size) };
+        if let Some(plan) = plan {
+            session.reallocated(&plan, moved as usize);
+        }
+        moved
+    }
+}
+
+// SAFETY: every method hands the caller's request to the backend unchanged and returns what the
+// backend returned; the recorder only looks at addresses and sizes. (During calibration, which
+// asks for blocks it never uses, a static block stands in.)
+unsafe impl<B: GlobalAlloc> GlobalAlloc for MapGrow<B> {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if hook::allocation_is_fast(layout.size(), layout.align()) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.backend.alloc(layout) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.alloc_recorded(Entry::Alloc, layout) }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if hook::free_is_fast(block as usize, layout.size()) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.backend.dealloc(block, layout) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.dealloc_recorded(block, layout) }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if hook::allocation_is_fast(layout.size(), layout.align()) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.backend.alloc_zeroed(layout) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.alloc_recorded(Entry::Zeroed, layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if hook::realloc_is_fast(block as usize, layout.size(), size) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.backend.realloc(block, layout, size) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.realloc_recorded(block, layout, size) }
+    }
+}

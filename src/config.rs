@@ -1,0 +1,309 @@
+//! Settings: what the program asked for in code, overridden by what its environment says.
+//!
+//! Resolved once, before the first block is recorded, without allocating. A value that cannot be
+//! understood is named once on stderr, and the default stays.
+
+use core::ffi::CStr;
+
+use crate::sys::{self, Text};
+
+/// Longest path or path pattern, with its terminating NUL.
+pub(crate) const PATH_MAX: usize = 1024;
+
+/// How much is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing.
+    Off,
+    /// Exact at or above the floor, sampled below, within the CPU budget.
+    Default,
+    /// Everything, whatever it costs.
+    Exact,
+}
+
+/// What happens when the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtExit {
+    /// Write a dump.
+    Dump,
+    /// Print the report to stderr.
+    Report,
+    /// Nothing.
+    None,
+}
+
+/// Settings that the program gives in code; the environment wins over them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Defaults {
+    pub(crate) mode: Mode,
+    pub(crate) floor: usize,
+    pub(crate) sample_tables: u64,
+    pub(crate) sample_heap: u64,
+    pub(crate) budget_ppm: u64,
+    pub(crate) max_memory: Option<usize>,
+    pub(crate) at_exit: AtExit,
+    pub(crate) signal: i32,
+}
+
+impl Defaults {
+    pub(crate) const fn new() -> Self {
+        Self {
+            mode: Mode::Default,
+            floor: 1024,
+            sample_tables: 64 << 10,
+            sample_heap: 512 << 10,
+            budget_ppm: 10_000,
+            max_memory: None,
+            at_exit: AtExit::Dump,
+            signal: libc::SIGUSR1,
+        }
+    }
+}
+
+/// Resolved settings.
+pub(crate) struct Settings {
+    pub(crate) mode: Mode,
+    /// Smallest block, bytes, recorded with certainty.
+    pub(crate) floor: usize,
+    /// Mean bytes between samples of table-shaped blocks below the floor.
+    pub(crate) sample_tables: u64,
+    /// Mean bytes between samples of all other blocks.
+    pub(crate) sample_heap: u64,
+    /// CPU budget per thread, parts per million; 0: none.
+    pub(crate) budget_ppm: u64,
+    /// Bound of the recording, bytes.
+    pub(crate) max_memory: usize,
+    pub(crate) at_exit: AtExit,
+    /// Signal that asks for a dump; 0: none.
+    pub(crate) signal: i32,
+    pub(crate) follow_fork: bool,
+    /// `MAPGROW_OUT`, empty when not given.
+    pub(crate) out: Text<PATH_MAX>,
+    /// Directory of default dumps; empty when the user has none.
+    pub(crate) state_dir: Text<PATH_MAX>,
+    /// `MAPGROW_DIR`, empty when not given.
+    pub(crate) dir: Text<PATH_MAX>,
+}
+
+const MAX_MEMORY_DEFAULT: usize = 64 << 20;
+const MAX_MEMORY_EXACT: usize = 512 << 20;
+/// Less than this does not hold the fixed parts of a recording.
+const MAX_MEMORY_LEAST: usize = 4 << 20;
+
+impl Settings {
+    /// Reads the environment over `defaults`.
+    pub(crate) fn resolve(defaults: &Defaults) -> Self {
+        let mode = read(
+            c"MAPGROW",
+            defaults.mode,
+            "on, off or exact",
+            |value| match value {
+                b"on" | b"1" | b"" => Some(Mode::Default),
+                b"off" | b"0" => Some(Mode::Off),
+                b"exact" => Some(Mode::Exact),
+                _ => None,
+            },
+        );
+        let exact = mode == Mode::Exact;
+        let bound = if exact {
+            MAX_MEMORY_EXACT
+        } else {
+            MAX_MEMORY_DEFAULT
+        };
+        let floor = if exact { 0 } else { defaults.floor };
+        let budget = if exact { 0 } else { defaults.budget_ppm };
+        const SIZE: &str = "a number of bytes such as 4096, 64K or 1M";
+        let size = |name, default| read(name, default, SIZE, |v| bytes(v).map(|b| b as usize));
+        let (mut out, mut state_dir, mut dir) = (Text::new(), Text::new(), Text::new());
+        out.push(sys::env(c"MAPGROW_OUT").unwrap_or(b""));
+        dir.push(sys::env(c"MAPGROW_DIR").unwrap_or(b""));
+        default_state_dir(&mut state_dir);
+        Self {
+            mode,
+            floor: size(c"MAPGROW_FLOOR", floor),
+            sample_tables: (size(c"MAPGROW_SAMPLE", defaults.sample_tables as usize) as u64).max(1),
+            sample_heap: defaults.sample_heap.max(1),
+            budget_ppm: read(
+                c"MAPGROW_BUDGET",
+                budget,
+                "a percentage such as 1 or 0.5; 0 for no bound",
+                percent_ppm,
+            ),
+            max_memory: size(c"MAPGROW_MAX_MEMORY", defaults.max_memory.unwrap_or(bound))
+                .clamp(MAX_MEMORY_LEAST, 1 << 36),
+            at_exit: read(
+                c"MAPGROW_AT_EXIT",
+                defaults.at_exit,
+                "dump, report or none",
+                |value| match value {
+                    b"dump" => Some(AtExit::Dump),
+                    b"report" => Some(AtExit::Report),
+                    b"none" => Some(AtExit::None),
+                    _ => None,
+                },
+            ),
+            signal: read(
+                c"MAPGROW_SIGNAL",
+                defaults.signal,
+                "USR1, USR2, RTMIN+n or none",
+                signal_number,
+            ),
+            follow_fork: read(
+                c"MAPGROW_FOLLOW_FORK",
+                true,
+                "0 or 1",
+                |value| match value {
+                    b"0" => Some(false),
+                    b"1" => Some(true),
+                    _ => None,
+                },
+            ),
+            out,
+            state_dir,
+            dir,
+        }
+    }
+}
+
+/// Reads one variable; a value that `parse` refuses is named on stderr.
+fn read<T>(name: &CStr, default: T, expected: &str, parse: impl Fn(&[u8]) -> Option<T>) -> T {
+    let Some(value) = sys::env(name) else {
+        return default;
+    };
+    parse(value).unwrap_or_else(|| {
+        sys::complain(&[
+            name.to_bytes(),
+            b"=",
+            value.get(..80).unwrap_or(value),
+            b" is not understood (expected ",
+            expected.as_bytes(),
+            b"); the default stays",
+        ]);
+        default
+    })
+}
+
+/// `$XDG_STATE_HOME/mapgrow`, `$HOME/.local/state/mapgrow`, or a per-user directory in
+/// `/var/tmp`.
+fn default_state_dir(path: &mut Text<PATH_MAX>) {
+    let absolute = |value: &&[u8]| value.first() == Some(&b'/');
+    if let Some(state) = sys::env(c"XDG_STATE_HOME").filter(absolute) {
+        path.push(state).push(b"/mapgrow");
+    } else if let Some(home) = sys::env(c"HOME").filter(absolute) {
+        path.push(home).push(b"/.local/state/mapgrow");
+    } else {
+        // SAFETY: `geteuid` has no preconditions.
+        path.push(b"/var/tmp/mapgrow-")
+            .push_decimal(u64::from(unsafe { libc::geteuid() }));
+    }
+}
+
+/// A number of bytes with an optional suffix K, M or G (also KiB, kB and so on: all powers of
+/// 1024, as everywhere in allocators).
+pub(crate) fn bytes(value: &[u8]) -> Option<u64> {
+    let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
+    let number = decimal(value.get(..digits)?)?;
+    let shift = match value.get(digits..)? {
+        b"" | b"B" => 0,
+        b"K" | b"k" | b"KB" | b"kB" | b"KiB" => 10,
+        b"M" | b"m" | b"MB" | b"MiB" => 20,
+        b"G" | b"g" | b"GB" | b"GiB" => 30,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |sum, digit| {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
+}
+
+/// A percentage with up to four decimals, as parts per million; at most 100.
+pub(crate) fn percent_ppm(value: &[u8]) -> Option<u64> {
+    let value = value.strip_suffix(b"%").unwrap_or(value);
+    let dot = value.iter().position(|&b| b == b'.').unwrap_or(value.len());
+    let whole = decimal(value.get(..dot)?)?;
+    let mut ppm = whole.checked_mul(10_000)?;
+    if let Some(decimals) = value.get(dot + 1..) {
+        if decimals.is_empty() || decimals.len() > 4 {
+            return None;
+        }
+        let scale = 10u64.pow(4 - decimals.len() as u32);
+        ppm = ppm.checked_add(decimal(decimals)? * scale)?;
+    }
+    (ppm <= 1_000_000).then_some(ppm)
+}
+
+/// `USR1`, `SIGUSR2`, `RTMIN+3`, a number, or `none`.
+pub(crate) fn signal_number(value: &[u8]) -> Option<i32> {
+    let name = value.strip_prefix(b"SIG").unwrap_or(value);
+    match name {
+        b"none" | b"0" => Some(0),
+        b"USR1" => Some(libc::SIGUSR1),
+        b"USR2" => Some(libc::SIGUSR2),
+        b"URG" => Some(libc::SIGURG),
+        b"IO" => Some(libc::SIGIO),
+        b"WINCH" => Some(libc::SIGWINCH),
+        _ => {
+            let offset = match name.strip_prefix(b"RTMIN") {
+                Some(b"") => 0,
+                Some(rest) => decimal(rest.strip_prefix(b"+")?)?,
+                None => return None,
+            };
+            let number = i64::from(libc::SIGRTMIN()) + i64::try_from(offset).ok()?;
+            (number <= i64::from(libc::SIGRTMAX())).then_some(number as i32)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes(b"4096"), Some(4096));
+        assert_eq!(bytes(b"64K"), Some(65536));
+        assert_eq!(bytes(b"1MiB"), Some(1 << 20));
+        for bad in [
+            &b""[..],
+            b"K",
+            b"-1",
+            b"1T",
+            b"1 K",
+            b"99999999999999999999",
+            b"9999999999999G",
+        ] {
+            assert_eq!(bytes(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn percentages() {
+        assert_eq!(percent_ppm(b"1"), Some(10_000));
+        assert_eq!(percent_ppm(b"0.5%"), Some(5_000));
+        assert_eq!(percent_ppm(b"0.0001"), Some(1));
+        assert_eq!(percent_ppm(b"100"), Some(1_000_000));
+        for bad in [&b""[..], b"101", b"1.", b".5", b"1.00001", b"-1", b"x"] {
+            assert_eq!(percent_ppm(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn signals() {
+        assert_eq!(signal_number(b"USR1"), Some(libc::SIGUSR1));
+        assert_eq!(signal_number(b"SIGUSR2"), Some(libc::SIGUSR2));
+        assert_eq!(signal_number(b"RTMIN+3"), Some(libc::SIGRTMIN() + 3));
+        assert_eq!(signal_number(b"none"), Some(0));
+        for bad in [&b"KILL"[..], b"RTMIN+99", b"RTMIN-1", b"", b"RTMIN+"] {
+            assert_eq!(signal_number(bad), None, "{bad:?}");
+        }
+    }
+}

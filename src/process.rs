@@ -1,0 +1,272 @@
+//! The recorder's state for this process: settings resolved once, and the recording, which is
+//! created with the first block worth recording and started afresh in a child of `fork`.
+
+use core::cell::Cell;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+
+use once_cell::race::OnceRef;
+
+use crate::config::{Defaults, Mode, Settings};
+use crate::hook::FILTER;
+use crate::recording::{Origin, Recording, private_pages};
+use crate::snapshot;
+use crate::stack::{EntryFrames, Registers, ThreadStacks};
+
+/// What is decided once for the life of the process, and inherited by its forks.
+pub(crate) struct State {
+    pub(crate) settings: Settings,
+    /// The allocator's own frames, left out of every stack.
+    pub(crate) entry_frames: EntryFrames,
+    backend: u64,
+    signal: i32,
+}
+
+/// Racing initialisers each build one and the first wins; nobody waits.
+static STATE: OnceRef<'static, State> = OnceRef::new();
+static RECORDING: AtomicPtr<Recording> = AtomicPtr::new(ptr::null_mut());
+/// A word that the kernel zeroes in a child of `fork` (`MADV_WIPEONFORK`); 1 in its owner.
+static FORK_WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+/// Set when no recording can or shall be made; nothing is tried again.
+static UNRECORDED: AtomicBool = AtomicBool::new(false);
+
+impl State {
+    /// The state, once something was allocated.
+    #[inline]
+    pub(crate) fn get() -> Option<&'static State> {
+        STATE.get()
+    }
+
+    /// The state, set up on first use. `None` when there is no memory for it.
+    #[inline]
+    pub(crate) fn get_or_init(defaults: &Defaults, backend: u64) -> Option<&'static State> {
+        match STATE.get() {
+            Some(state) => Some(state),
+            None => initialise(defaults, backend),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
+    let _errno = crate::sys::ErrnoGuard::save();
+    let settings = Settings::resolve(defaults);
+    let recording = settings.mode != Mode::Off;
+    let entry_frames = if recording {
+        calibrate()
+    } else {
+        EntryFrames::new()
+    };
+    let signal = if recording {
+        snapshot::take_signal(settings.signal)
+    } else {
+        0
+    };
+    if !recording {
+        UNRECORDED.store(true, Ordering::Release);
+    }
+    let place = private_pages(core::mem::size_of::<State>())?.cast::<State>();
+    // SAFETY: fresh pages of sufficient size, page aligned, known to nobody else.
+    let state: &'static State = unsafe {
+        place.write(State {
+            settings,
+            entry_frames,
+            backend,
+            signal,
+        });
+        &*place
+    };
+    let _ = STATE.set(state);
+    STATE.get()
+}
+
+/// The recording, created if there is none yet. `None` when nothing is to be recorded.
+#[inline]
+pub(crate) fn recording(state: &State) -> Option<&'static Recording> {
+    match existing_recording() {
+        Some(recording) => Some(recording),
+        None => new_recording(state),
+    }
+}
+
+/// The recording of this process, if there is one already.
+#[inline]
+pub(crate) fn existing_recording() -> Option<&'static Recording> {
+    let recording = RECORDING.load(Ordering::Acquire);
+    // SAFETY: `FORK_WORD` is null or a word that is never unmapped.
+    let own = unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() }
+        .is_some_and(|word| word.load(Ordering::Relaxed) != 0);
+    // SAFETY: `RECORDING` is null or a recording that is never unmapped in the process that made
+    // it, which the word says is this one.
+    if own {
+        unsafe { recording.as_ref() }
+    } else {
+        None
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn new_recording(state: &State) -> Option<&'static Recording> {
+    let _errno = crate::sys::ErrnoGuard::save();
+    // SAFETY: as in `existing_recording`.
+    let forked = unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() }
+        .is_some_and(|word| word.load(Ordering::Relaxed) == 0);
+    let mut parent_id = 0;
+    if forked {
+        parent_id = after_fork(state);
+    }
+    if UNRECORDED.load(Ordering::Acquire) {
+        return None;
+    }
+    let origin = Origin {
+        parent_id,
+        backend: state.backend,
+        signal: state.signal,
+    };
+    let made = fork_word().and_then(|()| Recording::create(&state.settings, &origin));
+    let Some(made) = made else {
+        UNRECORDED.store(true, Ordering::Release);
+        return None;
+    };
+    let published =
+        RECORDING.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire);
+    if published.is_err() {
+        // Another thread was first.
+        // SAFETY: `made` was created above and never shown to anybody.
+        unsafe { Recording::discard(made) };
+    }
+    existing_recording()
+}
+
+/// Makes this process' own beginning in a child of `fork`, where the parent's recording is not
+/// mapped. The id of the parent's recording. Children of `fork` have one thread.
+fn after_fork(state: &State) -> u64 {
+    // SAFETY: the struct (not the mapping it describes) lies in private pages, of which the
+    // child has its copy.
+    let parent = unsafe { RECORDING.load(Ordering::Acquire).as_ref() };
+    let parent_id = parent.map_or(0, Recording::id);
+    RECORDING.store(ptr::null_mut(), Ordering::Release);
+    FILTER.clear();
+    snapshot::reset_after_fork();
+    // SAFETY: as in `existing_recording`.
+    if let Some(word) = unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() } {
+        word.store(1, Ordering::Release);
+    }
+    if !state.settings.follow_fork {
+        UNRECORDED.store(true, Ordering::Release);
+    }
+    parent_id
+}
+
+/// Maps the fork word.
+fn fork_word() -> Option<()> {
+    if !FORK_WORD.load(Ordering::Acquire).is_null() {
+        return Some(());
+    }
+    let page = private_pages(core::mem::size_of::<AtomicU64>())?;
+    // SAFETY: the page is ours. Where the kernel does not know the advice (before 4.14) the word
+    // would not tell a child, so nothing is recorded there.
+    if unsafe { libc::madvise(page.cast(), 4096, libc::MADV_WIPEONFORK) } != 0 {
+        return None;
+    }
+    let word = page.cast::<AtomicU64>();
+    // SAFETY: fresh zeroed page.
+    unsafe { (*word).store(1, Ordering::Release) };
+    // A thread that loses this race leaves one page behind.
+    let _ = FORK_WORD.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
+    Some(())
+}
+
+thread_local! {
+    /// Where the functions found between the recorder and [`calibrate`] are collected; null
+    /// outside a calibration.
+    static LEARNING: Cell<*mut Lesson> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// The block that the allocator hands out during calibration, when nothing may be allocated.
+static CALIBRATION_BLOCK: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the calling thread is calibrating: the allocator then returns
+/// [`calibration_block`] and frees nothing.
+#[inline]
+pub(crate) fn calibrating() -> bool {
+    LEARNING.with(|learning| !learning.get().is_null())
+}
+
+/// See [`calibrating`].
+pub(crate) fn calibration_block() -> *mut u8 {
+    CALIBRATION_BLOCK.as_ptr().cast()
+}
+
+/// What a calibration works with.
+struct Lesson {
+    frames: EntryFrames,
+    stacks: &'static mut ThreadStacks,
+}
+
+/// Adds the functions between `from`, inside the recorder, and the calibrating function to the
+/// ones being learnt.
+pub(crate) fn learn(from: &Registers) {
+    const DEPTH: usize = 16;
+    LEARNING.with(|learning| {
+        // SAFETY: not null only while `calibrate` lends its value on this same thread.
+        let Some(lesson) = (unsafe { learning.get().as_mut() }) else {
+            return;
+        };
+        let mut starts = [0; DEPTH];
+        // SAFETY: `from` was read in a function that has not returned.
+        let count = unsafe { lesson.stacks.function_starts(from, &mut starts) };
+        let own = calibrate as fn() -> EntryFrames as usize as u64;
+        let starts = starts.get(..count).unwrap_or(&[]);
+        if let Some(end) = starts.iter().position(|&start| start == own) {
+            for &start in starts.iter().take(end) {
+                lesson.frames.insert(start);
+            }
+        }
+    });
+}
+
+/// Finds out which functions lie between a caller of the allocator and the recorder in this
+/// build (the language's shims, what the optimiser left of our own), by going that way once with
+/// every entry point. No names are needed, so it works in stripped programs too.
+#[inline(never)]
+fn calibrate() -> EntryFrames {
+    use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+    let Some(pages) = private_pages(crate::stack::SIZE) else {
+        return EntryFrames::new();
+    };
+    // SAFETY: fresh zeroed pages, page aligned, for this function alone.
+    let stacks = unsafe { ThreadStacks::from_zeroed(pages) };
+    let mut lesson = Lesson {
+        frames: EntryFrames::new(),
+        stacks,
+    };
+    let before = LEARNING.with(|learning| learning.replace(&raw mut lesson));
+    let layout = Layout::new::<u64>();
+    let ours = calibration_block();
+    let give_back = |block: *mut u8| {
+        if !block.is_null() && block != ours {
+            // The recorder is not the global allocator of this program.
+            // SAFETY: `block` was just allocated with this layout.
+            unsafe { dealloc(block, layout) };
+        }
+    };
+    // SAFETY: the layout is not zero-sized; `ours` is only reallocated or freed by an allocator
+    // that handed it out.
+    unsafe {
+        let block = core::hint::black_box(alloc(layout));
+        if block == ours {
+            let _ = core::hint::black_box(realloc(ours, layout, 16));
+            dealloc(core::hint::black_box(ours), layout);
+        }
+        give_back(block);
+        give_back(core::hint::black_box(alloc_zeroed(layout)));
+    }
+    LEARNING.with(|learning| learning.set(before));
+    let frames = core::hint::black_box(&mut lesson).frames;
+    // SAFETY: mapped above, and used by nobody any more.
+    unsafe { libc::munmap(pages.cast(), crate::stack::SIZE) };
+    frames
+}

@@ -1,0 +1,155 @@
+//! The slow way: the `backtrace` crate, that is the system's own unwinder.
+//!
+//! It understands every rule, and code that registered its tables at run time (JIT compilers),
+//! at some microseconds for each stack. It is asked only when our own walk got stuck, and its
+//! answer is used only when it reached further.
+
+use super::cache::RuleCache;
+use super::rules::Kind;
+use super::walk::{Scratch, Stop};
+use super::{EntryFrames, Return, arch, loader};
+use core::ffi::c_void;
+
+unsafe extern "C" {
+    fn _Unwind_Backtrace(trace: *const c_void, argument: *mut c_void) -> i32;
+}
+
+/// Whether the system's unwinder may be called from the stack in `scratch`.
+///
+/// It takes a lock when tables were registered at run time, and allocates while it holds it. So
+/// not when it is itself on the stack; and where it is linked into the program itself, its
+/// frames cannot be told from the program's, so never.
+fn may_ask(scratch: &Scratch) -> bool {
+    let unwinder = _Unwind_Backtrace as *const () as u64;
+    let Some(object) = loader::find_object(unwinder) else {
+        return false;
+    };
+    !object.contains(may_ask as *const () as u64)
+        && !scratch
+            .returns()
+            .iter()
+            .any(|frame| object.contains(frame.pc))
+}
+
+/// Calls `each` with the frames from the innermost one that `scratch` knows, outwards, until it
+/// returns false.
+///
+/// # Safety
+/// Must be called from inside the frames that `scratch` holds.
+unsafe fn trace(first_slot: u64, mut each: impl FnMut(Return) -> bool) {
+    let mut inside = true;
+    // SAFETY: `trace_unsynchronized` must not run in parallel with itself where the platform's
+    // unwinder keeps global state; the one of ELF systems keeps none.
+    unsafe {
+        backtrace::trace_unsynchronized(|frame| {
+            let slot = (frame.sp() as u64).wrapping_sub(8);
+            inside = inside && slot != first_slot;
+            let pc = frame.ip() as u64;
+            inside || (pc != 0 && each(Return { slot, pc }))
+        });
+    }
+}
+
+/// Replaces the stack in `scratch` by what the system's unwinder finds, if that is more. Returns
+/// whether it was.
+///
+/// # Safety
+/// Must be called from inside the frames that `scratch` holds, on the thread that `rules`
+/// belongs to.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn extend(
+    scratch: &mut Scratch,
+    rules: &mut RuleCache,
+    entry: &EntryFrames,
+) -> bool {
+    if scratch.first.slot == 0 || !may_ask(scratch) {
+        return false;
+    }
+    let first_slot = scratch.first.slot;
+    let known = scratch.met;
+    let mut found = 0;
+    // SAFETY: passed on to the caller.
+    unsafe {
+        trace(first_slot, |_| {
+            found += 1;
+            found <= known
+        });
+    }
+    if found <= known {
+        return false;
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { replace(scratch, rules, entry, first_slot) };
+    true
+}
+
+/// Takes the stack outside the captured registers from the system's unwinder alone.
+///
+/// # Safety
+/// As for [`extend`].
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn walk(scratch: &mut Scratch, rules: &mut RuleCache, entry: &EntryFrames) {
+    let inside = scratch.start.sp;
+    let mut first_slot = 0;
+    // SAFETY: as in `trace`.
+    unsafe {
+        backtrace::trace_unsynchronized(|frame| {
+            first_slot = (frame.sp() as u64).wrapping_sub(8);
+            first_slot < inside
+        });
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { replace(scratch, rules, entry, first_slot) };
+}
+
+/// Takes the stack from the system's unwinder, from the frame outwards that was returned to
+/// from `first_slot`.
+///
+/// # Safety
+/// As for [`extend`].
+unsafe fn replace(
+    scratch: &mut Scratch,
+    rules: &mut RuleCache,
+    entry: &EntryFrames,
+    first_slot: u64,
+) {
+    scratch.reset();
+    rules.begin_walk();
+    let mut leading = true;
+    let mut room = true;
+    // SAFETY: passed on to the caller; the rules are asked for return addresses of this thread.
+    unsafe {
+        trace(first_slot, |frame| {
+            if leading {
+                let rule = rules.rule(frame.pc.wrapping_sub(1));
+                let start = match rule.kind {
+                    Kind::NoInfo => 0,
+                    _ => frame
+                        .pc
+                        .wrapping_sub(1)
+                        .wrapping_sub(u64::from(rule.into_function)),
+                };
+                if entry.contains(start) {
+                    return true;
+                }
+                leading = false;
+                scratch.caller_function_start = start;
+            }
+            room = scratch.push(frame);
+            room
+        });
+    }
+    let outermost = scratch.returns().last().is_some_and(|last| {
+        // SAFETY: a return address of the calling thread.
+        let rule = unsafe { rules.rule(last.pc.wrapping_sub(1)) };
+        rule.kind == Kind::Outermost || !arch::OWN_UNWINDER
+    });
+    // The system's unwinder ends in silence where it knows no further.
+    scratch.stop = match (room, outermost) {
+        (false, _) => Stop::Limit,
+        (true, false) => Stop::NoInfo,
+        (true, true) => Stop::Outermost,
+    };
+}

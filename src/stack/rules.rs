@@ -1,0 +1,446 @@
+//! Unwind rules: how to get from a frame to its caller, read out of an object's `.eh_frame`.
+//!
+//! gimli finds and decodes the tables. The rows are folded here, for the four columns that
+//! matter to a stack walk (CFA, stack pointer, frame pointer, return address): that needs a few
+//! hundred bytes of stack where gimli's general context needs thousands, and an allocator may be
+//! called on a signal stack of 8 KiB.
+
+use super::arch::{BP, RA, SP};
+use super::loader::Object;
+use gimli::{
+    BaseAddresses, CallFrameInstruction, CommonInformationEntry, EhFrame, EhFrameHdr, EndianSlice,
+    FrameDescriptionEntry, NativeEndian, Reader, Register, UnwindExpression, UnwindSection,
+};
+
+/// What a rule's offset counts from. All-zero is `Sp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Base {
+    /// The frame's stack pointer.
+    Sp = 0,
+    /// The frame's frame pointer register, whatever it is used for.
+    Bp = 1,
+    /// The frame's CFA.
+    Cfa = 2,
+}
+
+/// Where the caller's frame pointer register is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum SavedBp {
+    /// Still in the register.
+    Same = 0,
+    /// In memory, at the rule's `bp_base` and `bp_offset`.
+    At = 1,
+    /// Not known any more. Harmless unless an outer frame's CFA needs it.
+    Lost = 2,
+}
+
+/// What a rule says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// There is a caller, and the rule leads to it.
+    Caller = 0,
+    /// This is the outermost frame.
+    Outermost = 1,
+    /// No table covers the address.
+    NoInfo = 2,
+    /// A table covers it, but says something that is not handled here.
+    Unsupported = 3,
+}
+
+/// How to get from a frame to its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// Lookup address minus the start of the function it lies in.
+    pub(super) into_function: u32,
+    /// Added to the CFA's base.
+    pub(super) cfa_offset: i32,
+    /// Added to the base of the saved frame pointer's address.
+    pub(super) bp_offset: i32,
+    /// Added to what `cfa_deref` read.
+    pub(super) cfa_add: i16,
+    /// Added to the base of the return address's address.
+    pub(super) ra_offset: i16,
+    pub(super) kind: Kind,
+    pub(super) cfa_base: Base,
+    /// The CFA is not base + offset but the word stored there, plus `cfa_add`.
+    pub(super) cfa_deref: bool,
+    pub(super) bp: SavedBp,
+    pub(super) bp_base: Base,
+    pub(super) ra_base: Base,
+    /// The caller was interrupted, it did not call: its pc is exact, not a return address.
+    pub(super) signal_frame: bool,
+}
+
+const _: () = assert!(size_of::<Rule>() <= 24);
+
+impl Rule {
+    /// A rule that leads nowhere.
+    pub(super) const fn stop(kind: Kind) -> Rule {
+        Rule {
+            into_function: 0,
+            cfa_offset: 0,
+            bp_offset: 0,
+            cfa_add: 0,
+            ra_offset: 0,
+            kind,
+            cfa_base: Base::Sp,
+            cfa_deref: false,
+            bp: SavedBp::Same,
+            bp_base: Base::Cfa,
+            ra_base: Base::Cfa,
+            signal_frame: false,
+        }
+    }
+}
+
+type Bytes = EndianSlice<'static, NativeEndian>;
+
+/// The CFA column.
+#[derive(Clone, Copy)]
+enum Cfa {
+    Register { register: Register, offset: i64 },
+    Deref { base: Base, offset: i64, add: i64 },
+    Other,
+}
+
+/// A register's column.
+#[derive(Clone, Copy)]
+enum Column {
+    /// Nothing was said, or "same value".
+    Same,
+    At(Base, i64),
+    Undefined,
+    Other,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy)]
+struct Row {
+    cfa: Cfa,
+    sp: Column,
+    bp: Column,
+    ra: Column,
+}
+
+impl Row {
+    const EMPTY: Row = Row {
+        cfa: Cfa::Other,
+        sp: Column::Same,
+        bp: Column::Same,
+        ra: Column::Same,
+    };
+
+    fn column(&mut self, register: Register) -> Option<&mut Column> {
+        match register {
+            SP => Some(&mut self.sp),
+            BP => Some(&mut self.bp),
+            RA => Some(&mut self.ra),
+            _ => None,
+        }
+    }
+
+    fn set(&mut self, register: Register, value: Column) {
+        if let Some(column) = self.column(register) {
+            *column = value;
+        }
+    }
+}
+
+/// Rows that `DW_CFA_remember_state` may keep at a time. Compilers nest no deeper than 1.
+const REMEMBERED: usize = 4;
+
+/// Folds call frame instructions into the row that covers `address`.
+struct Folder<'a> {
+    section: &'a EhFrame<Bytes>,
+    cie: &'a CommonInformationEntry<Bytes>,
+    address: u64,
+    location: u64,
+    row: Row,
+    /// What the CIE's own instructions set up: the target of `DW_CFA_restore`.
+    initial: Row,
+    remembered: [Row; REMEMBERED],
+    depth: usize,
+}
+
+impl Folder<'_> {
+    /// Applies one instruction. `Some(true)`: the row is complete. `None`: not understood.
+    fn apply(&mut self, instruction: &CallFrameInstruction<usize>) -> Option<bool> {
+        use CallFrameInstruction as I;
+        let data_factor = self.cie.data_alignment_factor();
+        match *instruction {
+            I::SetLoc { address } => {
+                if address > self.address {
+                    return Some(true);
+                }
+                self.location = address;
+            }
+            I::AdvanceLoc { delta } => {
+                let delta = u64::from(delta).wrapping_mul(self.cie.code_alignment_factor());
+                let location = self.location.wrapping_add(delta);
+                if location > self.address {
+                    return Some(true);
+                }
+                self.location = location;
+            }
+            I::DefCfa { register, offset } => {
+                self.row.cfa = Cfa::Register {
+                    register,
+                    offset: i64::try_from(offset).ok()?,
+                };
+            }
+            I::DefCfaSf {
+                register,
+                factored_offset,
+            } => {
+                let offset = factored_offset.checked_mul(data_factor)?;
+                self.row.cfa = Cfa::Register { register, offset };
+            }
+            I::DefCfaRegister { register: new } => match &mut self.row.cfa {
+                Cfa::Register { register, .. } => *register = new,
+                _ => return None,
+            },
+            I::DefCfaOffset { offset: new } => match &mut self.row.cfa {
+                Cfa::Register { offset, .. } => *offset = i64::try_from(new).ok()?,
+                _ => return None,
+            },
+            I::DefCfaOffsetSf { factored_offset } => match &mut self.row.cfa {
+                Cfa::Register { offset, .. } => {
+                    *offset = factored_offset.checked_mul(data_factor)?
+                }
+                _ => return None,
+            },
+            I::DefCfaExpression { expression } => {
+                self.row.cfa = match self.expression(expression) {
+                    Some((base, offset, Some(add))) => Cfa::Deref { base, offset, add },
+                    Some((base, offset, None)) => {
+                        let register = if base == Base::Sp { SP } else { BP };
+                        Cfa::Register { register, offset }
+                    }
+                    None => Cfa::Other,
+                };
+            }
+            I::Undefined { register } => self.row.set(register, Column::Undefined),
+            I::SameValue { register } => self.row.set(register, Column::Same),
+            I::Offset {
+                register,
+                factored_offset,
+            } => {
+                let offset = i64::try_from(factored_offset)
+                    .ok()?
+                    .checked_mul(data_factor)?;
+                self.row.set(register, Column::At(Base::Cfa, offset));
+            }
+            I::OffsetExtendedSf {
+                register,
+                factored_offset,
+            } => {
+                let offset = factored_offset.checked_mul(data_factor)?;
+                self.row.set(register, Column::At(Base::Cfa, offset));
+            }
+            I::Expression {
+                register,
+                expression,
+            } => {
+                if self.row.column(register).is_some() {
+                    let value = match self.expression(expression) {
+                        Some((base, offset, None)) => Column::At(base, offset),
+                        _ => Column::Other,
+                    };
+                    self.row.set(register, value);
+                }
+            }
+            I::ValOffset { register, .. }
+            | I::ValOffsetSf { register, .. }
+            | I::Register {
+                dest_register: register,
+                ..
+            }
+            | I::ValExpression { register, .. } => self.row.set(register, Column::Other),
+            I::Restore { register } => {
+                let mut initial = self.initial;
+                if let Some(&mut value) = initial.column(register) {
+                    self.row.set(register, value);
+                }
+            }
+            I::RememberState => {
+                *self.remembered.get_mut(self.depth)? = self.row;
+                self.depth += 1;
+            }
+            I::RestoreState => {
+                self.depth = self.depth.checked_sub(1)?;
+                self.row = *self.remembered.get(self.depth)?;
+            }
+            I::ArgsSize { .. } | I::Nop => {}
+            _ => return None,
+        }
+        Some(false)
+    }
+
+    /// Reads `breg offset`, optionally followed by `deref` and then by `plus_uconst`. The last
+    /// part is `None` when there is no `deref`.
+    fn expression(&self, expression: UnwindExpression<usize>) -> Option<(Base, i64, Option<i64>)> {
+        const BREG0: u16 = gimli::DW_OP_breg0.0 as u16;
+        let mut code = expression.get(self.section).ok()?.0;
+        let base = match Register(u16::from(code.read_u8().ok()?).checked_sub(BREG0)?) {
+            SP => Base::Sp,
+            BP => Base::Bp,
+            _ => return None,
+        };
+        let offset = code.read_sleb128().ok()?;
+        if code.is_empty() {
+            return Some((base, offset, None));
+        }
+        if code.read_u8().ok()? != gimli::DW_OP_deref.0 {
+            return None;
+        }
+        if code.is_empty() {
+            return Some((base, offset, Some(0)));
+        }
+        if code.read_u8().ok()? != gimli::DW_OP_plus_uconst.0 {
+            return None;
+        }
+        let add = i64::try_from(code.read_uleb128().ok()?).ok()?;
+        code.is_empty().then_some((base, offset, Some(add)))
+    }
+
+    /// Runs the CIE's instructions, then the FDE's, as far as `address`.
+    fn fold(&mut self, fde: &FrameDescriptionEntry<Bytes>, bases: &BaseAddresses) -> Option<()> {
+        let mut instructions = self.cie.instructions(self.section, bases);
+        while let Some(instruction) = instructions.next().ok()? {
+            if self.apply(&instruction)? {
+                return None;
+            }
+        }
+        self.initial = self.row;
+        let mut instructions = fde.instructions(self.section, bases);
+        while let Some(instruction) = instructions.next().ok()? {
+            if self.apply(&instruction)? {
+                break;
+            }
+        }
+        Some(())
+    }
+}
+
+/// The rule for the frame whose pc (or the call before it) is `address`, which lies in `object`.
+///
+/// # Safety
+/// The object must be loaded, with the unwind tables that its linker made.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn read_rule(object: &Object, address: u64) -> Rule {
+    // SAFETY: passed on to the caller.
+    unsafe { find_rule(object, address) }.unwrap_or(const { Rule::stop(Kind::NoInfo) })
+}
+
+/// Bytes from `address` to the end of its segment.
+///
+/// # Safety
+/// As for [`read_rule`].
+unsafe fn segment_bytes(object: &Object, address: u64) -> Option<Bytes> {
+    if !object.contains(address) {
+        return None;
+    }
+    // SAFETY: the caller vouches for the object.
+    let end = unsafe { object.segment_end(address) };
+    let length = usize::try_from(end.checked_sub(address)?).ok()?;
+    // SAFETY: a loaded segment is readable from any address in it to its end, and stays as it
+    // is while the object is loaded.
+    let bytes = unsafe { core::slice::from_raw_parts(address as usize as *const u8, length) };
+    Some(EndianSlice::new(bytes, NativeEndian))
+}
+
+/// # Safety
+/// As for [`read_rule`].
+unsafe fn find_rule(object: &Object, address: u64) -> Option<Rule> {
+    // SAFETY: passed on to the caller.
+    let hdr_bytes = unsafe { segment_bytes(object, object.eh_frame_hdr) }?;
+    let bases = BaseAddresses::default().set_eh_frame_hdr(object.eh_frame_hdr);
+    let hdr = EhFrameHdr::from(hdr_bytes).parse(&bases, 8).ok()?;
+    let eh_frame = hdr.eh_frame_ptr().direct().ok()?;
+    let bases = bases.set_eh_frame(eh_frame);
+    // SAFETY: passed on to the caller.
+    let section = EhFrame::from(unsafe { segment_bytes(object, eh_frame) }?);
+    let fde = hdr
+        .table()?
+        .fde_for_address(&section, &bases, address, EhFrame::cie_from_offset)
+        .ok()?;
+    let into_function = u32::try_from(address.checked_sub(fde.initial_address())?).ok()?;
+
+    let mut folder = Folder {
+        section: &section,
+        cie: fde.cie(),
+        address,
+        location: fde.initial_address(),
+        row: Row::EMPTY,
+        initial: Row::EMPTY,
+        remembered: [Row::EMPTY; REMEMBERED],
+        depth: 0,
+    };
+    let folded = folder.fold(&fde, &bases);
+    let mut rule = match folded {
+        Some(()) if fde.cie().return_address_register() == RA => reduce(&folder.row),
+        _ => None,
+    }
+    .unwrap_or(const { Rule::stop(Kind::Unsupported) });
+    rule.into_function = into_function;
+    rule.signal_frame = fde.is_signal_trampoline();
+    Some(rule)
+}
+
+/// The rule that a row stands for, if it is one that can be followed.
+fn reduce(row: &Row) -> Option<Rule> {
+    let mut rule = Rule::stop(Kind::Caller);
+    match row.ra {
+        Column::At(base, offset) => {
+            rule.ra_base = base;
+            rule.ra_offset = i16::try_from(offset).ok()?;
+        }
+        Column::Undefined => return Some(Rule::stop(Kind::Outermost)),
+        Column::Same | Column::Other => return None,
+    }
+    match row.cfa {
+        Cfa::Register { register, offset } => {
+            rule.cfa_base = match register {
+                SP => Base::Sp,
+                BP => Base::Bp,
+                _ => return None,
+            };
+            rule.cfa_offset = i32::try_from(offset).ok()?;
+        }
+        Cfa::Deref { base, offset, add } => {
+            rule.cfa_base = base;
+            rule.cfa_deref = true;
+            rule.cfa_offset = i32::try_from(offset).ok()?;
+            rule.cfa_add = i16::try_from(add).ok()?;
+        }
+        Cfa::Other => return None,
+    }
+    // The caller's stack pointer is the CFA, unless the table says otherwise; the kernel's
+    // signal frame says the same in other words, by naming the word that the CFA is read from.
+    match (row.sp, row.cfa) {
+        (Column::Same, _) => {}
+        (
+            Column::At(base, offset),
+            Cfa::Deref {
+                base: from,
+                offset: at,
+                add: 0,
+            },
+        ) if base == from && offset == at => {}
+        _ => return None,
+    }
+    match row.bp {
+        Column::Same => {}
+        Column::At(base, offset) => {
+            rule.bp = SavedBp::At;
+            rule.bp_base = base;
+            rule.bp_offset = i32::try_from(offset).ok()?;
+        }
+        Column::Undefined | Column::Other => rule.bp = SavedBp::Lost,
+    }
+    Some(rule)
+}

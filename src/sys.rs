@@ -1,0 +1,314 @@
+//! The few system calls the recorder needs, in forms that may run anywhere: inside an allocator,
+//! in a signal handler, after `fork`. Nothing here allocates, and what changes `errno` is called
+//! under [`ErrnoGuard`].
+
+use core::ffi::CStr;
+
+/// Puts `errno` back when dropped: a successful `malloc` must not change it.
+pub(crate) struct ErrnoGuard(i32);
+
+impl ErrnoGuard {
+    /// Remembers the current `errno`.
+    #[inline]
+    pub(crate) fn save() -> Self {
+        // SAFETY: `__errno_location` returns the calling thread's errno, valid for its life.
+        Self(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for ErrnoGuard {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: as in `save`.
+        unsafe { *libc::__errno_location() = self.0 }
+    }
+}
+
+/// Last error number of this thread.
+pub(crate) fn errno() -> i32 {
+    // SAFETY: as in `ErrnoGuard::save`.
+    unsafe { *libc::__errno_location() }
+}
+
+/// A byte string of bounded length that is built in place: paths and messages.
+/// What does not fit is cut and remembered in `cut`.
+#[derive(Clone)]
+pub(crate) struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+    cut: bool,
+}
+
+impl<const N: usize> Text<N> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            bytes: [0; N],
+            len: 0,
+            cut: false,
+        }
+    }
+
+    /// Appends bytes; one place is kept for the terminating NUL.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> &mut Self {
+        for &byte in bytes {
+            match self.bytes.get_mut(self.len) {
+                Some(place) if self.len + 1 < N => *place = byte,
+                _ => {
+                    self.cut = true;
+                    return self;
+                }
+            }
+            self.len += 1;
+        }
+        self
+    }
+
+    /// Appends a decimal number.
+    pub(crate) fn push_decimal(&mut self, mut value: u64) -> &mut Self {
+        let mut digits = [0u8; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        let digits = digits;
+        self.push(&digits[at..])
+    }
+
+    /// Appends 16 hexadecimal digits.
+    pub(crate) fn push_hex(&mut self, value: u64) -> &mut Self {
+        for shift in (0..16).rev() {
+            let digit = ((value >> (shift * 4)) & 15) as usize;
+            self.push(&b"0123456789abcdef"[digit..=digit]);
+        }
+        self
+    }
+
+    /// Shortens the text to its first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        while self.len > len {
+            self.len -= 1;
+            self.bytes[self.len] = 0;
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+
+    /// The text as a C string; `None` when it was cut or holds a NUL.
+    pub(crate) fn as_c_str(&self) -> Option<&CStr> {
+        if self.cut {
+            return None;
+        }
+        CStr::from_bytes_with_nul(self.bytes.get(..=self.len)?).ok()
+    }
+}
+
+/// Writes a line about a setting or a failure to stderr, in one `write`.
+pub(crate) fn complain(parts: &[&[u8]]) {
+    let mut line = Text::<512>::new();
+    line.push(b"mapgrow: ");
+    for part in parts {
+        line.push(part);
+    }
+    if line.cut {
+        line.truncate(510);
+    }
+    line.cut = false;
+    line.push(b"\n");
+    let bytes = line.as_bytes();
+    // SAFETY: the buffer is valid for its length; a failure to complain is not worth more.
+    unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+/// An environment variable. Set-user-id programs take none.
+///
+/// The value points into the environment block and must be copied before the program can change
+/// it.
+pub(crate) fn env(name: &CStr) -> Option<&'static [u8]> {
+    unsafe extern "C" {
+        fn secure_getenv(name: *const libc::c_char) -> *const libc::c_char;
+    }
+    // SAFETY: `name` is a C string; the result is null or a C string in the environment block.
+    let value = unsafe { secure_getenv(name.as_ptr()) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: not null, hence NUL-terminated.
+    Some(unsafe { CStr::from_ptr(value) }.to_bytes())
+}
+
+/// Closes the descriptor when dropped.
+pub(crate) struct Descriptor(pub(crate) i32);
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is owned by this value.
+        unsafe { libc::close(self.0) };
+    }
+}
+
+impl Descriptor {
+    /// `open` with `O_CLOEXEC`.
+    pub(crate) fn open(path: &CStr, flags: i32, mode: u32) -> Option<Self> {
+        // SAFETY: `path` is a C string.
+        let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, mode) };
+        (fd >= 0).then_some(Self(fd))
+    }
+
+    /// Writes all bytes, going on after interruptions and short writes.
+    pub(crate) fn write_all(&self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            // SAFETY: the buffer is valid for its length.
+            let n = unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) };
+            match n {
+                n if n > 0 => bytes = bytes.get(n as usize..).unwrap_or(&[]),
+                -1 if errno() == libc::EINTR => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Writes memory that other threads may be changing: only the kernel reads it.
+    pub(crate) fn write_raw(&self, mut start: *const u8, mut length: usize) -> bool {
+        while length > 0 {
+            // SAFETY: the kernel checks the range, and fails where it cannot be read.
+            let n = unsafe { libc::write(self.0, start.cast(), length) };
+            match n {
+                n if n > 0 => {
+                    start = start.wrapping_add(n as usize);
+                    length -= n as usize;
+                }
+                -1 if errno() == libc::EINTR => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Reads until the buffer is full or the file ends; the number of bytes read.
+    pub(crate) fn read_up_to(&self, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            // SAFETY: the buffer is valid for its length.
+            let n = unsafe { libc::read(self.0, rest.as_mut_ptr().cast(), rest.len()) };
+            match n {
+                n if n > 0 => done += n as usize,
+                -1 if errno() == libc::EINTR => {}
+                _ => break,
+            }
+        }
+        done
+    }
+}
+
+/// Calls `visit` with the name of each entry of a directory, through a buffer on the stack;
+/// `false` when it cannot be read.
+pub(crate) fn each_entry(directory: &CStr, mut visit: impl FnMut(&CStr)) -> bool {
+    let Some(fd) = Descriptor::open(directory, libc::O_RDONLY | libc::O_DIRECTORY, 0) else {
+        return false;
+    };
+    // `linux_dirent64`: u64 inode, i64 offset, u16 record length, u8 type, then the name.
+    const RECORD_LENGTH_AT: usize = 16;
+    const NAME_AT: usize = 19;
+    let mut buffer = [0u8; 2048];
+    loop {
+        // SAFETY: the kernel writes at most the given length into the buffer.
+        let n = unsafe {
+            libc::syscall(
+                libc::SYS_getdents64,
+                fd.0,
+                buffer.as_mut_ptr(),
+                buffer.len(),
+            )
+        };
+        if n <= 0 {
+            return n == 0;
+        }
+        let mut rest = buffer.get(..n as usize).unwrap_or(&[]);
+        while let Some(length) = rest.get(RECORD_LENGTH_AT..RECORD_LENGTH_AT + 2) {
+            let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
+            let Some(record) = rest.get(..length).filter(|_| length > NAME_AT) else {
+                return false;
+            };
+            if let Ok(name) = CStr::from_bytes_until_nul(&record[NAME_AT..]) {
+                visit(name);
+            }
+            rest = rest.get(length..).unwrap_or(&[]);
+        }
+    }
+}
+
+/// Makes a directory for this user alone, or checks that it is one: a directory (no link),
+/// owned by us, closed to others.
+pub(crate) fn private_directory(path: &CStr) -> bool {
+    // SAFETY: `path` is a C string.
+    unsafe { libc::mkdir(path.as_ptr(), 0o700) };
+    // SAFETY: `stat` is plain data for which zero is valid.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `path` is a C string and `stat` a place for the result.
+    let found = unsafe { libc::lstat(path.as_ptr(), &raw mut stat) } == 0;
+    found
+        && stat.st_mode & libc::S_IFMT == libc::S_IFDIR
+        // SAFETY: `geteuid` has no preconditions.
+        && stat.st_uid == unsafe { libc::geteuid() }
+        && stat.st_mode & 0o022 == 0
+}
+
+/// 64 random bits; falls back to the clock and the pid where the kernel has none to give.
+pub(crate) fn random() -> u64 {
+    let mut value = 0u64;
+    // SAFETY: the buffer is valid for eight bytes.
+    let n = unsafe {
+        libc::syscall(
+            libc::SYS_getrandom,
+            &raw mut value,
+            8usize,
+            libc::GRND_NONBLOCK,
+        )
+    };
+    if n != 8 {
+        value = crate::clock::monotonic_ns().rotate_left(32) ^ u64::from(std::process::id());
+    }
+    value | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_not_overrun() {
+        let mut text = Text::<8>::new();
+        text.push(b"abc").push_decimal(1234);
+        assert_eq!(text.as_bytes(), b"abc1234");
+        assert_eq!(text.as_c_str(), Some(c"abc1234"));
+        text.push(b"x");
+        assert_eq!(text.as_c_str(), None);
+    }
+
+    #[test]
+    fn numbers_read_back() {
+        let mut text = Text::<64>::new();
+        text.push_decimal(0)
+            .push(b" ")
+            .push_decimal(u64::MAX)
+            .push(b" ")
+            .push_hex(0xab);
+        assert_eq!(text.as_bytes(), b"0 18446744073709551615 00000000000000ab");
+    }
+
+    #[test]
+    fn a_directory_lists_what_is_in_it() {
+        let mut seen = 0;
+        assert!(each_entry(c"/proc/self/fd", |_| seen += 1));
+        assert!(seen > 2);
+        assert!(!each_entry(c"/nonexistent", |_| ()));
+    }
+}

@@ -1,0 +1,358 @@
+//! The live table: from the address of a block to what is known of it.
+//!
+//! Keys and records lie in two regions; slot i of the one belongs to record i of the other. Eight
+//! keys fill a cache line and form a bucket. The table grows by levels, each twice as large as the
+//! one before, and never moves an entry. In each level an address has two candidate buckets and
+//! goes to the emptier one, so a level fills to about four fifths before an address finds both
+//! full. An insert tries the newest level first, then the older ones, then opens another. A hit reads one or two lines for
+//! each level from the newest down to the one that holds it; the newest holds half of them.
+//!
+//! # Who may do what
+//!
+//! An address belongs to whoever got it from the allocator, until it is given back. So no two
+//! threads insert, update or remove the same address at once; all of them work on different
+//! addresses in the same buckets, and readers outside the process look on.
+//!
+//! # Life of a slot
+//!
+//! ```text
+//! key 0 (empty) --CAS--> 1 (reserved): write the record --store--> address --CAS--> 0
+//! ```
+//!
+//! Only the thread that moved a key from 0 to 1 writes the record, so nobody finds an address with
+//! a foreign record behind it. A thread that is killed in between leaves a slot that nobody uses.
+//!
+//! # How to read without taking part
+//!
+//! The record's first word carries a generation, odd while the record is written and never the
+//! same again. A reader takes: key, first word (an even generation), the record, and then *key
+//! first*, first word last once more. Only if both are what they were, record and key belong
+//! together: a later insert of the same address shows in the first word, which it changed before
+//! it stored the key.
+
+use super::figures::mix;
+use super::pool::{Commit, word};
+use crate::recording::layout::{header, live, region};
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Key of a slot whose record is being written. No block has this address.
+const RESERVED: u64 = 1;
+/// Slots of a bucket: one cache line of keys.
+const BUCKET: usize = 8;
+/// Times that `read` begins again when the record changes under it.
+const READ_TRIES: usize = 64;
+
+/// What is known of a live block. `history` is the newest history node + 1, 0 for none; `weight`
+/// is in fixed point; `resizes` is the number of blocks that the map had before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LiveRecord {
+    pub(crate) site: u32,
+    pub(crate) bytes: u64,
+    pub(crate) ticks: u64,
+    pub(crate) serial: u64,
+    pub(crate) history: u32,
+    pub(crate) thread: u16,
+    pub(crate) align_log2: u8,
+    pub(crate) flags: u8,
+    pub(crate) weight: u32,
+    pub(crate) resizes: u32,
+    pub(crate) born_ticks: u64,
+    pub(crate) first_serial: u64,
+}
+
+impl LiveRecord {
+    /// The word `LINKS`.
+    fn links(&self) -> u64 {
+        u64::from(self.history)
+            | u64::from(self.thread) << 32
+            | u64::from(self.align_log2) << 48
+            | u64::from(self.flags) << 56
+    }
+}
+
+/// Place of a block in the table. It stays valid for as long as the block is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot(u32);
+
+impl Slot {
+    /// Number of the slot in both regions.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// The live table. `LEVEL0` is the number of slots of the first level; recordings use the
+/// default, models a smaller one.
+pub(crate) struct LiveTable<'a, C, const LEVEL0: usize = { live::LEVEL0_SLOTS }> {
+    levels: &'a AtomicU64,
+    keys: &'a [AtomicU64],
+    records: &'a [AtomicU64],
+    commit: &'a C,
+}
+
+impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
+    const LEVEL0_BUCKETS: usize = {
+        assert!(LEVEL0.is_power_of_two() && LEVEL0 >= BUCKET);
+        LEVEL0 / BUCKET
+    };
+
+    /// `None` when the header is too short.
+    pub(crate) fn new(
+        header: &'a [AtomicU64],
+        keys: &'a [AtomicU64],
+        records: &'a [AtomicU64],
+        commit: &'a C,
+    ) -> Option<Self> {
+        Some(Self {
+            levels: word(header, header::LIVE_LEVELS)?,
+            keys,
+            records,
+            commit,
+        })
+    }
+
+    /// Puts a block in, right after the allocator gave out its address. `None` when there is no
+    /// room.
+    pub(crate) fn insert(&self, address: u64, record: &LiveRecord) -> Option<Slot> {
+        if address <= RESERVED {
+            return None;
+        }
+        let hash = mix(address);
+        // One round for each level that this or another thread may open meanwhile.
+        for _ in 0..u32::BITS {
+            let levels = self.levels();
+            for level in (0..levels).rev() {
+                if let Some(slot) = self.claim(level, hash) {
+                    self.write(slot, record)?;
+                    self.keys
+                        .get(slot.0 as usize)?
+                        .store(address, Ordering::Release);
+                    return Some(slot);
+                }
+            }
+            if !self.open(levels) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Where a block is, if it is in the table. To be asked by whoever owns the address.
+    #[inline]
+    pub(crate) fn find(&self, address: u64) -> Option<Slot> {
+        if address <= RESERVED {
+            return None;
+        }
+        let hash = mix(address);
+        for level in (0..self.levels()).rev() {
+            for bucket in Self::candidates(level, hash) {
+                for (place, key) in self.bucket(bucket)?.iter().enumerate() {
+                    if key.load(Ordering::Relaxed) == address {
+                        fence(Ordering::Acquire);
+                        return Some(Self::slot(bucket, place));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// What is known of the block at `address`, if it is still in `slot`. Safe to ask for anybody,
+    /// not just the owner: a record that changes meanwhile is read again, or else not given.
+    pub(crate) fn read(&self, slot: Slot, address: u64) -> Option<LiveRecord> {
+        let key = self.keys.get(slot.0 as usize)?;
+        let words = self.record(slot)?;
+        let load = |field: usize| words.get(field).map(|word| word.load(Ordering::Relaxed));
+        for _ in 0..READ_TRIES {
+            if key.load(Ordering::Acquire) != address {
+                return None;
+            }
+            let first = words[live::SITE].load(Ordering::Acquire);
+            if (first >> 32) & 1 != 0 {
+                continue;
+            }
+            let (links, weight) = (load(live::LINKS)?, load(live::WEIGHT)?);
+            let record = LiveRecord {
+                site: first as u32,
+                bytes: load(live::BYTES)?,
+                ticks: load(live::TICKS)?,
+                serial: load(live::SERIAL)?,
+                history: links as u32,
+                thread: (links >> 32) as u16,
+                align_log2: (links >> 48) as u8,
+                flags: (links >> 56) as u8,
+                weight: weight as u32,
+                resizes: (weight >> 32) as u32,
+                born_ticks: load(live::BORN_TICKS)?,
+                first_serial: load(live::FIRST_SERIAL)?,
+            };
+            fence(Ordering::Acquire);
+            if key.load(Ordering::Acquire) != address {
+                return None;
+            }
+            if words[live::SITE].load(Ordering::Relaxed) == first {
+                return Some(record);
+            }
+        }
+        None
+    }
+
+    /// Takes a block out; to be done before its address is given back to the allocator. False when
+    /// it is not in `slot`.
+    #[inline]
+    pub(crate) fn remove(&self, slot: Slot, address: u64) -> bool {
+        // An empty or reserved slot holds no block, whatever the caller believes.
+        address > RESERVED
+            && self.keys.get(slot.0 as usize).is_some_and(|key| {
+                key.compare_exchange(address, 0, Ordering::Release, Ordering::Relaxed)
+                    .is_ok()
+            })
+    }
+
+    /// Replaces the whole record of a block that stays where it is (a `realloc` in place). False
+    /// when it is not in `slot`.
+    pub(crate) fn update(&self, slot: Slot, address: u64, record: &LiveRecord) -> bool {
+        self.holds(slot, address) && self.write(slot, record).is_some()
+    }
+
+    /// Replaces history, thread, alignment and flags alone, in one store. False when the block is
+    /// not in `slot`.
+    pub(crate) fn set_links(&self, slot: Slot, address: u64, record: &LiveRecord) -> bool {
+        if !self.holds(slot, address) {
+            return false;
+        }
+        let Some(words) = self.record(slot) else {
+            return false;
+        };
+        // Release: the history node that this leads to was written before.
+        words[live::LINKS].store(record.links(), Ordering::Release);
+        true
+    }
+
+    /// Levels in use.
+    fn levels(&self) -> u32 {
+        self.levels
+            .load(Ordering::Acquire)
+            .min(u64::from(u32::BITS)) as u32
+    }
+
+    fn holds(&self, slot: Slot, address: u64) -> bool {
+        address > RESERVED
+            && self
+                .keys
+                .get(slot.0 as usize)
+                .is_some_and(|key| key.load(Ordering::Relaxed) == address)
+    }
+
+    /// The two candidate buckets of a hash in a level.
+    #[inline]
+    fn candidates(level: u32, hash: u64) -> [usize; 2] {
+        let buckets = Self::LEVEL0_BUCKETS << level;
+        let start = buckets - Self::LEVEL0_BUCKETS;
+        let mask = buckets - 1;
+        [
+            start + (hash as usize & mask),
+            start + ((hash >> 32) as usize & mask),
+        ]
+    }
+
+    #[inline]
+    fn bucket(&self, bucket: usize) -> Option<&'a [AtomicU64; BUCKET]> {
+        self.keys.as_chunks::<BUCKET>().0.get(bucket)
+    }
+
+    fn slot(bucket: usize, place: usize) -> Slot {
+        Slot((bucket * BUCKET + place) as u32)
+    }
+
+    fn record(&self, slot: Slot) -> Option<&'a [AtomicU64; live::WORDS]> {
+        self.records
+            .as_chunks::<{ live::WORDS }>()
+            .0
+            .get(slot.0 as usize)
+    }
+
+    /// Reserves a slot of one level, in the emptier one of the two candidate buckets.
+    fn claim(&self, level: u32, hash: u64) -> Option<Slot> {
+        let free_of = |bucket: usize| {
+            let keys = self.bucket(bucket)?;
+            let mut free = 0_u32;
+            for (place, key) in keys.iter().enumerate() {
+                free |= u32::from(key.load(Ordering::Relaxed) == 0) << place;
+            }
+            Some((bucket, keys, free))
+        };
+        let [first, second] = Self::candidates(level, hash);
+        let (first, second) = (free_of(first)?, free_of(second)?);
+        let order = if first.2.count_ones() >= second.2.count_ones() {
+            [first, second]
+        } else {
+            [second, first]
+        };
+        for (bucket, keys, free) in order {
+            for (place, key) in keys.iter().enumerate() {
+                // Acquire: the record's last writer was done when the slot became empty.
+                if free >> place & 1 != 0
+                    && key
+                        .compare_exchange(0, RESERVED, Ordering::Acquire, Ordering::Relaxed)
+                        .is_ok()
+                {
+                    return Some(Self::slot(bucket, place));
+                }
+            }
+        }
+        None
+    }
+
+    /// Opens the level after `levels`, unless another thread has. False when there is no room.
+    fn open(&self, levels: u32) -> bool {
+        let Some(slots) = 2_usize
+            .checked_pow(levels + 1)
+            .and_then(|doubled| LEVEL0.checked_mul(doubled - 1))
+            .filter(|&slots| slots <= self.keys.len() && slots <= self.records.len() / live::WORDS)
+            .filter(|&slots| u32::try_from(slots).is_ok())
+        else {
+            return false;
+        };
+        if !self.commit.commit(region::LIVE_KEYS, slots)
+            || !self.commit.commit(region::LIVE, slots * live::WORDS)
+        {
+            return false;
+        }
+        // On failure another thread opened it: there is room in any case.
+        let _ = self.levels.compare_exchange(
+            u64::from(levels),
+            u64::from(levels) + 1,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        true
+    }
+
+    /// Writes a record between two changes of its generation.
+    fn write(&self, slot: Slot, record: &LiveRecord) -> Option<()> {
+        let words = self.record(slot)?;
+        let generation = (words[live::SITE].load(Ordering::Relaxed) >> 32) as u32;
+        let site = |generation: u32| u64::from(record.site) | u64::from(generation) << 32;
+        words[live::SITE].store(site(generation.wrapping_add(1)), Ordering::Relaxed);
+        // A reader that sees any of what follows also sees the odd generation.
+        fence(Ordering::Release);
+        let store = |field: usize, value: u64| {
+            if let Some(word) = words.get(field) {
+                word.store(value, Ordering::Relaxed);
+            }
+        };
+        store(live::BYTES, record.bytes);
+        store(live::TICKS, record.ticks);
+        store(live::SERIAL, record.serial);
+        store(live::LINKS, record.links());
+        store(
+            live::WEIGHT,
+            u64::from(record.weight) | u64::from(record.resizes) << 32,
+        );
+        store(live::BORN_TICKS, record.born_ticks);
+        store(live::FIRST_SERIAL, record.first_serial);
+        words[live::SITE].store(site(generation.wrapping_add(2)), Ordering::Release);
+        Some(())
+    }
+}

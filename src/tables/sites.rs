@@ -1,0 +1,350 @@
+//! Sites: the call stacks from which blocks are allocated, and their exact counts.
+
+use super::figures::{add, add_to_histogram, lower_min, raise, raise_max, variance, weighted};
+use super::index::{Index, Indexed};
+use super::pool::{Commit, Pool, TRIES, word};
+use crate::recording::layout::{SITE_OVERFLOW, WEIGHT_ONE, header, region, site};
+use crate::sync::{AtomicU64, Ordering};
+use crate::timeline::series;
+
+/// Bit of [`site::STACK`]: the record is complete.
+const COMPLETE: u64 = 1 << 63;
+/// Bits of [`site::STACK`] that belong to the site's identity: frames, entry, truncated.
+const SHAPE: u64 = 0x01FF_FFFF_0000_0000;
+/// Largest number of frames of a stack.
+const MAX_FRAMES: usize = 0xFFFF;
+/// Unit of [`site::VAR_ALLOC_BYTES`].
+const VARIANCE_BYTES_UNIT: u64 = 1 << 20;
+
+type Record = [AtomicU64; site::WORDS];
+
+/// What tells one site from another, beside the addresses of its stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SiteKey {
+    /// Hash of the stack. Two stacks of the same addresses and different hashes are two sites.
+    pub(crate) hash: u64,
+    /// `site::ENTRY_*`.
+    pub(crate) entry: u8,
+    /// The stack was cut.
+    pub(crate) truncated: bool,
+}
+
+/// What is recorded of a site when it is first seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SiteOrigin {
+    /// When.
+    pub(crate) ticks: u64,
+    /// Modules known.
+    pub(crate) module_epoch: u64,
+    /// Hash of the start of the innermost function and of the addresses of all other frames, if
+    /// that function is known: what a vector's first `alloc` and its later `realloc` share.
+    pub(crate) group: Option<u64>,
+}
+
+/// A block, as far as its site's counts are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockFigures {
+    /// Bytes asked for.
+    pub(crate) bytes: u64,
+    /// Its weight, fixed point.
+    pub(crate) weight: u32,
+    /// log2 of the alignment asked for.
+    pub(crate) align_log2: u8,
+    /// The block's map existed before, unrecorded.
+    pub(crate) late: bool,
+}
+
+/// The sites of a recording.
+pub(crate) struct SiteTable<'a, C> {
+    records: Pool<'a, C, { site::WORDS }>,
+    stacks: Pool<'a, C, 1>,
+    index: Index<'a, C>,
+    groups: Index<'a, C>,
+    start_ticks: &'a AtomicU64,
+    folded: &'a AtomicU64,
+    live_bytes: &'a AtomicU64,
+    peak_bytes: &'a AtomicU64,
+    peak_ticks: &'a AtomicU64,
+}
+
+/// The regions that sites are kept in.
+pub(crate) struct SiteRegions<'a> {
+    /// [`region::SITES`].
+    pub(crate) records: &'a [AtomicU64],
+    /// [`region::STACKS`].
+    pub(crate) stacks: &'a [AtomicU64],
+    /// [`region::SITE_INDEX`].
+    pub(crate) index: &'a [AtomicU64],
+    /// [`region::GROUP_INDEX`].
+    pub(crate) groups: &'a [AtomicU64],
+}
+
+impl<'a, C: Commit> SiteTable<'a, C> {
+    /// `None` when the header is too short.
+    pub(crate) fn new(
+        header: &'a [AtomicU64],
+        regions: &SiteRegions<'a>,
+        commit: &'a C,
+    ) -> Option<Self> {
+        Some(Self {
+            records: Pool::new(
+                word(header, header::SITE_COUNT)?,
+                regions.records,
+                region::SITES,
+                commit,
+            ),
+            stacks: Pool::new(
+                word(header, header::STACK_WORDS)?,
+                regions.stacks,
+                region::STACKS,
+                commit,
+            ),
+            index: Index::new(regions.index, region::SITE_INDEX, commit),
+            groups: Index::new(regions.groups, region::GROUP_INDEX, commit),
+            start_ticks: word(header, header::START_TICKS)?,
+            folded: word(header, header::SITES_FOLDED)?,
+            live_bytes: word(header, header::LIVE_BYTES)?,
+            peak_bytes: word(header, header::PEAK_BYTES)?,
+            peak_ticks: word(header, header::PEAK_TICKS)?,
+        })
+    }
+
+    /// Makes the overflow site, before anything else is done with the table. False when there is
+    /// no room.
+    pub(crate) fn start(&self, ticks: u64) -> bool {
+        let Some(record) = self.records.take(1).and_then(|id| self.records.record(id)) else {
+            return false;
+        };
+        self.set_up(record, ticks);
+        record[site::ROOT].store(u64::from(SITE_OVERFLOW), Ordering::Relaxed);
+        record[site::STACK].store(COMPLETE, Ordering::Release);
+        true
+    }
+
+    /// The site of a stack, innermost frame first, made if need be: [`SITE_OVERFLOW`] when there
+    /// is no room. `origin` is asked only when the stack was not known.
+    pub(crate) fn find_or_create<S>(
+        &self,
+        key: &SiteKey,
+        stack: S,
+        origin: impl FnOnce() -> SiteOrigin,
+    ) -> u32
+    where
+        S: Iterator<Item = u64> + Clone,
+    {
+        let stack = stack.take(MAX_FRAMES);
+        let frames = stack.clone().count();
+        let shape =
+            (frames as u64) << 32 | u64::from(key.entry) << 48 | u64::from(key.truncated) << 56;
+        let matches = |id: u32| self.is_site_of(id, key.hash, shape, stack.clone());
+        let create = || {
+            // Once the records are used up, no stack words are wasted on those that will not be.
+            if !self.records.has_room() {
+                return None;
+            }
+            let first = self.stacks.take(frames)?;
+            for (word, address) in self.stacks.run(first, frames)?.iter().zip(stack.clone()) {
+                word.store(address, Ordering::Relaxed);
+            }
+            let id = self.records.take(1)?;
+            let record = self.records.record(id)?;
+            let origin = origin();
+            self.set_up(record, origin.ticks);
+            record[site::HASH].store(key.hash, Ordering::Relaxed);
+            record[site::MODULE_EPOCH].store(origin.module_epoch, Ordering::Relaxed);
+            record[site::GROUP].store(origin.group.unwrap_or(0), Ordering::Relaxed);
+            record[site::ROOT].store(site::ROOT_PENDING | u64::from(id), Ordering::Relaxed);
+            record[site::STACK].store(shape | u64::from(first), Ordering::Relaxed);
+            Some(id)
+        };
+        match self.index.find_or_insert(key.hash, matches, create) {
+            Indexed::Full => SITE_OVERFLOW,
+            Indexed::Found(id) | Indexed::Created(id) => {
+                self.complete(id);
+                id
+            }
+        }
+    }
+
+    /// The site at which live and peak figures of a site are kept.
+    pub(crate) fn root(&self, id: u32) -> u32 {
+        match self.records.record(id) {
+            Some(record) => record[site::ROOT].load(Ordering::Relaxed) as u32,
+            None => SITE_OVERFLOW,
+        }
+    }
+
+    /// Counts a block that was allocated.
+    pub(crate) fn allocated(&self, id: u32, block: &BlockFigures, now: u64) {
+        let Some(record) = self.records.record(id) else {
+            return;
+        };
+        if id == SITE_OVERFLOW {
+            add(self.folded, 1);
+        }
+        if block.late {
+            add(&record[site::LATE], 1);
+        }
+        lower_min(&record[site::MIN_BYTES], block.bytes);
+        raise_max(&record[site::MAX_BYTES], block.bytes);
+        widen_align(&record[site::ALIGN], u64::from(block.align_log2));
+        if u64::from(block.weight) == WEIGHT_ONE {
+            add(&record[site::ALLOCS], 1);
+            add(&record[site::ALLOC_BYTES], block.bytes);
+            if let Some(root) = self.root_record(record) {
+                let live = root[site::LIVE_BYTES].fetch_add(block.bytes, Ordering::Relaxed);
+                let live = live.wrapping_add(block.bytes);
+                raise(&root[site::PEAK_BYTES], &root[site::PEAK_TICKS], live, now);
+                self.note(root, now, live);
+            }
+            let live = self.live_bytes.fetch_add(block.bytes, Ordering::Relaxed);
+            let live = live.wrapping_add(block.bytes);
+            raise(self.peak_bytes, self.peak_ticks, live, now);
+        } else {
+            add(&record[site::SAMPLED_ALLOCS], 1);
+            add(&record[site::W_ALLOCS], u64::from(block.weight));
+            add(
+                &record[site::W_ALLOC_BYTES],
+                weighted(block.bytes, block.weight),
+            );
+            add(&record[site::VAR_ALLOCS], variance(1, block.weight, 1));
+            add(
+                &record[site::VAR_ALLOC_BYTES],
+                variance(block.bytes, block.weight, VARIANCE_BYTES_UNIT),
+            );
+        }
+    }
+
+    /// Counts a block that was freed; the figures are those that it was counted with when it was
+    /// allocated.
+    pub(crate) fn freed(&self, id: u32, bytes: u64, weight: u32, now: u64) {
+        let Some(record) = self.records.record(id) else {
+            return;
+        };
+        if u64::from(weight) == WEIGHT_ONE {
+            add(&record[site::FREES], 1);
+            add(&record[site::FREE_BYTES], bytes);
+            if let Some(root) = self.root_record(record) {
+                // What was live until now was so within this interval too.
+                let live = root[site::LIVE_BYTES].fetch_sub(bytes, Ordering::Relaxed);
+                self.note(root, now, live);
+            }
+            self.live_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        } else {
+            add(&record[site::SAMPLED_FREES], 1);
+            add(&record[site::W_FREES], u64::from(weight));
+            add(&record[site::W_FREE_BYTES], weighted(bytes, weight));
+        }
+        if let Some(histogram) =
+            record.get(site::FREED_SIZES..site::FREED_SIZES + site::FREED_SIZES_WORDS)
+        {
+            let counter = bytes.max(1).ilog2() as usize;
+            let last = site::FREED_SIZES_WORDS * 2 - 1;
+            add_to_histogram(histogram, counter.min(last), weighted(1, weight));
+        }
+    }
+
+    /// Whether record `id` is the site of this stack.
+    fn is_site_of(&self, id: u32, hash: u64, shape: u64, stack: impl Iterator<Item = u64>) -> bool {
+        let Some(record) = self.records.record(id) else {
+            return false;
+        };
+        let packed = record[site::STACK].load(Ordering::Relaxed);
+        let frames = ((packed >> 32) & 0xFFFF) as usize;
+        packed & SHAPE == shape
+            && record[site::HASH].load(Ordering::Relaxed) == hash
+            && self.stacks.run(packed as u32, frames).is_some_and(|words| {
+                words
+                    .iter()
+                    .zip(stack)
+                    .all(|(word, address)| word.load(Ordering::Relaxed) == address)
+            })
+    }
+
+    /// Completes a record and settles its root. Everybody who is given a site does so, because
+    /// its maker may have been stopped in between: so nobody counts at a site without a root.
+    fn complete(&self, id: u32) {
+        let Some(record) = self.records.record(id) else {
+            return;
+        };
+        if record[site::STACK].load(Ordering::Relaxed) & COMPLETE == 0 {
+            record[site::STACK].fetch_or(COMPLETE, Ordering::Release);
+        }
+        let pending = site::ROOT_PENDING | u64::from(id);
+        if record[site::ROOT].load(Ordering::Relaxed) == pending {
+            let root = u64::from(self.choose_root(id, record));
+            let _ = record[site::ROOT].compare_exchange(
+                pending,
+                root,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
+    }
+
+    /// The root of a site: the first site of its group if one of the two grows by `realloc`, else
+    /// the site itself. All who ask get the same answer, as the index keeps one first site.
+    fn choose_root(&self, id: u32, record: &Record) -> u32 {
+        let group = record[site::GROUP].load(Ordering::Relaxed);
+        if group == 0 {
+            return id;
+        }
+        let same_group = |other: u32| {
+            self.records
+                .record(other)
+                .is_some_and(|other| other[site::GROUP].load(Ordering::Relaxed) == group)
+        };
+        let (Indexed::Found(first) | Indexed::Created(first)) =
+            self.groups.find_or_insert(group, same_group, || Some(id))
+        else {
+            return id;
+        };
+        let grows = |record: &Record| {
+            let entry = (record[site::STACK].load(Ordering::Relaxed) >> 48) & 0xFF;
+            entry == site::ENTRY_REALLOC
+        };
+        if grows(record) || self.records.record(first).is_some_and(grows) {
+            first
+        } else {
+            id
+        }
+    }
+
+    /// Writes what a fresh record needs besides its identity.
+    fn set_up(&self, record: &Record, ticks: u64) {
+        record[site::FIRST_TICKS].store(ticks, Ordering::Relaxed);
+        record[site::ALIGN].store(0xFF, Ordering::Relaxed);
+        if let Some(buckets) = record.get(site::SERIES..site::SERIES + site::SERIES_WORDS) {
+            let elapsed = ticks.saturating_sub(self.start_ticks.load(Ordering::Relaxed));
+            series::start(&record[site::SERIES_SHIFT], buckets, elapsed);
+        }
+    }
+
+    fn root_record(&self, record: &Record) -> Option<&'a Record> {
+        self.records
+            .record(record[site::ROOT].load(Ordering::Relaxed) as u32)
+    }
+
+    /// Notes live bytes in the series of a root.
+    fn note(&self, root: &Record, now: u64, live: u64) {
+        if let Some(buckets) = root.get(site::SERIES..site::SERIES + site::SERIES_WORDS) {
+            let elapsed = now.saturating_sub(self.start_ticks.load(Ordering::Relaxed));
+            series::note(&root[site::SERIES_SHIFT], buckets, elapsed, live);
+        }
+    }
+}
+
+/// Widens the range of alignments in a word: bits 0..8 the smallest, 8..16 the largest.
+fn widen_align(word: &AtomicU64, log2: u64) {
+    let mut seen = word.load(Ordering::Relaxed);
+    for _ in 0..TRIES {
+        let wide = (seen & 0xFF).min(log2) | (seen >> 8 & 0xFF).max(log2) << 8;
+        if wide == seen {
+            return;
+        }
+        match word.compare_exchange_weak(seen, wide, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(other) => seen = other,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What happened when: rings of events and marks, and the series that each site keeps.
+//!
+//! A ring hands out numbers by one `fetch_add` on its head; number n lies in slot n modulo the
+//! capacity. A writer owns a slot from the moment it has swapped a busy mark into the slot's
+//! sequence word until it stores n + 1 there. Writers that are a whole round apart can meet at a
+//! slot: the one that finds it busy, or taken by a later number, drops its own event, so two never
+//! write the same slot at once. A reader sees such a loss as a sequence word that is not n + 1.
+
+pub(crate) mod series;
+
+use crate::recording::layout::{event, header, mark, region};
+use crate::sync::{AtomicU64, Ordering, fence};
+use crate::tables::pool::{Commit, word};
+
+/// Sequence word of a slot that is being written, beside the number + 1.
+const BUSY: u64 = 1 << 63;
+
+/// A ring of records of `WORDS` words, the first of which is the sequence word.
+pub(crate) struct Ring<'a, C, const WORDS: usize> {
+    head: &'a AtomicU64,
+    slots: &'a [[AtomicU64; WORDS]],
+    region: usize,
+    commit: &'a C,
+}
+
+impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
+    pub(crate) fn new(
+        head: &'a AtomicU64,
+        words: &'a [AtomicU64],
+        region: usize,
+        commit: &'a C,
+    ) -> Self {
+        Self {
+            head,
+            slots: words.as_chunks().0,
+            region,
+            commit,
+        }
+    }
+
+    /// Numbers handed out so far.
+    pub(crate) fn head(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
+    }
+
+    /// Takes the next number and has `write` fill its slot; word 0 is the ring's own. `None` when
+    /// the slot could not be had; the number then stays without a record.
+    pub(crate) fn publish(&self, write: impl FnOnce(&[AtomicU64; WORDS])) -> Option<u64> {
+        let number = self.head.fetch_add(1, Ordering::Relaxed);
+        let slot = self.usable_slot(number)?;
+        let sequence = slot.first()?;
+        let seen = sequence.load(Ordering::Relaxed);
+        if seen & BUSY != 0 || seen > number {
+            return None;
+        }
+        // Acquire: this writer's stores come after those of the slot's last one.
+        sequence
+            .compare_exchange(
+                seen,
+                BUSY | (number + 1),
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            )
+            .ok()?;
+        // A reader that sees any of what follows also sees the busy mark.
+        fence(Ordering::Release);
+        write(slot);
+        sequence.store(number + 1, Ordering::Release);
+        Some(number)
+    }
+
+    /// Lets `read` look at record `number`; `None` when it is not there (not complete, dropped,
+    /// overwritten) or went while it was read.
+    pub(crate) fn read<T>(
+        &self,
+        number: u64,
+        read: impl FnOnce(&[AtomicU64; WORDS]) -> T,
+    ) -> Option<T> {
+        if number >= self.head.load(Ordering::Relaxed) {
+            return None;
+        }
+        let slot = self.usable_slot(number)?;
+        let sequence = slot.first()?;
+        if sequence.load(Ordering::Acquire) != number + 1 {
+            return None;
+        }
+        let value = read(slot);
+        fence(Ordering::Acquire);
+        (sequence.load(Ordering::Relaxed) == number + 1).then_some(value)
+    }
+
+    /// The slot of a number, once it is backed by memory.
+    fn usable_slot(&self, number: u64) -> Option<&'a [AtomicU64; WORDS]> {
+        let index = number.checked_rem(self.slots.len() as u64)? as usize;
+        // Asked every time: what could not be committed in the first round cannot be touched in
+        // the later ones either.
+        if !self.commit.commit(self.region, (index + 1) * WORDS) {
+            return None;
+        }
+        self.slots.get(index)
+    }
+}
+
+/// An event. `subject` is an edge or a site, as `kind` says; `kind` and `flags` are those of
+/// [`event`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Event {
+    pub(crate) ticks: u64,
+    pub(crate) old_serial: u64,
+    pub(crate) new_serial: u64,
+    pub(crate) old_bytes: u64,
+    pub(crate) new_bytes: u64,
+    pub(crate) subject: u32,
+    pub(crate) thread: u16,
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) pause_ticks: u64,
+}
+
+/// A ring of events: that of resizes or that of births.
+pub(crate) struct EventRing<'a, C>(Ring<'a, C, { event::WORDS }>);
+
+impl<'a, C: Commit> EventRing<'a, C> {
+    /// The ring of what replaced what. `None` when the header is too short.
+    pub(crate) fn resizes(
+        header: &'a [AtomicU64],
+        words: &'a [AtomicU64],
+        commit: &'a C,
+    ) -> Option<Self> {
+        let head = word(header, header::RESIZE_HEAD)?;
+        Some(Self(Ring::new(head, words, region::RESIZES, commit)))
+    }
+
+    /// The ring of tables allocated afresh and dropped. `None` when the header is too short.
+    pub(crate) fn births(
+        header: &'a [AtomicU64],
+        words: &'a [AtomicU64],
+        commit: &'a C,
+    ) -> Option<Self> {
+        let head = word(header, header::BIRTH_HEAD)?;
+        Some(Self(Ring::new(head, words, region::BIRTHS, commit)))
+    }
+
+    /// Events ever published, those included that were dropped.
+    pub(crate) fn head(&self) -> u64 {
+        self.0.head()
+    }
+
+    /// Events that the ring holds.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.0.slots.len() as u64
+    }
+
+    /// Publishes an event and gives its number. `None` when it was dropped; readers see that from
+    /// the gap.
+    pub(crate) fn publish(&self, event: &Event) -> Option<u64> {
+        let what = u64::from(event.subject)
+            | u64::from(event.thread) << 32
+            | u64::from(event.kind) << 48
+            | u64::from(event.flags) << 56;
+        self.0.publish(|words| {
+            words[event::TICKS].store(event.ticks, Ordering::Relaxed);
+            words[event::OLD_SERIAL].store(event.old_serial, Ordering::Relaxed);
+            words[event::NEW_SERIAL].store(event.new_serial, Ordering::Relaxed);
+            words[event::OLD_BYTES].store(event.old_bytes, Ordering::Relaxed);
+            words[event::NEW_BYTES].store(event.new_bytes, Ordering::Relaxed);
+            words[event::WHAT].store(what, Ordering::Relaxed);
+            words[event::PAUSE].store(event.pause_ticks, Ordering::Relaxed);
+        })
+    }
+
+    /// Event `number`, if the ring still holds it.
+    pub(crate) fn read(&self, number: u64) -> Option<Event> {
+        self.0.read(number, |words| {
+            let what = words[event::WHAT].load(Ordering::Relaxed);
+            Event {
+                ticks: words[event::TICKS].load(Ordering::Relaxed),
+                old_serial: words[event::OLD_SERIAL].load(Ordering::Relaxed),
+                new_serial: words[event::NEW_SERIAL].load(Ordering::Relaxed),
+                old_bytes: words[event::OLD_BYTES].load(Ordering::Relaxed),
+                new_bytes: words[event::NEW_BYTES].load(Ordering::Relaxed),
+                subject: what as u32,
+                thread: (what >> 32) as u16,
+                kind: (what >> 48) as u8,
+                flags: (what >> 56) as u8,
+                pause_ticks: words[event::PAUSE].load(Ordering::Relaxed),
+            }
+        })
+    }
+}
+
+/// The ring of marks.
+pub(crate) struct MarkRing<'a, C>(Ring<'a, C, { mark::WORDS }>);
+
+impl<'a, C: Commit> MarkRing<'a, C> {
+    /// `None` when the header is too short.
+    pub(crate) fn new(
+        header: &'a [AtomicU64],
+        words: &'a [AtomicU64],
+        commit: &'a C,
+    ) -> Option<Self> {
+        let head = word(header, header::MARK_HEAD)?;
+        Some(Self(Ring::new(head, words, region::MARKS, commit)))
+    }
+
+    /// Sets a mark and gives its number. The label is cut at the last whole character that fits.
+    pub(crate) fn publish(&self, ticks: u64, thread: u16, label: &str) -> Option<u64> {
+        let mut cut = label.len().min(mark::LABEL_WORDS * 8);
+        while !label.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let bytes = label.as_bytes().get(..cut)?;
+        self.0.publish(|words| {
+            words[mark::TICKS].store(ticks, Ordering::Relaxed);
+            words[mark::THREAD].store(u64::from(thread), Ordering::Relaxed);
+            let mut chunks = bytes.chunks(8);
+            for word in words.iter().skip(mark::LABEL).take(mark::LABEL_WORDS) {
+                let mut value = 0;
+                for (place, &byte) in chunks.next().unwrap_or(&[]).iter().enumerate() {
+                    value |= u64::from(byte) << (8 * place);
+                }
+                word.store(value, Ordering::Relaxed);
+            }
+        })
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_models;
+#[cfg(all(test, not(loom)))]
+mod tests;
