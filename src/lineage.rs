@@ -174,9 +174,20 @@ impl PendingStack {
         self.next = self.next.wrapping_add(1);
     }
 
-    /// Whether any allocation is remembered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.iter().all(Option::is_none)
+    /// Whether an allocation that began after `ticks` is remembered.
+    pub(crate) fn any_since(&self, ticks: u64) -> bool {
+        self.entries
+            .iter()
+            .flatten()
+            .any(|pending| pending.start_ticks > ticks)
+    }
+
+    /// Whether the allocation of the block at `address` is remembered.
+    pub(crate) fn holds(&self, address: usize) -> bool {
+        self.entries
+            .iter()
+            .flatten()
+            .any(|pending| pending.address == address)
     }
 
     /// Forgets the block at `address`, which moved by `realloc` or is gone.
