@@ -6,22 +6,28 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::thread::HOT;
+use crate::thread::{self, HOT};
 
-/// Whether an allocation needs no record. Counts its bytes.
+/// Whether an allocation needs no record. Counts its bytes if it is below the floors.
 #[inline(always)]
 pub(crate) fn allocation_is_fast(size: usize, align: usize) -> bool {
+    if cfg!(debug_assertions) && thread::must_not_allocate() {
+        return false;
+    }
     HOT.with(|hot| {
         if size >= hot.floor.get() {
             return false;
         }
+        if align >= hot.align_floor.get() {
+            return false;
+        }
         let left = hot.allocate_countdown.get() - size as i64;
         hot.allocate_countdown.set(left);
-        left >= 0 && align < hot.align_floor.get()
+        left >= 0
     })
 }
 
-/// Whether the block to be freed has no record. Counts its bytes.
+/// Whether the block to be freed has no record. Counts its bytes if it is below the floor.
 #[inline(always)]
 pub(crate) fn free_is_fast(address: usize, size: usize) -> bool {
     HOT.with(|hot| {
@@ -38,8 +44,14 @@ pub(crate) fn free_is_fast(address: usize, size: usize) -> bool {
 /// both are below the floors.
 #[inline(always)]
 pub(crate) fn realloc_is_fast(address: usize, old: usize, new: usize) -> bool {
+    if cfg!(debug_assertions) && thread::must_not_allocate() {
+        return false;
+    }
     HOT.with(|hot| {
-        if new >= hot.floor.get() || old >= hot.free_floor.get() {
+        if new >= hot.floor.get() {
+            return false;
+        }
+        if old >= hot.free_floor.get() {
             return false;
         }
         let allocate_left = hot.allocate_countdown.get() - new as i64;

@@ -1,4 +1,14 @@
 //! The parts of the `mapgrow` command. A library so that its parts can be tested; programs use
 //! the `mapgrow` crate instead.
 
+mod clock;
+pub mod command;
+mod dumps;
+mod failure;
+mod load;
+mod output;
+mod process;
+mod recordings;
+mod source;
 pub mod symbols;
+mod verbs;

@@ -1,2 +1,7 @@
 //! The `mapgrow` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mapgrow_cli::command::main()
+}

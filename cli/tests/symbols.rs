@@ -7,7 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{TempDir, rustc};
+use common::TempDir;
 use mapgrow::report::symbols::{Frame, Module, Symbolizer};
 use mapgrow_cli::symbols::{Files, ObjectSymbolizer, Places};
 
@@ -105,12 +105,26 @@ impl Program {
     }
 }
 
+/// Builds the fixture with a build id of the test's choice.
 fn build_fixture(binary: &Path, build_id: &[u8], flags: &[&str]) {
     let hex: String = build_id.iter().map(|b| format!("{b:02x}")).collect();
-    let link = format!("link-arg=-Wl,--build-id=0x{hex}");
-    let mut arguments = vec!["-C", link.as_str()];
-    arguments.extend_from_slice(flags);
-    rustc("growth.rs", binary, &arguments);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/growth.rs");
+    let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--edition", "2024", "--crate-name", "growth", "-Awarnings"])
+        .arg(format!("-Clink-arg=-Wl,--build-id=0x{hex}"))
+        .args(flags)
+        .arg("-o")
+        .arg(binary)
+        .arg(&source)
+        // Legacy mangling can be asked for by name on a nightly compiler only.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .output()
+        .expect("rustc runs");
+    assert!(
+        output.status.success(),
+        "rustc {flags:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn function(frame: &Frame) -> &str {

@@ -141,7 +141,7 @@ impl Object {
     ///
     /// # Safety
     /// The object must still be loaded.
-    unsafe fn any_program_header(&self, mut each: impl FnMut(&libc::Elf64_Phdr) -> bool) -> bool {
+    unsafe fn any_program_header(&self, each: impl FnMut(&libc::Elf64_Phdr) -> bool) -> bool {
         let size = self.map_end.saturating_sub(self.map_start);
         if size < size_of::<libc::Elf64_Ehdr>() as u64 || !self.map_start.is_multiple_of(8) {
             return false;
@@ -164,7 +164,7 @@ impl Object {
         let table = (self.map_start + header.e_phoff) as usize as *const libc::Elf64_Phdr;
         // SAFETY: in bounds and aligned (checked above), and the loader reads the same table.
         let table = unsafe { core::slice::from_raw_parts(table, usize::from(header.e_phnum)) };
-        table.iter().any(|entry| each(entry))
+        table.iter().any(each)
     }
 
     /// End of the loaded segment that holds `address`: nothing beyond it belongs together with

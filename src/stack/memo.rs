@@ -7,10 +7,8 @@
 //! leads, by hash again, to the entry that was made the last time the stack turned off there.
 //! The comparison goes on behind word k. So no word is compared twice, and alternating between
 //! any number of stacks costs a lookup for each place where they part, not a miss.
-//!
-//! **Making room.** Entries lie in a ring, each with as many words as it needs, and the oldest
-//! go first. A root goes before the branches that hang on it; these are found no more, and go
-//! in their turn.
+
+mod room;
 
 use super::walk::{MAX_WORDS, Scratch, Word, read};
 use super::{MAX_RETURNS, Registers, Return};
@@ -22,6 +20,8 @@ const POOL: usize = 8192;
 /// Sets of the index, each of `WAYS` entries.
 const SETS: usize = 256;
 const WAYS: usize = 4;
+/// How many of the others are remembered, to be kept when they come again.
+const TURNED_AWAY: usize = 4;
 /// Marks the key of a branch, where a root has a stack pointer.
 const BRANCH: u64 = 1 << 63;
 /// Bits of a branch's key that hold the word's number.
@@ -56,6 +56,12 @@ impl Key {
         }
     }
 
+    /// The parent's serial and the word's number, of a branch.
+    fn parent(self) -> Option<(u64, usize)> {
+        let (parent, word) = (self.second & !BRANCH, self.second & ((1 << WORD_BITS) - 1));
+        (self.second & BRANCH != 0).then_some((parent >> WORD_BITS, word as usize))
+    }
+
     #[inline]
     fn set(self) -> usize {
         let mixed = (self.first ^ self.second.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -74,6 +80,8 @@ pub(super) struct Entry {
     words: u16,
     /// Returns behind them.
     returns: u16,
+    /// Branches that part from this entry.
+    branches: u16,
     pub(super) truncated: bool,
     pub(super) caller_function_start: u64,
     /// The recorder's.
@@ -95,6 +103,27 @@ pub(super) enum Probe {
     },
 }
 
+impl Probe {
+    /// Nothing like it was ever seen.
+    pub(super) const NOTHING: Probe = Probe::Miss {
+        parent: 0,
+        word: 0,
+        value: 0,
+    };
+
+    /// The key under which the stack that was looked for belongs.
+    fn key(&self, start: &Registers) -> Key {
+        match *self {
+            Probe::Miss {
+                parent,
+                word,
+                value,
+            } if parent != 0 => Key::branch(parent, word, value),
+            _ => Key::root(start),
+        }
+    }
+}
+
 /// A thread's memo. All-zero is the empty one.
 pub(super) struct Memo {
     entries: [Entry; ENTRIES],
@@ -107,6 +136,10 @@ pub(super) struct Memo {
     oldest: u64,
     /// Where the next entry will lie.
     head: u64,
+    /// State of a generator of random numbers, for what to keep.
+    random: u64,
+    /// The keys that the last stacks would have had that were not kept.
+    turned_away: [Key; TURNED_AWAY],
 }
 
 /// The entry number that a serial stands for.
@@ -147,20 +180,12 @@ impl Memo {
     #[inline]
     pub(super) unsafe fn probe(&self, start: &Registers) -> Probe {
         let Some(mut number) = self.find(Key::root(start)) else {
-            return Probe::Miss {
-                parent: 0,
-                word: 0,
-                value: 0,
-            };
+            return Probe::NOTHING;
         };
         let mut compared = 0;
         loop {
             let Some(entry) = self.entries.get(number) else {
-                return Probe::Miss {
-                    parent: 0,
-                    word: 0,
-                    value: 0,
-                };
+                return Probe::NOTHING;
             };
             let words = self.words(entry);
             let mut differing = None;
@@ -215,98 +240,5 @@ impl Memo {
                     && entry.truncated == fresh.truncated()
                     && entry.caller_function_start == fresh.caller_function_start
             })
-    }
-
-    /// Keeps a stack that was just walked and that a probe had missed.
-    pub(super) fn insert(&mut self, fresh: &Scratch, miss: &Probe) -> Option<usize> {
-        let (words, returns) = (fresh.words(), fresh.returns());
-        let size = words.len() + returns.len();
-        let mut position = self.head;
-        if position as usize % POOL + size > POOL {
-            position = position.next_multiple_of(POOL as u64);
-        }
-        let end = position + size as u64;
-        let serial = self.newest + 1;
-        self.oldest = self.oldest.max(1);
-        while self.oldest < serial {
-            let oldest = self.entries.get_mut(number(self.oldest))?;
-            let overwritten = oldest.position + (POOL as u64) < end;
-            if !overwritten && serial - self.oldest < ENTRIES as u64 {
-                break;
-            }
-            oldest.key = Key {
-                first: 0,
-                second: 0,
-            };
-            oldest.serial = 0;
-            self.oldest += 1;
-        }
-        let root = Key::root(&fresh.start);
-        let key = match *miss {
-            // A parent that had to go now went after its root.
-            Probe::Miss {
-                parent,
-                word,
-                value,
-            } if parent != 0 && self.find(root).is_some() => Key::branch(parent, word, value),
-            _ => root,
-        };
-
-        let first = position as usize % POOL;
-        let (to_words, to_returns) = self
-            .pool
-            .get_mut(first..first + size)?
-            .split_at_mut(words.len());
-        to_words.copy_from_slice(words);
-        for (to, from) in to_returns.iter_mut().zip(returns) {
-            *to = Word {
-                address: from.slot,
-                value: from.pc,
-            };
-        }
-        *self.entries.get_mut(number(serial))? = Entry {
-            key,
-            serial,
-            position,
-            words: words.len() as u16,
-            returns: returns.len() as u16,
-            truncated: fresh.truncated(),
-            caller_function_start: fresh.caller_function_start,
-            site: 0,
-            extra: 0,
-        };
-        self.newest = serial;
-        self.head = end;
-        self.refer(key, number(serial));
-        Some(number(serial))
-    }
-
-    /// Puts an entry into the index, in the place of one that is no longer there if possible.
-    fn refer(&mut self, key: Key, number: usize) {
-        let set = key.set();
-        let entries = &self.entries;
-        let free = |way: &u8| {
-            let there = usize::from(*way).wrapping_sub(1);
-            there == number
-                || entries
-                    .get(there)
-                    .is_none_or(|entry| entry.serial == 0 || entry.key.set() != set)
-        };
-        let ways = &mut self.index[set];
-        let place = ways.iter().position(free).unwrap_or(number % WAYS);
-        ways[place % WAYS] = number as u8 + 1;
-    }
-
-    /// Forgets every stack. Serials go on, so that nothing old is taken for new.
-    pub(super) fn clear(&mut self) {
-        for entry in &mut self.entries {
-            entry.key = Key {
-                first: 0,
-                second: 0,
-            };
-            entry.serial = 0;
-        }
-        self.index = [[0; WAYS]; SETS];
-        self.oldest = self.newest + 1;
     }
 }

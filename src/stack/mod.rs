@@ -49,6 +49,8 @@
 //! it, are inside the same activation of the callee's caller, or a later one that looks the same.
 
 mod arch;
+#[doc(hidden)]
+pub mod bench_support;
 mod cache;
 mod fallback;
 mod loader;
@@ -170,7 +172,8 @@ pub(crate) struct Capture<'a> {
     pub(crate) caller_function_start: u64,
     /// How the stack was obtained.
     pub(crate) outcome: Outcome,
-    /// The caller's to use: kept with the stack as long as it is known, 0 for a new one.
+    /// The caller's to use: kept with the stack as long as it is known, 0 for a new one. (Not
+    /// every new stack is kept, so it may be new again.)
     pub(crate) site: &'a mut u32,
     /// The same, wider.
     pub(crate) extra: &'a mut u64,
@@ -254,15 +257,21 @@ impl ThreadStacks {
                 other => return unsafe { self.capture_slowly(entry, other) },
             }
         }
+        // SAFETY: passed on to the caller.
+        unsafe { self.capture_trimmed_anew(entry) }
+    }
+
+    /// Captures when other functions than before are to be trimmed.
+    ///
+    /// # Safety
+    /// As for [`ThreadStacks::capture`], which has stored the registers.
+    #[cold]
+    #[inline(never)]
+    unsafe fn capture_trimmed_anew(&mut self, entry: &EntryFrames) -> Capture<'_> {
         self.memo.clear();
         self.trimmed_by = entry.fingerprint;
-        let miss = Probe::Miss {
-            parent: 0,
-            word: 0,
-            value: 0,
-        };
         // SAFETY: passed on to the caller.
-        unsafe { self.capture_slowly(entry, miss) }
+        unsafe { self.capture_slowly(entry, Probe::NOTHING) }
     }
 
     /// A stack of the memo.
@@ -331,7 +340,8 @@ impl ThreadStacks {
                 return self.known(number, Outcome::Checked);
             }
             self.forget();
-            return match self.memo.insert(&self.scratch, &probe) {
+            // SAFETY: passed on to the caller.
+            return match unsafe { self.memo.insert(&self.scratch, Probe::NOTHING) } {
                 Some(number) => self.known(number, Outcome::Mismatch),
                 None => self.unkept(Outcome::Mismatch),
             };
@@ -341,7 +351,8 @@ impl ThreadStacks {
         if stuck && unsafe { fallback::extend(scratch, rules, entry) } {
             return self.unkept(Outcome::Fallback);
         }
-        match self.memo.insert(&self.scratch, &probe) {
+        // SAFETY: passed on to the caller.
+        match unsafe { self.memo.insert(&self.scratch, probe) } {
             Some(number) => self.known(number, Outcome::Miss),
             None => self.unkept(Outcome::Miss),
         }

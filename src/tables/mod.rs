@@ -72,5 +72,7 @@ impl<'a, C: Commit> Tables<'a, C> {
     }
 }
 
+#[cfg(all(test, loom))]
+pub(crate) mod loom_models;
 #[cfg(all(test, not(loom)))]
 pub(crate) mod tests;

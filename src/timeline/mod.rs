@@ -146,6 +146,11 @@ impl<'a, C: Commit> EventRing<'a, C> {
         self.0.head()
     }
 
+    /// Events that the ring holds.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.0.slots.len() as u64
+    }
+
     /// Publishes an event and gives its number. `None` when it was dropped; readers see that from
     /// the gap.
     pub(crate) fn publish(&self, event: &Event) -> Option<u64> {
@@ -220,5 +225,7 @@ impl<'a, C: Commit> MarkRing<'a, C> {
     }
 }
 
+#[cfg(all(test, loom))]
+mod loom_models;
 #[cfg(all(test, not(loom)))]
 mod tests;

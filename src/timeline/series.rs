@@ -11,7 +11,7 @@
 //! each bucket at its own shift: bucket i at shift t covers the ticks from `i << t` to
 //! `(i + 1) << t`, and what it sees twice it saw with the same truth.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, load_after_own_write};
 
 /// Shift of a fresh series: about a millisecond for ticks of a nanosecond.
 const FIRST_SHIFT: u64 = 20;
@@ -88,7 +88,7 @@ fn note_news(shift: &AtomicU64, buckets: &[AtomicU64], elapsed: u64, value: u64)
             Ordering::SeqCst,
             Ordering::Relaxed,
         );
-        if noted.is_ok() && shift.load(Ordering::SeqCst) == now {
+        if noted.is_ok() && load_after_own_write(shift) == now {
             return;
         }
     }

@@ -1,7 +1,6 @@
 //! What the command's tests share.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A directory that goes away with its owner.
@@ -27,32 +26,4 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-/// Builds a program of `tests/fixtures`.
-pub fn rustc(fixture: &str, binary: &Path, flags: &[&str]) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(fixture);
-    let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
-        .args([
-            "--edition",
-            "2024",
-            "--crate-name",
-            "growth",
-            "-Awarnings",
-            "-o",
-        ])
-        .arg(binary)
-        .arg(&source)
-        .args(flags)
-        // Legacy mangling can be asked for by name on a nightly compiler only.
-        .env("RUSTC_BOOTSTRAP", "1")
-        .output()
-        .expect("rustc runs");
-    assert!(
-        output.status.success(),
-        "rustc {flags:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

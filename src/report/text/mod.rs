@@ -1,5 +1,7 @@
 //! The report as text.
 
+pub mod units;
+
 use super::Report;
 
 /// How to show a report as text.

@@ -1,6 +1,6 @@
 //! Frames of every kind that compilers and runtimes make.
 
-use super::{EntryFrames, Outcome, Owned, check};
+use super::{EntryFrames, Outcome, Owned, Registers, check, referee, repeat};
 use corosensei::{Coroutine, CoroutineResult, stack::DefaultStack};
 use std::arch::{asm, global_asm};
 use std::cell::Cell;
@@ -73,6 +73,20 @@ global_asm!(
     ".cfi_def_cfa_offset 8",
     "ret",
     ".cfi_endproc",
+    ".globl mapgrow_test_intricate_frame",
+    ".hidden mapgrow_test_intricate_frame",
+    "mapgrow_test_intricate_frame:",
+    ".cfi_startproc",
+    "sub rsp, 24",
+    // The CFA is rsp + 31 + 1, with an addition that our rules do not know.
+    ".cfi_escape 0x0f, 4, 0x77, 31, 0x31, 0x22",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "call rax",
+    "add rsp, 24",
+    ".cfi_def_cfa rsp, 8",
+    "ret",
+    ".cfi_endproc",
     ".popsection",
 );
 
@@ -86,6 +100,9 @@ unsafe extern "C" {
     /// Calls `call(argument)` with the time in the frame pointer register.
     #[link_name = "mapgrow_test_other_use_frame"]
     pub(super) fn other_use_frame(call: Callback, argument: *mut c_void);
+    /// Calls `call(argument)` from a frame whose CFA is an expression not handled here.
+    #[link_name = "mapgrow_test_intricate_frame"]
+    fn intricate_frame(call: Callback, argument: *mut c_void);
 }
 
 #[repr(align(256))]
@@ -221,7 +238,7 @@ fn thrice(mut wrap: impl FnMut(usize, &mut dyn FnMut())) {
     let mut stacks = Owned::new();
     stacks.check_all = true;
     let entry = EntryFrames::new();
-    for round in 0..3 {
+    repeat(black_box(3), &mut |round| {
         wrap(round, &mut || {
             let outcome = check(&mut stacks, &entry);
             assert_eq!(
@@ -230,12 +247,12 @@ fn thrice(mut wrap: impl FnMut(usize, &mut dyn FnMut())) {
                 "{round} {outcome:?}"
             );
         });
-    }
+    });
 }
 
 #[test]
 fn frames_of_variable_size() {
-    for bytes in [0, 16, 4096, 64] {
+    for bytes in black_box([0, 16, 4096, 64]) {
         thrice(|_, inner| {
             let mut inner = inner;
             // SAFETY: the callback gets the argument it expects.
@@ -306,5 +323,65 @@ fn a_stack_of_every_kind_of_frame() {
         };
         let stack = stacks.pop().expect("a stack");
         stacks.push(in_coroutine(stack, &mut || aligned_frame(&mut realigned)));
+    });
+}
+
+#[test]
+fn what_the_rules_cannot_do_is_left_to_the_system() {
+    let mut stacks = Owned::new();
+    let entry = EntryFrames::new();
+    repeat(black_box(3), &mut |_| {
+        let mut inner: &mut dyn FnMut() = &mut || {
+            assert_eq!(check(&mut stacks, &entry), Outcome::Fallback);
+        };
+        // SAFETY: the callback gets the argument it expects.
+        unsafe { intricate_frame(call_closure, argument(&mut inner)) };
+    });
+}
+
+/// A copy of a function without unwind tables, in memory that belongs to no object.
+fn generated_frame() -> unsafe extern "C" fn(Callback, *mut c_void) {
+    // sub rsp, 8; mov rax, rdi; mov rdi, rsi; call rax; add rsp, 8; ret
+    const CODE: [u8; 17] = [
+        0x48, 0x83, 0xec, 8, 0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0xff, 0xd0, 0x48, 0x83, 0xc4, 8,
+        0xc3,
+    ];
+    // SAFETY: fresh memory of a page, made executable once the code is in it.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let writable = libc::PROT_READ | libc::PROT_WRITE;
+        let page = libc::mmap(std::ptr::null_mut(), 4096, writable, flags, -1, 0);
+        assert_ne!(page, libc::MAP_FAILED);
+        page.cast::<[u8; 17]>().write(CODE);
+        assert_eq!(
+            libc::mprotect(page, 4096, libc::PROT_READ | libc::PROT_EXEC),
+            0
+        );
+        std::mem::transmute::<*mut c_void, unsafe extern "C" fn(Callback, *mut c_void)>(page)
+    }
+}
+
+#[test]
+fn a_stack_ends_at_generated_code_and_says_so() {
+    let generated = generated_frame();
+    let mut stacks = Owned::new();
+    stacks.check_all = true;
+    let entry = EntryFrames::new();
+    repeat(black_box(3), &mut |round| {
+        let mut inner: &mut dyn FnMut() = &mut || {
+            let here = Registers::here();
+            let expected = referee::returns(&here);
+            // SAFETY: the registers are those of this closure, which is running.
+            let capture = unsafe { stacks.capture(&here, &entry) };
+            assert!(capture.truncated);
+            referee::assert_same(capture.returns(), &expected);
+            let last = capture.returns().last().expect("a frame");
+            assert_eq!(last.pc, generated as *const () as u64 + 12);
+            // It is kept all the same: the system's unwinder is not asked again.
+            let outcome = [Outcome::Miss, Outcome::Checked, Outcome::Checked][round];
+            assert_eq!(capture.outcome, outcome);
+        };
+        // SAFETY: the callback gets the argument it expects.
+        unsafe { generated(call_closure, argument(&mut inner)) };
     });
 }

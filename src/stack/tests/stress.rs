@@ -26,6 +26,9 @@ struct Program {
     /// Hash of the stack seen for each path.
     truth: HashMap<u64, u64>,
     coroutine_stacks: Vec<DefaultStack>,
+    /// A handler is running. A second signal, taken in a coroutine that the first handler runs,
+    /// would begin at the top of the signal stack again and overwrite it.
+    in_handler: bool,
 }
 
 impl Program {
@@ -42,6 +45,7 @@ impl Program {
             mismatches: 0,
             truth: HashMap::new(),
             coroutine_stacks: coroutine_stacks(2),
+            in_handler: false,
         }
     }
 
@@ -106,7 +110,7 @@ impl Program {
         }
         // Few choices at each level, so that paths come again.
         let choice = match self.below(400) {
-            0 => 20,
+            0 if !self.in_handler => 20,
             1 if depth > 1 => 21,
             n => n % 8,
         };
@@ -149,14 +153,18 @@ impl Program {
                     let mut inner: &mut dyn FnMut() = &mut || self.descend(next, step(0));
                     other_use_frame(call_closure, argument(&mut inner));
                 }
-                20 => in_signal_handler(&mut || self.descend(next, step(0))),
+                20 => {
+                    self.in_handler = true;
+                    in_signal_handler(&mut || self.descend(next, step(0)));
+                    self.in_handler = false;
+                }
                 21 => match self.coroutine_stacks.pop() {
                     Some(stack) => {
                         let on = self.coroutine_stacks.len() as u64;
                         let stack = in_coroutine(stack, &mut || self.descend(next, step(on)));
                         self.coroutine_stacks.push(stack);
                     }
-                    None => self.capture(path),
+                    None => self.capture(step(99)),
                 },
                 _ => self.capture(path),
             }
@@ -170,6 +178,9 @@ impl Program {
         while self.captures < captures {
             let depth = 1 + self.below(9) as u32;
             self.descend(depth, 0);
+            if self.below(64) == 0 {
+                assert!(self.stacks.memo.is_consistent());
+            }
         }
         println!(
             "{} captures, {} stacks, {} hits, {} checked, {} mismatches",

@@ -1,0 +1,89 @@
+//! The clocks that a recording counts in, read from outside: all of them belong to the machine,
+//! not to the process.
+
+use mapgrow::recording::layout::header;
+
+use crate::load::Header;
+
+/// One moment on the monotonic clock and on the tick counter of a recording.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// `CLOCK_MONOTONIC`, ns.
+    pub mono_ns: u64,
+    /// Ticks.
+    pub ticks: u64,
+}
+
+impl Moment {
+    /// Now, in the ticks of this recording; `None` when this machine has no such counter, or
+    /// the recording began later than now: it is from another machine or another boot.
+    pub fn now(recorded: &Header) -> Option<Moment> {
+        let moment = match recorded.word(header::TICK_KIND) {
+            0 => monotonic_ns().map(|ns| Moment {
+                mono_ns: ns,
+                ticks: ns,
+            }),
+            _ => counter_with_clock(),
+        }?;
+        let after_start = moment.ticks > recorded.word(header::START_TICKS)
+            && moment.mono_ns > recorded.word(header::START_MONO_NS);
+        after_start.then_some(moment)
+    }
+
+    /// The calibration words of the header, as of this moment.
+    pub fn calibration(self) -> [(usize, u64); 2] {
+        [
+            (header::NOW_MONO_NS, self.mono_ns),
+            (header::NOW_TICKS, self.ticks),
+        ]
+    }
+
+    /// Calibration words for a recording whose process ended before its first calibration: the
+    /// same rate, but no time passed that the process did not live.
+    pub fn rate_only(self, recorded: &Header) -> [(usize, u64); 2] {
+        /// Long enough for a rate of six digits, too short to show.
+        const NS: u64 = 1_000_000;
+        let start_ns = recorded.word(header::START_MONO_NS);
+        let start_ticks = recorded.word(header::START_TICKS);
+        let ns = u128::from((self.mono_ns - start_ns).max(1));
+        let ticks = u128::from(self.ticks - start_ticks) * u128::from(NS) / ns;
+        let ticks = u64::try_from(ticks).unwrap_or(NS).max(1);
+        [
+            (header::NOW_MONO_NS, start_ns.saturating_add(NS)),
+            (header::NOW_TICKS, start_ticks.saturating_add(ticks)),
+        ]
+    }
+}
+
+fn monotonic_ns() -> Option<u64> {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is ours to be written to.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanoseconds = u64::try_from(time.tv_nsec).ok()?;
+    (status == 0).then(|| seconds * 1_000_000_000 + nanoseconds)
+}
+
+/// The counter between two readings of the clock that lie closest together.
+#[cfg(target_arch = "x86_64")]
+fn counter_with_clock() -> Option<Moment> {
+    (0..8)
+        .filter_map(|_| {
+            let before = monotonic_ns()?;
+            // SAFETY: every x86_64 processor has the instruction; it touches no memory.
+            let ticks = unsafe { core::arch::x86_64::_rdtsc() };
+            let after = monotonic_ns()?;
+            let mono_ns = before + (after - before) / 2;
+            Some((after - before, Moment { mono_ns, ticks }))
+        })
+        .min_by_key(|(apart, _)| *apart)
+        .map(|(_, moment)| moment)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn counter_with_clock() -> Option<Moment> {
+    None
+}

@@ -1,0 +1,84 @@
+//! The command line: which verb, and how the process ends.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::verbs::{
+    completions::{self, CompletionsArgs},
+    control::{self, Control, ControlArgs},
+    dump::{self, DumpArgs},
+    list::{self, ListArgs},
+    report::{self, ReportArgs},
+};
+
+const AFTER_HELP: &str = "\
+Examples:
+  mapgrow report                     the newest dump
+  mapgrow report 4242                process 4242 as it is now, without stopping it
+  mapgrow list                       what is being recorded, and what was left behind
+
+Exit status: 0 fine, 2 it could not be done.";
+
+/// Which map grew, where, when, and what it cost
+#[derive(Debug, Parser)]
+#[command(name = "mapgrow", version, after_help = AFTER_HELP)]
+#[command(max_term_width = 100, disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show what grew, where, when, and what it cost
+    Report(ReportArgs),
+    /// Copy the recording of a live process into a file, without stopping it
+    Dump(DumpArgs),
+    /// List recordings of running processes, and what others left behind
+    List(ListArgs),
+    /// Resume recording in a live process
+    On(ControlArgs),
+    /// Pause recording in a live process
+    Off(ControlArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+impl Verb {
+    fn run(&self) -> Result<(), Failure> {
+        match self {
+            Verb::Report(args) => report::run(args),
+            Verb::Dump(args) => dump::run(args),
+            Verb::List(args) => list::run(args),
+            Verb::On(args) => control::run(args, Control::On),
+            Verb::Off(args) => control::run(args, Control::Off),
+            Verb::Completions(args) => completions::run(args, &mut CommandLine::command()),
+        }
+    }
+}
+
+/// Runs the command with the arguments of this process.
+pub fn main() -> ExitCode {
+    let command = CommandLine::parse();
+    match command.verb.run() {
+        Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
+        Err(Failure::Told(sentence)) => {
+            use std::io::Write;
+            // Nothing is left to do when nobody listens on standard error either.
+            let _ = writeln!(std::io::stderr(), "mapgrow: {sentence}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}

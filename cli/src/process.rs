@@ -1,0 +1,109 @@
+//! What `/proc` says of a process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mapgrow::recording::layout::header;
+
+use crate::load::Header;
+
+/// Whether a recording's process still runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It runs.
+    Running,
+    /// It is gone.
+    Gone,
+}
+
+/// Whether the process that writes this recording runs: a process of its id that was started
+/// when the recording says.
+pub fn life(recorded: &Header) -> Life {
+    let pid = recorded.pid();
+    let started = recorded.word(header::PROCESS_STARTTIME);
+    match start_time(pid) {
+        Some(now) if started == 0 || now == started => Life::Running,
+        _ => Life::Gone,
+    }
+}
+
+/// Whether there is such a process.
+pub fn exists(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// When the process was started, in clock ticks since boot; `None` when there is none, or only
+/// what its parent has not yet reaped.
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything, parentheses too.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X" | "x") {
+        return None;
+    }
+    // Field 22 of the line; the state was field 3.
+    fields.nth(18)?.parse().ok()
+}
+
+/// The recording file that a process has mapped, as the process knows its path.
+pub fn mapped_recording(pid: u32) -> Option<PathBuf> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    maps.lines().find_map(|line| {
+        let path = Path::new(&line[line.find('/')?..]);
+        crate::recordings::is_recording_name(path.file_name()?.to_str()?).then(|| path.to_owned())
+    })
+}
+
+/// Every process that can be seen.
+pub fn all() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// Whether the process handles a signal: by default SIGUSR1 ends a program.
+pub fn catches(pid: u32, signal: i32) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return false;
+    };
+    let caught = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    caught >> (signal - 1) & 1 == 1
+}
+
+/// A variable of the environment that a process was started with.
+pub fn environment(pid: u32, name: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value = environ
+        .split(|&byte| byte == 0)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(value)))
+}
+
+/// Whether the process shares our monotonic clock: a time namespace may shift it.
+pub fn shares_clock(pid: u32) -> bool {
+    let namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/time")).ok();
+    namespace(&pid.to_string()) == namespace("self")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_exists_and_has_a_start_time() {
+        let own = std::process::id();
+        assert!(exists(own) && all().contains(&own));
+        assert!(start_time(own).is_some_and(|ticks| ticks > 0));
+        assert!(shares_clock(own));
+    }
+}

@@ -1,0 +1,115 @@
+//! What a verb works on: a file, a process, or the newest dump.
+
+use std::path::Path;
+
+use mapgrow::recording::layout::header;
+use mapgrow::recording::reader::Recording;
+
+use crate::clock::Moment;
+use crate::dumps;
+use crate::failure::Failure;
+use crate::load;
+use crate::process::{self, Life};
+use crate::recordings::{self, RecordingFile};
+
+/// A recording that was opened for reading.
+pub struct Source {
+    /// What it says.
+    pub recording: Recording,
+    /// The process while it runs and the recording is its own.
+    pub running: Option<u32>,
+    /// Whether the process runs, when that can be known.
+    pub alive: Option<bool>,
+}
+
+impl Source {
+    /// Opens what the user named: digits are a process, anything else a file, nothing the
+    /// newest dump.
+    pub fn open(named: Option<&Path>) -> Result<Source, Failure> {
+        match named {
+            None => match dumps::newest(None) {
+                Some(path) => Source::from_file(&path),
+                None => Err(no_dump()),
+            },
+            Some(path) => match path.to_str().and_then(|text| text.parse().ok()) {
+                Some(pid) => Source::from_process(pid),
+                None => Source::from_file(path),
+            },
+        }
+    }
+
+    fn from_file(path: &Path) -> Result<Source, Failure> {
+        let file =
+            load::open(path, false, true).map_err(|error| load::open_failure(path, &error))?;
+        let recording = load::recording(&file, path)?;
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(recordings::is_recording_name)
+            && let Ok(Some(live)) = RecordingFile::open(path.to_owned(), false)
+        {
+            return Source::from_recording(live);
+        }
+        Ok(Source {
+            recording,
+            running: None,
+            alive: None,
+        })
+    }
+
+    fn from_process(pid: u32) -> Result<Source, Failure> {
+        match recordings::of_process(pid, false) {
+            Ok(live) => Source::from_recording(live),
+            Err(failure) => match dumps::newest(Some(pid)) {
+                Some(path) if !process::exists(pid) => Source::from_file(&path),
+                _ => Err(failure),
+            },
+        }
+    }
+
+    fn from_recording(live: RecordingFile) -> Result<Source, Failure> {
+        let mut packed = load::read_packed(&live.file, &live.path)?;
+        calibrate(&mut packed, &live);
+        let running = live.life == Life::Running;
+        Ok(Source {
+            recording: load::parse(packed, &live.path)?,
+            running: running.then(|| live.header.pid()),
+            alive: Some(running),
+        })
+    }
+}
+
+/// Brings the calibration of ticks up to date: a process calibrates seldom, and not at all when
+/// it was killed early.
+pub fn calibrate(packed: &mut [u8], live: &RecordingFile) {
+    let running = live.life == Life::Running;
+    let Some(now) = Moment::now(&live.header) else {
+        return;
+    };
+    let never = live.header.word(header::NOW_TICKS) == live.header.word(header::START_TICKS);
+    if running && process::shares_clock(live.header.pid()) {
+        load::set_words(packed, &now.calibration());
+    } else if !running && never {
+        load::set_words(packed, &now.rate_only(&live.header));
+    }
+}
+
+fn no_dump() -> Failure {
+    let running = recordings::all()
+        .into_iter()
+        .find(|r| r.life == Life::Running);
+    let hint = match running {
+        Some(live) => format!(
+            "process {} is being recorded, `mapgrow report {}` shows it",
+            live.header.pid(),
+            live.header.pid()
+        ),
+        None => "run a program with mapgrow as its allocator, or name a FILE or a PID".to_owned(),
+    };
+    let directories: Vec<String> = dumps::directories()
+        .iter()
+        .map(|directory| directory.display().to_string())
+        .collect();
+    Failure::new(format!(
+        "there is no dump in {}: {hint}",
+        directories.join(" or ")
+    ))
+}

@@ -1,0 +1,63 @@
+//! `mapgrow dump`: a copy of a live recording, taken from outside.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mapgrow::recording::layout::header;
+
+use crate::clock::Moment;
+use crate::failure::Failure;
+use crate::process::Life;
+use crate::source::calibrate;
+use crate::{dumps, load, output, recordings};
+
+const EXAMPLES: &str = "\
+Examples:
+  mapgrow dump 4242                  into the directory for dumps; prints the path
+  mapgrow dump 4242 -o before.mapgrow";
+
+/// Whose recording to copy.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DumpArgs {
+    /// The process
+    #[arg(value_name = "PID")]
+    pid: u32,
+    /// Where to put the copy; nothing is overwritten
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Copies the recording and prints where.
+pub fn run(args: &DumpArgs) -> Result<(), Failure> {
+    let live = recordings::of_process(args.pid, false)?;
+    let mut packed = load::read_packed(&live.file, &live.path)?;
+    calibrate(&mut packed, &live);
+    if live.life == Life::Running {
+        let ticks = Moment::now(&live.header).map_or(0, |now| now.ticks);
+        load::set_words(
+            &mut packed,
+            &[
+                (header::DUMP_REASON, header::REASON_OUTSIDE),
+                (header::DUMP_TICKS, ticks),
+            ],
+        );
+    }
+    // Refuses what was caught half set up.
+    load::parse(packed.clone(), &live.path)?;
+    let path = match &args.output {
+        None => dumps::write(&live.header.program(), args.pid, &packed)?,
+        Some(path) => {
+            dumps::write_new(path, &packed).map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => Failure::new(format!(
+                    "{} is there already and mapgrow overwrites nothing: choose another name",
+                    path.display()
+                )),
+                _ => Failure::file("write", path, &error),
+            })?;
+            path.clone()
+        }
+    };
+    output::print(&format!("{}\n", path.display()))?;
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The verbs, one file each: arguments and what they do.
+
+pub mod completions;
+pub mod control;
+pub mod dump;
+pub mod list;
+pub mod report;

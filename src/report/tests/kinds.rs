@@ -1,0 +1,1 @@
+//! Resizes told from rebuilds, and families without names.
