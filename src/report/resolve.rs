@@ -110,8 +110,10 @@ impl<'a> Resolver<'a> {
         } else {
             frames
         };
+        let entry = allocator_entry(&frames);
         frames
             .into_iter()
+            .skip(entry)
             .map(|frame| {
                 let name = frame.function.as_deref().map(Name::parse);
                 let whose = name
@@ -150,4 +152,17 @@ impl<'a> Resolver<'a> {
     pub fn warnings(&self) -> Vec<String> {
         self.symbolizer.warnings()
     }
+}
+
+/// How many of the innermost functions are the allocator's entry: the optimiser may inline the
+/// compiler's shims (`__rust_alloc` and kin) and what they call into the function that allocates.
+fn allocator_entry(frames: &[Frame]) -> usize {
+    let is_shim = |frame: &Frame| {
+        let name = frame.function.as_deref().unwrap_or("");
+        let last = name.rsplit("::").next().unwrap_or(name);
+        last.starts_with("__rust_") || last.starts_with("__rg_")
+    };
+    let entry = frames.iter().rposition(is_shim).map_or(0, |at| at + 1);
+    // A physical function that is nothing but a shim stays, so that no frame is empty.
+    if entry < frames.len() { entry } else { 0 }
 }
