@@ -7,7 +7,7 @@
 use crate::clock;
 use crate::config::{Defaults, Mode, Settings};
 use crate::hook::FILTER;
-use crate::lineage::{Outcome, Pending};
+use crate::lineage::{Block, Outcome};
 use crate::process::{self, State};
 use crate::recording::Recording;
 use crate::recording::layout::{WEIGHT_ONE, edge, event, header, live, site};
@@ -262,16 +262,16 @@ impl Session {
             first_serial: serial,
         };
         if let Some(slot) = insert(recording, &state.settings, address, &record, false) {
-            cold.pending.push(Pending::new(
+            let block = Block {
                 address,
                 slot,
-                plan.bytes,
-                plan.align_log2,
+                bytes: plan.bytes,
+                align_log2: plan.align_log2,
                 site,
                 serial,
-                plan.start,
-                stack,
-            ));
+                start_ticks: plan.start,
+            };
+            cold.pending.push(&block, stack);
             recording.births.publish(&Event {
                 ticks: plan.start,
                 new_serial: serial,
