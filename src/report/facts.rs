@@ -116,9 +116,7 @@ impl SiteFacts {
             .take_while(|function| function.whose != Some(Whose::Program))
             .filter_map(|function| function.name.as_ref())
             .collect();
-        let elements = outwards
-            .iter()
-            .find_map(|frame| resolver.element_type(frame));
+        let elements = resolver.element_type(outwards);
         let elements = elements.map(|list| types::elements(&list));
         if let Some(elements) = &elements {
             let tuple = match elements.as_slice() {

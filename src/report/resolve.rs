@@ -1,7 +1,7 @@
 //! Addresses to functions, each address once.
 
 use super::modules::Modules;
-use super::symbols::{Frame, Symbolizer};
+use super::symbols::{Frame, Module, Symbolizer};
 use crate::classify::names::Name;
 use crate::classify::whose::{self, Whose};
 use crate::recording::reader::{Recording, Site};
@@ -124,11 +124,16 @@ impl<'a> Resolver<'a> {
             .collect()
     }
 
-    /// Element types of the container that grows in the physical function at `frame`.
-    pub fn element_type(&mut self, frame: &PhysicalFrame) -> Option<String> {
-        let module = self.modules.get(frame.module?)?;
-        self.symbolizer
-            .element_type(module, frame.address.checked_sub(1)?)
+    /// Element types of the container that grew at the inner end of these frames.
+    pub fn element_type(&mut self, frames: &[PhysicalFrame]) -> Option<String> {
+        let stack: Vec<(&Module, u64)> = frames
+            .iter()
+            .filter_map(|frame| {
+                let module = self.modules.get(frame.module?)?;
+                Some((module, frame.address.checked_sub(1)?))
+            })
+            .collect();
+        self.symbolizer.element_type_of_stack(&stack)
     }
 
     /// Path of the object that a frame lies in.

@@ -48,6 +48,8 @@ fn hi32(word: u64) -> u32 {
 }
 
 const COMPLETE: u64 = 1 << 63;
+/// An entry of a ring that is being written.
+const WRITING: u64 = 1 << 63;
 
 pub(super) fn module(words: &Words<'_>) -> Option<Module> {
     use layout::module::{
@@ -187,15 +189,13 @@ impl<'a> Site<'a> {
             .counters(site::FREED_SIZES, site::FREED_SIZES_WORDS)
     }
 
-    /// Log2 of ticks per bucket of the series.
-    #[must_use]
-    pub fn series_shift(&self) -> u32 {
-        (self.word(site::SERIES_SHIFT) & 0xFF) as u32
-    }
-
-    /// The series: largest live bytes in each interval, `None` when nothing happened.
-    pub fn series(&self) -> impl Iterator<Item = Option<u64>> + '_ {
-        (0..site::SERIES_WORDS).map(|bucket| self.word(site::SERIES + bucket).checked_sub(1))
+    /// The series: for each bucket the log2 of its ticks, and the largest live bytes that it
+    /// saw, `None` when nothing happened.
+    pub fn series(&self) -> impl Iterator<Item = (u32, Option<u64>)> + '_ {
+        (0..site::SERIES_WORDS).map(|bucket| {
+            let word = self.word(site::SERIES + bucket);
+            ((word >> 56) as u32, (word & (u64::MAX >> 8)).checked_sub(1))
+        })
     }
 }
 
@@ -372,7 +372,14 @@ impl LiveBlock {
     /// Whether it was recorded with certainty.
     #[must_use]
     pub fn certain(&self) -> bool {
-        u64::from(self.weight) == layout::WEIGHT_ONE
+        u64::from(self.weight) == layout::WEIGHT_ONE && !self.followed()
+    }
+
+    /// Whether it was recorded only because an earlier block of its map was: it is counted in
+    /// no sum.
+    #[must_use]
+    pub fn followed(&self) -> bool {
+        self.flags & live::FLAG_FOLLOWED != 0
     }
 }
 
@@ -434,7 +441,7 @@ pub struct BlockEvent {
 impl BlockEvent {
     pub(super) fn read(words: &Words<'_>, slot: u64, capacity: u64) -> Option<Self> {
         let number = words.get(event::SEQ).checked_sub(1)?;
-        if number.checked_rem(capacity)? != slot {
+        if number & WRITING != 0 || number.checked_rem(capacity)? != slot {
             return None;
         }
         let what = words.get(event::WHAT);
@@ -470,7 +477,7 @@ pub struct Mark {
 impl Mark {
     pub(super) fn read(words: &Words<'_>, slot: u64, capacity: u64) -> Option<Self> {
         let number = words.get(mark::SEQ).checked_sub(1)?;
-        if number.checked_rem(capacity)? != slot {
+        if number & WRITING != 0 || number.checked_rem(capacity)? != slot {
             return None;
         }
         Some(Self {
