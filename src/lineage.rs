@@ -78,7 +78,7 @@ impl Pending {
 pub(crate) struct Join {
     /// Frame of the allocation's stack that both share.
     pub(crate) frame: u16,
-    /// Return address in that frame on the way to the free.
+    /// Return address in that frame on the way to the free; 0 if it jumped there.
     pub(crate) free_pc: u64,
     /// Return address in the next frame inwards, 0 if that is the allocator.
     pub(crate) free_callee_pc: u64,
@@ -99,16 +99,19 @@ fn join(allocation: &[Return], free: &[Return]) -> Option<Join> {
             continue;
         }
         // `outer` is the return address out of the shared frame; the frame itself is the next
-        // one inwards on either side.
-        let (Some(frame), Some(own)) = (a.checked_sub(1), f.checked_sub(1)) else {
-            // Allocated and freed through one call: nothing tells the functions apart.
+        // one inwards on either side. On the way to the free there is none if the function went
+        // there by a jump, as its last act: it is the same one all the same, since one call
+        // enters one function.
+        let Some(frame) = a.checked_sub(1) else {
+            // Allocated through a jump as well: nothing tells the functions apart.
             return None;
         };
+        let own = f.checked_sub(1);
         return Some(Join {
             frame: frame as u16,
-            free_pc: free.get(own).map_or(0, |r| r.pc),
+            free_pc: own.and_then(|i| free.get(i)).map_or(0, |r| r.pc),
             free_callee_pc: own
-                .checked_sub(1)
+                .and_then(|i| i.checked_sub(1))
                 .and_then(|i| free.get(i))
                 .map_or(0, |r| r.pc),
         });
@@ -174,9 +177,20 @@ impl PendingStack {
         self.next = self.next.wrapping_add(1);
     }
 
-    /// Whether any allocation is remembered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.iter().all(Option::is_none)
+    /// Whether an allocation that began after `ticks` is remembered.
+    pub(crate) fn any_since(&self, ticks: u64) -> bool {
+        self.entries
+            .iter()
+            .flatten()
+            .any(|pending| pending.start_ticks > ticks)
+    }
+
+    /// Whether the allocation of the block at `address` is remembered.
+    pub(crate) fn holds(&self, address: usize) -> bool {
+        self.entries
+            .iter()
+            .flatten()
+            .any(|pending| pending.address == address)
     }
 
     /// Forgets the block at `address`, which moved by `realloc` or is gone.
@@ -201,6 +215,12 @@ impl PendingStack {
     }
 
     /// Matches a free of `address` whose stack is `free` (innermost frame first).
+    ///
+    /// Only a block that was allocated after the freed one can replace it. If the freed block's
+    /// own allocation is still remembered, its stack may seem to share an activation with the
+    /// free though it was another one, entered from the same place: a map's first growth right
+    /// after its creation. So a later allocation that lies as close to the place where it meets
+    /// the free wins; only if there is none was the block abandoned.
     pub(crate) fn resolve(
         &mut self,
         address: usize,
@@ -209,18 +229,15 @@ impl PendingStack {
         free: &[Return],
     ) -> Outcome {
         let mut best: Option<(u8, u16, usize, Join)> = None;
+        let mut own = None;
         for age in 0..PENDING {
             let at = self.next.wrapping_sub(1 + age) % PENDING;
             let Some(Some(pending)) = self.entries.get(at) else {
                 continue;
             };
             if pending.address == address {
-                let own = *pending;
-                self.entries[at] = None;
-                return match join(own.frames(), free) {
-                    Some(join) => Outcome::Abandoned(own, join),
-                    None => Outcome::Dropped,
-                };
+                own = self.entries.get_mut(at).and_then(Option::take);
+                break;
             }
             let Some(fit) = fit(bytes, pending.bytes, align_log2, pending.align_log2) else {
                 continue;
@@ -232,6 +249,12 @@ impl PendingStack {
                 best = Some((fit, join.frame, at, join));
             }
         }
+        if let Some(own) = own
+            && let Some(own_join) = join(own.frames(), free)
+            && best.is_none_or(|(_, frame, ..)| frame > own_join.frame)
+        {
+            return Outcome::Abandoned(own, own_join);
+        }
         let Some((_, _, at, join)) = best else {
             return Outcome::Dropped;
         };
@@ -239,5 +262,84 @@ impl PendingStack {
             Some(pending) => Outcome::Replaced(pending, join),
             None => Outcome::Dropped,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stacks as (slot, pc) pairs, innermost frame first.
+    fn stack(frames: &[(u64, u64)]) -> Vec<Return> {
+        let entry = |&(slot, pc)| Return { slot, pc };
+        frames.iter().map(entry).collect()
+    }
+
+    fn allocated(address: usize, bytes: usize, frames: &[(u64, u64)]) -> Pending {
+        let serial = address as u64;
+        Pending::new(
+            address,
+            Slot::default(),
+            bytes,
+            4,
+            1,
+            serial,
+            0,
+            &stack(frames),
+        )
+    }
+
+    /// The growth function, called from the program at 90, calls the allocator at 10 and the
+    /// free at 20.
+    const GROWS: [(u64, u64); 2] = [(100, 10), (200, 90)];
+    const FREES: [(u64, u64); 2] = [(100, 20), (200, 90)];
+
+    #[test]
+    fn a_first_growth_right_after_creation_is_a_replacement() {
+        let mut pending = PendingStack::new();
+        pending.push(allocated(0x1000, 84, &GROWS));
+        pending.push(allocated(0x2000, 152, &GROWS));
+        let outcome = pending.resolve(0x1000, 84, 4, &stack(&FREES));
+        let Outcome::Replaced(new, join) = outcome else {
+            panic!("not replaced");
+        };
+        assert_eq!(new.address, 0x2000);
+        assert_eq!((join.frame, join.free_pc), (0, 20));
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn a_growth_that_is_given_up_is_abandoned_though_the_hasher_filled_a_map() {
+        let mut pending = PendingStack::new();
+        pending.push(allocated(0x1000, 84, &GROWS));
+        pending.push(allocated(0x2000, 152, &GROWS));
+        let in_hasher = [(40, 11), (60, 30), (100, 15), (200, 90)];
+        pending.push(allocated(0x3000, 152, &in_hasher));
+        let outcome = pending.resolve(0x2000, 152, 4, &stack(&FREES));
+        let Outcome::Abandoned(new, join) = outcome else {
+            panic!("not abandoned");
+        };
+        assert_eq!(new.address, 0x2000);
+        assert_eq!(join.frame, 0);
+    }
+
+    #[test]
+    fn a_function_that_jumps_to_the_free_is_still_the_same() {
+        let mut pending = PendingStack::new();
+        pending.push(allocated(0x2000, 84, &GROWS));
+        let outcome = pending.resolve(0x1000, 152, 4, &stack(&FREES[1..]));
+        let Outcome::Replaced(_, join) = outcome else {
+            panic!("not replaced");
+        };
+        assert_eq!((join.frame, join.free_pc, join.free_callee_pc), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_free_from_elsewhere_is_a_drop() {
+        let mut pending = PendingStack::new();
+        pending.push(allocated(0x2000, 152, &GROWS));
+        let elsewhere = stack(&[(100, 20), (200, 91)]);
+        let outcome = pending.resolve(0x1000, 84, 4, &elsewhere);
+        assert!(outcome.kind().is_none());
     }
 }

@@ -317,25 +317,18 @@ impl Roots {
             .iter()
             .filter_map(|&root| recording.site(root))
             .collect();
-        let seen = || {
-            roots
-                .iter()
-                .flat_map(|root| root.series())
-                .filter(|&(_, live)| live.is_some())
-        };
-        // While a series is brought to longer intervals, some of its buckets lag behind.
-        let shift = seen()
-            .map(|(shift, _)| shift)
+        let shift = roots
+            .iter()
+            .map(Site::series_shift)
             .max()
             .filter(|&shift| shift < 64)?;
         let mut buckets = vec![None; layout::site::SERIES_WORDS];
         for root in &roots {
-            let mut coarse: Vec<Option<u64>> = vec![None; layout::site::SERIES_WORDS];
-            for (bucket, (own, live)) in root.series().enumerate() {
-                let slot = coarse.get_mut(bucket >> (shift - own.min(shift)));
-                if let Some(slot) = slot {
-                    *slot = live.max(*slot);
-                }
+            let finer = shift - root.series_shift();
+            let mut coarse = vec![None; layout::site::SERIES_WORDS];
+            for (bucket, live) in root.series().enumerate() {
+                let slot: &mut Option<u64> = &mut coarse[bucket >> finer.min(63)];
+                *slot = live.max(*slot);
             }
             for (sum, live) in buckets.iter_mut().zip(coarse) {
                 if let Some(live) = live {
