@@ -45,7 +45,7 @@ const NEARLY_FULL: u32 = 1;
 /// level is ready when the one before it is full.
 const PIECE: usize = 128;
 /// An insert takes its first candidate bucket if more slots than this are free in it.
-const ROOMY: u32 = 4;
+const ROOMY: u32 = 6;
 /// Times that `read` begins again when the record changes under it.
 const READ_TRIES: usize = 64;
 
