@@ -105,13 +105,12 @@ pub(crate) fn existing_recording() -> Option<&'static Recording> {
     // SAFETY: `FORK_WORD` is null or a word that is never unmapped.
     let own = unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() }
         .is_some_and(|word| word.load(Ordering::Relaxed) != 0);
+    if !own {
+        return None;
+    }
     // SAFETY: `RECORDING` is null or a recording that is never unmapped in the process that made
     // it, which the word says is this one.
-    if own {
-        unsafe { recording.as_ref() }
-    } else {
-        None
-    }
+    unsafe { recording.as_ref() }
 }
 
 #[cold]

@@ -761,7 +761,7 @@ fn continue_history(
             new.born_ticks = old.born_ticks;
             new.first_serial = old.first_serial;
             new.flags |= old.flags & (live::FLAG_LATE | live::FLAG_HISTORY_CUT) as u8;
-            if new.resizes % HISTORY_MOST == 0 {
+            if new.resizes.is_multiple_of(HISTORY_MOST) {
                 recording.history.release_chain(previous);
                 previous = 0;
                 new.flags |= live::FLAG_HISTORY_CUT as u8;

@@ -34,12 +34,11 @@ extern "C" fn at_exit() {
         AtExit::None => {}
         AtExit::Report => crate::inprocess::print_report(recording),
         AtExit::Dump => match super::dump(recording, &state.settings, header::REASON_EXIT) {
-            Ok(path) => {
+            Ok(_) => {
                 let target = super::path::target(&state.settings, b"", 0, 0);
                 if target.in_default_directory {
                     super::path::prune(&target.directory());
                 }
-                drop(path);
             }
             Err(_) => sys::complain(&[
                 b"the dump could not be written (",
