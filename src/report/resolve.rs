@@ -1,7 +1,7 @@
 //! Addresses to functions, each address once.
 
 use super::modules::Modules;
-use super::symbols::{Frame, Symbolizer};
+use super::symbols::{Frame, Module, Symbolizer};
 use crate::classify::names::Name;
 use crate::classify::whose::{self, Whose};
 use crate::recording::reader::{Recording, Site};
@@ -110,10 +110,8 @@ impl<'a> Resolver<'a> {
         } else {
             frames
         };
-        let entry = allocator_entry(&frames);
-        frames
+        let mut functions: Vec<Function> = frames
             .into_iter()
-            .skip(entry)
             .map(|frame| {
                 let name = frame.function.as_deref().map(Name::parse);
                 let whose = name
@@ -121,14 +119,27 @@ impl<'a> Resolver<'a> {
                     .map(|name| whose::whose(name, frame.file.as_deref()));
                 Function { frame, name, whose }
             })
-            .collect()
+            .collect();
+        // Whatever was inlined behind the allocator's entry is the allocator, whoever wrote it.
+        let entry = functions
+            .iter()
+            .rposition(|function| function.name.as_ref().is_some_and(whose::enters_allocator));
+        for function in &mut functions[..entry.unwrap_or(0)] {
+            function.whose = Some(Whose::Plumbing);
+        }
+        functions.into()
     }
 
-    /// Element types of the container that grows in the physical function at `frame`.
-    pub fn element_type(&mut self, frame: &PhysicalFrame) -> Option<String> {
-        let module = self.modules.get(frame.module?)?;
-        self.symbolizer
-            .element_type(module, frame.address.checked_sub(1)?)
+    /// Element types of the container that grows at the innermost end of these frames.
+    pub fn element_type(&mut self, outwards: &[PhysicalFrame]) -> Option<String> {
+        let stack: Vec<(&Module, u64)> = outwards
+            .iter()
+            .map_while(|frame| {
+                let module = self.modules.get(frame.module?)?;
+                Some((module, frame.address.checked_sub(1)?))
+            })
+            .collect();
+        self.symbolizer.element_type_of_stack(&stack)
     }
 
     /// Path of the object that a frame lies in.
@@ -152,17 +163,4 @@ impl<'a> Resolver<'a> {
     pub fn warnings(&self) -> Vec<String> {
         self.symbolizer.warnings()
     }
-}
-
-/// How many of the innermost functions are the allocator's entry: the optimiser may inline the
-/// compiler's shims (`__rust_alloc` and kin) and what they call into the function that allocates.
-fn allocator_entry(frames: &[Frame]) -> usize {
-    let is_shim = |frame: &Frame| {
-        let name = frame.function.as_deref().unwrap_or("");
-        let last = name.rsplit("::").next().unwrap_or(name);
-        last.starts_with("__rust_") || last.starts_with("__rg_")
-    };
-    let entry = frames.iter().rposition(is_shim).map_or(0, |at| at + 1);
-    // A physical function that is nothing but a shim stays, so that no frame is empty.
-    if entry < frames.len() { entry } else { 0 }
 }
