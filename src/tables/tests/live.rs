@@ -244,7 +244,11 @@ fn cost_of_turnover() {
         for at in 0..live_blocks {
             table.insert(address(at), &record(at)).unwrap();
         }
-        let rounds = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
+        let rounds = if cfg!(debug_assertions) {
+            20_000
+        } else {
+            1_000_000
+        };
         let began = thread_time();
         for at in 0..rounds {
             let old = address(at);
