@@ -4,8 +4,9 @@
 //! keys fill a cache line and form a bucket. The table grows by levels, each twice as large as the
 //! one before, and never moves an entry. In each level an address has two candidate buckets and
 //! goes to the emptier one, so a level fills to about four fifths before an address finds both
-//! full. An insert tries the newest level first, then the older ones, then opens another. A hit reads one or two lines for
-//! each level from the newest down to the one that holds it; the newest holds half of them.
+//! full. An insert tries the newest level first, then the older ones, then opens another; what
+//! comes into nearly full buckets makes the next one ready bit by bit. A lookup reads two lines
+//! for each level from the newest down to the one with the hit. The newest holds half of all.
 //!
 //! # Who may do what
 //!
