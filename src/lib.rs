@@ -5,6 +5,7 @@ mod clock;
 mod config;
 mod hook;
 mod lineage;
+pub mod occupancy;
 mod process;
 mod record;
 pub mod recording;

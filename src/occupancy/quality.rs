@@ -1,0 +1,27 @@
+//! How well a hash spreads the entries of a table.
+
+use super::scan::Spread;
+
+/// What is wrong with a hash, as far as its table shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashVerdict {
+    /// Nothing.
+    Good,
+    /// The top bits of the hash are the same for many entries.
+    ConstantTopBits,
+    /// The entries lie as their numbers do, and the top bits do not differ.
+    IdentityLike,
+    /// Many entries want the same places.
+    Clustered,
+}
+
+/// How well a hash spreads the entries of a table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HashQuality {
+    /// Verdict.
+    pub verdict: HashVerdict,
+}
+
+pub(super) fn judge(_spread: &Spread, _buckets: u64) -> Option<HashQuality> {
+    None
+}
