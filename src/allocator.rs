@@ -156,6 +156,7 @@ impl<B: GlobalAlloc> MapGrow<B> {
     #[inline(never)]
     unsafe fn alloc_recorded(&self, entry: Entry, layout: Layout) -> *mut u8 {
         let Some(mut session) = self.begin() else {
+            record::refuse_own_allocation();
             // SAFETY: the caller's promise.
             return unsafe { self.forward(entry, layout) };
         };
@@ -202,6 +203,7 @@ impl<B: GlobalAlloc> MapGrow<B> {
     #[inline(never)]
     unsafe fn realloc_recorded(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let Some(mut session) = self.begin() else {
+            record::refuse_own_allocation();
             record::forget(block as usize, layout.size());
             // SAFETY: the caller's promise.
             return unsafe { self.backend.realloc(block, layout, size) };

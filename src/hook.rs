@@ -6,11 +6,14 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::thread::HOT;
+use crate::thread::{self, HOT};
 
 /// Whether an allocation needs no record. Counts its bytes if it is below the floors.
 #[inline(always)]
 pub(crate) fn allocation_is_fast(size: usize, align: usize) -> bool {
+    if cfg!(debug_assertions) && thread::must_not_allocate() {
+        return false;
+    }
     HOT.with(|hot| {
         if size >= hot.floor.get() {
             return false;
@@ -41,6 +44,9 @@ pub(crate) fn free_is_fast(address: usize, size: usize) -> bool {
 /// both are below the floors.
 #[inline(always)]
 pub(crate) fn realloc_is_fast(address: usize, old: usize, new: usize) -> bool {
+    if cfg!(debug_assertions) && thread::must_not_allocate() {
+        return false;
+    }
     HOT.with(|hot| {
         if new >= hot.floor.get() {
             return false;

@@ -1,9 +1,13 @@
 //! A global allocator that accounts every map resize to its call site.
 
 mod allocator;
+mod api;
+pub mod classify;
 mod clock;
 mod config;
+mod events;
 mod hook;
+mod inprocess;
 mod lineage;
 pub mod occupancy;
 mod process;
@@ -16,9 +20,12 @@ mod stack;
 mod sync;
 mod sys;
 mod tables;
+pub mod testing;
 mod thread;
 mod timeline;
 
 pub use allocator::MapGrow;
+pub use api::{dump, mark, snapshot};
+pub use events::{GrowthEvent, growth_events, growth_events_dropped};
 #[doc(hidden)]
 pub use stack::bench_support;

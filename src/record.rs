@@ -96,6 +96,16 @@ pub(crate) fn forget(address: usize, bytes: usize) {
     }
 }
 
+/// Debug builds end the process when the recorder itself allocates: in a release build that
+/// would go unnoticed until it deadlocks in somebody's service. (A signal handler that allocates
+/// while it interrupts the recorder ends here too; it has no business doing so.)
+pub(crate) fn refuse_own_allocation() {
+    if cfg!(debug_assertions) && thread::must_not_allocate() && !process::calibrating() {
+        crate::sys::complain(&[b"the recorder allocated from the heap that it records"]);
+        std::process::abort();
+    }
+}
+
 /// Takes a block out of the live table and counts it as freed.
 fn take_out(
     recording: &Recording,
@@ -181,16 +191,16 @@ impl Session {
             return Some(plan(CERTAIN));
         };
         let settings = &state.settings;
-        let countdown = HOT.with(|hot| {
+        let (countdown, floor) = HOT.with(|hot| {
             // What the fast path turned away it did not count.
             if bytes >= hot.floor.get() || align >= hot.align_floor.get() {
                 let left = hot.allocate_countdown.get() - bytes as i64;
                 hot.allocate_countdown.set(left);
             }
             thread::prime(hot, settings);
-            hot.allocate_countdown.get()
+            (hot.allocate_countdown.get(), hot.floor.get())
         });
-        if bytes < settings.floor && align < thread::TABLE_ALIGN && countdown >= 0 {
+        if bytes < floor && align < thread::TABLE_ALIGN && countdown >= 0 {
             return None;
         }
         let (_, recording, cold) = self.attach()?;
@@ -372,7 +382,7 @@ impl Session {
             return None;
         };
         let settings = &state.settings;
-        let countdown = HOT.with(|hot| {
+        let (countdown, floor) = HOT.with(|hot| {
             if bytes >= hot.floor.get() || old_bytes >= hot.free_floor.get() {
                 hot.allocate_countdown
                     .set(hot.allocate_countdown.get() - bytes as i64);
@@ -380,9 +390,12 @@ impl Session {
                     .set(hot.free_countdown.get() - old_bytes as i64);
             }
             thread::prime(hot, settings);
-            hot.allocate_countdown.get().min(hot.free_countdown.get())
+            (
+                hot.allocate_countdown.get().min(hot.free_countdown.get()),
+                hot.floor.get(),
+            )
         });
-        if bytes < settings.floor && countdown >= 0 && process::existing_recording().is_none() {
+        if bytes < floor && countdown >= 0 && process::existing_recording().is_none() {
             return None;
         }
         let (_, recording, cold) = self.attach()?;

@@ -14,6 +14,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use crate::clock;
 use crate::config::{Mode, Settings};
 use crate::lineage::PendingStack;
+use crate::process::State;
 use crate::recording::Recording;
 use crate::recording::layout::{WEIGHT_ONE, header, thread};
 use crate::sampler::Sampler;
@@ -34,9 +35,9 @@ pub(crate) struct Hot {
     pub(crate) free_floor: Cell<usize>,
     /// Bytes until the fast path of frees is left to flush the totals.
     pub(crate) free_countdown: Cell<i64>,
-    /// Set while the recorder works for this thread: what is allocated meanwhile, in a signal
+    /// Whether the recorder works for this thread: what is allocated meanwhile, in a signal
     /// handler say, is not recorded.
-    busy: Cell<bool>,
+    busy: Cell<Activity>,
     cold: Cell<*mut Cold>,
 }
 
@@ -48,10 +49,21 @@ thread_local! {
             allocate_countdown: Cell::new(0),
             free_floor: Cell::new(0),
             free_countdown: Cell::new(0),
-            busy: Cell::new(false),
+            busy: Cell::new(Activity::None),
             cold: Cell::new(ptr::null_mut()),
         }
     };
+}
+
+/// What the recorder does on a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Activity {
+    /// Nothing.
+    None,
+    /// It records, and must not allocate.
+    Recording,
+    /// It reports, in the program's own time, and may.
+    Reporting,
 }
 
 /// Proof that the recorder works for this thread and that nothing re-enters it.
@@ -61,16 +73,37 @@ impl Busy {
     /// Enters the recorder; `None` when the thread is already in it.
     #[inline]
     pub(crate) fn enter() -> Option<Self> {
-        // Lazily: a token that is made is also dropped, which would clear the flag.
-        HOT.with(|hot| (!hot.busy.replace(true)).then(|| Self(())))
+        Self::begin(Activity::Recording)
+    }
+
+    /// Keeps the recorder off for work on the recording that allocates; `None` when the thread
+    /// is already in it.
+    pub(crate) fn report() -> Option<Self> {
+        Self::begin(Activity::Reporting)
+    }
+
+    #[inline]
+    fn begin(activity: Activity) -> Option<Self> {
+        HOT.with(|hot| {
+            if hot.busy.get() != Activity::None {
+                return None;
+            }
+            hot.busy.set(activity);
+            Some(Self(()))
+        })
     }
 }
 
 impl Drop for Busy {
     #[inline]
     fn drop(&mut self) {
-        HOT.with(|hot| hot.busy.set(false));
+        HOT.with(|hot| hot.busy.set(Activity::None));
     }
+}
+
+/// Whether the calling thread is where it must not allocate.
+pub(crate) fn must_not_allocate() -> bool {
+    HOT.with(|hot| hot.busy.get() == Activity::Recording)
 }
 
 /// Makes the calling thread leave this recorder alone for good: nothing it allocates leaves the
@@ -118,6 +151,8 @@ pub(crate) struct Cold {
     pub(crate) serial: Serials,
     pub(crate) counters: Counters,
     budget_checked: u32,
+    /// Test watches on this thread; while there are any, everything is recorded.
+    watches: u32,
     started: u64,
     ticks_per_ms: u64,
     pub(crate) stacks: ThreadStacks,
@@ -240,6 +275,7 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         (*pages).serial = Serials { next: 0, end: 0 };
         (*pages).counters = Counters::default();
         (*pages).budget_checked = 0;
+        (*pages).watches = 0;
         (*pages).started = now;
         (*pages).ticks_per_ms = recording.ticks_per_ms();
         // Sites that earlier captures belong to may be those of another recording.
@@ -275,6 +311,41 @@ pub(crate) fn prime(hot: &Hot, settings: &Settings) {
         .set(hot.allocate_countdown.get().saturating_add(FLUSH));
     hot.free_countdown
         .set(hot.free_countdown.get().saturating_add(FLUSH));
+}
+
+/// Makes the calling thread record everything, whatever its size and cost, until
+/// [`end_watch`]. Watches nest. The thread's id; `None` when nothing is recorded.
+pub(crate) fn begin_watch() -> Option<u32> {
+    // An allocation, so that there is a state to watch with.
+    drop(std::hint::black_box(Box::new(0u64)));
+    let mut busy = Busy::enter()?;
+    let state = State::get()?;
+    let recording = crate::process::recording(state)?;
+    // SAFETY: the token is this thread's and outlives the use.
+    let cold = unsafe { cold(&mut busy, recording, &state.settings) }?;
+    cold.watches += 1;
+    cold.floor = 0;
+    HOT.with(|hot| hot.floor.set(0));
+    Some(own_tid() as u32)
+}
+
+/// Ends a watch.
+pub(crate) fn end_watch() {
+    let Some(mut busy) = Busy::enter() else {
+        return;
+    };
+    let Some((state, recording)) = State::get().zip(crate::process::existing_recording()) else {
+        return;
+    };
+    // SAFETY: as in `begin_watch`.
+    let Some(cold) = (unsafe { cold(&mut busy, recording, &state.settings) }) else {
+        return;
+    };
+    cold.watches = cold.watches.saturating_sub(1);
+    if cold.watches == 0 {
+        cold.floor = state.settings.floor;
+        HOT.with(|hot| hot.floor.set(state.settings.floor));
+    }
 }
 
 /// The pages of a thread that has ended.
@@ -389,7 +460,7 @@ impl Cold {
         }
         self.budget_checked = 0;
         self.publish_counters(recording);
-        if settings.budget_ppm == 0 || settings.mode == Mode::Exact {
+        if settings.budget_ppm == 0 || settings.mode == Mode::Exact || self.watches > 0 {
             return;
         }
         let elapsed = now.saturating_sub(self.started);

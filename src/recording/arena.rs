@@ -162,11 +162,6 @@ impl Arena {
         self.regions.get(kind).copied().unwrap_or(&[])
     }
 
-    /// Path of the file behind the mapping; empty when there is none.
-    pub(crate) fn path(&self) -> &Text<{ crate::config::PATH_MAX }> {
-        &self.path
-    }
-
     /// Committed bytes of a region, as raw memory for `write(2)`: a dump copies them while other
     /// threads go on writing.
     pub(crate) fn committed(&self, kind: usize) -> (*const u8, usize) {

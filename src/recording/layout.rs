@@ -211,9 +211,9 @@ pub mod region {
     pub const LIVE: usize = 8;
     /// [`super::history`] records.
     pub const HISTORY: usize = 9;
-    /// [`super::event`] records: what replaced what, and marks.
+    /// [`super::event`] records: what replaced what.
     pub const RESIZES: usize = 10;
-    /// [`super::event`] records: tables allocated afresh, and dropped.
+    /// [`super::event`] records: tables allocated afresh, abandoned, and dropped.
     pub const BIRTHS: usize = 11;
     /// [`super::mark`] records.
     pub const MARKS: usize = 12;

@@ -6,10 +6,10 @@ use core::sync::atomic::Ordering;
 use super::arena::{Arena, private_pages};
 use super::layout::{self, header, module, region, thread};
 use crate::clock;
-use crate::config::{Mode, PATH_MAX, Settings};
+use crate::config::{Mode, Settings};
 use crate::stack;
 use crate::sync::AtomicU64;
-use crate::sys::{self, Descriptor, Text};
+use crate::sys::{self, Descriptor};
 use crate::tables::Tables;
 use crate::tables::pool::Commit;
 
@@ -171,9 +171,12 @@ impl Recording {
         self.arena.committed(kind)
     }
 
-    /// Path of the file behind the recording; empty when there is none.
-    pub(crate) fn path(&self) -> &Text<PATH_MAX> {
-        self.arena.path()
+    /// The committed words of a region.
+    pub(crate) fn committed_words(&self, kind: usize) -> &'static [AtomicU64] {
+        let words = self.arena.region(kind);
+        words
+            .get(..self.arena.committed(kind).1 / 8)
+            .unwrap_or(words)
     }
 
     fn word(&self, at: usize) -> Option<&'static AtomicU64> {

@@ -180,7 +180,7 @@ impl Recording {
     /// Return addresses of a site, innermost first.
     #[must_use]
     pub fn stack(&self, site: &Site<'_>) -> Stack<'_> {
-        let used = self.count(region::STACKS, 1, header::STACK_WORDS);
+        let used = self.stack_words();
         let (first, frames) = site.stack_range();
         let first = first.min(used);
         let frames = frames.min(MAX_FRAMES).min(used - first);
@@ -190,6 +190,12 @@ impl Recording {
                 .get(start..start + frames * 8)
                 .unwrap_or_default(),
         )
+    }
+
+    /// Words of the stack pool in use.
+    #[must_use]
+    pub fn stack_words(&self) -> usize {
+        self.count(region::STACKS, 1, header::STACK_WORDS)
     }
 
     /// Number of edges, incomplete ones included.

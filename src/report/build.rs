@@ -1,11 +1,21 @@
 //! Puts a report together.
 
 use super::Options;
+use super::analysis::{Analysis, Blocks};
+use super::chains::{self, Chain};
 use super::clock::Clock;
-use super::model::{Honesty, Mark, Report, Totals};
+use super::figures::{self, LiveSamples, Roots, Sums};
+use super::groups::Groups;
+use super::honesty;
+use super::maps::{self, Context};
+use super::model::{Mark, Report, Site};
 use super::process::{self, Threads};
+use super::resolve::Resolver;
+use super::serials::Serials;
+use super::sites::{self, Parts};
 use super::symbols::Symbolizer;
-use crate::recording::layout::header;
+use super::timeline;
+use super::totals::{self, Figures};
 use crate::recording::reader::Recording;
 
 /// Version of the report format.
@@ -16,62 +26,103 @@ pub(super) fn build(
     symbolizer: &mut dyn Symbolizer,
     options: &Options,
 ) -> Report {
-    let clock = Clock::of(recording);
-    let threads = Threads::of(recording);
+    let (clock, threads) = (Clock::of(recording), Threads::of(recording));
+    let mut resolver = Resolver::new(recording, symbolizer);
+    let blocks = Blocks::read(recording);
+    let analysis = Analysis::of(recording, &blocks, &mut resolver);
+    let groups = Groups::of(recording, &analysis);
+    let context = Context {
+        recording,
+        analysis: &analysis,
+        groups: &groups,
+        clock: &clock,
+        threads: &threads,
+        options,
+    };
+    let figures = Figures {
+        sums: groups
+            .all
+            .iter()
+            .map(|group| Sums::of(recording, group))
+            .collect(),
+        flows: figures::flows(recording, &analysis, &groups),
+        samples: LiveSamples::of(&blocks, &groups),
+    };
+    let roots = Roots::of(recording, &analysis);
+    let chains = chains::chains(recording, &blocks, &analysis, &groups);
+    let sites = sites(&context, &figures, &roots, &chains, &resolver);
+    let mut serials = Serials::of(&chains, &blocks, &analysis);
+    let (maps, maps_omitted) = maps::maps(&context, &chains, &mut serials);
+    let marks = recording.marks();
+    let timeline = if options.timeline {
+        timeline::timeline(&context, &blocks, &marks, &mut serials)
+    } else {
+        Vec::new()
+    };
+    let honesty = honesty::honesty(&context, &blocks, &sites, maps_omitted, resolver.warnings());
     Report {
         format: "mapgrow-report",
         version: VERSION,
         process: process::process(recording, &clock, options),
         settings: process::settings(recording),
-        totals: Totals::default(),
-        sites: Vec::new(),
-        maps: Vec::new(),
-        timeline: Vec::new(),
-        marks: marks(recording, &clock, &threads),
+        totals: totals::totals(&context, &figures, &roots),
+        sites,
+        maps,
+        timeline,
+        marks: marks
+            .into_iter()
+            .map(|mark| Mark {
+                t_ns: clock.moment(mark.ticks),
+                thread: threads.label(mark.thread, mark.ticks),
+                label: mark.label,
+            })
+            .collect(),
         threads: threads.model(&clock),
-        honesty: honesty(recording, symbolizer, &threads),
+        honesty,
     }
 }
 
-fn marks(recording: &Recording, clock: &Clock, threads: &Threads) -> Vec<Mark> {
-    let marks = recording.marks().into_iter();
-    marks
-        .map(|mark| Mark {
-            t_ns: clock.moment(mark.ticks),
-            thread: threads.label(mark.thread, mark.ticks),
-            label: mark.label,
+/// The rows of all groups, most harmful first.
+fn sites(
+    context: &Context<'_>,
+    figures: &Figures,
+    roots: &Roots,
+    chains: &[Chain],
+    resolver: &Resolver<'_>,
+) -> Vec<Site> {
+    let mut examples: Vec<Option<&Chain>> = vec![None; context.groups.all.len()];
+    for chain in chains {
+        if let Some(group) = context.groups.index(chain.block.site) {
+            let example = &mut examples[group];
+            if example.is_none_or(|other| other.block.bytes < chain.block.bytes) {
+                *example = Some(chain);
+            }
+        }
+    }
+    let mut rows: Vec<Site> = context
+        .groups
+        .all
+        .iter()
+        .enumerate()
+        .map(|(index, group)| {
+            let parts = Parts {
+                group,
+                sums: &figures.sums[index],
+                flow: &figures.flows[index],
+                samples: &figures.samples[index],
+                example: examples[index],
+            };
+            sites::site(context, roots, resolver, &parts)
         })
-        .collect()
-}
-
-fn honesty(recording: &Recording, symbolizer: &dyn Symbolizer, threads: &Threads) -> Honesty {
-    let threads = threads.all();
-    Honesty {
-        events_dropped: 0,
-        sites_folded: recording.header(header::SITES_FOLDED),
-        stacks_truncated: recording.header(header::STACKS_TRUNCATED),
-        maps_untracked: recording.header(header::TABLES_UNTRACKED),
-        memo_mismatches: threads
-            .iter()
-            .map(|thread| thread.memo_mismatches)
-            .fold(0, u64::saturating_add),
-        memo_checks: threads
-            .iter()
-            .map(|thread| thread.memo_checks)
-            .fold(0, u64::saturating_add),
-        self_bytes: recording
-            .header(header::COMMITTED_BYTES)
-            .saturating_add(recording.header(header::PRIVATE_BYTES)),
-        resizes_folded: recording.header(header::EDGES_FOLDED),
-        history_dropped: recording.header(header::HISTORY_DROPPED),
-        budget_skipped: recording.header(header::BUDGET_SKIPPED),
-        budget_skipped_bytes: recording.header(header::BUDGET_SKIPPED_BYTES),
-        frees_unknown: recording.header(header::FREES_UNKNOWN),
-        threads_folded: recording.header(header::THREADS_FOLDED),
-        modules_dropped: recording.header(header::MODULES_DROPPED),
-        records_unreadable: 0,
-        conservation_difference_bytes: 0,
-        maps_omitted: 0,
-        notes: symbolizer.warnings(),
-    }
+        .collect();
+    rows.sort_by_key(|site| {
+        let peak = site.peak_live_bytes.unwrap_or(0);
+        std::cmp::Reverse((
+            sites::harm(site),
+            peak,
+            site.allocated_bytes,
+            std::cmp::Reverse(site.id),
+        ))
+    });
+    rows
 }

@@ -2,12 +2,27 @@
 //! assertions share. Depends on the recording's reader alone, never on the recorder.
 #![forbid(unsafe_code)]
 
+mod analysis;
 mod build;
+mod chains;
 mod clock;
+mod facts;
+mod figures;
+mod groups;
+mod honesty;
+mod maps;
 mod model;
+mod modules;
+mod pauses;
 mod process;
+mod relations;
+mod resolve;
+mod serials;
+mod sites;
 pub mod symbols;
 pub mod text;
+mod timeline;
+mod totals;
 
 pub use model::*;
 
@@ -46,3 +61,6 @@ impl Report {
         build::build(recording, symbolizer, options)
     }
 }
+
+#[cfg(test)]
+mod tests;

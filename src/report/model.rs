@@ -227,14 +227,14 @@ pub struct Site {
     pub stack_truncated: bool,
     /// Type of the container as the program writes it: `HashMap<u64, Session>`.
     pub type_name: Option<String>,
-    /// Maps whose first table was allocated here.
-    pub maps_created: u64,
+    /// Maps whose first table was allocated here; `None` where a table is only a node.
+    pub maps_created: Option<u64>,
     /// Maps that got their first recorded table here, having begun below the floor.
-    pub maps_late: u64,
+    pub maps_late: Option<u64>,
     /// Maps that ended with a table of this site.
-    pub maps_dropped: u64,
+    pub maps_dropped: Option<u64>,
     /// Live maps whose present table is of this site.
-    pub maps_live: u64,
+    pub maps_live: Option<u64>,
     /// Resizes into a table of this site.
     pub resizes: Option<u64>,
     /// Of these, to a larger table.
@@ -460,6 +460,8 @@ pub struct Event {
     pub t_ns: Option<u64>,
     /// What happened.
     pub kind: EventKind,
+    /// Of a replacement: its number among those of the process, counted from 0.
+    pub number: Option<u64>,
     /// The map it happened to.
     pub map: Option<u64>,
     /// For a rebuild or a replace: the map that ended.
@@ -474,6 +476,8 @@ pub struct Event {
     pub new_bytes: Option<u64>,
     /// How long it took.
     pub pause_ns: Option<u64>,
+    /// Whether the table stayed at its address.
+    pub in_place: bool,
     /// Whether the map is a sampled one.
     pub sampled: bool,
     /// For a mark: its label.

@@ -18,7 +18,7 @@ extern "C" fn at_exit() {
         return;
     };
     // What the report allocates is not the program's.
-    let mut busy = Busy::enter();
+    let mut busy = Busy::report();
     if let Some(busy) = &mut busy {
         // SAFETY: this thread's token, borrowed for the time of the call.
         if let Some(cold) = unsafe { thread::cold(busy, recording, &state.settings) } {
@@ -32,7 +32,7 @@ extern "C" fn at_exit() {
     }
     match state.settings.at_exit {
         AtExit::None => {}
-        AtExit::Report => {}
+        AtExit::Report => crate::inprocess::print_report(recording),
         AtExit::Dump => match super::dump(recording, &state.settings, header::REASON_EXIT) {
             Ok(path) => {
                 let target = super::path::target(&state.settings, b"", 0, 0);

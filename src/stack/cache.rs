@@ -3,23 +3,27 @@
 use super::loader::{self, Object};
 use super::rules::{Kind, Rule, read_rule};
 
-/// Rules kept. A thread's working set is its distinct return addresses.
-const RULES: usize = 1024;
+/// Sets of rules, and rules in each. A thread's working set is its distinct return addresses.
+const SETS: usize = 256;
+const WAYS: usize = 4;
 /// Objects kept.
 const OBJECTS: usize = 16;
 /// An ELF header's page: always readable in a loaded object.
 const FIRST_PAGE: u64 = 4096;
 
-/// A rule and the address that it is for; address 0 is an empty slot.
+/// Rules whose addresses have the same hash.
 #[derive(Clone, Copy)]
-struct CachedRule {
-    address: u64,
-    /// The object that the rule was read from ([`KnownObject::tag`]).
-    tag: u32,
-    rule: Rule,
+struct Set {
+    /// What the rules are for; 0: empty.
+    addresses: [u64; WAYS],
+    /// The objects that the rules were read from ([`KnownObject::tag`]).
+    tags: [u32; WAYS],
+    rules: [Rule; WAYS],
+    /// The way that was filled last.
+    newest: u32,
 }
 
-const _: () = assert!(size_of::<CachedRule>() <= 40);
+const _: () = assert!(size_of::<Set>() <= 160);
 
 /// An object seen before, with its identity worked out.
 #[derive(Clone, Copy)]
@@ -38,7 +42,7 @@ struct KnownObject {
 
 /// A thread's cache. All-zero is the empty one.
 pub(super) struct RuleCache {
-    rules: [CachedRule; RULES],
+    sets: [Set; SETS],
     objects: [KnownObject; OBJECTS],
     /// The object that the previous address of this walk lay in; an empty range when there is
     /// none.
@@ -72,8 +76,8 @@ impl RuleCache {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        for entry in &mut self.rules {
-            entry.address = 0;
+        for set in &mut self.sets {
+            set.addresses = [0; WAYS];
         }
         for object in &mut self.objects {
             object.map_end = 0;
@@ -93,13 +97,20 @@ impl RuleCache {
             return const { Rule::stop(Kind::NoInfo) };
         }
         let tag = self.current_tag;
-        let entry = &mut self.rules[mix(address) as usize % RULES];
-        if entry.address != address || entry.tag != tag {
-            // SAFETY: the object was found by `address`, which the caller vouches for.
-            let rule = unsafe { read_rule(&self.current, address) };
-            *entry = CachedRule { address, tag, rule };
+        let set = &mut self.sets[mix(address) as usize % SETS];
+        for way in 0..WAYS {
+            if set.addresses[way] == address && set.tags[way] == tag {
+                return set.rules[way];
+            }
         }
-        entry.rule
+        // SAFETY: the object was found by `address`, which the caller vouches for.
+        let rule = unsafe { read_rule(&self.current, address) };
+        set.newest = set.newest.wrapping_add(1);
+        let way = set.newest as usize % WAYS;
+        set.addresses[way] = address;
+        set.tags[way] = tag;
+        set.rules[way] = rule;
+        rule
     }
 
     /// Makes the object that `address` lies in the current one. False when it lies in none.

@@ -175,8 +175,6 @@ pub(crate) struct Capture<'a> {
     /// The caller's to use: kept with the stack as long as it is known, 0 for a new one. (Not
     /// every new stack is kept, so it may be new again.)
     pub(crate) site: &'a mut u32,
-    /// The same, wider.
-    pub(crate) extra: &'a mut u64,
 }
 
 impl<'a> Capture<'a> {
@@ -206,7 +204,6 @@ pub(crate) struct ThreadStacks {
     check_all: bool,
     /// Payloads of stacks that are not kept.
     site: u32,
-    extra: u64,
     memo: Memo,
     rules: RuleCache,
 }
@@ -284,7 +281,6 @@ impl ThreadStacks {
                 caller_function_start: entry.caller_function_start,
                 outcome,
                 site: &mut entry.site,
-                extra: &mut entry.extra,
             },
             None => Capture {
                 returns: &[],
@@ -292,7 +288,6 @@ impl ThreadStacks {
                 caller_function_start: 0,
                 outcome: Outcome::Unavailable,
                 site: &mut self.site,
-                extra: &mut self.extra,
             },
         }
     }
@@ -300,14 +295,12 @@ impl ThreadStacks {
     /// The stack in `scratch`, which is not kept.
     fn unkept(&mut self, outcome: Outcome) -> Capture<'_> {
         self.site = 0;
-        self.extra = 0;
         Capture {
             returns: self.scratch.returns(),
             truncated: self.scratch.truncated(),
             caller_function_start: self.scratch.caller_function_start,
             outcome,
             site: &mut self.site,
-            extra: &mut self.extra,
         }
     }
 

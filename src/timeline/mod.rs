@@ -71,6 +71,7 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
 
     /// Lets `read` look at record `number`; `None` when it is not there (not complete, dropped,
     /// overwritten) or went while it was read.
+    #[cfg(any(test, loom))]
     pub(crate) fn read<T>(
         &self,
         number: u64,
@@ -146,6 +147,11 @@ impl<'a, C: Commit> EventRing<'a, C> {
         self.0.head()
     }
 
+    /// Events that the ring holds.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.0.slots.len() as u64
+    }
+
     /// Publishes an event and gives its number. `None` when it was dropped; readers see that from
     /// the gap.
     pub(crate) fn publish(&self, event: &Event) -> Option<u64> {
@@ -165,6 +171,7 @@ impl<'a, C: Commit> EventRing<'a, C> {
     }
 
     /// Event `number`, if the ring still holds it.
+    #[cfg(any(test, loom))]
     pub(crate) fn read(&self, number: u64) -> Option<Event> {
         self.0.read(number, |words| {
             let what = words[event::WHAT].load(Ordering::Relaxed);

@@ -164,7 +164,7 @@ impl Program {
                         let stack = in_coroutine(stack, &mut || self.descend(next, step(on)));
                         self.coroutine_stacks.push(stack);
                     }
-                    None => self.capture(path),
+                    None => self.capture(step(99)),
                 },
                 _ => self.capture(path),
             }

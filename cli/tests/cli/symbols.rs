@@ -2,14 +2,13 @@
 //! comes in. Truth: the program's own `line!()`, its own stack walk, and a build id that the
 //! test chose.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::TempDir;
 use mapgrow::report::symbols::{Frame, Module, Symbolizer};
 use mapgrow_cli::symbols::{Files, ObjectSymbolizer, Places};
+
+use crate::place::TempDir;
 
 const BUILD_ID: &[u8] = &[0xa1, 0xb2, 0xc3, 0xd4, 0xe5, 0xf6, 0x07, 0x18];
 

@@ -1,0 +1,7 @@
+//! The whole command, and its symbolizer, from outside.
+
+mod files;
+mod place;
+mod processes;
+mod recorded;
+mod symbols;

@@ -1,0 +1,76 @@
+//! What a program can ask of its own recording.
+
+use crate::inprocess;
+use crate::process::{self, State};
+use crate::recording::layout::header;
+use crate::report::{Options, Report};
+use crate::snapshot::{self, DumpError};
+use crate::sys::ErrnoGuard;
+use crate::thread::{self, Busy};
+
+/// The figures of this process as they are now, with names: the model that the command prints.
+/// `None` while nothing was recorded, or when recording is off.
+///
+/// Takes milliseconds (it reads the program's debug information), and allocates; what it
+/// allocates is not recorded.
+///
+/// ```
+/// # use mapgrow::MapGrow;
+/// #[global_allocator]
+/// static ALLOC: MapGrow = MapGrow::new();
+///
+/// let map: std::collections::HashMap<u64, u64> = (0..10_000).map(|n| (n, n)).collect();
+/// let report = mapgrow::snapshot().expect("recording is on");
+/// assert!(report.totals.live_bytes > 10_000 * 16);
+/// # drop(map);
+/// ```
+#[must_use]
+pub fn snapshot() -> Option<Report> {
+    inprocess::report(&Options {
+        alive: Some(true),
+        ..Options::default()
+    })
+}
+
+/// Writes a dump to where `MAPGROW_OUT` says; its path. Takes neither locks nor memory from the
+/// heap, except for the path that is returned.
+///
+/// # Errors
+/// When nothing was recorded yet, when another dump is being written (it will be followed by
+/// one more), or when the file cannot be made.
+pub fn dump() -> std::io::Result<std::path::PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let written = {
+        let _busy = Busy::report();
+        let (state, recording) = State::get()
+            .zip(process::existing_recording())
+            .ok_or_else(|| std::io::Error::other("nothing was recorded yet"))?;
+        let _errno = ErrnoGuard::save();
+        snapshot::dump(recording, &state.settings, header::REASON_API)
+    };
+    let path = written.map_err(|error| {
+        std::io::Error::other(match error {
+            DumpError::Busy => "another dump is being written",
+            DumpError::Create => "the dump could not be created; set MAPGROW_OUT",
+            DumpError::Write => "the dump could not be written: is the disk full?",
+            DumpError::Name => "no name for the dump was free; put %n into MAPGROW_OUT",
+        })
+    })?;
+    Ok(std::ffi::OsString::from_vec(path.as_bytes().to_vec()).into())
+}
+
+/// Sets a mark on the timeline: "requests started", "cache warmed up". At most 104 bytes of the
+/// label are kept. Does nothing while nothing was recorded.
+pub fn mark(label: &str) {
+    let Some(mut busy) = Busy::report() else {
+        return;
+    };
+    let Some(state) = State::get() else { return };
+    let Some(recording) = process::existing_recording() else {
+        return;
+    };
+    // SAFETY: this thread's token, borrowed for the time of the use.
+    let slot =
+        unsafe { thread::cold(&mut busy, recording, &state.settings) }.map_or(0, |cold| cold.slot);
+    recording.marks.publish(crate::clock::ticks(), slot, label);
+}

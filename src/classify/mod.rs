@@ -1,0 +1,8 @@
+//! Which container a table belongs to: by the functions on its call stack, or by its shape.
+#![forbid(unsafe_code)]
+
+pub mod catalogue;
+pub mod names;
+pub mod shape;
+pub mod types;
+pub mod whose;

@@ -1,0 +1,335 @@
+//! Function names, brought into one form.
+//!
+//! The same function comes as `hashbrown::raw::RawTable<T,A>::reserve_rehash` (legacy mangling),
+//! `<hashbrown::raw::RawTable<(u64, u64)>>::reserve_rehash::<..>` (v0) or
+//! `hashbrown::raw::{impl#5}::reserve_rehash<..>` (debug information), with hashes, clone
+//! suffixes or, in C++, return types and parameters around it. [`Name`] keeps the path alone.
+
+/// The path of a function without generic arguments, and the trait that it implements.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Name {
+    /// `alloc::vec::Vec::extend` for `<alloc::vec::Vec<T,A> as ..::Extend<T>>::extend`.
+    pub path: String,
+    /// `core::iter::traits::collect::Extend` for the same.
+    pub of_trait: Option<String>,
+    /// Whether the type before the method is a generic parameter, a reference to one or a
+    /// built-in type, so that the path does not tell whose code this is.
+    pub anonymous_self: bool,
+}
+
+impl Name {
+    /// Reads a demangled name.
+    #[must_use]
+    pub fn parse(demangled: &str) -> Self {
+        let text = demangled.trim();
+        if let Some((inner, rest)) = leading_angle(text) {
+            let (subject, of_trait) = match split_as(inner) {
+                Some((subject, of_trait)) => (subject, Some(plain_path(of_trait))),
+                None => (inner, None),
+            };
+            let subject = plain_type(subject);
+            let method = plain_path(rest.strip_prefix("::").unwrap_or(rest));
+            let anonymous_self = !subject.contains("::");
+            let path = if method.is_empty() {
+                subject
+            } else {
+                format!("{subject}::{method}")
+            };
+            return Self {
+                path,
+                of_trait,
+                anonymous_self,
+            };
+        }
+        Self {
+            path: plain_path(text),
+            of_trait: None,
+            anonymous_self: false,
+        }
+    }
+
+    /// The last part of the path that is not a closure or a shim.
+    #[must_use]
+    pub fn last(&self) -> &str {
+        self.path
+            .rsplit("::")
+            .find(|part| !part.starts_with('{'))
+            .unwrap_or("")
+    }
+
+    /// Whether the name stands for a closure.
+    #[must_use]
+    pub fn is_closure(&self) -> bool {
+        self.path.contains("{{closure}}") || self.path.contains("{closure")
+    }
+}
+
+/// Splits `<inner>rest`.
+fn leading_angle(text: &str) -> Option<(&str, &str)> {
+    let inside = text.strip_prefix('<')?;
+    let end = closing(inside)?;
+    Some((&inside[..end], &inside[end + 1..]))
+}
+
+/// Position of the `>` that closes an angle bracket opened before `text`.
+fn closing(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut depth = 0usize;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            // `->` in the type of a function closes nothing.
+            b'>' if at > 0 && bytes[at - 1] == b'-' => {}
+            b'>' if depth == 0 => return Some(at),
+            b'>' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Splits `subject as trait` at the outermost level.
+fn split_as(text: &str) -> Option<(&str, &str)> {
+    let bytes = text.as_bytes();
+    let mut depth = 0usize;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'<' | b'(' | b'[' => depth += 1,
+            b'>' if at > 0 && bytes[at - 1] == b'-' => {}
+            b'>' | b')' | b']' => depth = depth.saturating_sub(1),
+            b' ' if depth == 0 && text[at..].starts_with(" as ") => {
+                return Some((&text[..at], &text[at + 4..]));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A type without references, pointers and generic arguments.
+fn plain_type(text: &str) -> String {
+    let mut text = text.trim();
+    loop {
+        let before = text;
+        for prefix in ["&", "mut ", "*const ", "*mut ", "dyn "] {
+            text = text.strip_prefix(prefix).unwrap_or(text).trim_start();
+        }
+        if text == before {
+            break;
+        }
+    }
+    match text.as_bytes().first() {
+        Some(b'[') => "[]".to_owned(),
+        Some(b'(') => "()".to_owned(),
+        Some(b'<') => Name::parse(text).path,
+        _ => plain_path(text),
+    }
+}
+
+/// A path without generic arguments, parameters, hashes, return type and clone suffixes.
+fn plain_path(text: &str) -> String {
+    let text = without_hash(text);
+    let mut path = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let width = next.len_utf8();
+        match next {
+            '<' if ends_with_operator(&path) => path.push('<'),
+            '<' => {
+                let Some(end) = closing(&rest[1..]) else {
+                    break;
+                };
+                rest = &rest[end + 2..];
+                // `Vec::<T>::new` leaves one separator too many.
+                if path.ends_with("::") && (rest.is_empty() || rest.starts_with("::")) {
+                    path.truncate(path.len() - 2);
+                }
+                continue;
+            }
+            '{' => {
+                let end = rest
+                    .find("}}")
+                    .map(|at| at + 2)
+                    .filter(|_| rest.starts_with("{{"));
+                let end = end
+                    .or_else(|| rest.find('}').map(|at| at + 1))
+                    .unwrap_or(rest.len());
+                push_braced(&mut path, &rest[..end]);
+                rest = &rest[end..];
+                continue;
+            }
+            // `core[0123abcd]::fmt`: the disambiguator of a crate.
+            '[' if path.ends_with(|last: char| last.is_alphanumeric() || last == '_') => {
+                let Some(end) = rest.find(']') else { break };
+                rest = &rest[end + 1..];
+                continue;
+            }
+            '(' if rest.starts_with("(anonymous namespace)") => {
+                path.push_str("(anonymous)");
+                rest = &rest["(anonymous namespace)".len()..];
+                continue;
+            }
+            // Parameters, symbol versions, `.cold`, `.llvm.123`: the path is over.
+            '(' if rest.starts_with("()") && path.ends_with("operator") => {
+                path.push_str("()");
+                rest = &rest[2..];
+                continue;
+            }
+            '(' | '@' => break,
+            '.' if !path.is_empty() => break,
+            // What came before was a return type.
+            ' ' if !ends_with_operator(&path) => path.clear(),
+            other => path.push(other),
+        }
+        rest = &rest[width..];
+    }
+    path
+}
+
+/// Keeps closures and shims; leaves out `{impl#3}`, which stands where the type's name would.
+fn push_braced(path: &mut String, braced: &str) {
+    if braced.starts_with("{impl#") {
+        if path.ends_with("::") {
+            path.truncate(path.len() - 2);
+        }
+    } else {
+        path.push_str(braced);
+    }
+}
+
+fn ends_with_operator(path: &str) -> bool {
+    let last = path.rsplit("::").next().unwrap_or("");
+    last.strip_prefix("operator")
+        .is_some_and(|symbol| !symbol.contains(char::is_alphanumeric))
+}
+
+/// Cuts the `::h0123456789abcdef` that ends legacy names.
+fn without_hash(text: &str) -> &str {
+    match text.rfind("::h") {
+        Some(at) => {
+            let hash = &text[at + 3..];
+            let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if is_hash { &text[..at] } else { text }
+        }
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> String {
+        Name::parse(name).path
+    }
+
+    #[test]
+    fn one_function_has_one_path_however_it_is_written() {
+        for name in [
+            "hashbrown::raw::RawTable<T,A>::reserve_rehash",
+            "hashbrown::raw::RawTable<T,A>::reserve_rehash::h0123456789abcdef",
+            "<hashbrown::raw::RawTable<(u64, demo::Session)>>::reserve_rehash::<demo::f::{closure#0}>",
+            "<hashbrown[7a6b]::raw::RawTable<(u64, fn(u8) -> u8)>>::reserve_rehash",
+            "hashbrown::raw::RawTable<(u64, u64)>::reserve_rehash.cold",
+            "hashbrown::raw::RawTable<T,A>::reserve_rehash.llvm.123456",
+        ] {
+            assert_eq!(
+                path(name),
+                "hashbrown::raw::RawTable::reserve_rehash",
+                "{name}"
+            );
+        }
+        assert_eq!(
+            path("hashbrown::raw::{impl#5}::reserve_rehash<(u64, u64), alloc::alloc::Global>"),
+            "hashbrown::raw::reserve_rehash"
+        );
+    }
+
+    #[test]
+    fn trait_methods_name_type_and_trait() {
+        let name =
+            Name::parse("<alloc::vec::Vec<T,A> as core::iter::traits::collect::Extend<T>>::extend");
+        assert_eq!(name.path, "alloc::vec::Vec::extend");
+        assert_eq!(
+            name.of_trait.as_deref(),
+            Some("core::iter::traits::collect::Extend")
+        );
+        assert!(!name.anonymous_self);
+
+        let name = Name::parse("<&mut F as core::ops::function::FnMut<A>>::call_mut");
+        assert_eq!(name.path, "F::call_mut");
+        assert!(name.anonymous_self);
+
+        let name = Name::parse("<T as alloc::slice::hack::ConvertVec>::to_vec");
+        assert!(name.anonymous_self);
+        let name = Name::parse("<[T] as alloc::borrow::ToOwned>::to_owned");
+        assert_eq!(
+            (name.path.as_str(), name.anonymous_self),
+            ("[]::to_owned", true)
+        );
+        let name = Name::parse("<<A as B>::C as D>::e");
+        assert_eq!(name.of_trait.as_deref(), Some("D"));
+    }
+
+    #[test]
+    fn impls_closures_and_shims_stay_readable() {
+        assert_eq!(
+            path(
+                "core::ops::function::impls::<impl core::ops::function::FnOnce<A> for &mut F>::call_once"
+            ),
+            "core::ops::function::impls::call_once"
+        );
+        assert_eq!(path("demo::main::{{closure}}"), "demo::main::{{closure}}");
+        assert_eq!(
+            path("core::ops::function::FnOnce::call_once{{vtable.shim}}"),
+            "core::ops::function::FnOnce::call_once{{vtable.shim}}"
+        );
+        assert_eq!(
+            path("demo::run::<u8>::{closure#1}"),
+            "demo::run::{closure#1}"
+        );
+        assert!(Name::parse("demo::run::<u8>::{closure#1}").is_closure());
+        assert_eq!(Name::parse("demo::run::{{closure}}").last(), "run");
+        assert_eq!(path("alloc::vec::Vec::<T>::new"), "alloc::vec::Vec::new");
+    }
+
+    #[test]
+    fn cpp_names_lose_return_type_and_parameters() {
+        assert_eq!(
+            path(
+                "void std::vector<int, std::allocator<int> >::_M_realloc_insert<int>(__gnu_cxx::__normal_iterator<int*, std::vector<int> >, int&&)"
+            ),
+            "std::vector::_M_realloc_insert"
+        );
+        assert_eq!(path("operator new(unsigned long)"), "operator new");
+        assert_eq!(path("Foo::operator<<(int)"), "Foo::operator<<");
+        assert_eq!(
+            path("(anonymous namespace)::grow(int)"),
+            "(anonymous)::grow"
+        );
+        assert_eq!(path("malloc@@GLIBC_2.2.5"), "malloc");
+    }
+
+    #[test]
+    fn nonsense_does_no_harm() {
+        for name in [
+            "",
+            "<",
+            ">",
+            "<<",
+            "<a as ",
+            "{",
+            "{{",
+            "a<b",
+            "::",
+            "ä<ö>::ü",
+            "[",
+            "a[",
+            "(",
+            "<>::x",
+        ] {
+            let _ = Name::parse(name);
+        }
+        assert_eq!(path("ä<ö>::ü"), "ä::ü");
+    }
+}

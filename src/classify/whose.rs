@@ -1,0 +1,287 @@
+//! Whose code a function is: the allocator's plumbing, a container's, the run-time library's or
+//! the program's own. Patterns are those of the [catalogue](super::catalogue).
+
+use super::catalogue::any;
+use super::names::Name;
+
+/// What only hands a request on to the allocator; the function behind it tells the family.
+const PLUMBING: &[&str] = &[
+    "alloc::alloc::",
+    "std::alloc::",
+    "__rust_alloc",
+    "__rust_alloc_zeroed",
+    "__rust_realloc",
+    "__rust_dealloc",
+    "__rdl_alloc",
+    "__rg_alloc",
+    "__rg_alloc_zeroed",
+    "__rg_realloc",
+    "__rg_dealloc",
+    "__rustc::",
+    "hashbrown::raw::alloc::",
+    "hashbrown::alloc::",
+    "allocator_api2::",
+    "alloc::boxed::Box::new",
+    "alloc::boxed::Box::new_in",
+    "alloc::boxed::Box::new_uninit",
+    "alloc::boxed::Box::new_uninit_in",
+    "alloc::boxed::Box::try_new_in",
+    "alloc::boxed::Box::try_new_uninit_in",
+    "alloc::boxed::new",
+    "alloc::boxed::new_in",
+    "alloc::boxed::new_uninit",
+    "alloc::boxed::new_uninit_in",
+    "alloc::boxed::try_new_uninit_in",
+    "alloc::boxed::box_new",
+    "alloc::boxed::box_new_uninit",
+    "malloc",
+    "calloc",
+    "realloc",
+    "reallocarray",
+    "operator new",
+    "operator new[]",
+    "std::__new_allocator::allocate",
+    "__gnu_cxx::new_allocator::allocate",
+    "std::allocator::allocate",
+    "std::allocator_traits::allocate",
+    "std::_Vector_base::_M_allocate",
+    "std::_Vector_base::_M_create_storage",
+    "std::__cxx11::basic_string::_M_create",
+    "std::__detail::_Hashtable_alloc::_M_allocate_buckets",
+    "PyMem_Malloc",
+    "PyMem_Calloc",
+    "PyMem_Realloc",
+    "PyMem_RawMalloc",
+    "PyObject_Malloc",
+    "PyObject_Realloc",
+    "_PyMem_RawMalloc",
+    "_PyMem_RawRealloc",
+    "_PyObject_Malloc",
+    "zmalloc",
+    "zcalloc",
+    "zrealloc",
+    "ztrycalloc",
+    "ztrymalloc_usable",
+    "ztrycalloc_usable",
+    "ztryrealloc_usable",
+    "g_malloc",
+    "g_malloc0",
+    "g_malloc_n",
+    "g_malloc0_n",
+    "g_realloc",
+    "g_realloc_n",
+    "l_alloc",
+    "luaM_malloc_",
+    "luaM_realloc_",
+    "luaM_saferealloc_",
+];
+
+/// Whether this is the function through which every allocation of a Rust program enters the
+/// allocator that it chose.
+#[must_use]
+pub fn enters_allocator(name: &Name) -> bool {
+    ["__rust_alloc", "__rust_alloc_zeroed", "__rust_realloc"].contains(&name.last())
+}
+
+/// Traits whose methods only hand a request on.
+const PLUMBING_TRAITS: &[&str] = &[
+    "core::alloc::Allocator",
+    "core::alloc::global::GlobalAlloc",
+    "allocator_api2::stable::alloc::Allocator",
+    "hashbrown::raw::alloc::inner::Allocator",
+];
+
+/// Code that is never the program's own: containers and the languages' run-time libraries.
+const INTERNAL: &[&str] = &[
+    "core::",
+    "alloc::",
+    "std::",
+    "proc_macro::",
+    "__rustc::",
+    "hashbrown::",
+    "indexmap::",
+    "dashmap::",
+    "smallvec::",
+    "allocator_api2::",
+    "equivalent::",
+    "foldhash::",
+    "ahash::",
+    "rustc_hash::",
+    "parking_lot::",
+    "lock_api::",
+    "once_cell::",
+    "rayon::",
+    "rayon_core::",
+    "__gnu_cxx::",
+    "__cxxabiv1::",
+    "boost::unordered::",
+    "absl::container_internal::",
+];
+
+/// Source files of Rust's own libraries; when the file is known it decides before names do.
+const RUST_LIBRARY_FILES: &[&str] = &[
+    "/rustc/",
+    "/lib/rustlib/src/rust/library/",
+    "/rust/deps/",
+    "library/core/src/",
+    "library/alloc/src/",
+    "library/std/src/",
+];
+
+/// Where the run-time library called the program: whatever lies outwards is not the program's.
+const ENTRIES: &[&str] = &[
+    "std::sys::backtrace::__rust_begin_short_backtrace",
+    "std::sys_common::backtrace::__rust_begin_short_backtrace",
+    "std::rt::",
+    "__libc_start_main",
+    "__libc_start_call_main",
+    "_start",
+    "start_thread",
+    "clone",
+    "clone3",
+    "__clone3",
+];
+
+/// Methods that Rust's libraries give to the types of other crates: `(trait, method)`, with an
+/// empty method for all. The type before them says nothing about whose code they are.
+const PROVIDED: &[(&str, &str)] = &[
+    ("alloc::vec::", ""),
+    ("alloc::slice::", ""),
+    ("alloc::string::", ""),
+    ("alloc::borrow::ToOwned", "to_owned"),
+    ("core::convert::Into", "into"),
+    ("core::convert::TryInto", "try_into"),
+    ("core::ops::function::", ""),
+    ("core::iter::adapters::", ""),
+    ("core::iter::traits::iterator::Iterator", "collect"),
+    ("core::iter::traits::iterator::Iterator", "for_each"),
+    ("core::iter::traits::iterator::Iterator", "fold"),
+    ("core::iter::traits::iterator::Iterator", "try_fold"),
+    ("core::iter::traits::iterator::Iterator", "map"),
+    ("core::iter::traits::iterator::Iterator", "partition"),
+    ("core::iter::traits::iterator::Iterator", "unzip"),
+    ("core::iter::traits::iterator::Iterator", "sum"),
+    ("core::iter::traits::collect::IntoIterator", "into_iter"),
+];
+
+/// Whose code a function is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Hands requests on to the allocator.
+    Plumbing,
+    /// A container's or a run-time library's.
+    Internal,
+    /// The run-time library where it called the program.
+    Entry,
+    /// The program's own, or that of a library that it uses.
+    Program,
+}
+
+/// Whose code a function is, by its name and, where known, its source file.
+#[must_use]
+pub fn whose(name: &Name, file: Option<&str>) -> Whose {
+    let of_trait = name.of_trait.as_deref();
+    if any(PLUMBING, &name.path) || of_trait.is_some_and(|of| PLUMBING_TRAITS.contains(&of)) {
+        return Whose::Plumbing;
+    }
+    if ENTRIES
+        .iter()
+        .any(|entry| name.path.starts_with(entry) && matches_entry(entry, &name.path))
+    {
+        return Whose::Entry;
+    }
+    let internal = match (file, of_trait) {
+        (Some(file), _) if RUST_LIBRARY_FILES.iter().any(|known| file.contains(known)) => true,
+        (_, Some(of_trait)) if name.anonymous_self => any(INTERNAL, of_trait),
+        (None, Some(of_trait)) if !any(INTERNAL, &name.path) => provided(of_trait, name.last()),
+        _ => any(INTERNAL, &name.path),
+    };
+    if internal {
+        Whose::Internal
+    } else {
+        Whose::Program
+    }
+}
+
+fn matches_entry(entry: &str, path: &str) -> bool {
+    entry.contains("::") || entry == path
+}
+
+fn provided(of_trait: &str, method: &str) -> bool {
+    PROVIDED.iter().any(|&(known, known_method)| {
+        let same_trait = if known.ends_with("::") {
+            of_trait.starts_with(known)
+        } else {
+            of_trait == known
+        };
+        same_trait && (known_method.is_empty() || known_method == method)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whose_name(name: &str) -> Whose {
+        whose(&Name::parse(name), None)
+    }
+
+    #[test]
+    fn internal_code_is_told_from_the_programs() {
+        for name in [
+            "<alloc::vec::Vec<T> as core::iter::traits::collect::Extend<T>>::extend",
+            "core::ops::function::FnOnce::call_once{{vtable.shim}}",
+            "<T as alloc::slice::hack::ConvertVec>::to_vec",
+            "<&mut F as core::ops::function::FnMut<A>>::call_mut",
+            "<demo::Thing as alloc::vec::spec_from_elem::SpecFromElem>::from_elem",
+            "<demo::Walk as core::iter::traits::iterator::Iterator>::collect::<alloc::vec::Vec<u8>>",
+            "std::collections::hash::map::HashMap<K,V,S>::insert",
+            "indexmap::map::IndexMap<K,V,S>::insert_full",
+            "core::iter::traits::iterator::Iterator::for_each",
+            "hashbrown::map::HashMap<demo::Key,demo::Value>::insert",
+        ] {
+            assert_eq!(whose_name(name), Whose::Internal, "{name}");
+        }
+        for name in [
+            "demo::main",
+            "demo::main::{{closure}}",
+            "<demo::Walk as core::iter::traits::iterator::Iterator>::next",
+            "<demo::Key as core::hash::Hash>::hash",
+            "main",
+            "stdlike::run",
+            "tokio::runtime::park",
+            "clone_session",
+            "<demo::Session as core::clone::Clone>::clone",
+            "demo::alloc::grow",
+        ] {
+            assert_eq!(whose_name(name), Whose::Program, "{name}");
+        }
+        for name in [
+            "std::rt::lang_start::{{closure}}",
+            "std::sys::backtrace::__rust_begin_short_backtrace",
+            "__libc_start_call_main",
+            "clone",
+        ] {
+            assert_eq!(whose_name(name), Whose::Entry, "{name}");
+        }
+        for name in [
+            "<alloc::alloc::Global as core::alloc::Allocator>::allocate",
+            "__rustc::__rust_alloc",
+            "operator new(unsigned long)",
+            "<mapgrow::MapGrow as core::alloc::global::GlobalAlloc>::alloc",
+        ] {
+            assert_eq!(whose_name(name), Whose::Plumbing, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_source_file_decides_where_names_cannot() {
+        let name = Name::parse("<demo::Walk as core::iter::traits::iterator::Iterator>::next");
+        let library = "/rustc/59807616e1fa/library/core/src/iter/traits/iterator.rs";
+        assert_eq!(whose(&name, Some(library)), Whose::Internal);
+        assert_eq!(whose(&name, Some("src/walk.rs")), Whose::Program);
+        let collect =
+            Name::parse("<demo::Walk as core::iter::traits::iterator::Iterator>::collect");
+        assert_eq!(whose(&collect, Some("src/walk.rs")), Whose::Program);
+    }
+}

@@ -1,0 +1,110 @@
+//! The report from inside the program: for the API, the test assertions and the report at exit.
+//!
+//! All of it runs with the recorder held off on the calling thread, so what it allocates is not
+//! taken for the program's.
+
+use std::ffi::c_void;
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::Ordering;
+
+use crate::process;
+use crate::recording::Recording;
+use crate::recording::layout::{header, region};
+use crate::recording::reader;
+use crate::report::symbols::{Frame, Module, Symbolizer};
+use crate::report::{Options, Report, text};
+use crate::thread::Busy;
+
+/// Names from the running program itself, through the `backtrace` crate.
+#[derive(Debug, Default)]
+pub(crate) struct OwnSymbols;
+
+impl Symbolizer for OwnSymbols {
+    fn frames(&mut self, _: &Module, address: u64) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        backtrace::resolve(address as *mut c_void, |symbol| {
+            frames.push(Frame {
+                function: symbol.name().map(|name| format!("{name:#}")),
+                file: symbol.filename().map(|file| file.display().to_string()),
+                line: symbol.lineno(),
+            });
+        });
+        frames
+    }
+}
+
+/// A copy of the recording in the form of a dump, taken word by word while others write.
+fn copy(recording: &Recording, reason: u64) -> Vec<u8> {
+    recording.calibrate();
+    let mut words: Vec<u64> = recording
+        .header()
+        .iter()
+        .map(|word| word.load(Ordering::Acquire))
+        .collect();
+    words[header::DUMP_REASON] = reason;
+    words[header::DUMP_TICKS] = crate::clock::ticks();
+    for kind in 0..region::COUNT {
+        let committed = recording.committed_words(kind);
+        let row = header::REGIONS + kind * header::REGION_WORDS;
+        words[row + 1] = words.len() as u64 * 8;
+        words[row + 3] = committed.len() as u64 * 8;
+        words.extend(committed.iter().map(|word| word.load(Ordering::Acquire)));
+    }
+    let mut bytes = Vec::with_capacity(words.len() * 8);
+    for word in words {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
+/// Reads and classifies the running recording. `None` when nothing is recorded.
+pub(crate) fn report(options: &Options) -> Option<Report> {
+    let _busy = Busy::report();
+    build(process::existing_recording()?, options)
+}
+
+/// As [`report`], for a caller that holds the recorder off already.
+pub(crate) fn build(recording: &Recording, options: &Options) -> Option<Report> {
+    let parsed = reader::Recording::parse(copy(recording, header::REASON_API)).ok()?;
+    Some(Report::build(&parsed, &mut OwnSymbols, options))
+}
+
+/// Number of the next event in the resize ring, and how many the ring holds.
+pub(crate) fn resize_ring() -> (u64, u64) {
+    process::existing_recording().map_or((0, 0), |recording| {
+        (recording.resizes.head(), recording.resizes.capacity())
+    })
+}
+
+/// Nanoseconds since recording began.
+pub(crate) fn to_ns(ticks: u64) -> u64 {
+    process::existing_recording().map_or(0, |recording| {
+        let since = ticks.saturating_sub(recording.load(header::START_TICKS));
+        let span = recording.load(header::NOW_TICKS) - recording.load(header::START_TICKS);
+        let ns = recording.load(header::NOW_MONO_NS) - recording.load(header::START_MONO_NS);
+        (u128::from(since) * u128::from(ns) / u128::from(span.max(1))) as u64
+    })
+}
+
+/// Prints the report to stderr.
+pub(crate) fn print_report(recording: &Recording) {
+    let options = Options {
+        timeline: false,
+        alive: Some(true),
+        ..Options::default()
+    };
+    let Some(report) = build(recording, &options) else {
+        return;
+    };
+    let mut stderr = std::io::stderr();
+    let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text = text::render(
+        &report,
+        &text::TextOptions {
+            color: colours,
+            ..Default::default()
+        },
+    );
+    // Nobody is left to tell when stderr is closed.
+    let _ = stderr.write_all(text.as_bytes());
+}

@@ -1,0 +1,274 @@
+//! From recorded sites and edges to families and relations.
+//!
+//! Strongest evidence first: the functions on a site's own stack, then the shape of its blocks,
+//! then how its blocks replace each other, last what they were seen to turn into or to come
+//! from.
+
+use super::facts::{SiteFacts, group_width};
+use super::model::KnownBy;
+use super::relations::{Relation, relation};
+use super::resolve::Resolver;
+use crate::classify::catalogue::{Family, HASHBROWN, RAW_VEC, UNKNOWN};
+use crate::classify::shape::Elements;
+use crate::classify::whose::Whose;
+use crate::recording::layout::{edge, event, header};
+use crate::recording::reader::{BlockEvent, Edge, EdgeKind, LiveBlock, Recording};
+
+/// Passes over the edges in which knowledge spreads from one site to the next.
+const PASSES: usize = 8;
+
+/// The parts of a recording that several steps need, read once.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    pub live: Vec<LiveBlock>,
+    /// Live records that were being written.
+    pub unreadable: u64,
+    pub resizes: Vec<BlockEvent>,
+    pub births: Vec<BlockEvent>,
+}
+
+impl Blocks {
+    pub fn read(recording: &Recording) -> Self {
+        let mut unreadable = 0;
+        let live = recording.live().filter_map(|block| {
+            unreadable += u64::from(block.is_none());
+            block
+        });
+        Self {
+            live: live.collect(),
+            unreadable,
+            resizes: recording.resize_events(),
+            births: recording.birth_events(),
+        }
+    }
+}
+
+/// What every site and every edge is.
+#[derive(Debug)]
+pub(super) struct Analysis {
+    /// By site; `None` where the record is incomplete.
+    pub facts: Vec<Option<SiteFacts>>,
+    /// By edge.
+    relations: Vec<Relation>,
+}
+
+impl Analysis {
+    pub fn of(recording: &Recording, blocks: &Blocks, resolver: &mut Resolver<'_>) -> Self {
+        let facts = (0..recording.site_count() as u32)
+            .map(|id| Some(SiteFacts::of(recording, &recording.site(id)?, resolver)))
+            .collect();
+        let mut analysis = Self {
+            facts,
+            relations: Vec::new(),
+        };
+        analysis.see_sizes(recording, blocks);
+        analysis.tell_by_shape(recording);
+        analysis.tell_by_realloc(recording);
+        analysis.relations = vec![Relation::Unknown; recording.edge_count()];
+        for _ in 0..PASSES {
+            let mut changed = false;
+            for edge in recording.edges() {
+                let relation = relation(recording, &edge, &analysis.facts, resolver);
+                let slot = &mut analysis.relations[edge.id as usize];
+                changed |= *slot != relation;
+                *slot = relation;
+                changed |= analysis.spread(recording, &edge);
+            }
+            if !changed {
+                break;
+            }
+        }
+        analysis.tell_by_replacement(recording);
+        analysis
+    }
+
+    pub fn fact(&self, site: u32) -> Option<&SiteFacts> {
+        self.facts.get(site as usize)?.as_ref()
+    }
+
+    pub fn family(&self, site: u32) -> Option<&'static Family> {
+        self.fact(site)?.family
+    }
+
+    pub fn relation(&self, edge: u32) -> Relation {
+        self.relations
+            .get(edge as usize)
+            .copied()
+            .unwrap_or(Relation::Unknown)
+    }
+
+    fn see_sizes(&mut self, recording: &Recording, blocks: &Blocks) {
+        let mut see = |site: Option<u32>, bytes: u64| {
+            let fact = site.and_then(|site| self.facts.get_mut(site as usize)?.as_mut());
+            if let Some(fact) = fact.filter(|_| bytes != 0) {
+                fact.see(bytes);
+            }
+        };
+        for block in &blocks.live {
+            see(Some(block.site), block.bytes);
+        }
+        for event in &blocks.births {
+            let bytes = event.old_bytes.max(event.new_bytes);
+            see(Some(event.what), bytes);
+        }
+        for event in &blocks.resizes {
+            if event.kind == event::KIND_MARK {
+                continue;
+            }
+            if let Some(edge) = recording.edge(event.what).filter(|edge| edge.id != 0) {
+                see(edge.old_site(), event.old_bytes);
+                see(Some(edge.new_site()), event.new_bytes);
+            }
+        }
+        for node in 0..recording.history_count() as u32 {
+            if let Some(node) = recording.history(node)
+                && let Some(edge) = recording.edge(node.edge).filter(|edge| edge.id != 0)
+            {
+                see(edge.old_site(), node.bytes);
+            }
+        }
+    }
+
+    fn tell_by_shape(&mut self, recording: &Recording) {
+        for site in recording.sites() {
+            let Some(Some(fact)) = self.facts.get_mut(site.id as usize) else {
+                continue;
+            };
+            let nameless = !fact.stack.first().is_some_and(|frame| frame.has_lines());
+            if fact.family.is_none() && nameless && fact.looks_like_hashbrown(&site, recording) {
+                fact.family = Some(&HASHBROWN);
+                fact.known_by = Some(KnownBy::Layout);
+            }
+        }
+    }
+
+    /// A block that grows by `realloc` is a container's; one that doubles each time, in a
+    /// program whose blocks come from Rust's interface, is a vector's.
+    fn tell_by_realloc(&mut self, recording: &Recording) {
+        let rust = recording.header(header::BACKEND) != header::BACKEND_PROGRAM;
+        for edge in recording
+            .edges()
+            .filter(|edge| edge.kind() == Some(EdgeKind::Realloc))
+        {
+            let Some(Some(fact)) = self.facts.get_mut(edge.new_site() as usize) else {
+                continue;
+            };
+            if fact.family.is_some() && fact.known_by != Some(KnownBy::Behaviour) {
+                continue;
+            }
+            let family = if rust && doubles(&edge) {
+                &RAW_VEC
+            } else {
+                &UNKNOWN
+            };
+            if fact.family != Some(&RAW_VEC) {
+                fact.family = Some(family);
+                fact.known_by = Some(KnownBy::Behaviour);
+            }
+        }
+    }
+
+    /// Carries what one end of an edge is over to the other.
+    fn spread(&mut self, recording: &Recording, edge: &Edge<'_>) -> bool {
+        let Some(old_site) = edge.old_site().filter(|_| edge.id != 0) else {
+            return false;
+        };
+        let (Some(old), Some(new)) = (self.fact(old_site), self.fact(edge.new_site())) else {
+            return false;
+        };
+        let told = match (old.family, new.family, self.relation(edge.id)) {
+            (None, Some(family), Relation::Resize) => Some((old_site, family, KnownBy::Behaviour)),
+            (Some(family), None, _)
+                if family == &HASHBROWN
+                    && edge.kind() == Some(EdgeKind::Replace)
+                    && !new.stack.first().is_some_and(|frame| frame.has_lines())
+                    && shares_elements(recording, old, new) =>
+            {
+                Some((edge.new_site(), family, KnownBy::Layout))
+            }
+            _ => None,
+        };
+        let Some((site, family, known_by)) = told else {
+            return false;
+        };
+        let type_name = new.type_name.clone();
+        if let Some(Some(fact)) = self.facts.get_mut(site as usize) {
+            fact.family = Some(family);
+            fact.known_by = Some(known_by);
+            fact.type_name = fact.type_name.take().or(type_name);
+        }
+        true
+    }
+
+    /// Containers that nobody catalogued: the function that itself asked for the new block
+    /// frees the old, time and again, and the new one is always larger by about the same
+    /// factor.
+    fn tell_by_replacement(&mut self, recording: &Recording) {
+        for edge in recording
+            .edges()
+            .filter(|edge| edge.kind() == Some(EdgeKind::Replace))
+        {
+            let Some(old_site) = edge.old_site() else {
+                continue;
+            };
+            let sites = [old_site, edge.new_site()];
+            let unknown = |site: u32| {
+                self.fact(site)
+                    .is_some_and(|fact| fact.family.is_none_or(|family| family == &UNKNOWN))
+            };
+            let direct = self
+                .fact(edge.new_site())
+                .is_some_and(|fact| asks_itself(fact, edge.join()));
+            let grows = edge.word(edge::COUNT) >= 3
+                && edge.word(edge::GROWS) == edge.word(edge::COUNT)
+                && within(&edge, 14, 41);
+            if !(sites.into_iter().all(unknown) && direct && grows) {
+                continue;
+            }
+            for site in sites {
+                if let Some(Some(fact)) = self.facts.get_mut(site as usize) {
+                    fact.family = Some(&UNKNOWN);
+                    fact.known_by = Some(KnownBy::Behaviour);
+                }
+            }
+            self.relations[edge.id as usize] = Relation::Resize;
+        }
+    }
+}
+
+/// Whether the new bytes are between `low` and `high` tenths of the old.
+fn within(edge: &Edge<'_>, low: u128, high: u128) -> bool {
+    let old = u128::from(edge.word(edge::OLD_BYTES));
+    let new = u128::from(edge.word(edge::NEW_BYTES)) * 10;
+    old > 0 && (old * low..=old * high).contains(&new)
+}
+
+fn doubles(edge: &Edge<'_>) -> bool {
+    let count = edge.word(edge::COUNT);
+    count > 0 && edge.word(edge::GROWS) == count && within(edge, 19, 21)
+}
+
+/// Whether the function in which allocation and free meet is the one that asked for memory.
+fn asks_itself(fact: &SiteFacts, join: usize) -> bool {
+    let inner = fact
+        .stack
+        .iter()
+        .take(join)
+        .flat_map(|frame| frame.functions.iter());
+    inner
+        .into_iter()
+        .all(|function| function.whose == Some(Whose::Plumbing))
+        && join < fact.stack.len()
+}
+
+fn shares_elements(recording: &Recording, old: &SiteFacts, new: &SiteFacts) -> bool {
+    let Some(align) = new.align.filter(|_| new.align == old.align) else {
+        return false;
+    };
+    let mut elements = Elements::new(align, group_width(recording));
+    old.sizes
+        .iter()
+        .chain(&new.sizes)
+        .for_each(|&bytes| elements.see(bytes));
+    old.sizes.len() >= 2 && !elements.impossible()
+}

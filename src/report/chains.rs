@@ -1,0 +1,109 @@
+//! Live maps: the chain of tables of each.
+
+use super::analysis::{Analysis, Blocks};
+use super::groups::Groups;
+use super::relations::Relation;
+use crate::recording::layout::live;
+use crate::recording::reader::{LiveBlock, Recording};
+
+/// An earlier table of a map.
+#[derive(Debug, Clone, Copy)]
+struct Table {
+    bytes: u64,
+    /// 0 when it was not recorded.
+    serial: u64,
+}
+
+/// A live map: its tables from the first known one on.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    /// The present table.
+    pub block: LiveBlock,
+    /// Earlier tables, newest first.
+    before: Vec<Table>,
+    /// Whether `before` goes back to the map's first table.
+    pub complete: bool,
+    /// When the first recorded table was allocated.
+    pub born_ticks: u64,
+    /// Site of its first recorded table.
+    pub birth_site: u32,
+}
+
+impl Chain {
+    /// Numbers of its recorded tables, oldest first.
+    pub fn serials(&self) -> impl Iterator<Item = u64> + '_ {
+        let before = self.before.iter().rev().map(|table| table.serial);
+        before
+            .chain([self.block.serial])
+            .filter(|&serial| serial != 0)
+    }
+
+    /// Sizes of its tables, oldest first.
+    pub fn sizes(&self) -> Vec<u64> {
+        let before = self.before.iter().rev().map(|table| table.bytes);
+        before.chain([self.block.bytes]).collect()
+    }
+}
+
+/// The chains of all live blocks that belong to containers.
+pub(super) fn chains(
+    recording: &Recording,
+    blocks: &Blocks,
+    analysis: &Analysis,
+    groups: &Groups,
+) -> Vec<Chain> {
+    // A node is of one map; one met again belongs to a damaged recording.
+    let mut met = vec![false; recording.history_count()];
+    let live = blocks
+        .live
+        .iter()
+        .filter(|block| groups.index(block.site).is_some());
+    live.map(|&block| chain(recording, block, analysis, &mut met))
+        .collect()
+}
+
+fn chain(recording: &Recording, block: LiveBlock, analysis: &Analysis, met: &mut [bool]) -> Chain {
+    let mut chain = Chain {
+        block,
+        before: Vec::new(),
+        complete: block.flags & (live::FLAG_LATE | live::FLAG_HISTORY_CUT) == 0,
+        born_ticks: block.born_ticks,
+        birth_site: block.site,
+    };
+    let mut next = block.history;
+    let mut after = block.serial;
+    while let Some(number) = next {
+        let fresh = met
+            .get_mut(number as usize)
+            .is_some_and(|met| !std::mem::replace(met, true));
+        // A node that was handed on since tells of another map, with later numbers.
+        let node = recording
+            .history(number)
+            .filter(|node| fresh && node.serial < after);
+        let Some(node) = node else {
+            chain.complete = false;
+            return chain;
+        };
+        let relation = analysis.relation(node.edge);
+        if relation != Relation::Resize {
+            // The map began when it took the place of another; or nobody knows.
+            chain.born_ticks = node.ticks;
+            chain.complete = matches!(relation, Relation::Rebuild | Relation::Unrelated);
+            return chain;
+        }
+        chain.before.push(Table {
+            bytes: node.bytes,
+            serial: node.serial,
+        });
+        if let Some(edge) = recording.edge(node.edge) {
+            chain.birth_site = edge.old_site().unwrap_or(edge.new_site());
+        }
+        if node.serial == 0 {
+            chain.complete = false;
+            return chain;
+        }
+        after = node.serial;
+        next = node.before;
+    }
+    chain
+}

@@ -1,0 +1,166 @@
+//! Addresses to functions, each address once.
+
+use super::modules::Modules;
+use super::symbols::{Frame, Module, Symbolizer};
+use crate::classify::names::Name;
+use crate::classify::whose::{self, Whose};
+use crate::recording::reader::{Recording, Site};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A function at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Function {
+    /// As the symbolizer gave it.
+    pub frame: Frame,
+    /// Its name in comparable form; `None` when it has none.
+    pub name: Option<Name>,
+    /// Whose code it is; `None` when it has no name.
+    pub whose: Option<Whose>,
+}
+
+/// A frame of a call stack as the machine has it.
+#[derive(Debug, Clone)]
+pub(super) struct PhysicalFrame {
+    /// Return address.
+    pub address: u64,
+    /// Object that it lies in.
+    pub module: Option<usize>,
+    /// Innermost inlined function first; never empty.
+    pub functions: Rc<[Function]>,
+}
+
+impl PhysicalFrame {
+    /// Whether anything but the address is known.
+    pub fn named(&self) -> bool {
+        self.functions
+            .iter()
+            .any(|function| function.name.is_some())
+    }
+
+    /// Whether line tables cover the address, so that inlined functions are known too.
+    pub fn has_lines(&self) -> bool {
+        self.functions
+            .iter()
+            .any(|function| function.frame.line.is_some())
+    }
+}
+
+pub(super) struct Resolver<'a> {
+    modules: Modules,
+    symbolizer: &'a mut dyn Symbolizer,
+    known: HashMap<(Option<usize>, u64), Rc<[Function]>>,
+    /// Frames that may still be read: sites share stacks at most a little, and a forged
+    /// recording must not make a few bytes into millions of frames.
+    frames_left: usize,
+}
+
+impl<'a> Resolver<'a> {
+    pub fn new(recording: &Recording, symbolizer: &'a mut dyn Symbolizer) -> Self {
+        Self {
+            modules: Modules::new(recording.modules()),
+            symbolizer,
+            known: HashMap::new(),
+            frames_left: recording.stack_words().saturating_mul(2),
+        }
+    }
+
+    /// The call stack of a site, innermost first.
+    pub fn stack(&mut self, recording: &Recording, site: &Site<'_>) -> Vec<PhysicalFrame> {
+        let stack = recording.stack(site);
+        if stack.len() > self.frames_left {
+            return Vec::new();
+        }
+        self.frames_left -= stack.len();
+        stack
+            .iter()
+            .map(|address| self.frame(address, site.module_epoch()))
+            .collect()
+    }
+
+    /// A return address, met when `epoch` modules were known.
+    pub fn frame(&mut self, address: u64, epoch: usize) -> PhysicalFrame {
+        // The call, not what follows it, which may be another function.
+        let module = address
+            .checked_sub(1)
+            .and_then(|call| self.modules.at(call, epoch));
+        let functions = match self.known.get(&(module, address)) {
+            Some(functions) => Rc::clone(functions),
+            None => {
+                let functions = self.resolve(address, module);
+                self.known.insert((module, address), Rc::clone(&functions));
+                functions
+            }
+        };
+        PhysicalFrame {
+            address,
+            module,
+            functions,
+        }
+    }
+
+    fn resolve(&mut self, address: u64, module: Option<usize>) -> Rc<[Function]> {
+        let module = module.and_then(|index| self.modules.get(index));
+        let frames = match module {
+            Some(module) => self.symbolizer.frames(module, address - 1),
+            None => Vec::new(),
+        };
+        let frames = if frames.is_empty() {
+            vec![Frame::default()]
+        } else {
+            frames
+        };
+        let mut functions: Vec<Function> = frames
+            .into_iter()
+            .map(|frame| {
+                let name = frame.function.as_deref().map(Name::parse);
+                let whose = name
+                    .as_ref()
+                    .map(|name| whose::whose(name, frame.file.as_deref()));
+                Function { frame, name, whose }
+            })
+            .collect();
+        // Whatever was inlined behind the allocator's entry is the allocator, whoever wrote it.
+        let entry = functions
+            .iter()
+            .rposition(|function| function.name.as_ref().is_some_and(whose::enters_allocator));
+        for function in &mut functions[..entry.unwrap_or(0)] {
+            function.whose = Some(Whose::Plumbing);
+        }
+        functions.into()
+    }
+
+    /// Element types of the container that grows at the innermost end of these frames.
+    pub fn element_type(&mut self, outwards: &[PhysicalFrame]) -> Option<String> {
+        let stack: Vec<(&Module, u64)> = outwards
+            .iter()
+            .map_while(|frame| {
+                let module = self.modules.get(frame.module?)?;
+                Some((module, frame.address.checked_sub(1)?))
+            })
+            .collect();
+        self.symbolizer.element_type_of_stack(&stack)
+    }
+
+    /// Path of the object that a frame lies in.
+    pub fn module_path(&self, frame: &PhysicalFrame) -> Option<&str> {
+        let module = self.modules.get(frame.module?)?;
+        Some(&module.path)
+    }
+
+    /// What to call a function that has no name: object and offset, else the address.
+    pub fn placeholder(&self, frame: &PhysicalFrame) -> String {
+        let module = frame.module.and_then(|index| self.modules.get(index));
+        match module {
+            Some(module) => {
+                let file = module.path.rsplit('/').next().unwrap_or_default();
+                format!("{file}+{:#x}", frame.address.wrapping_sub(module.bias))
+            }
+            None => format!("{:#x}", frame.address),
+        }
+    }
+
+    pub fn warnings(&self) -> Vec<String> {
+        self.symbolizer.warnings()
+    }
+}

@@ -1,0 +1,21 @@
+#!/bin/sh
+# The suites at full size: what `cargo test` runs in small, and what it leaves out. About half
+# an hour.
+#
+#   tests/long.sh
+set -eu
+cd "$(dirname "$0")/.."
+
+echo "== 1000 signals under eight allocating threads"
+STORM_SIGNALS=1000 cargo test --test signals -- --nocapture
+echo "== 50 kills at random moments"
+KILLS=50 cargo test --test killed -- --nocapture
+echo "== 100 million stacks"
+CAPTURES=100000000 cargo test --test stacks -- --nocapture
+echo "== hashbrown's own tests"
+tests/hashbrown_suite.sh
+echo "== a program from crates.io"
+tests/real_program.sh
+echo "== what it costs"
+cargo bench --bench overhead
+benches/instructions.sh

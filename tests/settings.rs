@@ -1,0 +1,138 @@
+//! Environment variables: bad values, and where dumps may and may not go.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use support::{Scratch, command, example, report, run};
+
+#[test]
+fn a_bad_value_warns_once_and_keeps_the_default() {
+    let program = example("victim_ends", "dev");
+    for (variable, value) in [
+        ("MAPGROW", "sometimes"),
+        ("MAPGROW_AT_EXIT", "perhaps"),
+        ("MAPGROW_SIGNAL", "USR9"),
+        ("MAPGROW_SIGNAL", "KILL"),
+        ("MAPGROW_FLOOR", "-1"),
+        ("MAPGROW_SAMPLE", "often"),
+        ("MAPGROW_BUDGET", "ten"),
+        ("MAPGROW_MAX_MEMORY", "99999999999999999999999"),
+    ] {
+        let scratch = Scratch::new(&format!("bad-{variable}-{value}"));
+        let output = run(command(&program, &scratch)
+            .arg("return")
+            .env(variable, value));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(stderr.lines().count(), 1, "{variable}={value}: {stderr:?}");
+        assert!(stderr.contains(variable), "{variable}={value}: {stderr:?}");
+        assert_eq!(output.stdout, b"sum 333328333350000\n");
+        let report = report(&scratch.path("out.mapgrow"));
+        assert_eq!(report["settings"]["mode"], "default", "{variable}={value}");
+        assert_eq!(
+            report["settings"]["floor_bytes"], 1024,
+            "{variable}={value}"
+        );
+        assert_eq!(
+            report["settings"]["signal"],
+            libc::SIGUSR1,
+            "{variable}={value}"
+        );
+    }
+}
+
+#[test]
+fn good_values_arrive() {
+    let program = example("victim_ends", "dev");
+    let scratch = Scratch::new("good-values");
+    let output = run(command(&program, &scratch)
+        .arg("return")
+        .env("MAPGROW_FLOOR", "4096")
+        .env("MAPGROW_SIGNAL", "USR2")
+        .env("MAPGROW_BUDGET", "5"));
+    assert_eq!(output.stderr, b"");
+    let settings = &report(&scratch.path("out.mapgrow"))["settings"];
+    assert_eq!(settings["floor_bytes"], 4096);
+    assert_eq!(settings["signal"], libc::SIGUSR2);
+    assert_eq!(settings["budget_ppm"], 50_000);
+}
+
+#[test]
+fn the_pattern_of_the_dump_is_filled_in() {
+    let program = example("victim_ends", "dev");
+    let scratch = Scratch::new("pattern");
+    let mut child = command(&program, &scratch)
+        .arg("return")
+        .env("MAPGROW_OUT", scratch.path("of-%e-%p-%n-100%%.dump"))
+        .spawn()
+        .expect("it starts");
+    let pid = child.id();
+    assert!(child.wait().expect("it ends").success());
+    let names: Vec<String> = Scratch::list(&scratch.path(""))
+        .into_iter()
+        .filter(|name| name.starts_with("of-"))
+        .collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    let rest = names[0].strip_prefix(&format!("of-victim_ends-{pid}-"));
+    let number = rest.and_then(|rest| rest.strip_suffix("-100%.dump"));
+    assert!(
+        number.is_some_and(|n| n.parse::<u32>().is_ok()),
+        "{names:?} does not follow the pattern for pid {pid}"
+    );
+}
+
+/// A dump never replaces a file, and never writes through a link to one.
+#[test]
+fn what_exists_stays_as_it_is() {
+    let program = example("victim_ends", "dev");
+    let scratch = Scratch::new("existing");
+    let precious = scratch.path("precious");
+    fs::write(&precious, "precious").expect("a file");
+
+    let plain = scratch.path("plain.mapgrow");
+    fs::write(&plain, "was here first").expect("a file");
+    run(command(&program, &scratch)
+        .arg("return")
+        .env("MAPGROW_OUT", &plain));
+    assert_eq!(fs::read(&plain).expect("still there"), b"was here first");
+
+    let link = scratch.path("link.mapgrow");
+    symlink(&precious, &link).expect("a link");
+    run(command(&program, &scratch)
+        .arg("return")
+        .env("MAPGROW_OUT", &link));
+    assert!(link.is_symlink(), "the link is gone");
+    assert_eq!(fs::read(&precious).expect("still there"), b"precious");
+
+    let dangling = scratch.path("dangling.mapgrow");
+    symlink(scratch.path("not-yet"), &dangling).expect("a link");
+    run(command(&program, &scratch)
+        .arg("return")
+        .env("MAPGROW_OUT", &dangling));
+    assert!(dangling.is_symlink(), "the link is gone");
+    assert!(!scratch.path("not-yet").exists(), "written through a link");
+
+    let leftovers: Vec<String> = Scratch::list(&scratch.path(""))
+        .into_iter()
+        .filter(|name| name.contains("tmp"))
+        .collect();
+    assert!(
+        leftovers.is_empty(),
+        "temporary files remain: {leftovers:?}"
+    );
+}
+
+/// The program runs as ever where nothing can be written, and a warning says why there is no
+/// dump.
+#[test]
+fn a_directory_that_is_not_there_harms_nobody() {
+    let program = example("victim_ends", "dev");
+    let scratch = Scratch::new("nowhere");
+    let output = run(command(&program, &scratch)
+        .arg("return")
+        .env("MAPGROW_DIR", "/nonexistent/recordings")
+        .env("MAPGROW_OUT", "/nonexistent/dump.mapgrow"));
+    assert_eq!(output.stdout, b"sum 333328333350000\n");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("/nonexistent"), "{stderr:?}");
+}

@@ -1,0 +1,164 @@
+//! What whole-process tests share: building programs, running them under MapGrow, reading what
+//! they leave behind.
+
+#![allow(dead_code)] // each test target uses its own part
+
+use serde_json::Value;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{LazyLock, Mutex, OnceLock};
+
+/// The directory that cargo builds into: this test's own executable lies in
+/// `TARGET/PROFILE/deps`.
+pub fn target_dir() -> PathBuf {
+    let exe = std::env::current_exe().expect("the test knows its own path");
+    let dir = exe.ancestors().nth(3).expect("TARGET/PROFILE/deps/test");
+    dir.to_path_buf()
+}
+
+/// Runs cargo quietly in the workspace.
+fn cargo(args: &[&str]) {
+    let output = Command::new(env!("CARGO"))
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg("--quiet")
+        .arg("--target-dir")
+        .arg(target_dir())
+        .output()
+        .expect("cargo starts");
+    assert!(
+        output.status.success(),
+        "cargo {} failed:\n{}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The `mapgrow` command, built on first use. Optimised: the tests read many recordings.
+pub fn cli() -> &'static Path {
+    static CLI: OnceLock<PathBuf> = OnceLock::new();
+    CLI.get_or_init(|| {
+        cargo(&["build", "--release", "--package", "mapgrow-cli"]);
+        target_dir().join("release/mapgrow")
+    })
+}
+
+/// An example program, built with a profile on first use.
+pub fn example(name: &str, profile: &str) -> PathBuf {
+    static BUILT: LazyLock<Mutex<HashSet<(String, String)>>> = LazyLock::new(Mutex::default);
+    let mut built = BUILT
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    if built.insert((name.into(), profile.into())) {
+        cargo(&[
+            "build",
+            "--package",
+            "mapgrow",
+            "--example",
+            name,
+            "--profile",
+            profile,
+        ]);
+    }
+    let dir = if profile == "dev" { "debug" } else { profile };
+    target_dir().join(dir).join("examples").join(name)
+}
+
+/// A directory of the test's own, removed at its end.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new(name: &str) -> Scratch {
+        let dir = std::env::temp_dir().join(format!("mapgrow-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(dir.join("recordings")).expect("a scratch directory");
+        Scratch(dir)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Where programs of this test keep their live recordings.
+    pub fn recordings(&self) -> PathBuf {
+        self.path("recordings")
+    }
+
+    /// Names in a directory, sorted.
+    pub fn list(dir: &Path) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(dir) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A program to be run with its recordings and dumps in `scratch`: the dump is `out.mapgrow`.
+pub fn command(program: &Path, scratch: &Scratch) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("MAPGROW") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("MAPGROW_DIR", scratch.recordings())
+        .env("MAPGROW_OUT", scratch.path("out.mapgrow"))
+        .env("XDG_STATE_HOME", scratch.path("state"))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs to the end, which has to be a good one.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.output().expect("the program starts");
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\nstdout:\n{}\nstderr:\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// What `mapgrow report FILE --json` says.
+pub fn report(file: &Path) -> Value {
+    let output = run(Command::new(cli()).arg("report").arg(file).arg("--json"));
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("report of {} is no JSON: {e}", file.display()))
+}
+
+/// A number of the report; null counts as 0 where sums are made of it.
+pub fn number(value: &Value, field: &str) -> u64 {
+    match &value[field] {
+        Value::Null => 0,
+        number => number
+            .as_u64()
+            .unwrap_or_else(|| panic!("{field} is no whole number: {number}")),
+    }
+}
+
+/// Elements of an array of the report.
+pub fn array<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value[field]
+        .as_array()
+        .unwrap_or_else(|| panic!("{field} is no array"))
+}
+
+/// The text of a field, empty when it is null.
+pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or("")
+}
