@@ -9,6 +9,7 @@ mod events;
 mod hook;
 mod inprocess;
 mod lineage;
+mod measure;
 pub mod occupancy;
 mod process;
 mod record;

@@ -27,13 +27,16 @@
 //! Everything here is arithmetic on bytes that somebody else provides: [`BlockReader`] may be a
 //! slice, the memory of this process or that of another. Nothing allocates.
 
+pub mod memory;
 mod quality;
 mod scan;
 mod shape;
+mod stored;
 mod survey;
 
 pub use quality::{HashQuality, HashVerdict};
 pub use shape::{Block, Shape, capacity_of};
+pub use stored::Reading;
 pub use survey::{Count, Hypothesis, Known, Limits, Occupancy, Survey, survey};
 
 /// Bytes of a block, wherever they are.

@@ -22,6 +22,16 @@ pub struct HashQuality {
     pub verdict: HashVerdict,
 }
 
+impl HashQuality {
+    pub(super) fn encode(&self) -> u64 {
+        self.verdict as u64
+    }
+
+    pub(super) fn decode(_word: u64) -> Option<Self> {
+        None
+    }
+}
+
 pub(super) fn judge(_spread: &Spread, _buckets: u64) -> Option<HashQuality> {
     None
 }

@@ -59,6 +59,12 @@ impl Block {
         self.bytes
     }
 
+    /// Alignment asked for.
+    #[must_use]
+    pub fn align(&self) -> u64 {
+        self.align
+    }
+
     /// Bytes of a control group, which is also the length of the mirror.
     #[must_use]
     pub fn group(&self) -> u64 {

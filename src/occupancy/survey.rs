@@ -63,6 +63,8 @@ pub struct Survey {
     block: Block,
     hypotheses: [Hypothesis; MOST],
     len: usize,
+    /// Numbers of buckets that are possible, too, but what they would hold is not known.
+    unsaid: u64,
     quality: Option<HashQuality>,
 }
 
@@ -109,7 +111,7 @@ pub fn survey(block: &Block, reader: &mut impl BlockReader, limits: &Limits) -> 
 }
 
 impl Survey {
-    pub(crate) fn new(block: Block) -> Self {
+    pub(super) fn new(block: Block) -> Self {
         let none = Hypothesis {
             shape: Shape {
                 buckets: 0,
@@ -123,6 +125,7 @@ impl Survey {
             block,
             hypotheses: [none; MOST],
             len: 0,
+            unsaid: 0,
             quality: None,
         }
     }
@@ -139,14 +142,26 @@ impl Survey {
         self.quality
     }
 
-    pub(crate) fn push(&mut self, hypothesis: Hypothesis) {
+    pub(super) fn block(&self) -> &Block {
+        &self.block
+    }
+
+    pub(super) fn unsaid(&self) -> u64 {
+        self.unsaid
+    }
+
+    pub(super) fn set_unsaid(&mut self, unsaid: u64) {
+        self.unsaid = unsaid;
+    }
+
+    pub(super) fn push(&mut self, hypothesis: Hypothesis) {
         if let Some(place) = self.hypotheses.get_mut(self.len) {
             *place = hypothesis;
             self.len += 1;
         }
     }
 
-    pub(crate) fn set_quality(&mut self, quality: Option<HashQuality>) {
+    pub(super) fn set_quality(&mut self, quality: Option<HashQuality>) {
         self.quality = quality;
     }
 
@@ -247,8 +262,26 @@ impl Survey {
     /// left agree. `None` when they do not, or none is left.
     #[must_use]
     pub fn settle(&self, known: &Known) -> Option<Occupancy> {
+        self.settle_where(&|element| {
+            known.element.is_none_or(|known| known == element)
+                && (known.sizes.iter()).all(|&bytes| self.block.with_bytes(bytes).fits(element))
+        })
+    }
+
+    /// As [`settle`](Self::settle), for tables whose elements have one of the sizes for which
+    /// `possible` is true.
+    #[must_use]
+    pub fn settle_where(&self, possible: &dyn Fn(u64) -> bool) -> Option<Occupancy> {
+        let unsaid = (0..u64::BITS)
+            .filter(|log2| self.unsaid >> log2 & 1 != 0)
+            .filter_map(|log2| self.block.shape(log2));
+        for shape in unsaid {
+            if elements(&shape, possible).is_some() {
+                return None;
+            }
+        }
         let mut left = self.hypotheses().iter().filter_map(|hypothesis| {
-            let (least, most) = self.elements(&hypothesis.shape, known)?;
+            let (least, most) = elements(&hypothesis.shape, possible)?;
             Some((hypothesis, least, most))
         });
         let (only, least, most) = left.next()?;
@@ -279,17 +312,6 @@ impl Survey {
         })
     }
 
-    /// The element sizes of a shape that agree with what is known; `None` when none does.
-    fn elements(&self, shape: &Shape, known: &Known) -> Option<(u64, u64)> {
-        let agrees = |element: u64| {
-            known.element.is_none_or(|known| known == element)
-                && (known.sizes.iter()).all(|&bytes| self.block.with_bytes(bytes).fits(element))
-        };
-        let mut sizes = (shape.least_element..=shape.most_element).filter(|&size| agrees(size));
-        let least = sizes.next()?;
-        Some((least, sizes.last().unwrap_or(least)))
-    }
-
     /// Bytes beyond those of the smallest table that takes `entries`.
     fn retained(&self, buckets: u64, element: u64, entries: u64) -> Option<u64> {
         let needed = self.block.buckets_for(entries, element);
@@ -299,6 +321,13 @@ impl Survey {
         let needed = self.block.bytes_with(needed, element)?;
         Some(self.block.bytes().saturating_sub(needed))
     }
+}
+
+/// The smallest and largest possible element size of a shape; `None` when none is possible.
+fn elements(shape: &Shape, possible: &dyn Fn(u64) -> bool) -> Option<(u64, u64)> {
+    let mut sizes = (shape.least_element..=shape.most_element).filter(|&size| possible(size));
+    let least = sizes.next()?;
+    Some((least, sizes.last().unwrap_or(least)))
 }
 
 /// Sums over the control bytes read so far, from the end of the block backwards.
