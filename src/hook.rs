@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::thread::{self, HOT};
 
-/// Whether an allocation needs no record. Counts its bytes if it is below the floors.
+/// Whether an allocation needs no record. Counts its bytes if it is below the floor.
 #[inline(always)]
 pub(crate) fn allocation_is_fast(size: usize, align: usize) -> bool {
     if cfg!(debug_assertions) && thread::must_not_allocate() {
@@ -18,11 +18,17 @@ pub(crate) fn allocation_is_fast(size: usize, align: usize) -> bool {
         if size >= hot.floor.get() {
             return false;
         }
-        if align >= hot.align_floor.get() {
-            return false;
-        }
         let left = hot.allocate_countdown.get() - size as i64;
         hot.allocate_countdown.set(left);
+        if left < 0 {
+            return false;
+        }
+        if align < hot.align_floor.get() {
+            return true;
+        }
+        // Table-shaped: sampled more densely, by a countdown of its own.
+        let left = hot.tables_countdown.get() - size as i64;
+        hot.tables_countdown.set(left);
         left >= 0
     })
 }

@@ -9,6 +9,7 @@ use once_cell::race::OnceRef;
 
 use crate::config::{Defaults, Mode, Settings};
 use crate::hook::FILTER;
+use crate::recording::layout::header;
 use crate::recording::{Origin, Recording, private_pages};
 use crate::snapshot;
 use crate::stack::{EntryFrames, Registers, ThreadStacks};
@@ -35,6 +36,13 @@ impl State {
     #[inline]
     pub(crate) fn get() -> Option<&'static State> {
         STATE.get()
+    }
+
+    /// Whether the calling thread may be unwinding, as far as this can be told: Rust says so, of
+    /// other programs it is not known.
+    #[inline]
+    pub(crate) fn may_be_unwinding(&self) -> bool {
+        self.backend == header::BACKEND_PROGRAM || std::thread::panicking()
     }
 
     /// The state, set up on first use. `None` when there is no memory for it.

@@ -7,7 +7,7 @@
 use crate::clock;
 use crate::config::{Defaults, Mode, Settings};
 use crate::hook::FILTER;
-use crate::lineage::{Outcome, Pending};
+use crate::lineage::{Block, Outcome};
 use crate::process::{self, State};
 use crate::recording::Recording;
 use crate::recording::layout::{WEIGHT_ONE, edge, event, header, live, site};
@@ -192,8 +192,15 @@ impl Session {
         };
         let settings = &state.settings;
         let (countdown, floor) = HOT.with(|hot| {
-            // What the fast path turned away it did not count.
-            if bytes >= hot.floor.get() || align >= hot.align_floor.get() {
+            // What the fast path turned away it did not count: nothing of a block at or above
+            // the floor, and with the totals due to be flushed not in the tables' countdown.
+            let too_large = bytes >= hot.floor.get();
+            let table = align >= thread::TABLE_ALIGN;
+            if table && (too_large || hot.allocate_countdown.get() < 0) {
+                hot.tables_countdown
+                    .set(hot.tables_countdown.get() - bytes as i64);
+            }
+            if too_large {
                 let left = hot.allocate_countdown.get() - bytes as i64;
                 hot.allocate_countdown.set(left);
             }
@@ -255,16 +262,16 @@ impl Session {
             first_serial: serial,
         };
         if let Some(slot) = insert(recording, &state.settings, address, &record, false) {
-            cold.pending.push(Pending::new(
+            let block = Block {
                 address,
                 slot,
-                plan.bytes,
-                plan.align_log2,
+                bytes: plan.bytes,
+                align_log2: plan.align_log2,
                 site,
                 serial,
-                plan.start,
-                stack,
-            ));
+                start_ticks: plan.start,
+            };
+            cold.pending.push(&block, stack);
             recording.births.publish(&Event {
                 ticks: plan.start,
                 new_serial: serial,
@@ -316,14 +323,19 @@ impl Session {
                 return None;
             }
         };
-        let outcome = if cold.pending.is_empty() {
-            Outcome::Dropped
-        } else {
+        // A stack is worth its cost only if it can tell something: whether a newer block took
+        // this one's place, or whether an unwinding growth gives up the block it had just made.
+        let since = old.as_ref().map_or(0, |old| old.ticks);
+        let own = cold.pending.holds(address) && state.may_be_unwinding();
+        let outcome = if own || cold.pending.any_since(since) {
             // SAFETY: as in `allocated`.
             let capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
             cold.counters.captured(&capture);
             cold.pending
                 .resolve(address, bytes, align_log2, capture.returns())
+        } else {
+            cold.pending.forget(address);
+            Outcome::Dropped
         };
         let freed = settle(
             recording,

@@ -27,8 +27,10 @@ pub(crate) const TABLE_ALIGN: usize = 16;
 pub(crate) struct Hot {
     /// Blocks of at least this size leave the fast path. 0 until the thread is set up.
     pub(crate) floor: Cell<usize>,
-    /// Blocks of at least this alignment leave the fast path.
+    /// Blocks of at least this alignment also count down `tables_countdown`.
     pub(crate) align_floor: Cell<usize>,
+    /// Bytes of such blocks until the fast path is left to sample one.
+    pub(crate) tables_countdown: Cell<i64>,
     /// Bytes until the fast path is left to flush the totals or to sample.
     pub(crate) allocate_countdown: Cell<i64>,
     /// Frees of at least this size leave the fast path.
@@ -46,6 +48,7 @@ thread_local! {
         Hot {
             floor: Cell::new(0),
             align_floor: Cell::new(0),
+            tables_countdown: Cell::new(0),
             allocate_countdown: Cell::new(0),
             free_floor: Cell::new(0),
             free_countdown: Cell::new(0),
@@ -289,6 +292,7 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         cold.allocated = (FLUSH - hot.allocate_countdown.get()) as u64;
         cold.freed = (FLUSH - hot.free_countdown.get()) as u64;
         cold.refill(hot);
+        hot.tables_countdown.set(cold.tables.left());
     });
     Some(cold)
 }

@@ -395,7 +395,8 @@ pub mod edge {
     /// Bits 0..16 frame of the new site's stack in which both meet, 16..24 kind (`KIND_*`),
     /// bit 63 record complete.
     pub const JOIN: usize = 2;
-    /// Return address, in the function where both meet, of the call that led to the free.
+    /// Return address, in the function where both meet, of the call that led to the free; 0 when
+    /// the function jumped there as its last act (or for `realloc`).
     pub const FREE_PC: usize = 3;
     /// Return address in the next frame inwards on the way to the free; 0 when the function
     /// itself called `dealloc`.

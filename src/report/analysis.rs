@@ -107,7 +107,11 @@ impl Analysis {
         for block in &blocks.live {
             see(Some(block.site), block.bytes);
         }
-        for event in &blocks.births {
+        for event in blocks
+            .births
+            .iter()
+            .filter(|event| event.kind != event::KIND_ABANDON)
+        {
             let bytes = event.old_bytes.max(event.new_bytes);
             see(Some(event.what), bytes);
         }

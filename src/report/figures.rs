@@ -208,7 +208,11 @@ impl LiveSamples {
     /// For every group.
     pub fn of(blocks: &Blocks, groups: &Groups) -> Vec<Self> {
         let mut all = vec![Self::default(); groups.all.len()];
-        for block in blocks.live.iter().filter(|block| !block.certain()) {
+        for block in blocks
+            .live
+            .iter()
+            .filter(|block| !block.certain() && !block.followed())
+        {
             let Some(group) = groups.index(block.site) else {
                 continue;
             };

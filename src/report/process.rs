@@ -123,7 +123,7 @@ impl Threads {
 
 fn label(thread: &reader::Thread) -> String {
     if thread.name.is_empty() {
-        format!("thread {}", thread.tid)
+        format!("thread ({})", thread.tid)
     } else {
         format!("{} ({})", thread.name, thread.tid)
     }

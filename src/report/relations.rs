@@ -61,8 +61,9 @@ pub(super) fn relation(
     let epoch = recording
         .site(edge.new_site())
         .map_or(0, |site| site.module_epoch());
-    let free = resolver.frame(edge.word(edge::FREE_PC), epoch);
-    let meeting = meeting(new, edge.join(), &free);
+    let free_pc = edge.word(edge::FREE_PC);
+    let free = resolver.frame(free_pc, epoch);
+    let meeting = meeting(new, edge.join(), &free, free_pc == 0);
     if kind == EdgeKind::Abandon {
         return abandoned(family, &meeting);
     }
@@ -225,13 +226,35 @@ fn compatible(recording: &Recording, old: &SiteFacts, new: &SiteFacts) -> bool {
     !elements.impossible()
 }
 
+/// The physical function of the frame: it went to the free by a jump, so where it was by then,
+/// and in which of the functions inlined there, is not known.
+fn left_by_jump(new: &SiteFacts, join: usize) -> Meeting<'_> {
+    let Some((frame, inner)) = new.stack.get(join).zip(new.stack.get(..join)) else {
+        return Meeting::Nowhere;
+    };
+    match frame.functions.split_last() {
+        Some((function, inlined)) if frame.named() => Meeting::In {
+            function,
+            inwards: inner
+                .iter()
+                .flat_map(|frame| frame.functions.iter())
+                .chain(inlined)
+                .collect(),
+        },
+        _ => Meeting::Unnamed,
+    }
+}
+
 /// The innermost function that the way to the new block and the way to the free have in
 /// common. Functions inlined into the same physical function are the same one only if they
 /// were called from the same line.
-fn meeting<'a>(new: &'a SiteFacts, join: usize, free: &PhysicalFrame) -> Meeting<'a> {
+fn meeting<'a>(new: &'a SiteFacts, join: usize, free: &PhysicalFrame, jumped: bool) -> Meeting<'a> {
     let Some(frame) = new.stack.get(join) else {
         return Meeting::Nowhere;
     };
+    if jumped {
+        return left_by_jump(new, join);
+    }
     let (allocs, frees) = (&frame.functions, &free.functions);
     if !frame.named() || !free.named() {
         return Meeting::Unnamed;

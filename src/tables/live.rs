@@ -44,6 +44,8 @@ const NEARLY_FULL: u32 = 1;
 /// Slots of the next level that an insert into a nearly full bucket makes ready, so many that a
 /// level is ready when the one before it is full.
 const PIECE: usize = 128;
+/// An insert takes its first candidate bucket if more slots than this are free in it.
+const ROOMY: u32 = 4;
 /// Times that `read` begins again when the record changes under it.
 const READ_TRIES: usize = 64;
 
@@ -76,10 +78,13 @@ impl LiveRecord {
 }
 
 /// Place of a block in the table. It stays valid for as long as the block is in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Slot(u32);
 
 impl Slot {
+    /// A slot for records that have none yet.
+    pub(crate) const FIRST: Self = Self(0);
+
     /// Number of the slot in both regions.
     #[cfg(test)]
     pub(crate) fn number(self) -> u32 {
@@ -293,7 +298,14 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
             Some((bucket, keys, free))
         };
         let [first, second] = Self::candidates(level, hash);
-        let (first, second) = (free_of(first)?, free_of(second)?);
+        let first = free_of(first)?;
+        // A bucket with this much room is as good as the better of two: the other's cache line
+        // need not be read.
+        let second = if first.2.count_ones() > ROOMY {
+            first
+        } else {
+            free_of(second)?
+        };
         let order = if first.2.count_ones() >= second.2.count_ones() {
             [first, second]
         } else {

@@ -171,7 +171,14 @@ fn a_sparse_recording_reads_as_its_packed_form() {
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
     let path = place.write("packed", &recording_of(4242, 1));
-    for arguments in [&["--help"][..], &["completions", "bash"], &["list"]] {
+    let name = path.to_str().expect("plain");
+    for arguments in [
+        &["--help"][..],
+        &["completions", "bash"],
+        &["list"],
+        &["report", name],
+        &["report", "--json", name],
+    ] {
         let mut child = place.command();
         child
             .args(arguments)

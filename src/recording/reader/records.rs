@@ -389,7 +389,14 @@ impl LiveBlock {
     /// Whether it was recorded with certainty.
     #[must_use]
     pub fn certain(&self) -> bool {
-        u64::from(self.weight) == layout::WEIGHT_ONE
+        u64::from(self.weight) == layout::WEIGHT_ONE && !self.followed()
+    }
+
+    /// Whether it was recorded only because an earlier block of its map was: it is counted in
+    /// no sum.
+    #[must_use]
+    pub fn followed(&self) -> bool {
+        self.flags & live::FLAG_FOLLOWED != 0
     }
 }
 

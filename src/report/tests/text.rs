@@ -115,36 +115,245 @@ fn service_report() -> Report {
     report(&mut program, &mut names)
 }
 
-fn columns(text: &str) -> usize {
-    text.lines()
-        .map(|line| line.chars().count())
-        .max()
-        .unwrap_or(0)
+#[test]
+fn the_first_line_says_what_grew_and_what_it_cost() {
+    let text = render(
+        &service_report(),
+        &TextOptions {
+            width: 200,
+            ..Default::default()
+        },
+    );
+    assert_eq!(
+        text.lines().next(),
+        Some(
+            "HashMap<u64, Session> at src/cache.rs:58 grew 16 times, to 196 MiB. \
+             At worst: 294 MiB of old and new table side by side, a stall of 25 ms."
+        )
+    );
+    let second = text.lines().nth(1).expect("a second line");
+    assert!(
+        second.starts_with("shop-server (pid 4242, ended after 4.8 s): 28 resizes at 2 places")
+    );
+    assert!(second.contains("78 % of the heap"), "{second}");
 }
 
 #[test]
-fn show() {
-    let report = service_report();
-    for by in [By::Site, By::Map, By::Type, By::Thread] {
-        println!(
-            "{}",
-            render(
-                &report,
-                &TextOptions {
-                    by,
-                    ..TextOptions::default()
-                }
-            )
-        );
-    }
-    println!(
-        "{}",
-        render(
-            &report,
-            &TextOptions {
-                width: 80,
-                ..TextOptions::default()
-            }
+fn the_honesty_line_ends_it() {
+    let text = render(
+        &service_report(),
+        &TextOptions {
+            width: 300,
+            ..Default::default()
+        },
+    );
+    assert_eq!(
+        text.lines().last(),
+        Some(
+            "honesty: 0 events dropped from the timeline, 0 sites folded, 0 stacks truncated, \
+             0 maps untracked, 0 mismatches in 0 memo checks, the recorder uses 1.8 MiB."
         )
     );
+}
+
+#[test]
+fn a_block_answers_one_question_a_line() {
+    let text = render(&service_report(), &TextOptions::default());
+    let block: Vec<&str> = text
+        .split("\n\n")
+        .nth(1)
+        .expect("a block")
+        .lines()
+        .collect();
+    let expected = [
+        "1. HashMap<u64, Session> at src/cache.rs:58",
+        "    in        shop::cache::Cache::put",
+        "    resizes   grew 16 times (1 map, live)",
+        "    tables    3.1 KiB -> 6.1 KiB -> ... (12 more) -> 49 MiB -> 98 MiB -> 196 MiB",
+        "    overlap   294 MiB of old and new table at once, 3.3 s after the start",
+        "    stalls    worst 25 ms, median 106 us, 50 ms in all",
+        "    copied    196 MiB from old tables to new",
+        "    holds     196 MiB now, 294 MiB at its peak, 3.2 s after the start",
+    ];
+    assert_eq!(block[..expected.len()], expected);
+    assert!(
+        block[expected.len()].starts_with("    over time ▁▁"),
+        "{}",
+        block[expected.len()]
+    );
+    assert_eq!(
+        block[expected.len() + 1..],
+        [
+            "    called by shop::server::handle_request (src/server.rs:120)",
+            "              shop::main (src/main.rs:31)",
+        ]
+    );
+}
+
+#[test]
+fn other_kinds_of_containers_have_their_own_words() {
+    let text = render(&service_report(), &TextOptions::default());
+    for line in [
+        "2. Vec<Entry> at audit/src/log.rs:212",
+        "    resizes   grew 12 times (1 vector, live)",
+        "3. HashSet<ArticleId> at src/catalog.rs:77",
+        "    resizes   none (4 maps, 1 live)",
+        "    rebuilt   3 times by the program: a new one filled, the old dropped",
+        "4. BTreeMap at src/index.rs:19",
+    ] {
+        assert!(
+            text.lines().any(|shown| shown == line),
+            "{line}\nin\n{text}"
+        );
+    }
+    assert!(
+        text.contains("about 31,200 nodes live, 6.0 MiB +- 1.7 MiB"),
+        "{text}"
+    );
+}
+
+#[test]
+fn lines_fit_the_width() {
+    let report = service_report();
+    for width in [80, 100, 120] {
+        for by in [By::Site, By::Map, By::Type, By::Thread] {
+            let text = render(
+                &report,
+                &TextOptions {
+                    width,
+                    by,
+                    ..TextOptions::default()
+                },
+            );
+            for line in text.lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+                assert!(!line.ends_with(' '), "{line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn colours_come_only_when_asked_for_and_change_no_word() {
+    let report = service_report();
+    let plain = render(&report, &TextOptions::default());
+    assert!(!plain.contains('\x1b'));
+    let colored = render(
+        &report,
+        &TextOptions {
+            color: true,
+            ..TextOptions::default()
+        },
+    );
+    assert!(colored.contains("\x1b[1m"));
+    let stripped = ["\x1b[1m", "\x1b[2m", "\x1b[0m"]
+        .into_iter()
+        .fold(colored, |text, code| text.replace(code, ""));
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn top_and_sort_choose_what_is_shown() {
+    let report = service_report();
+    let first = |by: By, sort: Sort| {
+        let text = render(
+            &report,
+            &TextOptions {
+                top: 1,
+                by,
+                sort,
+                ..TextOptions::default()
+            },
+        );
+        let title = text
+            .lines()
+            .find(|line| line.starts_with("1. "))
+            .expect("a block")
+            .to_owned();
+        assert!(!text.contains("\n2. "), "{text}");
+        title
+    };
+    assert!(first(By::Site, Sort::Harm).contains("Session"));
+    assert!(first(By::Site, Sort::Resizes).contains("Session"));
+    assert!(first(By::Type, Sort::Live).contains("Session"));
+    assert!(first(By::Map, Sort::Live).contains("196 MiB at 0x7f3a40000010"));
+    assert!(first(By::Thread, Sort::Pause).contains("main (4243)"));
+    let text = render(
+        &report,
+        &TextOptions {
+            top: 1,
+            ..TextOptions::default()
+        },
+    );
+    assert!(
+        text.contains("and 3 more places: 12 resizes, 22 MiB live"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_map_is_shown_with_its_past_and_its_capacity() {
+    let report = service_report();
+    let text = render(
+        &report,
+        &TextOptions {
+            by: By::Map,
+            ..TextOptions::default()
+        },
+    );
+    assert!(
+        text.contains("born      shop::cache::Cache::put, src/cache.rs:58, at the start"),
+        "{text}"
+    );
+    // 2^22 buckets of 48 bytes: what the type's name tells settles it.
+    assert!(
+        text.contains("capacity  3,670,016 entries in 4,194,304 buckets of 48 bytes"),
+        "{text}"
+    );
+    assert!(!text.contains("BTree"), "a node is no map");
+}
+
+#[test]
+fn a_recording_without_containers_says_so() {
+    let (mut names, mut program) = (Names::default(), program());
+    let text = render(&report(&mut program, &mut names), &TextOptions::default());
+    let first = text.lines().next().expect("a line");
+    assert_eq!(
+        first,
+        "No container was seen: no map and no vector had a table of 1.0 KiB or more."
+    );
+    assert!(
+        text.lines()
+            .last()
+            .is_some_and(|line| line.contains("the recorder uses"))
+    );
+    assert!(!text.contains("NaN") && !text.contains("1. "));
+}
+
+#[test]
+fn text_from_the_recording_cannot_command_the_terminal() {
+    let (mut names, mut program) = (Names::default(), program());
+    program
+        .recording
+        .exe("/bin/\x1b]0;evil\x07", &["a\x1b[2J", "b\nc"]);
+    let growth = names.at(&["hashbrown::raw::RawTable<T,A>::reserve_rehash"]);
+    names.holds(growth, "(u64, \x1b[31mRed)");
+    let user = names.at(&["demo::\x1b[5mblink@src/\x1b[7m.rs:3"]);
+    let site = program.recording.site(site::ENTRY_ALLOC, &[growth, user]);
+    let map = program.alloc(site, table(64, 24), 16);
+    program.keep(map, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    for by in [By::Site, By::Map, By::Type, By::Thread] {
+        let text = render(
+            &report,
+            &TextOptions {
+                by,
+                ..TextOptions::default()
+            },
+        );
+        assert!(
+            text.chars().all(|next| next == '\n' || !next.is_control()),
+            "{text:?}"
+        );
+    }
 }

@@ -204,6 +204,12 @@ impl BuildHasher for Fused<'_> {
     }
 }
 
+#[cfg(panic = "unwind")]
+#[inline(never)]
+fn shape_panicking_hasher_attempt(map: &mut HashMap<u64, u64, Fused<'_>>, i: u64) {
+    map.insert(i, i);
+}
+
 /// Grows to a full table, lets several attempts to grow it fail, then grows it.
 #[cfg(panic = "unwind")]
 #[inline(never)]
@@ -213,8 +219,9 @@ pub fn shape_panicking_hasher(n: u64) -> u64 {
     for i in 0..n / 8 {
         if map.len() == map.capacity() && i >= 7 {
             fuse.set(1 + map.len() as u64 / 2);
+            let attempt = || shape_panicking_hasher_attempt(&mut map, i);
             let outcome = op!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(
-                || map.insert(i, i)
+                attempt
             )));
             assert!(outcome.is_err(), "the hasher's panic arrives here");
             fuse.set(u64::MAX);
@@ -246,19 +253,17 @@ impl Hasher for AllocatingHasher {
 
     fn finish(&self) -> u64 {
         let hash = self.0.finish();
-        shape_allocating_hasher_inner(hash % 5000);
+        SEEN.with_borrow_mut(|seen| shape_allocating_hasher_inner(seen, hash % 5000));
         hash
     }
 }
 
 #[inline(never)]
-fn shape_allocating_hasher_inner(key: u64) {
-    SEEN.with_borrow_mut(|seen| {
-        op!(seen.insert(key, key));
-        if seen.len() > 4000 {
-            *seen = HashMap::new();
-        }
-    });
+fn shape_allocating_hasher_inner(seen: &mut HashMap<u64, u64>, key: u64) {
+    op!(seen.insert(key, key));
+    if seen.len() > 4000 {
+        *seen = HashMap::new();
+    }
 }
 
 #[derive(Default)]

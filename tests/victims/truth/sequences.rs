@@ -80,6 +80,9 @@ pub fn shape_btreemap(n: u64) -> u64 {
 
 #[inline(never)]
 pub fn shape_btreeset_dropped(n: u64) -> u64 {
-    let set: BTreeSet<u32> = (0..n as u32 / 16).collect();
+    let mut set: BTreeSet<u32> = BTreeSet::new();
+    for i in 0..n as u32 / 16 {
+        set.insert(i);
+    }
     set.len() as u64
 }

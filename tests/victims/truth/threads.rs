@@ -16,17 +16,23 @@ pub fn shape_moved_to_other_thread(n: u64) -> u64 {
         let (shape, rules) = counting::current();
         let taker = thread::spawn(move || {
             counting::enter(shape, rules);
-            for i in n / 32..n / 16 {
-                op!(map.insert(i, i));
-            }
-            let len = map.len() as u64;
-            drop(map);
+            let len = shape_moved_to_other_thread_there(map, n);
             counting::leave();
             len
         });
         total += taker.join().expect("the other thread ends well");
     }
     total
+}
+
+// Closures have no name of their own where only line tables are kept, so what they do is put
+// into functions, here and below.
+#[inline(never)]
+fn shape_moved_to_other_thread_there(mut map: HashMap<u64, u64>, n: u64) -> u64 {
+    for i in n / 32..n / 16 {
+        op!(map.insert(i, i));
+    }
+    map.len() as u64
 }
 
 /// Fills one more map while its thread is being taken down.
@@ -43,6 +49,15 @@ impl Drop for AtThreadEnd {
         self.map = HashMap::new();
         counting::leave();
     }
+}
+
+#[inline(never)]
+fn shape_tls_destructor_early(n: u64) -> HashMap<u64, u64> {
+    let mut map = HashMap::new();
+    for i in 0..n / 2 {
+        op!(map.insert(i, i));
+    }
+    map
 }
 
 #[inline(never)]
@@ -65,10 +80,7 @@ pub fn shape_tls_destructor(n: u64) -> u64 {
     for _ in 0..3 {
         let holder = thread::spawn(move || {
             counting::enter(shape.0, shape.1);
-            let mut map = HashMap::new();
-            for i in 0..n / 2 {
-                op!(map.insert(i, i));
-            }
+            let map = shape_tls_destructor_early(n);
             AT_END.set(Some(AtThreadEnd { map, shape, n }));
             counting::leave();
         });
