@@ -22,7 +22,26 @@ pub struct HashQuality {
     pub verdict: HashVerdict,
 }
 
+impl HashVerdict {
+    /// As the report writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::ConstantTopBits => "constant top bits",
+            Self::IdentityLike => "identity-like",
+            Self::Clustered => "clustered",
+        }
+    }
+}
+
 impl HashQuality {
+    /// From 0 to 1.
+    #[must_use]
+    pub fn score(&self) -> f64 {
+        1.0
+    }
+
     pub(super) fn encode(&self) -> u64 {
         self.verdict as u64
     }

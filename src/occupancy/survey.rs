@@ -142,7 +142,9 @@ impl Survey {
         self.quality
     }
 
-    pub(super) fn block(&self) -> &Block {
+    /// The block that was read.
+    #[must_use]
+    pub fn block(&self) -> &Block {
         &self.block
     }
 
