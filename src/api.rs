@@ -1,6 +1,7 @@
 //! What a program can ask of its own recording.
 
 use crate::inprocess;
+use crate::measure;
 use crate::process::{self, State};
 use crate::recording::layout::header;
 use crate::report::{Options, Report};
@@ -46,6 +47,7 @@ pub fn dump() -> std::io::Result<std::path::PathBuf> {
             .zip(process::existing_recording())
             .ok_or_else(|| std::io::Error::other("nothing was recorded yet"))?;
         let _errno = ErrnoGuard::save();
+        measure::measure(recording);
         snapshot::dump(recording, &state.settings, header::REASON_API)
     };
     let path = written.map_err(|error| {

@@ -65,6 +65,7 @@ pub(crate) fn report(options: &Options) -> Option<Report> {
 
 /// As [`report`], for a caller that holds the recorder off already.
 pub(crate) fn build(recording: &Recording, options: &Options) -> Option<Report> {
+    crate::measure::measure(recording);
     let parsed = reader::Recording::parse(copy(recording, header::REASON_API)).ok()?;
     Some(Report::build(&parsed, &mut OwnSymbols, options))
 }

@@ -9,6 +9,8 @@ mod events;
 mod hook;
 mod inprocess;
 mod lineage;
+mod measure;
+pub mod occupancy;
 mod process;
 mod record;
 pub mod recording;

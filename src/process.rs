@@ -157,6 +157,7 @@ fn after_fork(state: &State) -> u64 {
     RECORDING.store(ptr::null_mut(), Ordering::Release);
     FILTER.clear();
     snapshot::reset_after_fork();
+    crate::measure::reset_after_fork();
     // SAFETY: as in `existing_recording`.
     if let Some(word) = unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() } {
         word.store(1, Ordering::Release);

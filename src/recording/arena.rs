@@ -73,6 +73,7 @@ fn capacities(max_memory: usize) -> [usize; region::COUNT] {
     words[region::BIRTHS] = share(16, layout::event::WORDS);
     words[region::MARKS] = 256 * layout::mark::WORDS;
     words[region::GROUP_INDEX] = words[region::SITE_INDEX];
+    words[region::OCCUPANCY] = share(32, layout::occupancy::WORDS);
     words
 }
 

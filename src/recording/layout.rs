@@ -16,7 +16,7 @@
 /// First word of every recording: the bytes `MAPGROW\x1a`.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"MAPGROW\x1a");
 /// Layout version. A reader refuses a newer one.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 /// Weight of a block that was recorded with certainty: 1.0 in fixed point.
 pub const WEIGHT_ONE: u64 = 256;
 /// The site that everything is folded into once the site table is full.
@@ -98,6 +98,10 @@ pub mod header {
     pub const HISTORY_USED: usize = 38;
     /// Marks ever set; the mark ring keeps the newest.
     pub const MARK_HEAD: usize = 39;
+    /// Records of the occupancy region in use: what was read last.
+    pub const OCCUPANCY_COUNT: usize = 40;
+    /// Tables that were not read for want of time or room when the region was last filled.
+    pub const OCCUPANCY_SKIPPED: usize = 41;
 
     /// Blocks whose site did not fit: they were counted at the overflow site.
     pub const SITES_FOLDED: usize = 48;
@@ -220,8 +224,10 @@ pub mod region {
     /// Open-addressed index of the first site of each group, by [`super::site::GROUP`]; words as
     /// in the index of sites.
     pub const GROUP_INDEX: usize = 13;
+    /// [`super::occupancy`] records.
+    pub const OCCUPANCY: usize = 14;
     /// Number of regions.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
 }
 
 /// A loaded object. Entries are only ever appended; a later one overrides an earlier one whose
@@ -558,6 +564,44 @@ pub mod mark {
     pub const LABEL_WORDS: usize = 13;
 }
 
+/// What the control bytes of a live block said when they were read: before a dump at exit or for
+/// the API, or by whoever copied the recording from outside. Belongs to the live block with the
+/// same serial; no such block, no meaning. A block whose size allows several tables is kept with
+/// all that its bytes allow, for the reader knows more of it (see [`crate::occupancy`]).
+pub mod occupancy {
+    /// Words per record.
+    pub const WORDS: usize = 24;
+    /// Sum over the other words ([`check`]); anything else: being written.
+    pub const CHECK: usize = 0;
+    /// Serial of the block.
+    pub const SERIAL: usize = 1;
+    /// When it was read, ticks.
+    pub const TICKS: usize = 2;
+    /// Bytes of the block.
+    pub const BYTES: usize = 3;
+    /// Bit n: the block can be a table of `2^n` buckets (n < 48); bits 48..56 the classes that
+    /// follow, 56..64 log2 of the alignment asked for.
+    pub const POSSIBLE: usize = 4;
+    /// Quality of the hash: bits 0..8 verdict (0: none), then three numbers of 16 bits.
+    pub const QUALITY: usize = 5;
+    /// Classes of possible tables that hold the same: the bits of [`POSSIBLE`] that it stands
+    /// for, entries, tombstones, and the standard errors of both (`lo32`, `hi32`).
+    pub const CLASSES: usize = 8;
+    /// Words of a class.
+    pub const CLASS_WORDS: usize = 4;
+    /// Most classes kept; of more, those with the most buckets.
+    pub const MOST_CLASSES: usize = 4;
+
+    /// What [`CHECK`] must be.
+    #[must_use]
+    pub fn check(words: &[u64]) -> u64 {
+        let rest = words.iter().skip(SERIAL);
+        rest.fold(0x6D61_7067_726F_7721, |sum, &word| {
+            (sum ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
+        })
+    }
+}
+
 /// Number of counters in a pause histogram.
 pub const PAUSE_BUCKETS: usize = 128;
 /// Pauses below this many ticks (2^6) share bucket 0.
@@ -617,5 +661,11 @@ mod tests {
         const { assert!(header::REGIONS + region::COUNT * header::REGION_WORDS <= header::EXE) };
         const { assert!(module::PATH + module::PATH_WORDS <= module::WORDS) };
         const { assert!(mark::LABEL + mark::LABEL_WORDS <= mark::WORDS) };
+        const {
+            assert!(
+                occupancy::CLASSES + occupancy::MOST_CLASSES * occupancy::CLASS_WORDS
+                    <= occupancy::WORDS
+            );
+        };
     }
 }

@@ -179,6 +179,11 @@ impl Recording {
             .unwrap_or(words)
     }
 
+    /// Makes words `[0, upto)` of a region usable; false when there is no room.
+    pub(crate) fn commit(&self, kind: usize, upto: usize) -> bool {
+        self.arena.commit(kind, upto)
+    }
+
     fn word(&self, at: usize) -> Option<&'static AtomicU64> {
         self.arena.header().get(at)
     }
@@ -187,7 +192,7 @@ impl Recording {
         self.word(at).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
-    fn store(&self, at: usize, value: u64) {
+    pub(crate) fn store(&self, at: usize, value: u64) {
         if let Some(word) = self.word(at) {
             word.store(value, Ordering::Release);
         }

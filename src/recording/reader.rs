@@ -13,6 +13,7 @@ mod records;
 pub use error::ReadError;
 pub use records::{BlockEvent, Edge, EdgeKind, HistoryNode, LiveBlock, Mark, Site, Stack, Thread};
 
+use crate::occupancy::Reading;
 use crate::recording::layout::{self, header, region};
 use crate::report::symbols::Module;
 use records::Words;
@@ -34,6 +35,7 @@ const REGION_NAMES: [&str; region::COUNT] = [
     "birth events",
     "marks",
     "group index",
+    "occupancy",
 ];
 
 /// No stack is read beyond this many frames. It bounds what a forged recording can ask for;
@@ -299,6 +301,24 @@ impl Recording {
             .collect();
         events.sort_unstable_by_key(|event| event.number);
         events
+    }
+
+    /// What was read of live tables, as far as the records are whole.
+    pub fn readings(&self) -> impl Iterator<Item = Reading> + '_ {
+        let words = layout::occupancy::WORDS;
+        let count = self.count(region::OCCUPANCY, words, header::OCCUPANCY_COUNT);
+        let group = match self.header(header::GROUP_WIDTH) {
+            8 => 8,
+            _ => 16,
+        };
+        (0..count).filter_map(move |index| {
+            let record = self.record(region::OCCUPANCY, words, index);
+            let mut copy = [0; layout::occupancy::WORDS];
+            for (index, word) in copy.iter_mut().enumerate() {
+                *word = record.get(index);
+            }
+            Reading::decode(&copy, group)
+        })
     }
 
     /// Marks that are still in their ring, oldest first.

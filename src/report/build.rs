@@ -4,6 +4,7 @@ use super::Options;
 use super::analysis::{Analysis, Blocks};
 use super::chains::{self, Chain};
 use super::clock::Clock;
+use super::contents::Contents;
 use super::figures::{self, LiveSamples, Roots, Sums};
 use super::groups::Groups;
 use super::honesty;
@@ -52,10 +53,11 @@ pub(super) fn build(
     };
     let roots = Roots::of(recording, &analysis);
     let chains = chains::chains(recording, &blocks, &analysis, &groups);
+    let contents = Contents::of(recording, &analysis, &chains);
     let mut serials = Serials::of(&chains, &blocks, &analysis);
     let examples = examples(&context, &blocks, &chains, &mut serials);
     let sites = sites(&context, &figures, &roots, &examples, &resolver);
-    let (maps, maps_omitted) = maps::maps(&context, &chains, &mut serials);
+    let (maps, maps_omitted) = maps::maps(&context, &chains, &mut serials, &contents);
     let marks = recording.marks();
     let timeline = if options.timeline {
         timeline::timeline(&context, &blocks, &marks, &mut serials)

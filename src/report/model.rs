@@ -397,12 +397,18 @@ pub struct Map {
     pub capacity: Option<u64>,
     /// Entries in the map.
     pub entries: Option<u64>,
+    /// Standard error of `entries`: 0 when they were counted.
+    pub entries_error: Option<u64>,
     /// Deleted entries whose slots are still taken.
     pub tombstones: Option<u64>,
+    /// Entries that can be added before the table grows or is rehashed.
+    pub growth_left: Option<u64>,
     /// Entries by buckets.
     pub load: Option<f64>,
     /// Bytes beyond what the entries need.
     pub retained_bytes: Option<u64>,
+    /// When the table was read for entries and the figures that come from them.
+    pub measured_at_ns: Option<u64>,
     /// Sizes of the tables it had, oldest first, the present one last.
     pub tables: Vec<u64>,
     /// Whether `tables` goes back to the map's first table.
@@ -411,8 +417,12 @@ pub struct Map {
     pub weight: f64,
     /// How well the hash spreads the entries, 0 to 1.
     pub hash_quality: Option<f64>,
+    /// What is wrong with the hash: `good`, `constant top bits`, `identity-like` or `clustered`.
+    pub hash_verdict: Option<&'static str>,
     /// When it will grow next.
     pub next_resize: Option<NextResize>,
+    /// The next resizes, the first of them `next_resize`.
+    pub upcoming: Vec<NextResize>,
 }
 
 /// A resize to come.

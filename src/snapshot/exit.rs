@@ -1,9 +1,12 @@
 //! What happens when the program ends.
 
-use crate::config::AtExit;
+use super::DumpError;
+use crate::config::{AtExit, PATH_MAX};
+use crate::measure;
 use crate::process::{self, State};
+use crate::recording::Recording;
 use crate::recording::layout::header;
-use crate::sys;
+use crate::sys::{self, Text};
 use crate::thread::{self, Busy};
 
 /// `.fini_array` rather than `atexit`: it needs no allocation and no lock to register, and runs
@@ -11,6 +14,11 @@ use crate::thread::{self, Busy};
 #[used]
 #[unsafe(link_section = ".fini_array")]
 pub(super) static AT_EXIT: extern "C" fn() = at_exit;
+
+fn dump(recording: &Recording, state: &State) -> Result<Text<PATH_MAX>, DumpError> {
+    measure::measure(recording);
+    super::dump(recording, &state.settings, header::REASON_EXIT)
+}
 
 extern "C" fn at_exit() {
     let Some(state) = State::get() else { return };
@@ -33,7 +41,7 @@ extern "C" fn at_exit() {
     match state.settings.at_exit {
         AtExit::None => {}
         AtExit::Report => crate::inprocess::print_report(recording),
-        AtExit::Dump => match super::dump(recording, &state.settings, header::REASON_EXIT) {
+        AtExit::Dump => match dump(recording, state) {
             Ok(_) => {
                 let target = super::path::target(&state.settings, b"", 0, 0);
                 if target.in_default_directory {

@@ -233,6 +233,17 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         self.holds(slot, address) && self.write(slot, record).is_some()
     }
 
+    /// Calls `look` with every block that is in the table, and its slot.
+    pub(crate) fn each(&self, mut look: impl FnMut(Slot, u64)) {
+        let slots = LEVEL0 * ((1_usize << self.levels().min(32)) - 1);
+        for (slot, key) in self.keys.iter().enumerate().take(slots) {
+            let address = key.load(Ordering::Acquire);
+            if address > RESERVED {
+                look(Slot(slot as u32), address);
+            }
+        }
+    }
+
     /// Levels in use.
     fn levels(&self) -> u32 {
         self.levels

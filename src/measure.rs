@@ -1,0 +1,108 @@
+//! Reads the live tables of this process into the recording, before somebody takes a copy that
+//! will outlive it.
+//!
+//! Not for a signal handler: it takes milliseconds. Nothing is allocated, no lock is taken, and
+//! a block that another thread frees meanwhile does no harm: its bytes are read through the
+//! kernel, and count for something only if the live table knew the block before and knows it
+//! after.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::clock;
+use crate::occupancy::memory::read_block;
+use crate::occupancy::{Limits, Reading};
+use crate::recording::Recording;
+use crate::recording::layout::{header, occupancy, region};
+
+/// Time that reading may take before what is left is skipped.
+const MOST_NS: u64 = 100_000_000;
+/// Tables are read largest first, roughly: those of at least so many bytes, then the rest.
+const PASSES: [(u64, u64); 3] = [
+    (1 << 20, u64::MAX),
+    (1 << 14, (1 << 20) - 1),
+    (0, (1 << 14) - 1),
+];
+
+/// One reader at a time: all write to the same region.
+static READING: AtomicBool = AtomicBool::new(false);
+
+/// Forgets a reader that was at work when this process was forked.
+pub(crate) fn reset_after_fork() {
+    READING.store(false, Ordering::Release);
+}
+
+/// Reads all live tables, as far as time and room allow. Does nothing while another thread does.
+pub(crate) fn measure(recording: &Recording) {
+    if READING.swap(true, Ordering::Acquire) {
+        return;
+    }
+    let until = clock::monotonic_ns().saturating_add(MOST_NS);
+    let (mut count, mut skipped) = (0_u64, 0_u64);
+    for (least, most) in PASSES {
+        recording.live.each(|slot, address| {
+            let Some(block) = recording.live.read(slot, address) else {
+                return;
+            };
+            if !(least..=most).contains(&block.bytes) || block.align_log2 >= 63 {
+                return;
+            }
+            if clock::monotonic_ns() > until {
+                skipped += 1;
+                return;
+            }
+            let limits = Limits {
+                seed: block.serial,
+                ..Limits::default()
+            };
+            let survey = read_block(
+                std::process::id(),
+                address,
+                block.bytes,
+                1 << block.align_log2,
+                recording.load(header::GROUP_WIDTH),
+                &limits,
+            );
+            let Some(survey) = survey else { return };
+            let lives = recording
+                .live
+                .read(slot, address)
+                .is_some_and(|after| after.serial == block.serial && after.bytes == block.bytes);
+            if !lives || survey.hypotheses().is_empty() {
+                return;
+            }
+            let reading = Reading {
+                serial: block.serial,
+                ticks: clock::ticks(),
+                survey,
+            };
+            if store(recording, count, &reading) {
+                count += 1;
+            } else {
+                skipped += 1;
+            }
+        });
+    }
+    recording.store(header::OCCUPANCY_COUNT, count);
+    recording.store(header::OCCUPANCY_SKIPPED, skipped);
+    READING.store(false, Ordering::Release);
+}
+
+/// Writes record `index`; false when there is no room.
+fn store(recording: &Recording, index: u64, reading: &Reading) -> bool {
+    let Ok(index) = usize::try_from(index) else {
+        return false;
+    };
+    let upto = (index + 1) * occupancy::WORDS;
+    if !recording.commit(region::OCCUPANCY, upto) {
+        return false;
+    }
+    let words = recording.committed_words(region::OCCUPANCY);
+    let Some(record) = words.get(index * occupancy::WORDS..upto) else {
+        return false;
+    };
+    // A copy that is taken in between does not add up, and is left out by its reader.
+    for (word, value) in record.iter().zip(reading.encode()) {
+        word.store(value, Ordering::Relaxed);
+    }
+    true
+}

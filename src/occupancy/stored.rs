@@ -1,0 +1,122 @@
+//! What was read of a table as a record of the recording, and back.
+
+use super::quality::HashQuality;
+use super::shape::Block;
+use super::survey::{Count, Hypothesis, Survey};
+use crate::recording::layout::occupancy::{
+    BYTES, CHECK, CLASS_WORDS, CLASSES, MOST_CLASSES, POSSIBLE, QUALITY, SERIAL, TICKS, WORDS,
+    check,
+};
+
+/// Bits of `POSSIBLE` that stand for tables.
+const TABLES: u64 = (1 << 48) - 1;
+
+/// What was read of a live block, and when.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// Serial of the block.
+    pub serial: u64,
+    /// When it was read, ticks.
+    pub ticks: u64,
+    /// What the block can be.
+    pub survey: Survey,
+}
+
+impl Reading {
+    /// The record of this reading.
+    #[must_use]
+    pub fn encode(&self) -> [u64; WORDS] {
+        let mut words = [0; WORDS];
+        let mut set = |at: usize, value: u64| {
+            if let Some(word) = words.get_mut(at) {
+                *word = value;
+            }
+        };
+        let block = self.survey.block();
+        set(SERIAL, self.serial);
+        set(TICKS, self.ticks);
+        set(BYTES, block.bytes());
+        set(QUALITY, self.survey.quality().map_or(0, |q| q.encode()));
+        let mut possible = self.survey.unsaid();
+        let mut classes = 0;
+        let mut left = 0_u64;
+        for hypothesis in self.survey.hypotheses() {
+            possible |= hypothesis.shape.buckets;
+            left |= hypothesis.shape.buckets;
+        }
+        possible &= TABLES;
+        // Most buckets first: what does not fit is then the least.
+        for hypothesis in self.survey.hypotheses().iter().rev() {
+            if left & hypothesis.shape.buckets == 0 || classes == MOST_CLASSES {
+                continue;
+            }
+            let same = self.survey.hypotheses().iter().filter(|other| {
+                (other.entries, other.tombstones) == (hypothesis.entries, hypothesis.tombstones)
+            });
+            let mask = same.fold(0, |mask, other| mask | other.shape.buckets) & TABLES;
+            left &= !mask;
+            let at = CLASSES + classes * CLASS_WORDS;
+            let error = |count: Count| count.error.min(u64::from(u32::MAX));
+            set(at, mask);
+            set(at + 1, hypothesis.entries.value);
+            set(at + 2, hypothesis.tombstones.value);
+            set(
+                at + 3,
+                error(hypothesis.entries) | error(hypothesis.tombstones) << 32,
+            );
+            classes += 1;
+        }
+        let align = u64::from(block.align().trailing_zeros());
+        set(POSSIBLE, possible | (classes as u64) << 48 | align << 56);
+        let sum = check(&words);
+        if let Some(word) = words.get_mut(CHECK) {
+            *word = sum;
+        }
+        words
+    }
+
+    /// Reads a record; `None` when it is not whole, or makes no sense. `group` is the width of
+    /// the control groups of the recording.
+    #[must_use]
+    pub fn decode(words: &[u64; WORDS], group: u64) -> Option<Self> {
+        let word = |at: usize| words.get(at).copied().unwrap_or(0);
+        if word(CHECK) != check(words) {
+            return None;
+        }
+        let header = word(POSSIBLE);
+        let align = 1_u64.checked_shl((header >> 56) as u32)?;
+        let block = Block::new(word(BYTES), Some(align), group)?;
+        let mut survey = Survey::new(block);
+        let mut unsaid = header & TABLES;
+        let classes = ((header >> 48 & 0xFF) as usize).min(MOST_CLASSES);
+        for log2 in 0..48 {
+            let class = (0..classes).map(|class| CLASSES + class * CLASS_WORDS);
+            let Some(at) = class
+                .into_iter()
+                .find(|&at| unsaid >> log2 & word(at) >> log2 & 1 != 0)
+            else {
+                continue;
+            };
+            unsaid &= !(1 << log2);
+            let errors = word(at + 3);
+            survey.push(Hypothesis {
+                shape: block.shape(log2)?,
+                entries: Count {
+                    value: word(at + 1),
+                    error: errors & u64::from(u32::MAX),
+                },
+                tombstones: Count {
+                    value: word(at + 2),
+                    error: errors >> 32,
+                },
+            });
+        }
+        survey.set_unsaid(unsaid);
+        survey.set_quality(HashQuality::decode(word(QUALITY)));
+        Some(Self {
+            serial: word(SERIAL),
+            ticks: word(TICKS),
+            survey,
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! What the live tables hold, as far as they were read and as far as what is known of their
+//! types settles it.
+
+use super::analysis::Analysis;
+use super::chains::Chain;
+use super::elements::{ElementTypes, narrowed};
+use crate::classify::catalogue::HASHBROWN;
+use crate::classify::shape::Elements;
+use crate::occupancy::{Block, Occupancy, Reading};
+use crate::recording::reader::Recording;
+use std::collections::HashMap;
+
+/// What a live table held when it was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Content {
+    pub occupancy: Occupancy,
+    pub block: Block,
+    /// When it was read.
+    pub ticks: u64,
+}
+
+/// The contents of all live tables that were read.
+pub(super) struct Contents {
+    types: ElementTypes,
+    by_serial: HashMap<u64, Content>,
+}
+
+impl Contents {
+    pub fn of(recording: &Recording, analysis: &Analysis, chains: &[Chain]) -> Self {
+        let mut types = ElementTypes::of(recording, analysis);
+        let readings: HashMap<u64, Reading> = recording
+            .readings()
+            .map(|reading| (reading.serial, reading))
+            .collect();
+        let tables: Vec<(&Chain, &Reading)> = chains
+            .iter()
+            .filter(|chain| analysis.family(chain.block.site) == Some(&HASHBROWN))
+            .filter_map(|chain| Some((chain, readings.get(&chain.block.serial)?)))
+            .collect();
+        let settle = |types: &ElementTypes, chain: &Chain, reading: &Reading| {
+            let known = types
+                .of_site(chain.block.site)
+                .map(|known| narrowed(known, &chain.sizes()));
+            reading
+                .survey
+                .settle_where(&|element| known.as_ref().is_none_or(|known| known.allows(element)))
+        };
+        // A table whose bytes leave one answer tells the element size of all its siblings.
+        let mut told: HashMap<usize, Option<u64>> = HashMap::new();
+        for (chain, reading) in &tables {
+            let element = settle(&types, chain, reading)
+                .and_then(|occupancy| occupancy.element_bytes)
+                .zip(types.class_of(chain.block.site));
+            if let Some((element, class)) = element {
+                let before = told.entry(class).or_insert(Some(element));
+                // Siblings that disagree are none.
+                *before = before.filter(|&before| before == element);
+            }
+        }
+        for (class, element) in told {
+            if let Some(element) = element {
+                types.know(class, element);
+            }
+        }
+        let by_serial = tables
+            .iter()
+            .filter_map(|(chain, reading)| {
+                let occupancy = settle(&types, chain, reading)?;
+                let content = Content {
+                    occupancy,
+                    block: *reading.survey.block(),
+                    ticks: reading.ticks,
+                };
+                Some((chain.block.serial, content))
+            })
+            .collect();
+        Self { types, by_serial }
+    }
+
+    /// What is known of the elements of a site's tables.
+    pub fn elements(&self, site: u32) -> Option<&Elements> {
+        self.types.of_site(site)
+    }
+
+    /// What the table with this serial holds.
+    pub fn of_table(&self, serial: u64) -> Option<&Content> {
+        self.by_serial.get(&serial)
+    }
+}
