@@ -9,6 +9,9 @@ mod events;
 mod hook;
 mod inprocess;
 mod lineage;
+#[cfg(feature = "preload")]
+#[doc(hidden)]
+pub mod preload_support;
 mod process;
 mod record;
 pub mod recording;

@@ -46,7 +46,10 @@ fn compare(profile: &str, mode: &str) {
     differences.retain(|_, [truth, reported]| truth != reported);
     let count = differences.len();
     let some: Vec<_> = differences.into_iter().take(10).collect();
-    assert_eq!(count, 0, "stacks with other counts than the program's own: {some:#?}");
+    assert_eq!(
+        count, 0,
+        "stacks with other counts than the program's own: {some:#?}"
+    );
     let honesty = &report["honesty"];
     assert_eq!(number(honesty, "memo_mismatches"), 0, "{honesty:#}");
     assert!(number(honesty, "memo_checks") > 0, "{honesty:#}");

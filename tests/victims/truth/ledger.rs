@@ -50,7 +50,9 @@ impl Rule {
                         layout.size() == slots + buckets + GROUP
                     })
             }
-            Rule::Vec { size, align } => layout.align() == align && layout.size().is_multiple_of(size),
+            Rule::Vec { size, align } => {
+                layout.align() == align && layout.size().is_multiple_of(size)
+            }
             Rule::Nodes => true,
         }
     }
