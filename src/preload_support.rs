@@ -7,6 +7,7 @@ use crate::process::State;
 pub use crate::record::Entry;
 use crate::record::{self, Session};
 use crate::recording::layout::header;
+use crate::snapshot::{self, Ending};
 
 static DEFAULTS: Defaults = Defaults::sizes_unknown();
 
@@ -119,4 +120,16 @@ pub fn reallocate(
         session.reallocated(&plan, moved);
     }
     moved
+}
+
+/// To be called when the process ends by `_exit` or `quick_exit`, which run no destructors. Safe
+/// in a signal handler.
+pub fn before_exit() {
+    snapshot::leave(Ending::Sudden);
+}
+
+/// To be called before another program takes the place of this one, which may fail. Safe in a
+/// signal handler, and in a child of `vfork`.
+pub fn before_exec() {
+    snapshot::leave(Ending::Replaced);
 }

@@ -72,7 +72,11 @@ pub unsafe extern "C" fn malloc(size: usize) -> Block {
         return unsafe { Next::assume().malloc(size) };
     }
     // SAFETY: forwards the caller's request.
-    unsafe { allocate_slowly(Entry::Alloc, size, MALLOC_ALIGN, |next| next.malloc(size)) }
+    unsafe {
+        allocate_slowly(Entry::Alloc, size, MALLOC_ALIGN, move |next| {
+            next.malloc(size)
+        })
+    }
 }
 
 /// `calloc(3)`.
@@ -88,7 +92,7 @@ pub unsafe extern "C" fn calloc(count: usize, size: usize) -> Block {
     }
     // SAFETY: forwards the caller's request.
     unsafe {
-        allocate_slowly(Entry::Zeroed, bytes, MALLOC_ALIGN, |next| {
+        allocate_slowly(Entry::Zeroed, bytes, MALLOC_ALIGN, move |next| {
             next.calloc(count, size)
         })
     }
@@ -150,7 +154,7 @@ unsafe fn reallocate_slowly(block: Block, size: usize) -> Block {
     if block.is_null() {
         // SAFETY: forwards the caller's request.
         return unsafe {
-            allocate_slowly(Entry::Alloc, size, MALLOC_ALIGN, |next| {
+            allocate_slowly(Entry::Alloc, size, MALLOC_ALIGN, move |next| {
                 next.realloc(ptr::null_mut(), size)
             })
         };
@@ -246,7 +250,7 @@ pub unsafe extern "C" fn posix_memalign(place: *mut Block, align: usize, size: u
 pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> Block {
     // SAFETY: forwards the caller's request.
     unsafe {
-        allocate_slowly(Entry::Alloc, size, align, |next| {
+        allocate_slowly(Entry::Alloc, size, align, move |next| {
             next.aligned_alloc(align, size)
         })
     }
@@ -259,7 +263,11 @@ pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> Block {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memalign(align: usize, size: usize) -> Block {
     // SAFETY: forwards the caller's request.
-    unsafe { allocate_slowly(Entry::Alloc, size, align, |next| next.memalign(align, size)) }
+    unsafe {
+        allocate_slowly(Entry::Alloc, size, align, move |next| {
+            next.memalign(align, size)
+        })
+    }
 }
 
 fn page() -> usize {
@@ -274,7 +282,7 @@ fn page() -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn valloc(size: usize) -> Block {
     // SAFETY: forwards the caller's request.
-    unsafe { allocate_slowly(Entry::Alloc, size, page(), |next| next.valloc(size)) }
+    unsafe { allocate_slowly(Entry::Alloc, size, page(), move |next| next.valloc(size)) }
 }
 
 /// `pvalloc(3)`: whole pages.
@@ -285,7 +293,7 @@ pub unsafe extern "C" fn valloc(size: usize) -> Block {
 pub unsafe extern "C" fn pvalloc(size: usize) -> Block {
     let bytes = size.checked_next_multiple_of(page()).unwrap_or(usize::MAX);
     // SAFETY: forwards the caller's request.
-    unsafe { allocate_slowly(Entry::Alloc, bytes, page(), |next| next.pvalloc(size)) }
+    unsafe { allocate_slowly(Entry::Alloc, bytes, page(), move |next| next.pvalloc(size)) }
 }
 
 /// `malloc_usable_size(3)`.

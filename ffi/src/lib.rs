@@ -6,4 +6,5 @@
 mod bootstrap;
 mod control;
 mod interpose;
+mod leave;
 mod next;

@@ -40,6 +40,36 @@ static VALLOC: Function = Function::new(c"valloc");
 static PVALLOC: Function = Function::new(c"pvalloc");
 static USABLE_SIZE: Function = Function::new(c"malloc_usable_size");
 
+/// The C library's `exec` family.
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod exec {
+    use core::ffi::{CStr, c_void};
+    use core::ptr;
+    use core::sync::atomic::AtomicPtr;
+
+    type Address = AtomicPtr<c_void>;
+
+    pub(crate) static EXECVE: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECV: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECVP: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECVPE: Address = Address::new(ptr::null_mut());
+    pub(crate) static FEXECVE: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECL: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECLP: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECLE: Address = Address::new(ptr::null_mut());
+
+    pub(super) static ALL: [(&CStr, &Address); 8] = [
+        (c"execve", &EXECVE),
+        (c"execv", &EXECV),
+        (c"execvp", &EXECVP),
+        (c"execvpe", &EXECVPE),
+        (c"fexecve", &FEXECVE),
+        (c"execl", &EXECL),
+        (c"execlp", &EXECLP),
+        (c"execle", &EXECLE),
+    ];
+}
+
 /// Set while a thread looks for them. Others, and what that thread allocates meanwhile, are
 /// served by [`bootstrap`].
 static LOOKING: AtomicBool = AtomicBool::new(false);
@@ -81,6 +111,14 @@ fn look() -> Option<Next> {
         // SAFETY: `name` is a C string.
         let found = unsafe { libc::dlsym(libc::RTLD_NEXT, function.name.as_ptr()) };
         function.address.store(found, Ordering::Release);
+    }
+    #[cfg(target_arch = "x86_64")]
+    for (name, address) in exec::ALL {
+        // SAFETY: as above.
+        address.store(
+            unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) },
+            Ordering::Release,
+        );
     }
     let needed = [&MALLOC, &CALLOC, &REALLOC, &FREE];
     if needed.iter().any(|function| function.address().is_null()) {
