@@ -31,9 +31,9 @@ fn main() {
                 alarms += 1;
                 println!(
                     "alarm: a container grew from {} to {} MiB and stalled its thread for {:?}",
-                    event.old_bytes >> 20,
+                    event.old_bytes.unwrap_or(0) >> 20,
                     event.new_bytes >> 20,
-                    event.pause,
+                    event.pause.unwrap_or_default(),
                 );
             }
         }

@@ -98,6 +98,19 @@ impl Elements {
         self.ranges = Some(if fits { vec![(bytes, bytes)] } else { ranges });
     }
 
+    /// Restricts the element size to multiples of `step`, the alignment of a part of it.
+    pub fn know_multiple_of(&mut self, step: u64) {
+        let ranges = self.ranges.iter().flatten().filter_map(|&(low, high)| {
+            let low = low.checked_next_multiple_of(step)?;
+            let high = high / step * step;
+            (low <= high).then_some((low, high))
+        });
+        let ranges: Vec<_> = ranges.collect();
+        if !ranges.is_empty() {
+            self.ranges = Some(ranges);
+        }
+    }
+
     /// Whether no element size explains what was seen.
     #[must_use]
     pub fn impossible(&self) -> bool {
@@ -203,6 +216,13 @@ mod tests {
         elements.see(bytes);
         assert_eq!(elements.element(), None);
         assert_eq!(elements.buckets(bytes), None);
+        // Of (buckets, 8), (half of them, 17), (a quarter, 35)... only one holds a u64.
+        let mut aligned = elements.clone();
+        aligned.know_multiple_of(8);
+        assert_eq!(
+            (aligned.element(), aligned.buckets(bytes)),
+            (Some(8), Some(1 << 16))
+        );
         elements.know(8);
         assert_eq!(elements.buckets(bytes), Some(1 << 16));
     }

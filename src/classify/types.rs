@@ -78,6 +78,21 @@ pub fn layout(name: &str) -> Option<(u64, u64)> {
     layout_within(name.trim(), 8)
 }
 
+/// What the alignment of a type is a multiple of: that of a tuple is at least that of each part
+/// whose name tells.
+#[must_use]
+pub fn least_align(name: &str) -> u64 {
+    let name = name.trim();
+    let known = |name| layout(name).map_or(1, |(_, align)| align);
+    match name
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'))
+    {
+        Some(inside) => split_top(inside).into_iter().map(known).max().unwrap_or(1),
+        None => known(name),
+    }
+}
+
 fn layout_within(name: &str, depth: u32) -> Option<(u64, u64)> {
     let depth = depth.checked_sub(1)?;
     let fixed = match name {
@@ -177,6 +192,15 @@ mod tests {
         check::<(&str, Vec<u8>)>("(&str, alloc::vec::Vec<u8>)");
         check::<&[u8]>("&[u8]");
         check::<u128>("u128");
+        assert_eq!(
+            least_align("(u64, demo::Session)"),
+            align_of::<u64>() as u64
+        );
+        assert_eq!(least_align("(demo::Key, demo::Session)"), 1);
+        assert_eq!(
+            least_align("alloc::string::String"),
+            align_of::<String>() as u64
+        );
         assert_eq!(layout("demo::Session"), None);
         assert_eq!(layout("(u64, demo::Session)"), None);
         assert_eq!(layout(&"(".repeat(100_000)), None);

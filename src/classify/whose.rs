@@ -76,6 +76,13 @@ const PLUMBING: &[&str] = &[
     "luaM_saferealloc_",
 ];
 
+/// Whether this is the function through which every allocation of a Rust program enters the
+/// allocator that it chose.
+#[must_use]
+pub fn enters_allocator(name: &Name) -> bool {
+    ["__rust_alloc", "__rust_alloc_zeroed", "__rust_realloc"].contains(&name.last())
+}
+
 /// Traits whose methods only hand a request on.
 const PLUMBING_TRAITS: &[&str] = &[
     "core::alloc::Allocator",

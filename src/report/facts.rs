@@ -29,6 +29,8 @@ pub(super) struct SiteFacts {
     pub type_name: Option<String>,
     /// Size of an element, where the type's name tells.
     pub element_bytes: Option<u64>,
+    /// What the element's alignment is a multiple of, as far as the type's name tells.
+    pub element_align: u64,
     /// Address of the growth function's frame: sites that share it hold the same element type.
     pub grown_at: Option<u64>,
     /// Alignment asked for, if always the same.
@@ -50,6 +52,7 @@ impl SiteFacts {
             known_by: found.map(|_| KnownBy::Symbol),
             type_name: None,
             element_bytes: None,
+            element_align: 1,
             grown_at: None,
             align: site
                 .align_log2()
@@ -113,9 +116,7 @@ impl SiteFacts {
             .take_while(|function| function.whose != Some(Whose::Program))
             .filter_map(|function| function.name.as_ref())
             .collect();
-        let elements = outwards
-            .iter()
-            .find_map(|frame| resolver.element_type(frame));
+        let elements = resolver.element_type(outwards);
         let elements = elements.map(|list| types::elements(&list));
         if let Some(elements) = &elements {
             let tuple = match elements.as_slice() {
@@ -123,6 +124,7 @@ impl SiteFacts {
                 several => format!("({})", several.join(", ")),
             };
             self.element_bytes = types::layout(&tuple).map(|(bytes, _)| bytes);
+            self.element_align = types::least_align(&tuple);
         }
         self.type_name = type_name(family, &names, elements.as_deref());
     }
@@ -216,7 +218,8 @@ fn type_name(family: &Family, names: &[&Name], elements: Option<&[String]>) -> O
         "raw_vec" if calls("indexmap::") => "IndexMap",
         "raw_vec" => "Vec",
         "btree" if calls("alloc::collections::btree::set") => "BTreeSet",
-        "btree" => "BTreeMap",
+        "btree" if calls("alloc::collections::btree::map") => "BTreeMap",
+        "btree" if elements.is_some() => "BTreeMap",
         _ => return None,
     };
     let mut elements: Vec<String> = elements
@@ -225,18 +228,8 @@ fn type_name(family: &Family, names: &[&Name], elements: Option<&[String]>) -> O
         .map(|element| types::short(element))
         .collect();
     if elements.is_empty() {
-        return matches!(
-            outer,
-            "HashSet"
-                | "IndexSet"
-                | "DashSet"
-                | "BTreeSet"
-                | "VecDeque"
-                | "BinaryHeap"
-                | "IndexMap"
-                | "DashMap"
-        )
-        .then(|| outer.to_owned());
+        let plain = ["HashMap", "Vec", "HashTable"];
+        return (!plain.contains(&outer)).then(|| outer.to_owned());
     }
     // A set is a map to nothing.
     let set = match outer {

@@ -10,7 +10,7 @@ use super::model::Map;
 use super::process::Threads;
 use super::relations::Relation;
 use super::serials::Serials;
-use crate::classify::catalogue::HASHBROWN;
+use crate::classify::catalogue::{Family, HASHBROWN};
 use crate::classify::shape::{self, Elements};
 use crate::recording::layout::WEIGHT_ONE;
 use crate::recording::reader::Recording;
@@ -32,7 +32,14 @@ pub(super) fn maps(
     chains: &[Chain],
     serials: &mut Serials,
 ) -> (Vec<Map>, u64) {
-    let mut order: Vec<&Chain> = chains.iter().collect();
+    // A node of a tree is no map.
+    let of_map = |chain: &&Chain| {
+        context
+            .analysis
+            .family(chain.block.site)
+            .is_some_and(Family::has_resizes)
+    };
+    let mut order: Vec<&Chain> = chains.iter().filter(of_map).collect();
     order.sort_by(|a, b| {
         b.block
             .bytes
@@ -174,6 +181,7 @@ impl ElementTypes {
                     *elements = before;
                 }
             }
+            elements.know_multiple_of(fact.element_align);
             if let Some(bytes) = fact.element_bytes {
                 elements.know(bytes);
             }

@@ -476,6 +476,8 @@ pub struct Event {
     pub new_bytes: Option<u64>,
     /// How long it took.
     pub pause_ns: Option<u64>,
+    /// Whether the table stayed at its address.
+    pub in_place: bool,
     /// Whether the map is a sampled one.
     pub sampled: bool,
     /// For a mark: its label.

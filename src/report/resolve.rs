@@ -1,7 +1,7 @@
 //! Addresses to functions, each address once.
 
 use super::modules::Modules;
-use super::symbols::{Frame, Symbolizer};
+use super::symbols::{Frame, Module, Symbolizer};
 use crate::classify::names::Name;
 use crate::classify::whose::{self, Whose};
 use crate::recording::reader::{Recording, Site};
@@ -110,7 +110,7 @@ impl<'a> Resolver<'a> {
         } else {
             frames
         };
-        frames
+        let mut functions: Vec<Function> = frames
             .into_iter()
             .map(|frame| {
                 let name = frame.function.as_deref().map(Name::parse);
@@ -119,14 +119,27 @@ impl<'a> Resolver<'a> {
                     .map(|name| whose::whose(name, frame.file.as_deref()));
                 Function { frame, name, whose }
             })
-            .collect()
+            .collect();
+        // Whatever was inlined behind the allocator's entry is the allocator, whoever wrote it.
+        let entry = functions
+            .iter()
+            .rposition(|function| function.name.as_ref().is_some_and(whose::enters_allocator));
+        for function in &mut functions[..entry.unwrap_or(0)] {
+            function.whose = Some(Whose::Plumbing);
+        }
+        functions.into()
     }
 
-    /// Element types of the container that grows in the physical function at `frame`.
-    pub fn element_type(&mut self, frame: &PhysicalFrame) -> Option<String> {
-        let module = self.modules.get(frame.module?)?;
-        self.symbolizer
-            .element_type(module, frame.address.checked_sub(1)?)
+    /// Element types of the container that grows at the innermost end of these frames.
+    pub fn element_type(&mut self, outwards: &[PhysicalFrame]) -> Option<String> {
+        let stack: Vec<(&Module, u64)> = outwards
+            .iter()
+            .map_while(|frame| {
+                let module = self.modules.get(frame.module?)?;
+                Some((module, frame.address.checked_sub(1)?))
+            })
+            .collect();
+        self.symbolizer.element_type_of_stack(&stack)
     }
 
     /// Path of the object that a frame lies in.

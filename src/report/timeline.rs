@@ -73,6 +73,7 @@ fn plain(context: &Context<'_>, event: &BlockEvent, kind: EventKind) -> Event {
         old_bytes: None,
         new_bytes: None,
         pause_ns: None,
+        in_place: event.flags & event::FLAG_IN_PLACE != 0,
         sampled: event.flags & event::FLAG_SAMPLED != 0,
         label: None,
     }
@@ -164,6 +165,7 @@ fn of_mark(context: &Context<'_>, mark: &Mark) -> Event {
         old_bytes: None,
         new_bytes: None,
         pause_ns: None,
+        in_place: false,
         sampled: false,
         number: None,
         label: Some(mark.label.clone()),

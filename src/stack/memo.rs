@@ -86,8 +86,6 @@ pub(super) struct Entry {
     pub(super) caller_function_start: u64,
     /// The recorder's.
     pub(super) site: u32,
-    /// The recorder's.
-    pub(super) extra: u64,
 }
 
 /// What a lookup found.

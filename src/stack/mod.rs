@@ -189,8 +189,6 @@ pub(crate) struct Capture<'a> {
     /// The caller's to use: kept with the stack as long as it is known, 0 for a new one. (Not
     /// every new stack is kept, so it may be new again.)
     pub(crate) site: &'a mut u32,
-    /// The same, wider.
-    pub(crate) extra: &'a mut u64,
 }
 
 impl<'a> Capture<'a> {
@@ -220,7 +218,6 @@ pub(crate) struct ThreadStacks {
     check_all: bool,
     /// Payloads of stacks that are not kept.
     site: u32,
-    extra: u64,
     memo: Memo,
     rules: RuleCache,
 }
@@ -298,7 +295,6 @@ impl ThreadStacks {
                 caller_function_start: entry.caller_function_start,
                 outcome,
                 site: &mut entry.site,
-                extra: &mut entry.extra,
             },
             None => Capture {
                 returns: &[],
@@ -306,7 +302,6 @@ impl ThreadStacks {
                 caller_function_start: 0,
                 outcome: Outcome::Unavailable,
                 site: &mut self.site,
-                extra: &mut self.extra,
             },
         }
     }
@@ -314,14 +309,12 @@ impl ThreadStacks {
     /// The stack in `scratch`, which is not kept.
     fn unkept(&mut self, outcome: Outcome) -> Capture<'_> {
         self.site = 0;
-        self.extra = 0;
         Capture {
             returns: self.scratch.returns(),
             truncated: self.scratch.truncated(),
             caller_function_start: self.scratch.caller_function_start,
             outcome,
             site: &mut self.site,
-            extra: &mut self.extra,
         }
     }
 

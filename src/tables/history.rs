@@ -76,6 +76,7 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
     }
 
     /// The first table of a chain (node + 1), for whoever owns the map.
+    #[cfg(test)]
     pub(crate) fn read(&self, chain: u32) -> Option<Earlier> {
         let words = self.nodes.record(chain.checked_sub(1)?)?;
         let links = words[history::LINKS].load(Ordering::Relaxed);

@@ -39,6 +39,11 @@ use crate::sync::{AtomicU64, Ordering, fence};
 const RESERVED: u64 = 1;
 /// Slots of a bucket: one cache line of keys.
 const BUCKET: usize = 8;
+/// Free slots in the emptier bucket from which on the next level is made ready.
+const NEARLY_FULL: u32 = 1;
+/// Slots of the next level that an insert into a nearly full bucket makes ready, so many that a
+/// level is ready when the one before it is full.
+const PIECE: usize = 128;
 /// Times that `read` begins again when the record changes under it.
 const READ_TRIES: usize = 64;
 
@@ -76,6 +81,7 @@ pub(crate) struct Slot(u32);
 
 impl Slot {
     /// Number of the slot in both regions.
+    #[cfg(test)]
     pub(crate) fn number(self) -> u32 {
         self.0
     }
@@ -88,6 +94,8 @@ pub(crate) struct LiveTable<'a, C, const LEVEL0: usize = { live::LEVEL0_SLOTS }>
     keys: &'a [AtomicU64],
     records: &'a [AtomicU64],
     commit: &'a C,
+    /// Slots that have been made ready ahead of their level. Only saves work, so it may lag.
+    prepared: AtomicU64,
 }
 
 impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
@@ -108,6 +116,7 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
             keys,
             records,
             commit,
+            prepared: AtomicU64::new(0),
         })
     }
 
@@ -122,7 +131,10 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         for _ in 0..u32::BITS {
             let levels = self.levels();
             for level in (0..levels).rev() {
-                if let Some(slot) = self.claim(level, hash) {
+                if let Some((slot, free)) = self.claim(level, hash) {
+                    if free <= NEARLY_FULL && level + 1 == levels {
+                        self.prepare(levels);
+                    }
                     self.write(slot, record)?;
                     self.keys
                         .get(slot.0 as usize)?
@@ -215,20 +227,6 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         self.holds(slot, address) && self.write(slot, record).is_some()
     }
 
-    /// Replaces history, thread, alignment and flags alone, in one store. False when the block is
-    /// not in `slot`.
-    pub(crate) fn set_links(&self, slot: Slot, address: u64, record: &LiveRecord) -> bool {
-        if !self.holds(slot, address) {
-            return false;
-        }
-        let Some(words) = self.record(slot) else {
-            return false;
-        };
-        // Release: the history node that this leads to was written before.
-        words[live::LINKS].store(record.links(), Ordering::Release);
-        true
-    }
-
     /// Levels in use.
     fn levels(&self) -> u32 {
         self.levels
@@ -272,8 +270,9 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
             .get(slot.0 as usize)
     }
 
-    /// Reserves a slot of one level, in the emptier one of the two candidate buckets.
-    fn claim(&self, level: u32, hash: u64) -> Option<Slot> {
+    /// Reserves a slot of one level, in the emptier one of the two candidate buckets if it can, and
+    /// says how many were free there.
+    fn claim(&self, level: u32, hash: u64) -> Option<(Slot, u32)> {
         let free_of = |bucket: usize| {
             let keys = self.bucket(bucket)?;
             let mut free = 0_u32;
@@ -289,6 +288,7 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         } else {
             [second, first]
         };
+        let most_free = order[0].2.count_ones();
         for (bucket, keys, free) in order {
             for (place, key) in keys.iter().enumerate() {
                 // Acquire: the record's last writer was done when the slot became empty.
@@ -297,21 +297,46 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
                         .compare_exchange(0, RESERVED, Ordering::Acquire, Ordering::Relaxed)
                         .is_ok()
                 {
-                    return Some(Self::slot(bucket, place));
+                    return Some((Self::slot(bucket, place), most_free));
                 }
             }
         }
         None
     }
 
+    /// Slots of the table with the level after `levels`, if there is room for it.
+    fn slots_with_next(&self, levels: u32) -> Option<usize> {
+        let doubled = 2_usize.checked_pow(levels + 1)?;
+        let slots = LEVEL0.checked_mul(doubled - 1)?;
+        let fits = slots <= self.keys.len().min(self.records.len() / live::WORDS)
+            && u32::try_from(slots).is_ok();
+        fits.then_some(slots)
+    }
+
+    /// Makes a piece of the level after `levels` ready. A level is as large as all before it: to
+    /// have memory for all of it at once would stall the thread that opens it by milliseconds.
+    fn prepare(&self, levels: u32) {
+        let Some(end) = self.slots_with_next(levels) else {
+            return;
+        };
+        let start = LEVEL0 * ((1 << levels) - 1);
+        let prepared = self.prepared.load(Ordering::Relaxed);
+        if prepared >= end as u64 {
+            return;
+        }
+        if prepared < start as u64 {
+            self.prepared.fetch_max(start as u64, Ordering::Relaxed);
+        }
+        let from = self.prepared.fetch_add(PIECE as u64, Ordering::Relaxed) as usize;
+        let upto = from.saturating_add(PIECE).min(end);
+        // What cannot be had now is asked for again when the level is opened.
+        let _ = self.commit.commit(region::LIVE_KEYS, upto)
+            && self.commit.commit(region::LIVE, upto * live::WORDS);
+    }
+
     /// Opens the level after `levels`, unless another thread has. False when there is no room.
     fn open(&self, levels: u32) -> bool {
-        let Some(slots) = 2_usize
-            .checked_pow(levels + 1)
-            .and_then(|doubled| LEVEL0.checked_mul(doubled - 1))
-            .filter(|&slots| slots <= self.keys.len() && slots <= self.records.len() / live::WORDS)
-            .filter(|&slots| u32::try_from(slots).is_ok())
-        else {
+        let Some(slots) = self.slots_with_next(levels) else {
             return false;
         };
         if !self.commit.commit(region::LIVE_KEYS, slots)

@@ -167,6 +167,7 @@ impl<'a, C: Commit> SiteTable<'a, C> {
     }
 
     /// The site at which live and peak figures of a site are kept.
+    #[cfg(test)]
     pub(crate) fn root(&self, id: u32) -> u32 {
         match self.records.record(id) {
             Some(record) => record[site::ROOT].load(Ordering::Relaxed) as u32,

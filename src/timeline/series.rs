@@ -111,17 +111,14 @@ fn bring_up(buckets: &[AtomicU64], shift: u64) -> bool {
                 done = true;
                 break;
             }
-            let source = |index: usize| match buckets.get(index) {
-                None => Some(0),
-                // A source that has moved on: so has this bucket, read again.
-                Some(source) => Some(source.load(Ordering::SeqCst))
-                    .filter(|source| source >> SHIFT_AT == seen >> SHIFT_AT)
-                    .map(|source| source & VALUE),
+            // A source that has moved on gives a wrong value, but then so has this bucket, and the
+            // swap fails.
+            let source = |index: usize| {
+                let source = buckets.get(index);
+                source.map_or(0, |source| source.load(Ordering::SeqCst) & VALUE)
             };
-            let (Some(left), Some(right)) = (source(2 * index), source(2 * index + 1)) else {
-                continue;
-            };
-            let merged = shift << SHIFT_AT | left.max(right);
+            let larger = source(2 * index).max(source(2 * index + 1));
+            let merged = shift << SHIFT_AT | larger;
             if bucket
                 .compare_exchange(seen, merged, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok()

@@ -6,6 +6,7 @@
 
 mod files;
 mod locate;
+mod modules;
 mod names;
 mod object_file;
 mod table;

@@ -123,70 +123,6 @@ pub fn without_generics(name: &str) -> String {
     out
 }
 
-/// Path of modules for a function that debug information names only by its last segment, as
-/// line tables do for inlined functions: from where crates keep their sources.
-///
-/// `unit` is the name that rustc gives a compilation unit (`src/main.rs/@/demo.1ba8-cgu.0`),
-/// `comp_dir` the directory that it was compiled in.
-pub fn module_of(file: &str, unit: &str, comp_dir: &str) -> Option<String> {
-    if let Some((krate, modules)) = library_source(file) {
-        return Some(join_modules(&krate, modules));
-    }
-    let (root_file, object) = unit.split_once("/@/")?;
-    let krate = object.split(['.', '-']).next()?;
-    let absolute = |path: &str| match path.starts_with('/') {
-        true => path.to_owned(),
-        false => format!("{comp_dir}/{path}"),
-    };
-    let (root_file, file) = (absolute(root_file), absolute(file));
-    // The root itself may have any name (`src/bin/tool.rs`).
-    if file == root_file {
-        return Some(krate.to_owned());
-    }
-    let (root_dir, _) = root_file.rsplit_once('/')?;
-    let below = file.strip_prefix(root_dir)?.strip_prefix('/')?;
-    Some(join_modules(krate, below))
-}
-
-/// Crate and path below its `src` for the standard library and for crates of a registry.
-fn library_source(file: &str) -> Option<(String, &str)> {
-    if let Some((_, inside)) = file.rsplit_once("/library/")
-        && let Some((krate, modules)) = inside.split_once("/src/")
-        && !krate.contains('/')
-    {
-        return Some((krate.to_owned(), modules));
-    }
-    // The last `/src/` that follows a `name-1.2.3` directory.
-    file.rmatch_indices("/src/").find_map(|(at, separator)| {
-        let directory = file[..at].rsplit('/').next()?;
-        let name = without_version(directory)?;
-        Some((name.replace('-', "_"), &file[at + separator.len()..]))
-    })
-}
-
-/// `hashbrown-0.16.1` without its version; nothing when there is none.
-fn without_version(directory: &str) -> Option<&str> {
-    directory.match_indices('-').find_map(|(at, _)| {
-        let version = &directory[at + 1..];
-        let is_version = version.starts_with(|c: char| c.is_ascii_digit())
-            && version.split('.').take(3).count() == 3;
-        is_version.then_some(&directory[..at])
-    })
-}
-
-fn join_modules(krate: &str, path: &str) -> String {
-    let path = path.strip_suffix(".rs").unwrap_or(path);
-    let mut modules = vec![krate];
-    modules.extend(path.split('/').filter(|part| !part.is_empty()));
-    if let Some(last) = modules.last()
-        && modules.len() > 1
-        && ["mod", "lib", "main"].contains(last)
-    {
-        modules.pop();
-    }
-    modules.join("::")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,34 +168,5 @@ mod tests {
             "alloc::raw_vec::RawVec::grow_one"
         );
         assert_eq!(without_generics("demo::run::<fn(u8) -> u8>"), "demo::run");
-    }
-
-    #[test]
-    fn modules_come_from_where_sources_lie() {
-        let module = |file| module_of(file, "cli/src/main.rs/@/mapgrow.1ba8-cgu.0", "/home/x/ws");
-        for (file, expected) in [
-            (
-                "/rustc/59807616/library/alloc/src/raw_vec/mod.rs",
-                Some("alloc::raw_vec"),
-            ),
-            (
-                "/rust/deps/hashbrown-0.16.1/src/raw/mod.rs",
-                Some("hashbrown::raw"),
-            ),
-            (
-                "/home/x/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/rustc-hash-2.1.0/src/lib.rs",
-                Some("rustc_hash"),
-            ),
-            ("/home/x/ws/cli/src/main.rs", Some("mapgrow")),
-            ("cli/src/symbols/mod.rs", Some("mapgrow::symbols")),
-            (
-                "/home/x/ws/cli/src/symbols/names.rs",
-                Some("mapgrow::symbols::names"),
-            ),
-            ("/home/x/ws/other/src/lib.rs", None),
-            ("/usr/include/c++/12/bits/hashtable.h", None),
-        ] {
-            assert_eq!(module(file).as_deref(), expected, "{file}");
-        }
     }
 }

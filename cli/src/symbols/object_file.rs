@@ -9,6 +9,7 @@ use mapgrow::report::symbols::Frame;
 use object::{Object, ObjectSection};
 
 use super::files::{Files, OpenObject};
+use super::modules::Crates;
 use super::names;
 use super::table::SymbolTable;
 use super::types;
@@ -33,6 +34,8 @@ struct DebugInfo<'a> {
     /// Every unit's header, in order of offset: read when a name lies in another unit, as link
     /// time optimisation makes it.
     headers: OnceCell<Vec<gimli::UnitHeader<Slice<'a>>>>,
+    /// Read when a function's name lacks its path.
+    crates: OnceCell<Crates>,
 }
 
 impl<'a> ObjectFile<'a> {
@@ -159,6 +162,7 @@ impl<'a> DebugInfo<'a> {
             context,
             dwarf,
             headers: OnceCell::new(),
+            crates: OnceCell::new(),
         })
     }
 
@@ -178,7 +182,9 @@ impl<'a> DebugInfo<'a> {
                 if full_name || !is_rust {
                     return names::demangle(&raw);
                 }
-                match file.and_then(|file| self.module_of(file, address)) {
+                // The allocator's entry points belong to no module.
+                let in_module = file.filter(|_| !types::enters_allocator(&raw));
+                match in_module.and_then(|file| self.module_of(file, address)) {
                     Some(module) => format!("{module}::{raw}"),
                     None => raw.into_owned(),
                 }
@@ -251,29 +257,43 @@ impl<'a> DebugInfo<'a> {
         }
     }
 
-    /// The header of the unit that an offset lies in.
-    fn header_of(&self, offset: DebugInfoOffset) -> Option<&gimli::UnitHeader<Slice<'a>>> {
-        let start = |header: &gimli::UnitHeader<Slice<'a>>| header.debug_info_offset();
-        let headers = self.headers.get_or_init(|| {
+    fn headers(&self) -> &[gimli::UnitHeader<Slice<'a>>] {
+        self.headers.get_or_init(|| {
             let mut headers = Vec::new();
             let mut units = self.dwarf.units();
             while let Ok(Some(header)) = units.next() {
                 headers.push(header);
             }
             headers
-        });
+        })
+    }
+
+    /// The header of the unit that an offset lies in.
+    fn header_of(&self, offset: DebugInfoOffset) -> Option<&gimli::UnitHeader<Slice<'a>>> {
+        let start = |header: &gimli::UnitHeader<Slice<'a>>| header.debug_info_offset();
+        let headers = self.headers();
         let after = headers.partition_point(|header| start(header).is_some_and(|at| at <= offset));
         headers.get(after.checked_sub(1)?)
     }
 
-    /// Module path of a function at an address, from the unit's name and the function's file.
+    /// Module path of a function at an address, from the file that it lies in.
     fn module_of(&self, file: &str, address: u64) -> Option<String> {
+        let crates = self.crates.get_or_init(|| {
+            let mut crates = Crates::default();
+            for header in self.headers() {
+                if let Ok(unit) = self.dwarf.unit(*header) {
+                    crates.see(&text(unit.name), &text(unit.comp_dir));
+                }
+            }
+            crates
+        });
         let unit = self.context.find_dwarf_and_unit(address).skip_all_loads()?;
-        let text = |slice: Option<Slice<'a>>| slice.map(|s| s.to_string_lossy().into_owned());
-        let name = text(unit.name).unwrap_or_default();
-        let directory = text(unit.comp_dir).unwrap_or_default();
-        names::module_of(file, &name, &directory)
+        crates.module_of(file, &text(unit.comp_dir))
     }
+}
+
+fn text(slice: Option<Slice<'_>>) -> String {
+    slice.map_or_else(String::new, |slice| slice.to_string_lossy().into_owned())
 }
 
 fn load_sections<'a>(files: &'a Files, object: &object::File<'a>) -> Option<Dwarf<'a>> {

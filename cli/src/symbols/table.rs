@@ -74,7 +74,11 @@ impl<'a> SymbolTable<'a> {
             .iter()
             .all(|name| names::without_generics(&names::demangle(name)) == common);
         // Aliases of C functions: the shortest is the public one (`malloc`, `__libc_malloc`).
-        let shortest = || names.iter().min_by_key(|name| name.len());
+        let shortest = || {
+            names
+                .iter()
+                .min_by_key(|name| names::without_suffix(name).len())
+        };
         Some(if same {
             common
         } else {

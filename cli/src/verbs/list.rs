@@ -56,7 +56,7 @@ fn table(found: &[RecordingFile]) -> String {
             "program",
             "state",
             "age",
-            "live maps",
+            "live",
             "recording",
             "file",
         ]

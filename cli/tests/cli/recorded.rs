@@ -9,6 +9,7 @@ use mapgrow::recording::layout::header;
 use mapgrow::recording::reader::Recording;
 use mapgrow::report::symbols::{Module, Symbolizer};
 use mapgrow_cli::symbols::{Files, ObjectSymbolizer, Places};
+use serde_json::Value;
 
 use crate::place::{Place, json, printed, word};
 
@@ -40,7 +41,11 @@ struct Victim {
 
 impl Victim {
     fn start(place: &Place) -> Victim {
-        let mut command = place.command_of(victim());
+        Victim::start_at(place, victim())
+    }
+
+    fn start_at(place: &Place, binary: &Path) -> Victim {
+        let mut command = place.command_of(binary);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("it runs");
         let mut victim = Victim {
@@ -191,4 +196,39 @@ fn a_program_that_is_switched_off_records_nothing() {
     victim.grow(3);
     assert_eq!(resizes(), 2 * first);
     victim.finish();
+}
+
+/// Expects that a report names the map and the line that fills it.
+fn assert_map_named(report: &Value) {
+    let site = &report["sites"][0];
+    assert_eq!(site["type_name"], "HashMap<u64, Session>", "{site}");
+    assert_eq!(site["caller"]["function"], "cli_victim::fill", "{site}");
+    let source = include_str!("../fixtures/victim.rs");
+    let line = source
+        .lines()
+        .position(|line| line.contains("sessions.insert("));
+    assert_eq!(site["caller"]["line"], line.expect("there") as u64 + 1);
+}
+
+#[test]
+fn a_binary_that_is_gone_is_read_through_its_process() {
+    let place = Place::new();
+    let binary = place.path("moved-away");
+    std::fs::copy(victim(), &binary).expect("copied");
+    let victim = Victim::start_at(&place, &binary);
+    let pid = victim.pid();
+    let report = || json(&place.run(&["report", "--json", &pid]));
+    assert_map_named(&report());
+    // As an update does it: another file takes the name of the one that runs.
+    std::fs::remove_file(&binary).expect("removed");
+    assert_map_named(&report());
+    std::fs::copy("/bin/true", &binary).expect("copied");
+    assert_map_named(&report());
+    let dump = printed(&place.run(&["dump", &pid]));
+    victim.finish();
+    // Afterwards nothing is left that could tell, and the report says so.
+    let report = json(&place.run(&["report", "--json", dump.trim_end()]));
+    assert_eq!(report["sites"][0]["type_name"], Value::Null);
+    let notes = report["honesty"]["notes"].to_string();
+    assert!(notes.contains("was rebuilt since the recording"), "{notes}");
 }

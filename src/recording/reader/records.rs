@@ -190,12 +190,29 @@ impl<'a> Site<'a> {
     /// Log2 of ticks per bucket of the series.
     #[must_use]
     pub fn series_shift(&self) -> u32 {
-        (self.word(site::SERIES_SHIFT) & 0xFF) as u32
+        // A copy made while the series was brought up may hold buckets of the next resolution
+        // beside the shift of the one before.
+        let buckets = (0..site::SERIES_WORDS).map(|bucket| self.series_bucket(bucket).0);
+        let shift = (self.word(site::SERIES_SHIFT) & 0xFF) as u32;
+        buckets.fold(shift, u32::max)
     }
 
     /// The series: largest live bytes in each interval, `None` when nothing happened.
-    pub fn series(&self) -> impl Iterator<Item = Option<u64>> + '_ {
-        (0..site::SERIES_WORDS).map(|bucket| self.word(site::SERIES + bucket).checked_sub(1))
+    pub fn series(&self) -> impl Iterator<Item = Option<u64>> + use<> {
+        let shift = self.series_shift();
+        let mut series = [None; site::SERIES_WORDS];
+        for bucket in 0..site::SERIES_WORDS {
+            let (own, live) = self.series_bucket(bucket);
+            let coarser = bucket.checked_shr(shift - own).unwrap_or(0);
+            series[coarser] = live.max(series[coarser]);
+        }
+        series.into_iter()
+    }
+
+    /// A bucket of the series: log2 of its ticks and its largest live bytes.
+    fn series_bucket(&self, bucket: usize) -> (u32, Option<u64>) {
+        let word = self.word(site::SERIES + bucket);
+        ((word >> 56) as u32, (word << 8 >> 8).checked_sub(1))
     }
 }
 
@@ -431,9 +448,14 @@ pub struct BlockEvent {
     pub pause: u64,
 }
 
+/// The number in a sequence word; `None` while the slot is empty or being written.
+fn complete_number(sequence: u64) -> Option<u64> {
+    (sequence >> 63 == 0).then(|| sequence.checked_sub(1))?
+}
+
 impl BlockEvent {
     pub(super) fn read(words: &Words<'_>, slot: u64, capacity: u64) -> Option<Self> {
-        let number = words.get(event::SEQ).checked_sub(1)?;
+        let number = complete_number(words.get(event::SEQ))?;
         if number.checked_rem(capacity)? != slot {
             return None;
         }
@@ -469,7 +491,7 @@ pub struct Mark {
 
 impl Mark {
     pub(super) fn read(words: &Words<'_>, slot: u64, capacity: u64) -> Option<Self> {
-        let number = words.get(mark::SEQ).checked_sub(1)?;
+        let number = complete_number(words.get(mark::SEQ))?;
         if number.checked_rem(capacity)? != slot {
             return None;
         }

@@ -3,6 +3,7 @@
 
 mod counts;
 mod kinds;
+mod text;
 
 use super::symbols::{Frame, Module, Symbolizer};
 use super::{Options, Report};

@@ -1,8 +1,21 @@
-//! The report as text.
+//! The report as text, for a person who has little time.
+//!
+//! The first line says what grew and what it cost; then comes one block for each site, the
+//! most harmful first; the honesty line ends it.
 
+mod blocks;
+mod lead;
+mod page;
 pub mod units;
+mod words;
 
-use super::Report;
+use super::model::{EventKind, Honesty, Map, Report, Site};
+use super::sites::harm;
+use blocks::Sum;
+use page::{Page, Style, printable};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use units::{bytes, count};
 
 /// How to show a report as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +77,188 @@ pub enum Sort {
 /// Renders a report.
 #[must_use]
 pub fn render(report: &Report, options: &TextOptions) -> String {
-    let _ = options;
-    format!(
-        "{} resizes in {}\n",
-        report.totals.resizes, report.process.recording_id
-    )
+    let mut page = Page::new(options.width, options.color);
+    lead::lead(&mut page, report);
+    match options.by {
+        By::Site => by_site(&mut page, report, options),
+        By::Map => by_map(&mut page, report, options),
+        By::Type => by_type(&mut page, report, options),
+        By::Thread => by_thread(&mut page, report, options),
+    }
+    page.blank();
+    for note in &report.honesty.notes {
+        page.paragraph(&format!("note: {}", printable(note)), 6, Style::Plain);
+    }
+    page.paragraph(&honesty(&report.honesty), 9, Style::Faint);
+    page.finish()
+}
+
+fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {
+    let mut sites: Vec<&Site> = report.sites.iter().collect();
+    let key = |site: &Site| {
+        let mut sum = Sum::default();
+        sum.add(site);
+        let pause = sum.pause_total;
+        match options.sort {
+            Sort::Harm => harm(site),
+            Sort::Live => site.live_bytes,
+            Sort::Peak => site.peak_live_bytes.unwrap_or(0),
+            Sort::Resizes => site.resizes.unwrap_or(0),
+            Sort::Pause => pause,
+            Sort::Allocated => site.allocated_bytes,
+        }
+    };
+    // Stable: sites that tie stay in the order of the report.
+    sites.sort_by_key(|site| Reverse(key(site)));
+    for (index, site) in sites.iter().take(options.top).enumerate() {
+        blocks::site(page, index + 1, site);
+    }
+    let mut rest = Sum::default();
+    sites
+        .iter()
+        .skip(options.top)
+        .for_each(|site| rest.add(site));
+    more(page, rest.sites, "place", &rest);
+}
+
+fn by_map(page: &mut Page, report: &Report, options: &TextOptions) {
+    let mut maps: Vec<&Map> = report.maps.iter().collect();
+    if options.sort == Sort::Resizes {
+        maps.sort_by_key(|map| Reverse(map.tables.len()));
+    }
+    for (index, map) in maps.iter().take(options.top).enumerate() {
+        blocks::map(page, index + 1, map, report);
+    }
+    let rest = maps.iter().skip(options.top);
+    let live_bytes = rest.fold(0u64, |sum, map| sum.saturating_add(map.bytes));
+    let left = (maps.len().saturating_sub(options.top)) as u64 + report.honesty.maps_omitted;
+    more(
+        page,
+        left,
+        "live map",
+        &Sum {
+            live_bytes,
+            ..Sum::default()
+        },
+    );
+}
+
+fn by_type(page: &mut Page, report: &Report, options: &TextOptions) {
+    let mut types: BTreeMap<String, Sum> = BTreeMap::new();
+    for site in &report.sites {
+        let name = match (&site.type_name, site.family) {
+            (Some(name), _) => name.clone(),
+            (None, family) => format!("{} of unknown type", words::container(family, None)),
+        };
+        types.entry(name).or_default().add(site);
+    }
+    sums(page, types, options, "type");
+}
+
+/// Threads are known for events of the timeline and for live maps.
+fn by_thread(page: &mut Page, report: &Report, options: &TextOptions) {
+    let mut threads: BTreeMap<String, Sum> = BTreeMap::new();
+    let label =
+        |thread: &Option<String>| thread.clone().unwrap_or_else(|| "unknown threads".into());
+    for event in &report.timeline {
+        if !matches!(
+            event.kind,
+            EventKind::Grow | EventKind::Shrink | EventKind::Rehash
+        ) {
+            continue;
+        }
+        let sum = threads.entry(label(&event.thread)).or_default();
+        let (old, new) = (event.old_bytes.unwrap_or(0), event.new_bytes.unwrap_or(0));
+        let pause = event.pause_ns.unwrap_or(0);
+        sum.resizes += 1;
+        if !event.in_place {
+            sum.copied_bytes = sum.copied_bytes.saturating_add(old.min(new));
+            sum.overlap_peak = sum.overlap_peak.max(old.saturating_add(new));
+        }
+        sum.pause_total = sum.pause_total.saturating_add(pause);
+        sum.pause_max = sum.pause_max.max(pause);
+    }
+    for map in &report.maps {
+        let sum = threads.entry(label(&map.thread)).or_default();
+        sum.maps_live += 1;
+        sum.live_bytes = sum.live_bytes.saturating_add(map.bytes);
+    }
+    if report.honesty.events_dropped > 0 && !threads.is_empty() {
+        page.blank();
+        let lost = count(report.honesty.events_dropped, "older event");
+        page.paragraph(
+            &format!("By the events still in the timeline; {lost} left it."),
+            0,
+            Style::Plain,
+        );
+    }
+    sums(page, threads, options, "thread");
+}
+
+fn sums(page: &mut Page, sums: BTreeMap<String, Sum>, options: &TextOptions, noun: &str) {
+    let mut order: Vec<(String, Sum)> = sums.into_iter().collect();
+    order.sort_by_key(|(_, sum)| {
+        Reverse(match options.sort {
+            Sort::Harm => sum.harm(),
+            Sort::Live => sum.live_bytes,
+            Sort::Peak => sum.peak,
+            Sort::Resizes => sum.resizes,
+            Sort::Pause => sum.pause_total,
+            Sort::Allocated => sum.allocated_bytes,
+        })
+    });
+    for (index, (title, sum)) in order.iter().take(options.top).enumerate() {
+        blocks::sum(page, index + 1, title, sum);
+    }
+    let mut rest = Sum::default();
+    for (_, sum) in order.iter().skip(options.top) {
+        rest.resizes += sum.resizes;
+        rest.live_bytes = rest.live_bytes.saturating_add(sum.live_bytes);
+    }
+    more(
+        page,
+        order.len().saturating_sub(options.top) as u64,
+        noun,
+        &rest,
+    );
+}
+
+/// What was not shown.
+fn more(page: &mut Page, left: u64, noun: &str, rest: &Sum) {
+    if left == 0 {
+        return;
+    }
+    page.blank();
+    let resizes = match rest.resizes {
+        0 => String::new(),
+        resizes => format!("{}, ", count(resizes, "resize")),
+    };
+    let text = format!(
+        "    and {}: {resizes}{} live",
+        count(left, &format!("more {noun}")),
+        bytes(rest.live_bytes)
+    );
+    page.paragraph(&text, 4, Style::Plain);
+}
+
+fn honesty(honesty: &Honesty) -> String {
+    let mut parts = vec![
+        format!(
+            "{} dropped from the timeline",
+            count(honesty.events_dropped, "event")
+        ),
+        format!("{} folded", count(honesty.sites_folded, "site")),
+        format!("{} truncated", count(honesty.stacks_truncated, "stack")),
+        format!("{} untracked", count(honesty.maps_untracked, "map")),
+        format!(
+            "{} in {}",
+            count(honesty.memo_mismatches, "mismatch").replace("mismatchs", "mismatches"),
+            count(honesty.memo_checks, "memo check"),
+        ),
+    ];
+    if honesty.records_unreadable > 0 {
+        parts.push(count(honesty.records_unreadable, "unreadable record"));
+    }
+    parts.push(format!("the recorder uses {}", bytes(honesty.self_bytes)));
+    format!("honesty: {}.", parts.join(", "))
 }

@@ -85,7 +85,6 @@ impl Memo {
             truncated: fresh.truncated(),
             caller_function_start: fresh.caller_function_start,
             site: 0,
-            extra: 0,
         };
         self.newest = serial;
         self.head = end;

@@ -152,9 +152,7 @@ fn payloads_stay_with_their_stack() {
                 let capture = unsafe { stacks.capture(&here, &entry) };
                 let expected = if round == 0 { 0 } else { depth as u32 + 100 };
                 assert_eq!(*capture.site, expected);
-                assert_eq!(*capture.extra, u64::from(expected) * round);
                 *capture.site = depth as u32 + 100;
-                *capture.extra = (depth as u64 + 100) * (round + 1);
             });
         }
     }

@@ -74,18 +74,10 @@ fn a_block_can_be_found_read_changed_and_removed_once() {
     assert_eq!(table.read(slot, 0x7008), None);
     assert!(table.update(slot, 0x7000, &record(2)));
     assert_eq!(table.read(slot, 0x7000), Some(record(2)));
-    let linked = LiveRecord {
-        history: 77,
-        flags: 3,
-        ..record(2)
-    };
-    assert!(table.set_links(slot, 0x7000, &linked));
-    assert_eq!(table.read(slot, 0x7000), Some(linked));
     assert!(!table.remove(slot, 0x7008));
     assert!(table.remove(slot, 0x7000));
     assert!(!table.remove(slot, 0x7000));
     assert!(!table.update(slot, 0x7000, &record(3)));
-    assert!(!table.set_links(slot, 0x7000, &record(3)));
     assert_eq!(table.find(0x7000), None);
 }
 
@@ -112,14 +104,25 @@ fn a_level_fills_well_before_another_opens() {
     .memory();
     let table = memory.tables().live;
     let mut inserted = 0;
+    let mut ready = 0;
     while memory.header(header::LIVE_LEVELS) < 2 {
+        ready = memory.commit.committed(region::LIVE_KEYS);
         inserted += 1;
         table.insert(inserted * 16, &record(inserted)).unwrap();
+        if inserted == live::LEVEL0_SLOTS as u64 / 2 {
+            assert!(ready <= live::LEVEL0_SLOTS * 5 / 4, "half full: {ready}");
+        }
     }
     assert!(inserted > live::LEVEL0_SLOTS as u64 * 3 / 4, "{inserted}");
+    // What was left to do when the level was opened.
+    assert!(ready > live::LEVEL0_SLOTS * 5 / 2, "{ready}");
     assert_eq!(
         memory.commit.committed(region::LIVE_KEYS),
         live::LEVEL0_SLOTS * 3
+    );
+    assert_eq!(
+        memory.commit.committed(region::LIVE),
+        live::LEVEL0_SLOTS * 3 * live::WORDS
     );
     let slots: HashSet<u32> = (1..=inserted)
         .map(|at| table.find(at * 16).unwrap().number())

@@ -5,6 +5,7 @@ mod figures;
 mod history;
 mod index;
 mod live;
+mod reader;
 mod sites;
 mod stress;
 

@@ -1,0 +1,151 @@
+//! The first lines: what grew and what it cost, and whose recording this is.
+
+use super::page::{Page, Style, fit, printable};
+use super::units::{bytes, count, time};
+use super::words;
+use crate::report::model::{Process, ProcessState, Report, Site};
+use crate::report::sites::harm;
+
+pub(super) fn lead(page: &mut Page, report: &Report) {
+    page.paragraph(&headline(report), 0, Style::Strong);
+    page.paragraph(&summary(report), 0, Style::Plain);
+    let command = report.process.command.join(" ");
+    if !command.is_empty() {
+        let room = page.room();
+        page.paragraph(
+            &format!("command: {}", fit(&printable(&command), room)),
+            9,
+            Style::Faint,
+        );
+    }
+}
+
+/// One sentence on the site that did most harm.
+fn headline(report: &Report) -> String {
+    let worst = report
+        .sites
+        .iter()
+        .max_by_key(|site| harm(site))
+        .filter(|site| harm(site) > 0);
+    match worst {
+        Some(site) => cost(site),
+        None => match report.sites.iter().max_by_key(|site| site.live_bytes) {
+            None => nothing(report),
+            Some(site) => format!(
+                "Nothing grew. {} at {} holds most: {}.",
+                capital(&words::container(site.family, site.type_name.as_deref())),
+                words::place(site.caller.as_ref()),
+                words::holds(site),
+            ),
+        },
+    }
+}
+
+fn cost(site: &Site) -> String {
+    let what = capital(&words::container(site.family, site.type_name.as_deref()));
+    let place = words::place(site.caller.as_ref());
+    let (grows, resizes) = (site.grows.unwrap_or(0), site.resizes.unwrap_or(0));
+    let did = match site.largest_table_bytes {
+        Some(size) if grows > 0 => format!("grew {}, to {}", words::often(grows), bytes(size)),
+        _ if grows > 0 => format!("grew {}", words::often(grows)),
+        _ => format!("was resized {}", words::often(resizes)),
+    };
+    let overlap = site.overlap_peak_bytes.filter(|&overlap| overlap > 0);
+    let overlap =
+        overlap.map(|overlap| format!("{} of old and new table side by side", bytes(overlap)));
+    let stall = site.pause_ns.as_ref().and_then(|pauses| pauses.max);
+    let stall = stall.map(|max| format!("a stall of {}", time(max)));
+    let costs: Vec<String> = overlap.into_iter().chain(stall).collect();
+    if costs.is_empty() {
+        return format!("{what} at {place} {did}.");
+    }
+    format!("{what} at {place} {did}. At worst: {}.", costs.join(", "))
+}
+
+fn nothing(report: &Report) -> String {
+    let floor = report.settings.floor_bytes;
+    let least = if floor > 0 {
+        format!(" of {} or more", bytes(floor))
+    } else {
+        String::new()
+    };
+    let other = match report.totals.other_live_bytes {
+        0 => String::new(),
+        other => format!(" Other blocks hold {}.", bytes(other)),
+    };
+    format!("No container was seen: no map and no vector had a table{least}.{other}")
+}
+
+fn summary(report: &Report) -> String {
+    let totals = &report.totals;
+    let mut text = whose(&report.process);
+    if report.sites.is_empty() {
+        return text;
+    }
+    text.push_str(": ");
+    let resizing = report
+        .sites
+        .iter()
+        .filter(|site| site.resizes.is_some_and(|n| n > 0));
+    let mut parts = vec![format!(
+        "{} at {}",
+        count(totals.resizes, "resize"),
+        count(resizing.count() as u64, "place")
+    )];
+    if let Some(total) = totals.pause_total_ns.filter(|&total| total > 0) {
+        parts.push(format!("{} in all", time(total)));
+    }
+    if totals.copied_bytes > 0 {
+        parts.push(format!("{} copied", bytes(totals.copied_bytes)));
+    }
+    text.push_str(&parts.join(", "));
+    let bound = if totals.peak_error_bytes > 0 {
+        "at most "
+    } else {
+        ""
+    };
+    let share = totals
+        .map_share
+        .map(|share| format!(", {:.0} % of the heap", share * 100.0))
+        .unwrap_or_default();
+    text.push_str(&format!(
+        ". Containers hold {}{share}; their peak was {bound}{}{}.",
+        bytes(totals.est_live_bytes),
+        bytes(totals.peak_bytes),
+        totals
+            .peak_at_ns
+            .map(|ns| format!(", {}", words::after(ns)))
+            .unwrap_or_default(),
+    ));
+    text
+}
+
+fn whose(process: &Process) -> String {
+    let exe = process.exe.as_deref().map(printable);
+    let name = exe
+        .as_deref()
+        .and_then(|exe| exe.rsplit('/').next())
+        .unwrap_or("the program");
+    let state = match (process.state, process.duration_ns) {
+        (ProcessState::Ended, Some(ns)) => format!("ended after {}", time(ns)),
+        (ProcessState::Ended, None) => "ended".to_owned(),
+        (ProcessState::Killed, Some(ns)) => format!("was killed after {} or more", time(ns)),
+        (ProcessState::Killed, None) => "was killed".to_owned(),
+        (ProcessState::Live, Some(ns)) => format!("running for {}", time(ns)),
+        (ProcessState::Live, None) => "running".to_owned(),
+        (ProcessState::Snapshot, Some(ns)) => format!("dumped {}", words::after(ns)),
+        (ProcessState::Snapshot, None) => "dumped while running".to_owned(),
+        (ProcessState::Unfinished, Some(ns)) => format!("running or killed, {} recorded", time(ns)),
+        (ProcessState::Unfinished, None) => "running or killed".to_owned(),
+    };
+    format!("{name} (pid {}, {state})", process.pid)
+}
+
+pub(super) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        // Types keep the case that the program gives them.
+        Some(first) if text.starts_with("a ") => first.to_uppercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}

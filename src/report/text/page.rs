@@ -1,0 +1,159 @@
+//! Lines of text fitted to a width.
+
+/// Columns of labels before the text of a row.
+const LABEL: usize = 10;
+/// Narrower than this nothing can be read.
+const MIN_WIDTH: usize = 40;
+
+/// How a line stands out where colours are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    /// What to read first.
+    Strong,
+    /// What can be skipped.
+    Faint,
+}
+
+/// Text being written.
+#[derive(Debug)]
+pub(super) struct Page {
+    text: String,
+    width: usize,
+    color: bool,
+}
+
+impl Page {
+    pub fn new(width: usize, color: bool) -> Self {
+        Self {
+            text: String::new(),
+            width: width.max(MIN_WIDTH),
+            color,
+        }
+    }
+
+    pub fn finish(self) -> String {
+        self.text
+    }
+
+    /// Columns for the text of a row.
+    pub fn room(&self) -> usize {
+        self.width - 4 - LABEL
+    }
+
+    pub fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// A paragraph from the left margin; further lines are indented by `hang`.
+    pub fn paragraph(&mut self, text: &str, hang: usize, style: Style) {
+        for (index, line) in wrap(text, self.width, hang).into_iter().enumerate() {
+            let indent = if index == 0 { 0 } else { hang };
+            self.text.push_str(&" ".repeat(indent));
+            self.styled(&line, style);
+            self.text.push('\n');
+        }
+    }
+
+    /// A label and its text, below the title of a block.
+    pub fn row(&mut self, label: &str, text: &str) {
+        for (index, line) in wrap(text, self.room(), 0).into_iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            self.text.push_str("    ");
+            self.styled(&format!("{label:<LABEL$}"), Style::Faint);
+            self.text.push_str(&line);
+            self.text.push('\n');
+        }
+    }
+
+    fn styled(&mut self, text: &str, style: Style) {
+        let code = match style {
+            _ if !self.color => None,
+            Style::Plain => None,
+            Style::Strong => Some("1"),
+            Style::Faint => Some("2"),
+        };
+        match code {
+            Some(code) => {
+                self.text.push_str("\x1b[");
+                self.text.push_str(code);
+                self.text.push('m');
+                self.text.push_str(text);
+                self.text.push_str("\x1b[0m");
+            }
+            None => self.text.push_str(text),
+        }
+    }
+}
+
+/// Breaks text at spaces. Lines after the first have room for `hang` columns less. A word that
+/// fits no line stands alone.
+fn wrap(text: &str, width: usize, hang: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut columns = 0;
+    for word in text.split(' ') {
+        let room = if lines.is_empty() {
+            width
+        } else {
+            width.saturating_sub(hang)
+        };
+        let length = word.chars().count();
+        if columns > 0 && columns + 1 + length > room {
+            lines.push(std::mem::take(&mut line));
+            columns = 0;
+        } else if columns > 0 {
+            line.push(' ');
+            columns += 1;
+        }
+        line.push_str(word);
+        columns += length;
+    }
+    lines.push(line);
+    lines
+}
+
+/// Cuts the middle out of text that is longer than `room`.
+pub(super) fn fit(text: &str, room: usize) -> String {
+    let length = text.chars().count();
+    if length <= room || room < 8 {
+        return text.to_owned();
+    }
+    let kept = room - 3;
+    let head: String = text.chars().take(kept / 3).collect();
+    let tail: String = text.chars().skip(length - (kept - kept / 3)).collect();
+    format!("{head}...{tail}")
+}
+
+/// What a recording says may hold control characters; a terminal must not obey them.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|next| if next.is_control() { '?' } else { next })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_broken_at_spaces() {
+        assert_eq!(wrap("one two three", 7, 0), ["one two", "three"]);
+        assert_eq!(wrap("one two three", 8, 4), ["one two", "three"]);
+        assert_eq!(wrap("a longlonglong b", 4, 0), ["a", "longlonglong", "b"]);
+        assert_eq!(wrap("", 10, 0), [""]);
+    }
+
+    #[test]
+    fn long_text_loses_its_middle() {
+        assert_eq!(fit("short", 10), "short");
+        let fitted = fit("/home/someone/project/src/cache.rs:58", 20);
+        assert_eq!(fitted.chars().count(), 20);
+        assert!(fitted.ends_with("/cache.rs:58"), "{fitted}");
+    }
+
+    #[test]
+    fn nothing_obeys_the_recording() {
+        assert_eq!(printable("a\x1b[2Jb\nc"), "a?[2Jb?c");
+    }
+}

@@ -1,0 +1,302 @@
+//! Phrases about figures of the report.
+
+use super::page::{fit, printable};
+use super::units::{bytes, count, thousands, time};
+use crate::report::model::{Caller, Coverage, KnownBy, Series, Site, StackFrame};
+
+/// What the container is called: its type, else its kind.
+pub(super) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
+    let kind = match family {
+        Some("hashbrown") => "a hash map",
+        Some("raw_vec") => "a vector",
+        Some("btree") => "a B-tree",
+        Some("unknown_container") => "a container",
+        Some(other) => other,
+        None => "something",
+    };
+    printable(type_name.unwrap_or(kind))
+}
+
+/// Where a call was made: `src/cache.rs:58`, or what else is known of it.
+pub(super) fn place(caller: Option<&Caller>) -> String {
+    match caller {
+        Some(Caller {
+            file: Some(file),
+            line: Some(line),
+            ..
+        }) => {
+            format!("{}:{line}", source(file))
+        }
+        Some(Caller { function, .. }) => printable(function),
+        None => "an unknown place".to_owned(),
+    }
+}
+
+/// A source file without what every path on that machine begins with.
+fn source(file: &str) -> String {
+    let file = printable(file);
+    if let Some((_, inside)) = file.split_once("/registry/src/") {
+        // The first part names the registry.
+        return inside
+            .split_once('/')
+            .map_or(inside, |(_, crate_path)| crate_path)
+            .to_owned();
+    }
+    if let Some((_, inside)) = file
+        .split_once("/library/")
+        .filter(|_| file.starts_with("/rustc/"))
+    {
+        return format!("library/{inside}");
+    }
+    if !file.starts_with('/') {
+        return file;
+    }
+    // `audit/src/log.rs`: the crate's directory and what follows, or the last three parts.
+    let mut parts: Vec<&str> = file.rsplit('/').collect();
+    let keep = parts
+        .iter()
+        .position(|&part| part == "src")
+        .map_or(3, |src| src + 2);
+    parts.truncate(keep);
+    parts.reverse();
+    parts.join("/").trim_start_matches('/').to_owned()
+}
+
+/// `demo::cache::Cache::put, src/cache.rs:58`, within `room` columns.
+pub(super) fn function_and_place(caller: &Caller, room: usize) -> String {
+    let function = printable(&caller.function);
+    match (&caller.file, caller.line) {
+        (Some(file), Some(line)) => {
+            let place = format!("{}:{line}", source(file));
+            let left = room.saturating_sub(place.chars().count() + 2).max(room / 2);
+            let function = fit(&function, left);
+            let left = room
+                .saturating_sub(function.chars().count() + 2)
+                .max(room / 3);
+            format!("{function}, {}", fit(&place, left))
+        }
+        _ => fit(&function, room),
+    }
+}
+
+/// The program's own callers of a site, outwards: `demo::serve (src/main.rs:20)`.
+pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
+    let Some(caller) = &site.caller else {
+        return Vec::new();
+    };
+    let is_caller =
+        |frame: &StackFrame| frame.function == caller.function && frame.line == caller.line;
+    let Some(at) = site.stack.iter().position(is_caller) else {
+        return Vec::new();
+    };
+    let library = |frame: &&StackFrame| {
+        use crate::classify::{names::Name, whose};
+        let name = Name::parse(&frame.function);
+        let whose = whose::whose(&name, frame.file.as_deref());
+        whose == whose::Whose::Program && frame.function != "main"
+    };
+    site.stack[at + 1..]
+        .iter()
+        .filter(library)
+        .take(most)
+        .map(|frame| match (&frame.file, frame.line) {
+            (Some(file), Some(line)) => {
+                format!("{} ({}:{line})", printable(&frame.function), source(file))
+            }
+            _ => printable(&frame.function),
+        })
+        .collect()
+}
+
+/// `1.1 MiB -> 2.2 MiB -> ... (9 more) -> 640 MiB`.
+pub(super) fn chain(sizes: &[u64]) -> String {
+    let shown = |sizes: &[u64]| sizes.iter().map(|&size| bytes(size)).collect::<Vec<_>>();
+    let parts = match sizes.len() {
+        0..=6 => shown(sizes),
+        length => {
+            let mut parts = shown(&sizes[..2]);
+            parts.push(format!("... ({} more)", length - 5));
+            parts.extend(shown(&sizes[length - 3..]));
+            parts
+        }
+    };
+    parts.join(" -> ")
+}
+
+/// `grew 20 times, shrank twice`.
+pub(super) fn resizes(site: &Site) -> Option<String> {
+    let times = |verb: &str, figure: Option<u64>| {
+        figure
+            .filter(|&figure| figure > 0)
+            .map(|figure| format!("{verb} {}", often(figure)))
+    };
+    let mut parts: Vec<String> = [
+        times("grew", site.grows),
+        times("shrank", site.shrinks),
+        times("rehashed", site.rehashes),
+        times("gave up growing", site.aborted),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if let Some(in_place) = site.in_place.filter(|&in_place| in_place > 0) {
+        parts.push(format!("{} of these without moving", thousands(in_place)));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+pub(super) fn often(times: u64) -> String {
+    match times {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{} times", thousands(times)),
+    }
+}
+
+/// `3 maps, 1 live`.
+pub(super) fn maps(site: &Site) -> Option<String> {
+    let all = site
+        .maps_created?
+        .saturating_add(site.maps_late.unwrap_or(0));
+    let live = site.maps_live?;
+    let noun = match site.family {
+        Some("raw_vec") => "vector",
+        Some("unknown_container") => "container",
+        _ => "map",
+    };
+    Some(match (all, live) {
+        // All its maps were born elsewhere and grew here.
+        (0, live) => count(live, &format!("live {noun}")),
+        (1, 1) => format!("1 {noun}, live"),
+        (1, 0) => format!("1 {noun}, dropped"),
+        (all, 0) => format!("{}, all dropped", count(all, noun)),
+        (all, live) if live >= all => count(live, &format!("live {noun}")),
+        (all, live) => format!("{}, {} live", count(all, noun), thousands(live)),
+    })
+}
+
+/// `worst 312 ms, median 3.1 ms, 1.2 s in all`.
+pub(super) fn pauses(site: &Site) -> Option<String> {
+    let pauses = site.pause_ns.as_ref()?;
+    let (max, total) = (pauses.max?, pauses.total?);
+    if pauses.count == 1 {
+        return Some(time(max));
+    }
+    let median = pauses
+        .p50
+        .map(|p50| format!(", median {}", time(p50)))
+        .unwrap_or_default();
+    Some(format!(
+        "worst {}{median}, {} in all",
+        time(max),
+        time(total)
+    ))
+}
+
+/// `640 MiB now, 960 MiB at its peak 12 s after the start`.
+pub(super) fn holds(site: &Site) -> String {
+    let now = if site.live_bytes == 0 {
+        "nothing now".to_owned()
+    } else {
+        format!("{} now", bytes(site.live_bytes))
+    };
+    let Some(peak) = site.peak_live_bytes.filter(|&peak| peak > site.live_bytes) else {
+        return now;
+    };
+    let bound = if site.peak_live_error_bytes.unwrap_or(0) > 0 {
+        "at most "
+    } else {
+        ""
+    };
+    let when = site
+        .peak_at_ns
+        .map(|ns| format!(", {}", after(ns)))
+        .unwrap_or_default();
+    format!("{now}, {bound}{} at its peak{when}", bytes(peak))
+}
+
+/// `12 s after the start`.
+pub(super) fn after(ns: u64) -> String {
+    if ns < 1_000 {
+        "at the start".to_owned()
+    } else {
+        format!("{} after the start", time(ns))
+    }
+}
+
+/// How a family is known, where it is not by name.
+pub(super) fn known_by(site: &Site) -> Option<&'static str> {
+    match site.known_by {
+        Some(KnownBy::Layout) => Some("a hash map by the shape of its tables; no name tells"),
+        Some(KnownBy::Behaviour) => Some("by how its blocks follow each other; no name tells"),
+        Some(KnownBy::Symbol) | None => None,
+    }
+}
+
+/// What samples add.
+pub(super) fn samples(site: &Site) -> Option<String> {
+    let sampled = site.sampled.as_ref()?;
+    let of = count(sampled.samples, "sample");
+    let range = |value: f64, error: f64| {
+        format!(
+            "{} +- {}",
+            bytes(value.max(0.0) as u64),
+            bytes(error.max(0.0) as u64)
+        )
+    };
+    if site.coverage == Coverage::Sampled {
+        let blocks = if site.maps_live.is_some() {
+            "table"
+        } else {
+            "node"
+        };
+        return Some(format!(
+            "about {} live, {}; {} ever allocated (from {of})",
+            count(sampled.est_maps_live.max(0.0) as u64, blocks),
+            range(sampled.est_live_bytes, sampled.est_live_bytes_error),
+            range(
+                sampled.est_allocated_bytes,
+                sampled.est_allocated_bytes_error
+            ),
+        ));
+    }
+    let small = (sampled.est_allocs - site.allocs as f64).max(0.0) as u64;
+    let small_bytes = sampled.est_allocated_bytes - site.allocated_bytes as f64;
+    Some(format!(
+        "and about {} below the floor, {} (from {of})",
+        count(small, "small table"),
+        range(small_bytes, sampled.est_allocated_bytes_error),
+    ))
+}
+
+/// Live bytes over time as a row of bars, when there is something to see.
+pub(super) fn bars(series: &Series, room: usize) -> Option<String> {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let seen = &series.max_live_bytes;
+    let most = seen
+        .iter()
+        .copied()
+        .flatten()
+        .max()
+        .filter(|&most| most > 0)?;
+    if seen.iter().flatten().count() < 4 || seen.len() > room {
+        return None;
+    }
+    let mut last = 0;
+    let bars: String = seen
+        .iter()
+        .map(|live| {
+            // Nothing happened: it stayed what it was.
+            last = live.unwrap_or(last);
+            let height = (u128::from(last) * 7 / u128::from(most)) as usize;
+            if last == 0 { '.' } else { BARS[height] }
+        })
+        .collect();
+    let length = time(series.interval_ns.saturating_mul(seen.len() as u64));
+    let scale = format!(" {} in {length}", bytes(most));
+    Some(if bars.chars().count() + scale.len() <= room {
+        bars + &scale
+    } else {
+        bars
+    })
+}
