@@ -27,7 +27,7 @@ const HISTORY_MOST: u32 = 64;
 
 /// Which entry point a block came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub enum Entry {
     /// `alloc`, `malloc` and kin.
     Alloc,
     /// `alloc_zeroed`, `calloc`.
@@ -94,6 +94,15 @@ pub(crate) fn forget(address: usize, bytes: usize) {
     if let Some(slot) = recording.live.find(address as u64) {
         take_out(recording, &state.settings, slot, address, bytes);
     }
+}
+
+/// Size and alignment under which a block is recorded, if it is.
+#[cfg(feature = "preload")]
+pub(crate) fn recorded(address: usize) -> Option<(usize, usize)> {
+    let recording = process::existing_recording()?;
+    let slot = recording.live.find(address as u64)?;
+    let record = recording.live.read(slot, address as u64)?;
+    Some((record.bytes as usize, 1 << record.align_log2.min(63)))
 }
 
 /// Debug builds end the process when the recorder itself allocates: in a release build that

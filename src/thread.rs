@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use crate::clock;
 use crate::config::{Mode, Settings};
 use crate::lineage::PendingStack;
-use crate::process::State;
+use crate::process::{Lesson, State};
 use crate::recording::Recording;
 use crate::recording::layout::{WEIGHT_ONE, header, thread};
 use crate::sampler::Sampler;
@@ -41,11 +41,25 @@ pub(crate) struct Hot {
     /// handler say, is not recorded.
     busy: Cell<Activity>,
     cold: Cell<*mut Cold>,
+    /// Set during a calibration: see [`crate::process::calibrating`].
+    pub(crate) lesson: Cell<*mut Lesson>,
 }
 
+#[cfg(all(feature = "preload", target_arch = "x86_64"))]
+mod initial_exec;
+
+#[cfg(not(all(feature = "preload", target_arch = "x86_64")))]
 thread_local! {
-    pub(crate) static HOT: Hot = const {
-        Hot {
+    pub(crate) static HOT: Hot = const { Hot::new() };
+}
+#[cfg(all(feature = "preload", target_arch = "x86_64"))]
+pub(crate) use initial_exec::HOT;
+
+impl Hot {
+    /// That of a thread which was never here: all zero.
+    #[cfg_attr(all(feature = "preload", target_arch = "x86_64"), allow(dead_code))]
+    const fn new() -> Self {
+        Self {
             floor: Cell::new(0),
             align_floor: Cell::new(0),
             tables_countdown: Cell::new(0),
@@ -54,15 +68,17 @@ thread_local! {
             free_countdown: Cell::new(0),
             busy: Cell::new(Activity::None),
             cold: Cell::new(ptr::null_mut()),
+            lesson: Cell::new(ptr::null_mut()),
         }
-    };
+    }
 }
 
 /// What the recorder does on a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Activity {
     /// Nothing.
-    None,
+    None = 0,
     /// It records, and must not allocate.
     Recording,
     /// It reports, in the program's own time, and may.
@@ -299,7 +315,12 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
 
 /// Size from which a freed block is looked for whatever its address. The old table of one that
 /// grows across the floor is half its size, and hashbrown's control bytes make it a little less.
+///
+/// Where the size is not known no block is found by it: the filter holds all that are recorded.
 pub(crate) fn free_floor(settings: &Settings) -> usize {
+    if !settings.sizes_known {
+        return usize::MAX;
+    }
     (settings.floor / 2).saturating_sub(16)
 }
 
