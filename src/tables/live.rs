@@ -44,7 +44,7 @@ const BUCKET: usize = 8;
 const NEARLY_FULL: u32 = 1;
 /// Slots of the next level that an insert into a nearly full bucket makes ready, so many that a
 /// level is ready when the one before it is full.
-const PIECE: usize = 128;
+const PIECE: usize = 256;
 /// An insert takes its first candidate bucket if more slots than this are free in it.
 const ROOMY: u32 = 6;
 /// Times that `read` begins again when the record changes under it.
