@@ -82,6 +82,8 @@ pub(crate) struct Join {
     pub(crate) free_pc: u64,
     /// Return address in the next frame inwards, 0 if that is the allocator.
     pub(crate) free_callee_pc: u64,
+    /// Where in the stack the shared frame's return address lies: the smaller, the further in.
+    slot: u64,
 }
 
 /// The innermost frame that both stacks share, if any lies within the frames kept.
@@ -111,6 +113,7 @@ fn join(allocation: &[Return], free: &[Return]) -> Option<Join> {
                 .checked_sub(1)
                 .and_then(|i| free.get(i))
                 .map_or(0, |r| r.pc),
+            slot: outer.slot,
         });
     }
     None
@@ -196,7 +199,8 @@ impl PendingStack {
     pub(crate) fn could_replace(&self, bytes: usize, align_log2: u8) -> bool {
         self.entries.iter().flatten().any(|pending| {
             fit(bytes, pending.bytes, align_log2, pending.align_log2) == Some(0)
-                && pending.bytes <= bytes.saturating_mul(2)
+                // Primes and rounding make some double by a little more.
+                && pending.bytes <= bytes.saturating_mul(2).saturating_add(bytes / 4)
         })
     }
 
@@ -217,10 +221,23 @@ impl PendingStack {
             if pending.address == address {
                 let own = *pending;
                 self.entries[at] = None;
-                return match join(own.frames(), free) {
-                    Some(join) => Outcome::Abandoned(own, join),
-                    None => Outcome::Dropped,
+                let Some(own_join) = join(own.frames(), free) else {
+                    if best.is_some_and(|(fit, ..)| fit == 0) {
+                        break;
+                    }
+                    return Outcome::Dropped;
                 };
+                // A loop that grows a container calls the growth function from one place: this
+                // table and its successor then look as if one activation had made both. But the
+                // successor is the larger, and asked for by the same function: what else is
+                // allocated between a table and its being given up is asked for further in.
+                let depth = |join: &Join| (join.slot, join.frame);
+                if best
+                    .is_some_and(|(fit, _, _, join)| fit == 0 && depth(&join) <= depth(&own_join))
+                {
+                    break;
+                }
+                return Outcome::Abandoned(own, own_join);
             }
             let Some(fit) = fit(bytes, pending.bytes, align_log2, pending.align_log2) else {
                 continue;
@@ -239,5 +256,61 @@ impl PendingStack {
             Some(pending) => Outcome::Replaced(pending, join),
             None => Outcome::Dropped,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROW: u64 = 0x7f80;
+    const CALLER: u64 = 0x8000;
+
+    /// A stack: slots and return addresses from the innermost frame on.
+    fn stack(frames: &[(u64, u64)]) -> Vec<Return> {
+        frames
+            .iter()
+            .map(|&(slot, pc)| Return { slot, pc })
+            .collect()
+    }
+
+    fn pending(address: usize, bytes: usize, frames: &[(u64, u64)]) -> Pending {
+        let serial = address as u64;
+        Pending::new(
+            address,
+            Slot::default(),
+            bytes,
+            3,
+            1,
+            serial,
+            0,
+            &stack(frames),
+        )
+    }
+
+    /// A growth function, called again and again from one place of a loop, allocates at pc 10
+    /// and frees at pc 11.
+    #[test]
+    fn a_table_and_its_successor_from_one_loop_are_a_resize() {
+        let mut stack_of_pending = PendingStack::new();
+        let (allocates, frees) = ([(GROW, 10), (CALLER, 20)], [(GROW, 11), (CALLER, 20)]);
+        stack_of_pending.push(pending(0x1000, 2056, &allocates));
+        stack_of_pending.push(pending(0x2000, 4328, &allocates));
+        let outcome = stack_of_pending.resolve(0x1000, 2056, 3, &stack(&frees));
+        assert!(matches!(outcome, Outcome::Replaced(new, join)
+            if new.address == 0x2000 && join.frame == 0 && join.free_pc == 11));
+    }
+
+    /// The new table is given up after a hasher, called by the growth function, allocated a
+    /// larger block.
+    #[test]
+    fn a_table_that_is_given_up_is_not_replaced_by_what_a_hasher_allocated() {
+        let mut stack_of_pending = PendingStack::new();
+        stack_of_pending.push(pending(0x1000, 2056, &[(GROW, 10), (CALLER, 20)]));
+        let hasher = [(0x7f00, 30), (GROW, 12), (CALLER, 20)];
+        stack_of_pending.push(pending(0x2000, 4096, &hasher));
+        let frees = stack(&[(GROW, 11), (CALLER, 20)]);
+        let outcome = stack_of_pending.resolve(0x1000, 2056, 3, &frees);
+        assert!(matches!(outcome, Outcome::Abandoned(own, _) if own.address == 0x1000));
     }
 }

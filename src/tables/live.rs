@@ -76,7 +76,7 @@ impl LiveRecord {
 }
 
 /// Place of a block in the table. It stays valid for as long as the block is in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Slot(u32);
 
 impl Slot {
