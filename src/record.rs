@@ -292,6 +292,7 @@ impl Session {
                 ..Event::default()
             });
         }
+        cold.expect_frees(plan.bytes, &state.settings);
         cold.counters.recorded += 1;
         cold.spent(plan.start, recording, &state.settings);
     }
@@ -319,6 +320,7 @@ impl Session {
         if countdown < 0 {
             cold.flush(recording);
         }
+        cold.one_free_less(settings);
         let align_log2 = align.trailing_zeros() as u8;
         let start = clock::ticks();
         let found = recording.live.find(address as u64);

@@ -170,6 +170,8 @@ pub(crate) struct Cold {
     pub(crate) serial: Serials,
     pub(crate) counters: Counters,
     budget_checked: u32,
+    /// Frees that are still to be looked at whatever their page: see [`Cold::expect_frees`].
+    expected_frees: u32,
     /// Test watches on this thread; while there are any, everything is recorded.
     watches: u32,
     started: u64,
@@ -295,6 +297,7 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         (*pages).counters = Counters::default();
         (*pages).budget_checked = 0;
         (*pages).watches = 0;
+        (*pages).expected_frees = 0;
         (*pages).started = now;
         (*pages).ticks_per_ms = recording.ticks_per_ms();
         // Sites that earlier captures belong to may be those of another recording.
@@ -433,6 +436,27 @@ impl Cold {
         recording.store_thread(self.slot, thread::FREED, freed);
         self.publish_counters(recording);
         sampled
+    }
+
+    /// After a block that just crossed the floor was allocated, where sizes are not known: the
+    /// block that it replaces lies below the floor, in no record and on no page of the filter.
+    /// So the next few frees leave the fast path.
+    pub(crate) fn expect_frees(&mut self, bytes: usize, settings: &Settings) {
+        const FREES: u32 = 4;
+        if !settings.sizes_known && bytes / 4 < settings.floor {
+            self.expected_frees = FREES;
+            HOT.with(|hot| hot.free_floor.set(0));
+        }
+    }
+
+    /// Counts a free that left the fast path.
+    pub(crate) fn one_free_less(&mut self, settings: &Settings) {
+        if !settings.sizes_known {
+            self.expected_frees = self.expected_frees.saturating_sub(1);
+            if self.expected_frees == 0 {
+                HOT.with(|hot| hot.free_floor.set(free_floor(settings)));
+            }
+        }
     }
 
     fn publish_counters(&self, recording: &Recording) {

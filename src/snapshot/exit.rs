@@ -17,11 +17,7 @@ use crate::thread::{self, Busy};
 #[unsafe(link_section = ".fini_array")]
 pub(super) static AT_EXIT: extern "C" fn() = at_exit;
 
-fn dump(
-    recording: &Recording,
-    state: &State,
-    ending: Ending,
-) -> Result<Text<PATH_MAX>, DumpError> {
+fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<Text<PATH_MAX>, DumpError> {
     // Not for a signal handler, where a sudden end may happen.
     if ending == Ending::Orderly {
         measure::measure(recording);
