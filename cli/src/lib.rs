@@ -7,6 +7,7 @@ mod dumps;
 mod failure;
 mod load;
 mod output;
+mod preload;
 mod process;
 mod recordings;
 mod source;
