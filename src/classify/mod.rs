@@ -4,5 +4,6 @@
 pub mod catalogue;
 pub mod names;
 pub mod shape;
+pub mod sources;
 pub mod types;
 pub mod whose;
