@@ -1,6 +1,6 @@
 //! libstdc++'s containers: every table, to the byte.
 
-use crate::support::{Place, sites, sum};
+use crate::support::{Place, sites};
 use serde_json::Value;
 
 /// One line for each figure that differs.
@@ -110,9 +110,10 @@ fn the_default_mode_is_exact_from_the_floor_on() {
     compare(&["-O2", "-g"], &[], 1024);
 }
 
-/// Without any name the resizes are still found.
+/// Without any name the growth of a container is still found, once it has grown a few times.
 #[test]
-fn a_stripped_program_shows_its_resizes() {
+fn a_stripped_program_shows_its_growth() {
+    const A_FEW: usize = 4;
     let place = Place::new();
     let victim = place.compile("containers.cpp", &["-O2", "-s"]);
     let (output, reports) = place.run(&["--exact"], &victim, &[]);
@@ -123,9 +124,10 @@ fn a_stripped_program_shows_its_resizes() {
         .unwrap()
         .iter()
         .filter(|shape| shape["family"] != "libstdcxx_tree")
-        .map(|shape| shape["tables"].as_array().unwrap().len() as u64 - 1)
+        .map(|shape| shape["tables"].as_array().unwrap().len())
+        .filter(|&tables| tables >= A_FEW)
+        .map(|tables| tables as u64 - 1)
         .sum();
-    let found =
-        reports[0]["totals"]["resizes"].as_u64().unwrap() + sum(&reports[0], "", "replaces");
+    let found = reports[0]["totals"]["resizes"].as_u64().unwrap();
     assert!(found >= expected, "{found} of {expected}");
 }
