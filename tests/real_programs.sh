@@ -21,6 +21,7 @@ while [ $# -gt 0 ]; do
 done
 work=$(mktemp -d "${TMPDIR:-/tmp}/real-programs-XXXXXX")
 trap 'chmod -R u+rwX "$work"; rm -rf "$work"' EXIT
+CARGO_DEFAULT=$HOME/.cargo
 export LC_ALL=C.UTF-8 HOME=$work/home GIT_CONFIG_NOSYSTEM=1
 export GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' GIT_COMMITTER_DATE='2020-01-01T00:00:00Z'
 mkdir -p "$HOME"
@@ -45,7 +46,11 @@ prepare_bash() {
     wc -l < "$material/script.sh" >&2
 }
 prepare_git() { git clone -q --bare "$here" "$material/repository" 2>&1; }
-prepare_make() { cp -r "$(ls -d "${LUA_SOURCE:-/tmp/lua-source}"/lua5.4-*/ | head -1)" "$material/lua"; }
+# A C project that cargo has fetched already.
+prepare_make() {
+    local crate; crate=$(ls -d "${CARGO_HOME:-$CARGO_DEFAULT}"/registry/src/*/tikv-jemalloc-sys-* | tail -1)
+    cp -r "$crate/jemalloc" "$material/project" && cp "$crate/configure/"* "$material/project/"
+}
 
 # Cases: run in an empty directory, twice. `files NAME` says how what is left is compared.
 case_bash() { bash "$material/script.sh"; }
@@ -55,7 +60,7 @@ case_git() {
         git log --oneline | sha256sum && git count-objects -v | grep -v size && git status --short && git ls-files -s | sha256sum
 }
 files_git() { echo none; }
-case_make() { cp -r "$material/lua" lua && cd lua && make -j2 linux CC=gcc MYCFLAGS=-g0 > log 2>&1; tail -1 log | cut -c1-40; rm log; find . -name '*.o' | sort | xargs sha256sum; find . -name lua -type f -perm -1 -exec {} -e 'print(2^53)' \;; }
+case_make() { cp -r "$material/project" p && cd p && ./configure --disable-cxx CFLAGS=-O1 > log 2>&1 && make -j2 build_lib_static > log 2>&1; tail -1 log | cut -c1-20; find . -name '*.o' -o -name '*.a' | sort | xargs sha256sum; cd .. && rm -r p; }
 case_python() {
     local suites="test_dict test_set test_list test_thread test_fork1 test_gc"
     full && suites="$suites test_threading test_subprocess test_ctypes test_dictviews test_ordered_dict test_os test_signal test_mmap"
