@@ -129,9 +129,11 @@ impl Elements {
     /// Whether elements may have `bytes` bytes, as far as is known.
     #[must_use]
     pub fn allows(&self, bytes: u64) -> bool {
-        self.ranges
-            .as_ref()
-            .is_none_or(|ranges| ranges.iter().any(|&(low, high)| low <= bytes && bytes <= high))
+        self.ranges.as_ref().is_none_or(|ranges| {
+            ranges
+                .iter()
+                .any(|&(low, high)| low <= bytes && bytes <= high)
+        })
     }
 
     /// Buckets of a table of `bytes`, when all remaining element sizes agree on it.

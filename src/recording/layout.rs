@@ -597,7 +597,9 @@ pub mod occupancy {
     pub fn check(words: &[u64]) -> u64 {
         let rest = words.iter().skip(SERIAL);
         rest.fold(0x6D61_7067_726F_7721, |sum, &word| {
-            (sum ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
+            (sum ^ word)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                .rotate_left(23)
         })
     }
 }

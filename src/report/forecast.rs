@@ -17,11 +17,9 @@ const LEAST_NS: u64 = 1_000_000;
 /// take; what was added since, over the time since, is the rate.
 pub(super) fn upcoming(content: &Content, chain: &Chain, clock: &Clock) -> Vec<NextResize> {
     let occupancy = &content.occupancy;
-    let (Some(buckets), Some(capacity), Some(left)) = (
-        occupancy.buckets,
-        occupancy.capacity,
-        occupancy.growth_left,
-    ) else {
+    let (Some(buckets), Some(capacity), Some(left)) =
+        (occupancy.buckets, occupancy.capacity, occupancy.growth_left)
+    else {
         return Vec::new();
     };
     let entries = occupancy.entries.value;

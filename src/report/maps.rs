@@ -55,12 +55,7 @@ pub(super) fn maps(
     (maps.collect(), omitted)
 }
 
-fn map(
-    context: &Context<'_>,
-    chain: &Chain,
-    serials: &mut Serials,
-    contents: &Contents,
-) -> Map {
+fn map(context: &Context<'_>, chain: &Chain, serials: &mut Serials, contents: &Contents) -> Map {
     let block = &chain.block;
     let tables = chain.sizes();
     let fact = context.analysis.fact(block.site);
