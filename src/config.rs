@@ -43,6 +43,7 @@ pub(crate) struct Defaults {
     pub(crate) max_memory: Option<usize>,
     pub(crate) at_exit: AtExit,
     pub(crate) signal: i32,
+    pub(crate) sizes_known: bool,
 }
 
 impl Defaults {
@@ -56,6 +57,18 @@ impl Defaults {
             max_memory: None,
             at_exit: AtExit::Dump,
             signal: libc::SIGUSR1,
+            sizes_known: true,
+        }
+    }
+}
+
+#[cfg(feature = "preload")]
+impl Defaults {
+    /// For allocators whose callers do not say how large a block is that they free.
+    pub(crate) const fn sizes_unknown() -> Self {
+        Self {
+            sizes_known: false,
+            ..Self::new()
         }
     }
 }
@@ -77,6 +90,9 @@ pub(crate) struct Settings {
     /// Signal that asks for a dump; 0: none.
     pub(crate) signal: i32,
     pub(crate) follow_fork: bool,
+    /// Whether a block's size is known when it is freed. Where it is not, the page filter has to
+    /// hold every recorded block.
+    pub(crate) sizes_known: bool,
     /// `MAPGROW_OUT`, empty when not given.
     pub(crate) out: Text<PATH_MAX>,
     /// Directory of default dumps; empty when the user has none.
@@ -158,6 +174,7 @@ impl Settings {
                     _ => None,
                 },
             ),
+            sizes_known: defaults.sizes_known,
             out,
             state_dir,
             dir,

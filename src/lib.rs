@@ -11,6 +11,9 @@ mod inprocess;
 mod lineage;
 mod measure;
 pub mod occupancy;
+#[cfg(feature = "preload")]
+#[doc(hidden)]
+pub mod preload_support;
 mod process;
 mod record;
 pub mod recording;

@@ -57,6 +57,8 @@ pub(crate) struct Join {
     pub(crate) free_pc: u64,
     /// Return address in the next frame inwards, 0 if that is the allocator.
     pub(crate) free_callee_pc: u64,
+    /// Where in the stack the shared frame's return address lies: the smaller, the further in.
+    slot: u64,
 }
 
 /// The innermost frame that both stacks share, if any lies within the frames kept.
@@ -89,6 +91,7 @@ fn join(allocation: &[Return], free: &[Return]) -> Option<Join> {
                 .and_then(|i| i.checked_sub(1))
                 .and_then(|i| free.get(i))
                 .map_or(0, |r| r.pc),
+            slot: outer.slot,
         });
     }
     None
@@ -202,7 +205,8 @@ impl PendingStack {
     pub(crate) fn could_replace(&self, bytes: usize, align_log2: u8) -> bool {
         self.blocks().any(|block| {
             fit(bytes, block.bytes, align_log2, block.align_log2) == Some(0)
-                && block.bytes / 2 <= bytes
+                // Primes and rounding make some double by a little more.
+                && block.bytes <= bytes.saturating_mul(2).saturating_add(bytes / 4)
         })
     }
 
@@ -250,7 +254,7 @@ impl PendingStack {
         }
         self.forget(address);
         if let Some((block, join)) = own
-            && best.is_none_or(|(_, frame, ..)| frame > join.frame)
+            && best.is_none_or(|(.., other)| (other.slot, other.frame) > (join.slot, join.frame))
         {
             return Outcome::Abandoned(block, join);
         }
@@ -342,5 +346,34 @@ mod tests {
         let elsewhere = stack(&[(100, 20), (200, 91)]);
         let outcome = pending.resolve(0x1000, 84, 4, &elsewhere);
         assert!(outcome.kind().is_none());
+    }
+
+    const GROW: u64 = 0x7f80;
+    const CALLER: u64 = 0x8000;
+
+    /// A growth function, called again and again from one place of a loop, allocates at pc 10
+    /// and frees at pc 11.
+    #[test]
+    fn a_table_and_its_successor_from_one_loop_are_a_resize() {
+        let mut pending = PendingStack::new();
+        let (allocates, frees) = ([(GROW, 10), (CALLER, 20)], [(GROW, 11), (CALLER, 20)]);
+        pending.allocated(0x1000, 2056, &allocates);
+        pending.allocated(0x2000, 4328, &allocates);
+        let outcome = pending.resolve(0x1000, 2056, 4, &stack(&frees));
+        assert!(matches!(outcome, Outcome::Replaced(new, join)
+            if new.address == 0x2000 && join.frame == 0 && join.free_pc == 11));
+    }
+
+    /// The new table is given up after a hasher, called by the growth function, allocated a
+    /// larger block.
+    #[test]
+    fn a_table_that_is_given_up_is_not_replaced_by_what_a_hasher_allocated() {
+        let mut pending = PendingStack::new();
+        pending.allocated(0x1000, 2056, &[(GROW, 10), (CALLER, 20)]);
+        let hasher = [(0x7f00, 30), (GROW, 12), (CALLER, 20)];
+        pending.allocated(0x2000, 4096, &hasher);
+        let frees = stack(&[(GROW, 11), (CALLER, 20)]);
+        let outcome = pending.resolve(0x1000, 2056, 4, &frees);
+        assert!(matches!(outcome, Outcome::Abandoned(own, _) if own.address == 0x1000));
     }
 }

@@ -1,7 +1,6 @@
 //! The recorder's state for this process: settings resolved once, and the recording, which is
 //! created with the first block worth recording and started afresh in a child of `fork`.
 
-use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
@@ -13,6 +12,7 @@ use crate::recording::layout::header;
 use crate::recording::{Origin, Recording, private_pages};
 use crate::snapshot;
 use crate::stack::{EntryFrames, Registers, ThreadStacks};
+use crate::thread::HOT;
 
 /// What is decided once for the life of the process, and inherited by its forks.
 pub(crate) struct State {
@@ -61,10 +61,10 @@ fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
     let _errno = crate::sys::ErrnoGuard::save();
     let settings = Settings::resolve(defaults);
     let recording = settings.mode != Mode::Off;
-    let entry_frames = if recording {
-        calibrate()
-    } else {
-        EntryFrames::new()
+    let entry_frames = match recording {
+        false => EntryFrames::new(),
+        true if settings.sizes_known => calibrate(),
+        true => own_object(),
     };
     let signal = if recording {
         snapshot::take_signal(settings.signal)
@@ -105,13 +105,12 @@ pub(crate) fn existing_recording() -> Option<&'static Recording> {
     // SAFETY: `FORK_WORD` is null or a word that is never unmapped.
     let own = unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() }
         .is_some_and(|word| word.load(Ordering::Relaxed) != 0);
+    if !own {
+        return None;
+    }
     // SAFETY: `RECORDING` is null or a recording that is never unmapped in the process that made
     // it, which the word says is this one.
-    if own {
-        unsafe { recording.as_ref() }
-    } else {
-        None
-    }
+    unsafe { recording.as_ref() }
 }
 
 #[cold]
@@ -188,12 +187,6 @@ fn fork_word() -> Option<()> {
     Some(())
 }
 
-thread_local! {
-    /// Where the functions found between the recorder and [`calibrate`] are collected; null
-    /// outside a calibration.
-    static LEARNING: Cell<*mut Lesson> = const { Cell::new(ptr::null_mut()) };
-}
-
 /// The block that the allocator hands out during calibration, when nothing may be allocated.
 static CALIBRATION_BLOCK: AtomicU64 = AtomicU64::new(0);
 
@@ -201,7 +194,7 @@ static CALIBRATION_BLOCK: AtomicU64 = AtomicU64::new(0);
 /// [`calibration_block`] and frees nothing.
 #[inline]
 pub(crate) fn calibrating() -> bool {
-    LEARNING.with(|learning| !learning.get().is_null())
+    HOT.with(|hot| !hot.lesson.get().is_null())
 }
 
 /// See [`calibrating`].
@@ -210,7 +203,7 @@ pub(crate) fn calibration_block() -> *mut u8 {
 }
 
 /// What a calibration works with.
-struct Lesson {
+pub(crate) struct Lesson {
     frames: EntryFrames,
     stacks: &'static mut ThreadStacks,
 }
@@ -219,9 +212,9 @@ struct Lesson {
 /// ones being learnt.
 pub(crate) fn learn(from: &Registers) {
     const DEPTH: usize = 16;
-    LEARNING.with(|learning| {
+    HOT.with(|hot| {
         // SAFETY: not null only while `calibrate` lends its value on this same thread.
-        let Some(lesson) = (unsafe { learning.get().as_mut() }) else {
+        let Some(lesson) = (unsafe { hot.lesson.get().as_mut() }) else {
             return;
         };
         let mut starts = [0; DEPTH];
@@ -235,6 +228,17 @@ pub(crate) fn learn(from: &Registers) {
             }
         }
     });
+}
+
+/// The functions between a caller of `malloc` and the recorder in the preload library: all that
+/// it consists of.
+fn own_object() -> EntryFrames {
+    let mut frames = EntryFrames::new();
+    let here = own_object as fn() -> EntryFrames as usize as u64;
+    if let Some(object) = crate::stack::find_object(here) {
+        frames.insert_object(&object);
+    }
+    frames
 }
 
 /// Finds out which functions lie between a caller of the allocator and the recorder in this
@@ -252,7 +256,7 @@ fn calibrate() -> EntryFrames {
         frames: EntryFrames::new(),
         stacks,
     };
-    let before = LEARNING.with(|learning| learning.replace(&raw mut lesson));
+    let before = HOT.with(|hot| hot.lesson.replace(&raw mut lesson));
     let layout = Layout::new::<u64>();
     let ours = calibration_block();
     let give_back = |block: *mut u8| {
@@ -273,7 +277,7 @@ fn calibrate() -> EntryFrames {
         give_back(block);
         give_back(core::hint::black_box(alloc_zeroed(layout)));
     }
-    LEARNING.with(|learning| learning.set(before));
+    HOT.with(|hot| hot.lesson.set(before));
     let frames = core::hint::black_box(&mut lesson).frames;
     // SAFETY: mapped above, and used by nobody any more.
     unsafe { libc::munmap(pages.cast(), crate::stack::SIZE) };

@@ -76,7 +76,8 @@ mod tests {
             let mut sum = 0.0;
             let mut squares = 0.0;
             for seed in 1..=seeds {
-                let mut sampler = Sampler::new(seed * 0x9E37_79B9_7F4A_7C15, 64 << 10);
+                let mut sampler =
+                    Sampler::new(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15), 64 << 10);
                 let mut estimate = 0.0;
                 for _ in 0..blocks {
                     if sampler.advance(bytes as i64) {

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use crate::clock;
 use crate::config::{Mode, Settings};
 use crate::lineage::PendingStack;
-use crate::process::State;
+use crate::process::{Lesson, State};
 use crate::recording::Recording;
 use crate::recording::layout::{WEIGHT_ONE, header, thread};
 use crate::sampler::Sampler;
@@ -41,11 +41,25 @@ pub(crate) struct Hot {
     /// handler say, is not recorded.
     busy: Cell<Activity>,
     cold: Cell<*mut Cold>,
+    /// Set during a calibration: see [`crate::process::calibrating`].
+    pub(crate) lesson: Cell<*mut Lesson>,
 }
 
+#[cfg(all(feature = "preload", target_arch = "x86_64"))]
+mod initial_exec;
+
+#[cfg(not(all(feature = "preload", target_arch = "x86_64")))]
 thread_local! {
-    pub(crate) static HOT: Hot = const {
-        Hot {
+    pub(crate) static HOT: Hot = const { Hot::new() };
+}
+#[cfg(all(feature = "preload", target_arch = "x86_64"))]
+pub(crate) use initial_exec::HOT;
+
+impl Hot {
+    /// That of a thread which was never here: all zero.
+    #[cfg_attr(all(feature = "preload", target_arch = "x86_64"), allow(dead_code))]
+    const fn new() -> Self {
+        Self {
             floor: Cell::new(0),
             align_floor: Cell::new(0),
             tables_countdown: Cell::new(0),
@@ -54,15 +68,17 @@ thread_local! {
             free_countdown: Cell::new(0),
             busy: Cell::new(Activity::None),
             cold: Cell::new(ptr::null_mut()),
+            lesson: Cell::new(ptr::null_mut()),
         }
-    };
+    }
 }
 
 /// What the recorder does on a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Activity {
     /// Nothing.
-    None,
+    None = 0,
     /// It records, and must not allocate.
     Recording,
     /// It reports, in the program's own time, and may.
@@ -154,6 +170,8 @@ pub(crate) struct Cold {
     pub(crate) serial: Serials,
     pub(crate) counters: Counters,
     budget_checked: u32,
+    /// Frees that are still to be looked at whatever their page: see [`Cold::expect_frees`].
+    expected_frees: u32,
     /// Test watches on this thread; while there are any, everything is recorded.
     watches: u32,
     started: u64,
@@ -279,6 +297,7 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         (*pages).counters = Counters::default();
         (*pages).budget_checked = 0;
         (*pages).watches = 0;
+        (*pages).expected_frees = 0;
         (*pages).started = now;
         (*pages).ticks_per_ms = recording.ticks_per_ms();
         // Sites that earlier captures belong to may be those of another recording.
@@ -299,7 +318,12 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
 
 /// Size from which a freed block is looked for whatever its address. The old table of one that
 /// grows across the floor is half its size, and hashbrown's control bytes make it a little less.
+///
+/// Where the size is not known no block is found by it: the filter holds all that are recorded.
 pub(crate) fn free_floor(settings: &Settings) -> usize {
+    if !settings.sizes_known {
+        return usize::MAX;
+    }
     (settings.floor / 2).saturating_sub(16)
 }
 
@@ -412,6 +436,27 @@ impl Cold {
         recording.store_thread(self.slot, thread::FREED, freed);
         self.publish_counters(recording);
         sampled
+    }
+
+    /// After a block that just crossed the floor was allocated, where sizes are not known: the
+    /// block that it replaces lies below the floor, in no record and on no page of the filter.
+    /// So the next few frees leave the fast path.
+    pub(crate) fn expect_frees(&mut self, bytes: usize, settings: &Settings) {
+        const FREES: u32 = 4;
+        if !settings.sizes_known && bytes / 4 < settings.floor {
+            self.expected_frees = FREES;
+            HOT.with(|hot| hot.free_floor.set(0));
+        }
+    }
+
+    /// Counts a free that left the fast path.
+    pub(crate) fn one_free_less(&mut self, settings: &Settings) {
+        if !settings.sizes_known {
+            self.expected_frees = self.expected_frees.saturating_sub(1);
+            if self.expected_frees == 0 {
+                HOT.with(|hot| hot.free_floor.set(free_floor(settings)));
+            }
+        }
     }
 
     fn publish_counters(&self, recording: &Recording) {

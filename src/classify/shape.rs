@@ -176,7 +176,7 @@ mod tests {
     fn table_bytes(buckets: u64, element: u64, element_align: u64) -> (u64, u64) {
         let align = element_align.max(16);
         (
-            ((buckets * element) + align - 1) / align * align + buckets + 16,
+            (buckets * element).next_multiple_of(align) + buckets + 16,
             align,
         )
     }

@@ -134,6 +134,7 @@ const ENTRIES: &[&str] = &[
     "std::sys_common::backtrace::__rust_begin_short_backtrace",
     "std::rt::",
     "__libc_start_main",
+    "__libc_start_main_impl",
     "__libc_start_call_main",
     "_start",
     "start_thread",

@@ -81,12 +81,6 @@ fn page_up(bytes: usize) -> usize {
     bytes.next_multiple_of(PAGE)
 }
 
-/// What a mapping is backed by.
-enum Backing {
-    File(Text<{ crate::config::PATH_MAX }>),
-    Private { directory_full: bool },
-}
-
 impl Arena {
     /// Maps a recording of `settings.max_memory` bytes, in a file if a directory for it can be
     /// had. `None` when there is not even address space.
@@ -95,10 +89,16 @@ impl Arena {
         let header_bytes = page_up(header::WORDS * 8);
         let length = header_bytes + capacities.iter().map(|w| page_up(w * 8)).sum::<usize>();
         let mut directory_full = false;
-        let (base, backing) = match map_file(settings, id, length, &mut directory_full) {
-            Some((base, path)) => (base, Backing::File(path)),
-            None => (map(length, -1)?, Backing::Private { directory_full }),
+        let (base, path, state) = match map_file(settings, id, length, &mut directory_full) {
+            Some((base, path)) => (base, path, 0),
+            None if directory_full => (
+                map(length, -1)?,
+                Text::new(),
+                header::STATE_PRIVATE | header::STATE_DIR_FULL,
+            ),
+            None => (map(length, -1)?, Text::new(), header::STATE_PRIVATE),
         };
+        let populate = state == 0;
         // Children of fork get no mapping at all: they can never write into ours.
         // SAFETY: the range is our own mapping.
         unsafe { libc::madvise(base.cast(), length, libc::MADV_DONTFORK) };
@@ -110,19 +110,6 @@ impl Arena {
             unsafe { core::slice::from_raw_parts(base.add(offset).cast::<AtomicU64>(), count) }
         };
         let mut regions: [&'static [AtomicU64]; region::COUNT] = [&[]; region::COUNT];
-        let (state, path, populate) = match backing {
-            Backing::File(path) => (0, path, true),
-            Backing::Private {
-                directory_full: true,
-            } => (
-                header::STATE_PRIVATE | header::STATE_DIR_FULL,
-                Text::new(),
-                false,
-            ),
-            Backing::Private {
-                directory_full: false,
-            } => (header::STATE_PRIVATE, Text::new(), false),
-        };
         let arena_header = words(0, header::WORDS);
         let mut offset = header_bytes;
         for (kind, (slot, &capacity)) in regions.iter_mut().zip(&capacities).enumerate() {

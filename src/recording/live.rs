@@ -211,6 +211,11 @@ impl Recording {
         self.load(header::CONTROL) != 0
     }
 
+    /// Whether this process made it. A child of `vfork` has its parent's memory.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.load(header::PID) as u32 == std::process::id()
+    }
+
     /// Whether any block was ever recorded.
     pub(crate) fn has_blocks(&self) -> bool {
         // Site 0 exists from the start.

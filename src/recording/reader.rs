@@ -17,6 +17,7 @@ use crate::occupancy::Reading;
 use crate::recording::layout::{self, header, region};
 use crate::report::symbols::Module;
 use records::Words;
+use std::fmt;
 
 /// Names of the regions, for messages.
 const REGION_NAMES: [&str; region::COUNT] = [
@@ -49,10 +50,19 @@ struct Region {
 }
 
 /// A recording whose frame has been checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Recording {
     bytes: Vec<u8>,
     regions: [Region; region::COUNT],
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let regions = REGION_NAMES.iter().zip(&self.regions);
+        f.debug_map()
+            .entries(regions.map(|(name, region)| (name, region.committed)))
+            .finish()
+    }
 }
 
 impl Recording {

@@ -11,6 +11,7 @@ use super::honesty;
 use super::maps::{self, Context};
 use super::model::{Mark, Report, Site};
 use super::process::{self, Threads};
+use super::relations::Relation;
 use super::resolve::Resolver;
 use super::serials::Serials;
 use super::sites::{self, Parts};
@@ -18,6 +19,7 @@ use super::symbols::Symbolizer;
 use super::timeline;
 use super::totals::{self, Figures};
 use crate::recording::reader::Recording;
+use std::collections::BTreeMap;
 
 /// Version of the report format.
 const VERSION: u32 = 1;
@@ -52,8 +54,9 @@ pub(super) fn build(
     let roots = Roots::of(recording, &analysis);
     let chains = chains::chains(recording, &blocks, &analysis, &groups);
     let contents = Contents::of(recording, &analysis, &chains);
-    let sites = sites(&context, &figures, &roots, &chains, &resolver);
     let mut serials = Serials::of(&chains, &blocks, &analysis);
+    let examples = examples(&context, &blocks, &chains, &mut serials);
+    let sites = sites(&context, &figures, &roots, &examples, &resolver);
     let (maps, maps_omitted) = maps::maps(&context, &chains, &mut serials, &contents);
     let marks = recording.marks();
     let timeline = if options.timeline {
@@ -84,23 +87,50 @@ pub(super) fn build(
     }
 }
 
+/// For each group, the sizes that its largest map went through: a live one, or one whose
+/// resizes are still in the timeline.
+fn examples(
+    context: &Context<'_>,
+    blocks: &Blocks,
+    chains: &[Chain],
+    serials: &mut Serials,
+) -> Vec<Vec<u64>> {
+    let mut examples: Vec<Vec<u64>> = vec![Vec::new(); context.groups.all.len()];
+    let mut offer = |site: u32, sizes: Vec<u64>| {
+        if let Some(group) = context.groups.index(site) {
+            let example = &mut examples[group];
+            if sizes.last() > example.last() {
+                *example = sizes;
+            }
+        }
+    };
+    for chain in chains {
+        offer(chain.block.site, chain.sizes());
+    }
+    let mut gone: BTreeMap<u64, (u32, Vec<u64>)> = BTreeMap::new();
+    for event in &blocks.resizes {
+        let resize = context.analysis.relation(event.what) == Relation::Resize;
+        let edge = context.recording.edge(event.what).filter(|_| resize);
+        if let (Some(edge), Some(map)) = (edge, serials.map_of(event.new_serial)) {
+            let (site, sizes) = gone.entry(map).or_insert((0, vec![event.old_bytes]));
+            *site = edge.new_site();
+            sizes.push(event.new_bytes);
+        }
+    }
+    for (site, sizes) in gone.into_values() {
+        offer(site, sizes);
+    }
+    examples
+}
+
 /// The rows of all groups, most harmful first.
 fn sites(
     context: &Context<'_>,
     figures: &Figures,
     roots: &Roots,
-    chains: &[Chain],
+    examples: &[Vec<u64>],
     resolver: &Resolver<'_>,
 ) -> Vec<Site> {
-    let mut examples: Vec<Option<&Chain>> = vec![None; context.groups.all.len()];
-    for chain in chains {
-        if let Some(group) = context.groups.index(chain.block.site) {
-            let example = &mut examples[group];
-            if example.is_none_or(|other| other.block.bytes < chain.block.bytes) {
-                *example = Some(chain);
-            }
-        }
-    }
     let mut rows: Vec<Site> = context
         .groups
         .all
@@ -112,7 +142,7 @@ fn sites(
                 sums: &figures.sums[index],
                 flow: &figures.flows[index],
                 samples: &figures.samples[index],
-                example: examples[index],
+                example: &examples[index],
             };
             sites::site(context, roots, resolver, &parts)
         })

@@ -71,15 +71,16 @@ fn chain(recording: &Recording, block: LiveBlock, analysis: &Analysis, met: &mut
         birth_site: block.site,
     };
     let mut next = block.history;
-    let mut after = block.serial;
+    let mut after = u64::MAX;
     while let Some(number) = next {
         let fresh = met
             .get_mut(number as usize)
             .is_some_and(|met| !std::mem::replace(met, true));
-        // A node that was handed on since tells of another map, with later numbers.
+        // A node that was handed on since tells of another map, from a later time. (Serials do
+        // not tell: threads take them in runs.)
         let node = recording
             .history(number)
-            .filter(|node| fresh && node.serial < after);
+            .filter(|node| fresh && node.ticks <= after);
         let Some(node) = node else {
             chain.complete = false;
             return chain;
@@ -102,7 +103,7 @@ fn chain(recording: &Recording, block: LiveBlock, analysis: &Analysis, met: &mut
             chain.complete = false;
             return chain;
         }
-        after = node.serial;
+        after = node.ticks;
         next = node.before;
     }
     chain

@@ -1,6 +1,5 @@
 //! The rows of the report's sites.
 
-use super::chains::Chain;
 use super::facts::{Position, SiteFacts};
 use super::figures::{Flow, LiveSamples, Roots, Sums};
 use super::groups::Group;
@@ -16,8 +15,8 @@ pub(super) struct Parts<'a> {
     pub sums: &'a Sums,
     pub flow: &'a Flow,
     pub samples: &'a LiveSamples,
-    /// The largest live map with a table of the group.
-    pub example: Option<&'a Chain>,
+    /// Sizes that the largest known map of the group went through.
+    pub example: &'a [u64],
 }
 
 /// The row of a group.
@@ -95,7 +94,7 @@ pub(super) fn site(
         retained_bytes: None,
         smallest_table_bytes: sums.smallest,
         largest_table_bytes: sums.largest,
-        example_tables: example.map(Chain::sizes).unwrap_or_default(),
+        example_tables: example.to_vec(),
         first_at_ns: clock.moment_if_set(sums.first_ticks),
         freed_sizes: sums.freed_sizes(),
         series: roots

@@ -1,5 +1,7 @@
 //! What happens when the program ends.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use super::DumpError;
 use crate::config::{AtExit, PATH_MAX};
 use crate::measure;
@@ -15,16 +17,52 @@ use crate::thread::{self, Busy};
 #[unsafe(link_section = ".fini_array")]
 pub(super) static AT_EXIT: extern "C" fn() = at_exit;
 
-fn dump(recording: &Recording, state: &State) -> Result<Text<PATH_MAX>, DumpError> {
-    measure::measure(recording);
+fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<Text<PATH_MAX>, DumpError> {
+    // Not for a signal handler, where a sudden end may happen.
+    if ending == Ending::Orderly {
+        measure::measure(recording);
+    }
     super::dump(recording, &state.settings, header::REASON_EXIT)
 }
 
 extern "C" fn at_exit() {
+    leave(Ending::Orderly);
+}
+
+/// How a process, or the program in it, comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// `exit`, or a return from `main`.
+    Orderly,
+    /// `_exit` and kin, perhaps in a signal handler: nothing may be allocated any more.
+    #[cfg_attr(not(feature = "preload"), allow(dead_code))]
+    Sudden,
+    /// `exec`: another program takes this one's place, unless that fails.
+    #[cfg_attr(not(feature = "preload"), allow(dead_code))]
+    Replaced,
+}
+
+/// The recording that was left, once the program has ended: it is dumped only once.
+static LEFT: AtomicU64 = AtomicU64::new(0);
+
+/// Leaves the recording as the settings say.
+pub(crate) fn leave(ending: Ending) {
     let Some(state) = State::get() else { return };
     let Some(recording) = process::existing_recording() else {
         return;
     };
+    // A child of `vfork` ends here too, in its parent's memory.
+    if !recording.is_of_this_process()
+        || LEFT.swap(recording.id(), Ordering::AcqRel) == recording.id()
+    {
+        return;
+    }
+    let _errno = sys::ErrnoGuard::save();
+    // What a shell does between `fork` and `exec` is nobody's program: it leaves nothing.
+    if ending == Ending::Replaced && recording.load(header::PARENT_ID) != 0 {
+        recording.unlink();
+        return;
+    }
     // What the report allocates is not the program's.
     let mut busy = Busy::report();
     if let Some(busy) = &mut busy {
@@ -33,22 +71,26 @@ extern "C" fn at_exit() {
             cold.flush(recording);
         }
     }
-    recording.finish();
+    if ending != Ending::Replaced {
+        recording.finish();
+    }
     if !recording.has_blocks() {
         recording.unlink();
         return;
     }
     match state.settings.at_exit {
         AtExit::None => {}
+        AtExit::Report if ending != Ending::Orderly => {}
         AtExit::Report => crate::inprocess::print_report(recording),
-        AtExit::Dump => match dump(recording, state) {
-            Ok(path) => {
+        AtExit::Dump => match dump(recording, state, ending) {
+            Ok(_) => {
                 let target = super::path::target(&state.settings, b"", 0, 0);
                 if target.in_default_directory {
                     super::path::prune(&target.directory());
                 }
-                drop(path);
             }
+            // Another thread writes it.
+            Err(DumpError::Busy) => {}
             Err(_) => sys::complain(&[
                 b"the dump could not be written (",
                 super::path::target(&state.settings, b"%e", 0, 0)

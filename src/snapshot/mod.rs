@@ -10,6 +10,8 @@ mod signal;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+#[cfg(feature = "preload")]
+pub(crate) use exit::{Ending, leave};
 pub(crate) use signal::take_signal;
 
 use crate::clock;

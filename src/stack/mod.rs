@@ -107,6 +107,8 @@ pub(crate) struct Return {
 pub(crate) struct EntryFrames {
     starts: [u64; MAX_ENTRY_FUNCTIONS],
     count: usize,
+    /// Where an object lies all of whose functions count; empty for none.
+    object: (u64, u64),
     /// Hash of the set; 0 for the empty one.
     fingerprint: u64,
 }
@@ -117,6 +119,7 @@ impl EntryFrames {
         EntryFrames {
             starts: [0; MAX_ENTRY_FUNCTIONS],
             count: 0,
+            object: (0, 0),
             fingerprint: 0,
         }
     }
@@ -134,14 +137,25 @@ impl EntryFrames {
         };
         *place = start;
         self.count += 1;
-        self.fingerprint = (self.fingerprint ^ start).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        self.mix(start);
         true
+    }
+
+    /// Adds all functions of a loaded object.
+    pub(crate) fn insert_object(&mut self, object: &Object) {
+        self.object = (object.map_start, object.map_end);
+        self.mix(object.map_start);
+    }
+
+    fn mix(&mut self, start: u64) {
+        self.fingerprint = (self.fingerprint ^ start).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     }
 
     /// Whether the function that starts there is one of them.
     #[inline]
     pub(crate) fn contains(&self, start: u64) -> bool {
-        start != 0 && self.starts.contains(&start)
+        let (from, to) = self.object;
+        start != 0 && (from <= start && start < to || self.starts.contains(&start))
     }
 }
 

@@ -4,8 +4,9 @@
 //! keys fill a cache line and form a bucket. The table grows by levels, each twice as large as the
 //! one before, and never moves an entry. In each level an address has two candidate buckets and
 //! goes to the emptier one, so a level fills to about four fifths before an address finds both
-//! full. An insert tries the newest level first, then the older ones, then opens another. A hit reads one or two lines for
-//! each level from the newest down to the one that holds it; the newest holds half of them.
+//! full. An insert tries the newest level first, then the older ones, then opens another; what
+//! comes into nearly full buckets makes the next one ready bit by bit. A lookup reads two lines
+//! for each level from the newest down to the one with the hit. The newest holds half of all.
 //!
 //! # Who may do what
 //!
@@ -43,9 +44,9 @@ const BUCKET: usize = 8;
 const NEARLY_FULL: u32 = 1;
 /// Slots of the next level that an insert into a nearly full bucket makes ready, so many that a
 /// level is ready when the one before it is full.
-const PIECE: usize = 128;
+const PIECE: usize = 256;
 /// An insert takes its first candidate bucket if more slots than this are free in it.
-const ROOMY: u32 = 4;
+const ROOMY: u32 = 6;
 /// Times that `read` begins again when the record changes under it.
 const READ_TRIES: usize = 64;
 

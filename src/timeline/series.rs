@@ -81,7 +81,8 @@ fn note_news(shift: &AtomicU64, buckets: &[AtomicU64], elapsed: u64, value: u64)
         }
         // The swap fails if the bucket has been brought up meanwhile: a value never lands in an
         // interval that it does not belong to. If a merge read the bucket before and has yet to
-        // overwrite it, the value would be lost; then the shift has moved, and once more settles it.
+        // overwrite it, the value would be lost; but then the shift has moved, and another round
+        // puts it where it belongs.
         let noted = bucket.compare_exchange(
             seen,
             now << SHIFT_AT | value,

@@ -224,7 +224,10 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// Stalls over a millisecond, one by one, in the order in which they happened.
+    /// Stalls over a millisecond, one by one. Left out are those that the machine or the
+    /// container prolonged before or after the resize (a thread was put aside, a `VecDeque` moved
+    /// its elements within the new buffer): the time between the calls to the allocator, taken
+    /// underneath, tells them.
     pub fn compare_pauses(&self, table: &mut Table) {
         let mut recorded: HashMap<(&str, u64, u64), Vec<u64>> = HashMap::new();
         for event in array(self.report, "timeline") {
@@ -232,44 +235,36 @@ impl<'a> Books<'a> {
             if let Some((shape, _)) = self.owner.get(&number(event, "site"))
                 && resize
             {
-                let key = (
-                    *shape,
-                    number(event, "old_bytes"),
-                    number(event, "new_bytes"),
-                );
-                recorded
-                    .entry(key)
-                    .or_default()
-                    .push(number(event, "pause_ns"));
+                let sizes = (number(event, "old_bytes"), number(event, "new_bytes"));
+                let pauses = recorded.entry((shape, sizes.0, sizes.1)).or_default();
+                pauses.push(number(event, "pause_ns"));
             }
         }
-        let mut measured: HashMap<(&str, u64, u64), Vec<u64>> = HashMap::new();
+        let (mut compared, mut all) = (0, 0);
         for pause in array(self.truth, "pauses") {
-            let key = (
-                text(pause, "shape"),
-                number(pause, "old_bytes"),
-                number(pause, "new_bytes"),
-            );
-            measured.entry(key).or_default().push(number(pause, "ns"));
-        }
-        let mut compared = 0;
-        for (key, truths) in &measured {
-            // Measured stalls are those over a millisecond: pair the longest ones.
-            let mut records = recorded.get(key).cloned().unwrap_or_default();
-            records.sort_unstable_by(|a, b| b.cmp(a));
-            let mut truths = truths.clone();
-            truths.sort_unstable_by(|a, b| b.cmp(a));
-            for (truth, record) in truths.iter().zip(&records) {
-                compared += 1;
-                if truth.abs_diff(*record) * 10 > *truth {
-                    let what = format!("pause at {} -> {}", key.1, key.2);
-                    table.add(key.0, &what, truth, record);
-                }
+            let shape = text(pause, "shape");
+            let sizes = (number(pause, "old_bytes"), number(pause, "new_bytes"));
+            let (truth, inside) = (number(pause, "ns"), number(pause, "inside_ns"));
+            all += 1;
+            if truth - inside > truth / 20 {
+                continue;
+            }
+            let Some(candidates) = recorded.get_mut(&(shape, sizes.0, sizes.1)) else {
+                continue;
+            };
+            let nearest = (0..candidates.len()).min_by_key(|&i| candidates[i].abs_diff(truth));
+            let Some(record) = nearest.map(|i| candidates.swap_remove(i)) else {
+                continue;
+            };
+            compared += 1;
+            if truth.abs_diff(record) * 10 > truth {
+                let what = format!("pause at {} -> {}", sizes.0, sizes.1);
+                table.add(shape, &what, truth, record);
             }
         }
-        let all: usize = measured.values().map(Vec::len).sum();
-        if compared < 20.min(all) || compared * 2 < all {
-            table.add("all", "pauses in the timeline", all, compared);
+        println!("{compared} of {all} pauses over 1 ms compared");
+        if compared < 20 || compared * 2 < all {
+            table.add("all", "pauses to compare", all, compared);
         }
     }
 

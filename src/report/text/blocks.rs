@@ -29,7 +29,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
     match (grew, maps) {
         (Some(grew), Some(maps)) => page.row("resizes", &format!("{grew} ({maps})")),
         (Some(grew), None) => page.row("resizes", &grew),
-        (None, Some(maps)) => page.row("resizes", &format!("none ({maps})")),
+        (None, Some(maps)) => page.row("resizes", &format!("none seen ({maps})")),
         (None, None) if site.coverage != Coverage::Sampled => {
             let live = site.allocs.saturating_sub(site.frees);
             let nodes = count(site.allocs, "node");

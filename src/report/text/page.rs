@@ -92,7 +92,7 @@ fn wrap(text: &str, width: usize, hang: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut columns = 0;
-    for word in text.split(' ') {
+    for word in words(text) {
         let room = if lines.is_empty() {
             width
         } else {
@@ -111,6 +111,31 @@ fn wrap(text: &str, width: usize, hang: usize) -> Vec<String> {
     }
     lines.push(line);
     lines
+}
+
+/// The words of a text, where a figure and its unit are one.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    const UNITS: [&str; 15] = [
+        "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ns", "us", "ms", "s", "min", "h", "%", "+-",
+    ];
+    let is_unit = |word: &str| {
+        let bare = word.trim_end_matches([',', '.', ';', ':', ')']);
+        UNITS.contains(&bare)
+    };
+    let ends = text
+        .match_indices(' ')
+        .map(|(at, _)| at)
+        .filter(move |&at| {
+            let (before, after) = (&text[..at], &text[at + 1..]);
+            let figure = before.ends_with(|last: char| last.is_ascii_digit());
+            !(figure && is_unit(after.split(' ').next().unwrap_or("")))
+        });
+    let mut start = 0;
+    ends.chain([text.len()]).map(move |end| {
+        let word = &text[start..end];
+        start = end + 1;
+        word
+    })
 }
 
 /// Cuts the middle out of text that is longer than `room`.
@@ -142,6 +167,10 @@ mod tests {
         assert_eq!(wrap("one two three", 8, 4), ["one two", "three"]);
         assert_eq!(wrap("a longlonglong b", 4, 0), ["a", "longlonglong", "b"]);
         assert_eq!(wrap("", 10, 0), [""]);
+        assert_eq!(
+            wrap("held 147 MiB, then 3 ms.", 9, 0),
+            ["held", "147 MiB,", "then", "3 ms."]
+        );
     }
 
     #[test]

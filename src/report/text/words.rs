@@ -2,6 +2,8 @@
 
 use super::page::{fit, printable};
 use super::units::{bytes, count, thousands, time};
+use crate::classify::names::Name;
+use crate::classify::whose::{Whose, whose};
 use crate::report::model::{Caller, Coverage, KnownBy, Series, Site, StackFrame};
 
 /// What the container is called: its type, else its kind.
@@ -89,15 +91,11 @@ pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
     let Some(at) = site.stack.iter().position(is_caller) else {
         return Vec::new();
     };
-    let library = |frame: &&StackFrame| {
-        use crate::classify::{names::Name, whose};
-        let name = Name::parse(&frame.function);
-        let whose = whose::whose(&name, frame.file.as_deref());
-        whose == whose::Whose::Program && frame.function != "main"
-    };
+    let whose = |frame: &StackFrame| whose(&Name::parse(&frame.function), frame.file.as_deref());
     site.stack[at + 1..]
         .iter()
-        .filter(library)
+        .take_while(|frame| whose(frame) != Whose::Entry)
+        .filter(|frame| whose(frame) == Whose::Program && frame.function != "main")
         .take(most)
         .map(|frame| match (&frame.file, frame.line) {
             (Some(file), Some(line)) => {
@@ -164,8 +162,12 @@ pub(super) fn maps(site: &Site) -> Option<String> {
         Some("unknown_container") => "container",
         _ => "map",
     };
+    if site.coverage == Coverage::Sampled {
+        return Some(format!("about {}", count(rounded(all), noun)));
+    }
     Some(match (all, live) {
         // All its maps were born elsewhere and grew here.
+        (0, 0) => "its maps began and ended elsewhere".to_owned(),
         (0, live) => count(live, &format!("live {noun}")),
         (1, 1) => format!("1 {noun}, live"),
         (1, 0) => format!("1 {noun}, dropped"),
@@ -173,6 +175,13 @@ pub(super) fn maps(site: &Site) -> Option<String> {
         (all, live) if live >= all => count(live, &format!("live {noun}")),
         (all, live) => format!("{}, {} live", count(all, noun), thousands(live)),
     })
+}
+
+/// An estimate, with the digits that it deserves.
+fn rounded(estimate: u64) -> u64 {
+    let digits = estimate.checked_ilog10().unwrap_or(0);
+    let step = 10u64.pow(digits.saturating_sub(1));
+    estimate.saturating_add(step / 2) / step * step
 }
 
 /// `worst 312 ms, median 3.1 ms, 1.2 s in all`.
@@ -250,10 +259,16 @@ pub(super) fn samples(site: &Site) -> Option<String> {
         } else {
             "node"
         };
+        let live = match sampled.est_maps_live.max(0.0) as u64 {
+            0 => "none live".to_owned(),
+            live => format!(
+                "about {} live, {}",
+                count(rounded(live), blocks),
+                range(sampled.est_live_bytes, sampled.est_live_bytes_error),
+            ),
+        };
         return Some(format!(
-            "about {} live, {}; {} ever allocated (from {of})",
-            count(sampled.est_maps_live.max(0.0) as u64, blocks),
-            range(sampled.est_live_bytes, sampled.est_live_bytes_error),
+            "{live}; {} ever allocated (estimated from {of})",
             range(
                 sampled.est_allocated_bytes,
                 sampled.est_allocated_bytes_error
@@ -264,7 +279,7 @@ pub(super) fn samples(site: &Site) -> Option<String> {
     let small_bytes = sampled.est_allocated_bytes - site.allocated_bytes as f64;
     Some(format!(
         "and about {} below the floor, {} (from {of})",
-        count(small, "small table"),
+        count(rounded(small), "table"),
         range(small_bytes, sampled.est_allocated_bytes_error),
     ))
 }

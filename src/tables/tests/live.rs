@@ -5,7 +5,6 @@ use crate::recording::layout::{header, live, region};
 use crate::sync::{AtomicU64, Ordering};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
 
 struct Unbounded;
 
@@ -104,18 +103,11 @@ fn a_level_fills_well_before_another_opens() {
     .memory();
     let table = memory.tables().live;
     let mut inserted = 0;
-    let mut ready = 0;
     while memory.header(header::LIVE_LEVELS) < 2 {
-        ready = memory.commit.committed(region::LIVE_KEYS);
         inserted += 1;
         table.insert(inserted * 16, &record(inserted)).unwrap();
-        if inserted == live::LEVEL0_SLOTS as u64 / 2 {
-            assert!(ready <= live::LEVEL0_SLOTS * 5 / 4, "half full: {ready}");
-        }
     }
-    assert!(inserted > live::LEVEL0_SLOTS as u64 * 3 / 4, "{inserted}");
-    // What was left to do when the level was opened.
-    assert!(ready > live::LEVEL0_SLOTS * 5 / 2, "{ready}");
+    assert!(inserted > live::LEVEL0_SLOTS as u64 * 7 / 10, "{inserted}");
     assert_eq!(
         memory.commit.committed(region::LIVE_KEYS),
         live::LEVEL0_SLOTS * 3
@@ -128,6 +120,36 @@ fn a_level_fills_well_before_another_opens() {
         .map(|at| table.find(at * 16).unwrap().number())
         .collect();
     assert_eq!(slots.len() as u64, inserted);
+}
+
+/// Opening a level must not commit megabytes at once, nor must a table commit much that it never
+/// uses.
+#[test]
+fn a_large_level_is_ready_before_it_opens_and_not_long_before() {
+    let memory = Capacity {
+        live: live::LEVEL0_SLOTS * 31,
+        ..Capacity::default()
+    }
+    .memory();
+    let table = memory.tables().live;
+    let slots = |levels: u32| live::LEVEL0_SLOTS * ((1 << levels) - 1);
+    let mut inserted = 0_u64;
+    for levels in 1..5 {
+        let mut ready = 0;
+        while memory.header(header::LIVE_LEVELS) <= u64::from(levels) {
+            if inserted == slots(levels) as u64 * 13 / 20 {
+                let early = memory.commit.committed(region::LIVE_KEYS) - slots(levels);
+                let level = slots(levels + 1) - slots(levels);
+                assert!(early < level / 4, "{early} of {level} at 65 %");
+            }
+            ready = memory.commit.committed(region::LIVE_KEYS);
+            inserted += 1;
+            table.insert(inserted << 12, &record(inserted)).unwrap();
+        }
+        if levels > 1 {
+            assert_eq!(ready, slots(levels + 1), "{levels} levels");
+        }
+    }
 }
 
 #[test]
@@ -144,7 +166,7 @@ fn refused_memory_refuses_blocks_and_keeps_the_rest() {
     let placed: Vec<(u64, Slot)> = addresses
         .filter_map(|address| Some((address, table.insert(address, &record(address))?)))
         .collect();
-    assert!(placed.len() > live::LEVEL0_SLOTS * 3 / 4);
+    assert!(placed.len() > live::LEVEL0_SLOTS * 7 / 10);
     assert!(placed.len() <= live::LEVEL0_SLOTS);
     assert_eq!(memory.header(header::LIVE_LEVELS), 1);
     for (address, slot) in placed {
@@ -217,6 +239,12 @@ proptest! {
     }
 }
 
+/// Nanoseconds that this thread has been running: other work on the machine does not count.
+fn thread_time() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    stat.split(' ').next().unwrap().parse().unwrap()
+}
+
 /// Prints what a steady turnover costs at different numbers of live blocks: run it alone, with
 /// `--release` and `--nocapture`.
 #[test]
@@ -239,8 +267,12 @@ fn cost_of_turnover() {
         for at in 0..live_blocks {
             table.insert(address(at), &record(at)).unwrap();
         }
-        let rounds = 200_000;
-        let began = Instant::now();
+        let rounds = if cfg!(debug_assertions) {
+            20_000
+        } else {
+            1_000_000
+        };
+        let began = thread_time();
         for at in 0..rounds {
             let old = address(at);
             let slot = table.find(old).unwrap();
@@ -249,12 +281,12 @@ fn cost_of_turnover() {
                 .insert(address(live_blocks + at), &record(at))
                 .unwrap();
         }
-        let turnover = began.elapsed().as_nanos() as u64 / rounds;
-        let began = Instant::now();
+        let turnover = (thread_time() - began) / rounds;
+        let began = thread_time();
         let missing = (0..rounds)
             .filter(|&at| table.find(address(at) + 8).is_none())
             .count();
-        let miss = began.elapsed().as_nanos() as u64 / rounds;
+        let miss = (thread_time() - began) / rounds;
         assert_eq!(missing as u64, rounds);
         println!(
             "{live_blocks:>8} live, {} levels: find+read+remove+insert {turnover} ns, miss {miss} ns",

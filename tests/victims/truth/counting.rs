@@ -42,6 +42,8 @@ struct Op {
     /// Newest table allocated in it that replaced nothing yet.
     pending: usize,
     resizes: u32,
+    /// From when the new table was asked for until the old one was gone.
+    inside: Option<(Instant, Instant)>,
     /// The resize that happened in it, if it was one alone.
     only_resize: Option<Resize>,
 }
@@ -50,6 +52,7 @@ const NO_OP: Op = Op {
     start: None,
     pending: 0,
     resizes: 0,
+    inside: None,
     only_resize: None,
 };
 const OPS: usize = 4;
@@ -121,7 +124,15 @@ pub fn end() {
             && ns >= 1_000_000
         {
             let shape = c.shape.get() - 1;
-            state().add_pause(Pause { shape, resize, ns });
+            let inside = op
+                .inside
+                .map_or(0, |(from, to)| (to - from).as_nanos() as u64);
+            state().add_pause(Pause {
+                shape,
+                resize,
+                ns,
+                inside_ns: inside,
+            });
         }
     });
 }
@@ -143,6 +154,25 @@ fn note_resize(resize: Option<Resize>) {
             op.only_resize = resize.filter(|_| op.resizes == 1);
         });
     }
+}
+
+/// Runs a call to the allocator underneath and notes when it was.
+fn timed<T>(call: impl FnOnce() -> T) -> T {
+    let mut under_way = false;
+    with_op(|op| {
+        under_way = true;
+        let now = Instant::now();
+        op.inside.get_or_insert((now, now));
+    });
+    let result = call();
+    if under_way {
+        with_op(|op| {
+            if let Some((_, end)) = &mut op.inside {
+                *end = Instant::now();
+            }
+        });
+    }
+    result
 }
 
 fn note_alloc(address: *mut u8, layout: Layout) {
@@ -178,14 +208,14 @@ pub struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise, passed on.
-        let block = unsafe { Jemalloc.alloc(layout) };
+        let block = timed(|| unsafe { Jemalloc.alloc(layout) });
         note_alloc(block, layout);
         block
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise, passed on.
-        let block = unsafe { Jemalloc.alloc_zeroed(layout) };
+        let block = timed(|| unsafe { Jemalloc.alloc_zeroed(layout) });
         note_alloc(block, layout);
         block
     }
@@ -196,7 +226,7 @@ unsafe impl GlobalAlloc for Counting {
             note_free(block as usize);
         }
         // SAFETY: the caller's promise, passed on.
-        unsafe { Jemalloc.dealloc(block, layout) }
+        timed(|| unsafe { Jemalloc.dealloc(block, layout) });
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
@@ -208,7 +238,7 @@ unsafe impl GlobalAlloc for Counting {
         // before this one has noted where the block went.
         let mut state = state();
         // SAFETY: the caller's promise, passed on.
-        let new = unsafe { Jemalloc.realloc(block, layout, new_size) };
+        let new = timed(|| unsafe { Jemalloc.realloc(block, layout, new_size) });
         if !new.is_null() {
             HEAP_ALLOCATED.fetch_add(new_size as u64, Relaxed);
             HEAP_FREED.fetch_add(layout.size() as u64, Relaxed);

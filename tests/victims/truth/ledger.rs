@@ -179,6 +179,8 @@ pub struct Pause {
     pub shape: usize,
     pub resize: Resize,
     pub ns: u64,
+    /// Part of it that lay between the calls to the allocator.
+    pub inside_ns: u64,
 }
 
 pub struct State {
@@ -217,6 +219,7 @@ pub static STATE: Mutex<State> = Mutex::new(State {
             new_bytes: 0,
         },
         ns: 0,
+        inside_ns: 0,
     }; PAUSES],
     pause_count: 0,
 });

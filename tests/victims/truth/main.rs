@@ -164,12 +164,13 @@ fn truth() -> String {
         let _ = writeln!(
             out,
             "  {{\"shape\": \"{}\", \"family\": \"{}\", \"old_bytes\": {}, \"new_bytes\": {}, \
-             \"ns\": {}}},",
+             \"ns\": {}, \"inside_ns\": {}}},",
             shapes[p.shape].name,
             FAMILIES[p.resize.family],
             p.resize.old_bytes,
             p.resize.new_bytes,
-            p.ns
+            p.ns,
+            p.inside_ns
         );
     }
     close(&mut out);

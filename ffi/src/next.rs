@@ -1,0 +1,196 @@
+//! The program's own allocator: the next definition of each function after this library's.
+
+use core::ffi::{CStr, c_int, c_void};
+use core::mem::transmute;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use crate::bootstrap;
+
+type Block = *mut c_void;
+
+/// One function of the program's allocator.
+pub(crate) struct Function {
+    name: &'static CStr,
+    address: AtomicPtr<c_void>,
+}
+
+impl Function {
+    const fn new(name: &'static CStr) -> Self {
+        Self {
+            name,
+            address: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    #[inline(always)]
+    fn address(&self) -> Block {
+        self.address.load(Ordering::Relaxed)
+    }
+}
+
+static MALLOC: Function = Function::new(c"malloc");
+static CALLOC: Function = Function::new(c"calloc");
+static REALLOC: Function = Function::new(c"realloc");
+static FREE: Function = Function::new(c"free");
+static POSIX_MEMALIGN: Function = Function::new(c"posix_memalign");
+static ALIGNED_ALLOC: Function = Function::new(c"aligned_alloc");
+static MEMALIGN: Function = Function::new(c"memalign");
+static VALLOC: Function = Function::new(c"valloc");
+static PVALLOC: Function = Function::new(c"pvalloc");
+static USABLE_SIZE: Function = Function::new(c"malloc_usable_size");
+
+/// The C library's `exec` family.
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod exec {
+    use core::ffi::{CStr, c_void};
+    use core::ptr;
+    use core::sync::atomic::AtomicPtr;
+
+    type Address = AtomicPtr<c_void>;
+
+    pub(crate) static EXECVE: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECV: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECVP: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECVPE: Address = Address::new(ptr::null_mut());
+    pub(crate) static FEXECVE: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECL: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECLP: Address = Address::new(ptr::null_mut());
+    pub(crate) static EXECLE: Address = Address::new(ptr::null_mut());
+
+    pub(super) static ALL: [(&CStr, &Address); 8] = [
+        (c"execve", &EXECVE),
+        (c"execv", &EXECV),
+        (c"execvp", &EXECVP),
+        (c"execvpe", &EXECVPE),
+        (c"fexecve", &FEXECVE),
+        (c"execl", &EXECL),
+        (c"execlp", &EXECLP),
+        (c"execle", &EXECLE),
+    ];
+}
+
+/// Set while a thread looks for them. Others, and what that thread allocates meanwhile, are
+/// served by [`bootstrap`].
+static LOOKING: AtomicBool = AtomicBool::new(false);
+static FOUND: AtomicBool = AtomicBool::new(false);
+
+/// Proof that the allocator was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Next(());
+
+/// The program's allocator; `None` while it is being looked for.
+#[inline]
+pub(crate) fn next() -> Option<Next> {
+    if FOUND.load(Ordering::Acquire) {
+        return Some(Next(()));
+    }
+    look()
+}
+
+#[cold]
+#[inline(never)]
+fn look() -> Option<Next> {
+    if LOOKING.swap(true, Ordering::AcqRel) {
+        return FOUND.load(Ordering::Acquire).then_some(Next(()));
+    }
+    for function in [
+        &MALLOC,
+        &CALLOC,
+        &REALLOC,
+        &FREE,
+        &POSIX_MEMALIGN,
+        &ALIGNED_ALLOC,
+        &MEMALIGN,
+        &VALLOC,
+        &PVALLOC,
+        &USABLE_SIZE,
+    ] {
+        // The result is stored, so this is no tail call: `dlsym` learns from its return address
+        // after which library it has to look.
+        // SAFETY: `name` is a C string.
+        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, function.name.as_ptr()) };
+        function.address.store(found, Ordering::Release);
+    }
+    #[cfg(target_arch = "x86_64")]
+    for (name, address) in exec::ALL {
+        // SAFETY: as above.
+        address.store(
+            unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) },
+            Ordering::Release,
+        );
+    }
+    let needed = [&MALLOC, &CALLOC, &REALLOC, &FREE];
+    if needed.iter().any(|function| function.address().is_null()) {
+        // There is no C library behind us: nothing that could be forwarded to.
+        std::process::abort();
+    }
+    FOUND.store(true, Ordering::Release);
+    BOOTSTRAPPED.store(bootstrap::close(), Ordering::Release);
+    Some(Next(()))
+}
+
+/// Whether blocks of [`bootstrap`] are about.
+static BOOTSTRAPPED: AtomicBool = AtomicBool::new(true);
+
+/// Whether a block came from [`bootstrap`].
+#[inline(always)]
+pub(crate) fn is_bootstrap(block: *const c_void) -> bool {
+    BOOTSTRAPPED.load(Ordering::Relaxed) && bootstrap::holds(block)
+}
+
+impl Next {
+    /// For a thread of which the recorder knows: it was in here with [`next`] before.
+    ///
+    /// # Safety
+    /// [`next`] has returned `Some` before.
+    #[inline(always)]
+    pub(crate) unsafe fn assume() -> Self {
+        Self(())
+    }
+}
+
+macro_rules! forward {
+    ($($(#[$doc:meta])* $name:ident = $function:ident ($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        impl Next {
+            $($(#[$doc])*
+            ///
+            /// # Safety
+            /// As for the function of that name in the C library.
+            #[inline(always)]
+            pub(crate) unsafe fn $name(self, $($argument: $type),*) -> $result {
+                let address = $function.address();
+                // SAFETY: `self` proves that the address was found; it is that of the function
+                // which the C standard, POSIX or glibc give this type. The rest is the caller's.
+                unsafe {
+                    transmute::<Block, unsafe extern "C" fn($($type),*) -> $result>(address)(
+                        $($argument),*
+                    )
+                }
+            })*
+        }
+    };
+}
+
+forward! {
+    /// `malloc` of the program's allocator.
+    malloc = MALLOC(size: usize) -> Block;
+    /// Its `calloc`.
+    calloc = CALLOC(count: usize, size: usize) -> Block;
+    /// Its `realloc`.
+    realloc = REALLOC(block: Block, size: usize) -> Block;
+    /// Its `free`.
+    free = FREE(block: Block) -> ();
+    /// Its `posix_memalign`.
+    posix_memalign = POSIX_MEMALIGN(place: *mut Block, align: usize, size: usize) -> c_int;
+    /// Its `aligned_alloc`.
+    aligned_alloc = ALIGNED_ALLOC(align: usize, size: usize) -> Block;
+    /// Its `memalign`.
+    memalign = MEMALIGN(align: usize, size: usize) -> Block;
+    /// Its `valloc`.
+    valloc = VALLOC(size: usize) -> Block;
+    /// Its `pvalloc`.
+    pvalloc = PVALLOC(size: usize) -> Block;
+    /// Its `malloc_usable_size`.
+    usable_size = USABLE_SIZE(block: Block) -> usize;
+}

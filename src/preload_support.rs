@@ -1,0 +1,135 @@
+//! The recorder as the preload library drives it: behind the malloc family, whose callers do not
+//! say how large a block is that they free, and over an allocator that the library finds.
+
+use crate::config::Defaults;
+use crate::hook;
+use crate::process::State;
+pub use crate::record::Entry;
+use crate::record::{self, Session};
+use crate::recording::layout::header;
+use crate::snapshot::{self, Ending};
+
+static DEFAULTS: Defaults = Defaults::sizes_unknown();
+
+/// Alignment under which blocks of plain `malloc` are known: less than any table's, so that small
+/// ones do not count as table-shaped. (All blocks are aligned to 16, so it says nothing.)
+pub const MALLOC_ALIGN: usize = 8;
+
+/// No allocator can give more than this; a request for it is not worth counting.
+const LARGEST: usize = 1 << 47;
+
+/// Whether a block can be allocated without a record.
+#[inline(always)]
+#[must_use]
+pub fn allocation_is_fast(bytes: usize, align: usize) -> bool {
+    hook::allocation_is_fast(bytes, align)
+}
+
+/// Whether a block can be freed without a look at the records. False for a thread that was
+/// never in [`allocate`], [`free`] or [`reallocate`].
+#[inline(always)]
+#[must_use]
+pub fn free_is_fast(address: usize) -> bool {
+    hook::free_is_fast(address, 0)
+}
+
+/// Whether a block can be reallocated without a record before or after.
+#[inline(always)]
+#[must_use]
+pub fn reallocation_is_fast(address: usize, bytes: usize) -> bool {
+    hook::realloc_is_fast(address, 0, bytes)
+}
+
+/// Whether the C library has come to know the program's environment. Before that (the loader
+/// allocates) the settings cannot be read, and nothing is recorded.
+fn environment_is_there() -> bool {
+    unsafe extern "C" {
+        static environ: *const *const core::ffi::c_char;
+    }
+    // SAFETY: one word, which programs change by assignment.
+    unsafe { !(&raw const environ).read_volatile().is_null() }
+}
+
+fn begin() -> Option<Session> {
+    if State::get().is_none() && !environment_is_there() {
+        return None;
+    }
+    Session::begin(&DEFAULTS, header::BACKEND_PROGRAM)
+}
+
+/// Allocates by `forward`, which returns the block's address or 0, and records the block if it
+/// is one to record.
+pub fn allocate(
+    entry: Entry,
+    bytes: usize,
+    align: usize,
+    forward: impl FnOnce() -> usize,
+) -> usize {
+    if bytes >= LARGEST {
+        return forward();
+    }
+    let Some(mut session) = begin() else {
+        record::refuse_own_allocation();
+        return forward();
+    };
+    let Some(plan) = session.plan_allocation(entry, bytes, align) else {
+        return forward();
+    };
+    let block = forward();
+    if block != 0 {
+        session.allocated(&plan, block);
+    }
+    block
+}
+
+/// Frees by `forward`, after whatever is recorded of the block was taken out. `usable` says how
+/// many bytes the block holds at least.
+pub fn free(address: usize, usable: impl FnOnce() -> usize, forward: impl FnOnce()) {
+    let Some(mut session) = begin() else {
+        record::forget(address, 0);
+        return forward();
+    };
+    let (bytes, align) = record::recorded(address).unwrap_or_else(|| (usable(), MALLOC_ALIGN));
+    let freed = session.freed(address, bytes, align);
+    forward();
+    if let Some(freed) = freed {
+        session.finish_free(&freed);
+    }
+}
+
+/// Reallocates by `forward`, which returns the new address, or 0 when the block stays what it
+/// was.
+pub fn reallocate(
+    address: usize,
+    bytes: usize,
+    usable: impl FnOnce() -> usize,
+    forward: impl FnOnce() -> usize,
+) -> usize {
+    if bytes >= LARGEST {
+        return forward();
+    }
+    let Some(mut session) = begin() else {
+        record::refuse_own_allocation();
+        record::forget(address, 0);
+        return forward();
+    };
+    let (old, align) = record::recorded(address).unwrap_or_else(|| (usable(), MALLOC_ALIGN));
+    let plan = session.plan_realloc(address, old, bytes, align);
+    let moved = forward();
+    if let Some(plan) = plan {
+        session.reallocated(&plan, moved);
+    }
+    moved
+}
+
+/// To be called when the process ends by `_exit` or `quick_exit`, which run no destructors. Safe
+/// in a signal handler.
+pub fn before_exit() {
+    snapshot::leave(Ending::Sudden);
+}
+
+/// To be called before another program takes the place of this one, which may fail. Safe in a
+/// signal handler, and in a child of `vfork`.
+pub fn before_exec() {
+    snapshot::leave(Ending::Replaced);
+}

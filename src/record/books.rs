@@ -1,0 +1,120 @@
+//! Putting a block on record and taking it off, at its site and in the live table.
+
+use super::{CERTAIN, Entry};
+use crate::clock;
+use crate::config::Settings;
+use crate::hook::FILTER;
+use crate::recording::Recording;
+use crate::recording::layout::{event, header, live};
+use crate::stack::Capture;
+use crate::sys::ErrnoGuard;
+use crate::tables::live::{LiveRecord, Slot};
+use crate::tables::sites::{BlockFigures, SiteKey, SiteOrigin};
+use crate::thread;
+
+/// Takes a block out of the live table and counts it as freed.
+pub(super) fn take_out(
+    recording: &Recording,
+    settings: &Settings,
+    slot: Slot,
+    address: usize,
+    bytes: usize,
+) -> Option<LiveRecord> {
+    let record = recording.live.read(slot, address as u64)?;
+    if !recording.live.remove(slot, address as u64) {
+        return None;
+    }
+    if in_filter(settings, bytes) {
+        FILTER.remove(address);
+    }
+    count_freed(recording, &record, clock::ticks());
+    Some(record)
+}
+
+pub(super) fn count_freed(recording: &Recording, record: &LiveRecord, now: u64) {
+    if u64::from(record.flags) & live::FLAG_FOLLOWED == 0 {
+        recording
+            .sites
+            .freed(record.site, record.bytes, record.weight, now);
+    }
+}
+
+/// Whether a block of this size is found by its page when freed, not by its size.
+pub(super) fn in_filter(settings: &Settings, bytes: usize) -> bool {
+    bytes < thread::free_floor(settings)
+}
+
+pub(super) fn sampled_flag(weight: u32) -> u8 {
+    if weight == CERTAIN {
+        0
+    } else {
+        event::FLAG_SAMPLED as u8
+    }
+}
+
+/// Puts a block into the live table and counts it at its site.
+pub(super) fn insert(
+    recording: &Recording,
+    settings: &Settings,
+    address: usize,
+    record: &LiveRecord,
+    late: bool,
+) -> Option<Slot> {
+    let Some(slot) = recording.live.insert(address as u64, record) else {
+        recording.count(header::TABLES_UNTRACKED, 1);
+        return None;
+    };
+    if in_filter(settings, record.bytes as usize) {
+        FILTER.add(address);
+    }
+    let figures = BlockFigures {
+        bytes: record.bytes,
+        weight: record.weight,
+        align_log2: record.align_log2,
+        late,
+    };
+    if u64::from(record.flags) & live::FLAG_FOLLOWED == 0 {
+        recording
+            .sites
+            .allocated(record.site, &figures, record.ticks);
+    }
+    Some(slot)
+}
+
+/// The site of a capture, looked up only when the memo does not know it.
+#[inline]
+pub(super) fn site_of(recording: &Recording, entry: Entry, capture: &mut Capture<'_>) -> u32 {
+    match capture.site.checked_sub(1) {
+        Some(site) => site,
+        None => find_site(recording, entry, capture),
+    }
+}
+
+#[cold]
+fn find_site(recording: &Recording, entry: Entry, capture: &mut Capture<'_>) -> u32 {
+    let _errno = ErrnoGuard::save();
+    let addresses = capture.returns().iter().map(|frame| frame.pc);
+    let hash = |mut sum: u64, address: u64| {
+        sum = (sum ^ address).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        sum ^ (sum >> 29)
+    };
+    let key = SiteKey {
+        hash: addresses.clone().fold(u64::from(entry.code()), hash),
+        entry: entry.code(),
+        truncated: capture.truncated,
+    };
+    let site = recording
+        .sites
+        .find_or_create(&key, addresses.clone(), || SiteOrigin {
+            ticks: clock::ticks(),
+            module_epoch: recording.register_modules(addresses.clone()),
+            group: (capture.caller_function_start != 0).then(|| {
+                addresses
+                    .clone()
+                    .skip(1)
+                    .fold(hash(7, capture.caller_function_start), hash)
+            }),
+        });
+    *capture.site = site + 1;
+    site
+}

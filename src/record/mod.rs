@@ -1,0 +1,337 @@
+//! What happens to a block that the fast path did not let pass.
+//!
+//! A new block is recorded after the backend gave it, a freed one is taken out before the backend
+//! takes it back, and a reallocated one is taken out before and put in after: an address is in
+//! the live table only while it belongs to the program, so no two threads ever claim one.
+
+mod books;
+mod follow;
+mod realloc;
+
+use crate::clock;
+use crate::config::{Defaults, Mode};
+use crate::lineage::{Block, Outcome};
+use crate::process::{self, State};
+use crate::recording::Recording;
+use crate::recording::layout::{WEIGHT_ONE, event, header, live, site};
+use crate::stack::Registers;
+use crate::tables::edges::ReplaceFigures;
+use crate::tables::live::LiveRecord;
+use crate::thread::{self, Busy, Cold, HOT};
+use crate::timeline::Event;
+use books::{insert, sampled_flag, site_of, take_out};
+use follow::{Freed, settle};
+
+/// Certain, in fixed point.
+const CERTAIN: u32 = WEIGHT_ONE as u32;
+
+/// Which entry point a block came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// `alloc`, `malloc` and kin.
+    Alloc,
+    /// `alloc_zeroed`, `calloc`.
+    Zeroed,
+    /// `realloc`.
+    Realloc,
+}
+
+impl Entry {
+    fn code(self) -> u8 {
+        (match self {
+            Self::Alloc => site::ENTRY_ALLOC,
+            Self::Zeroed => site::ENTRY_ZEROED,
+            Self::Realloc => site::ENTRY_REALLOC,
+        }) as u8
+    }
+}
+
+/// One call into the recorder. Nothing that is allocated while it lives is recorded.
+pub(crate) struct Session {
+    /// `None` while the entry frames are being learnt, inside another session.
+    busy: Option<Busy>,
+    state: Option<&'static State>,
+}
+
+/// A block that is about to be allocated and will be recorded.
+pub(crate) struct AllocationPlan {
+    entry: Entry,
+    bytes: usize,
+    align_log2: u8,
+    weight: u32,
+    start: u64,
+}
+
+/// Removes what is recorded of a block that is freed or moved while the thread is already in the
+/// recorder (in a signal handler, say).
+pub(crate) fn forget(address: usize, bytes: usize) {
+    let (Some(state), Some(recording)) = (State::get(), process::existing_recording()) else {
+        return;
+    };
+    if let Some(slot) = recording.live.find(address as u64) {
+        take_out(recording, &state.settings, slot, address, bytes);
+    }
+}
+
+/// Size and alignment under which a block is recorded, if it is.
+#[cfg(feature = "preload")]
+pub(crate) fn recorded(address: usize) -> Option<(usize, usize)> {
+    let recording = process::existing_recording()?;
+    let slot = recording.live.find(address as u64)?;
+    let record = recording.live.read(slot, address as u64)?;
+    Some((record.bytes as usize, 1 << record.align_log2.min(63)))
+}
+
+/// Debug builds end the process when the recorder itself allocates: in a release build that
+/// would go unnoticed until it deadlocks in somebody's service. (A signal handler that allocates
+/// while it interrupts the recorder ends here too; it has no business doing so.)
+pub(crate) fn refuse_own_allocation() {
+    if cfg!(debug_assertions) && thread::must_not_allocate() && !process::calibrating() {
+        crate::sys::complain(&[b"the recorder allocated from the heap that it records"]);
+        std::process::abort();
+    }
+}
+
+impl Session {
+    /// Enters the recorder; `None` when the thread is in it already, or nothing is recorded.
+    #[inline]
+    pub(crate) fn begin(defaults: &Defaults, backend: u64) -> Option<Self> {
+        let Some(busy) = Busy::enter() else {
+            return process::calibrating().then_some(Self {
+                busy: None,
+                state: None,
+            });
+        };
+        let state = State::get_or_init(defaults, backend)?;
+        if state.settings.mode == Mode::Off {
+            thread::switch_off_here();
+            return None;
+        }
+        Some(Self {
+            busy: Some(busy),
+            state: Some(state),
+        })
+    }
+
+    /// The thread's pages and the recording, both created if need be. `None` while recording is
+    /// paused or cannot be had.
+    fn attach(&mut self) -> Option<(&'static State, &'static Recording, &mut Cold)> {
+        let state = self.state?;
+        let Some(recording) = process::recording(state) else {
+            thread::switch_off_here();
+            return None;
+        };
+        // SAFETY: `busy` is this thread's and is borrowed for as long as the pages are.
+        let cold = unsafe { thread::cold(self.busy.as_mut()?, recording, &state.settings) }?;
+        Some((state, recording, cold))
+    }
+
+    /// Decides whether a block that is about to be allocated is recorded.
+    #[inline]
+    pub(crate) fn plan_allocation(
+        &mut self,
+        entry: Entry,
+        bytes: usize,
+        align: usize,
+    ) -> Option<AllocationPlan> {
+        let plan = |weight| AllocationPlan {
+            entry,
+            bytes,
+            align_log2: align.trailing_zeros() as u8,
+            weight,
+            start: clock::ticks(),
+        };
+        let Some(state) = self.state else {
+            return Some(plan(CERTAIN));
+        };
+        let settings = &state.settings;
+        let (countdown, floor) = HOT.with(|hot| {
+            // What the fast path turned away it did not count: nothing of a block at or above
+            // the floor, and with the totals due to be flushed not in the tables' countdown.
+            let too_large = bytes >= hot.floor.get();
+            let table = align >= thread::TABLE_ALIGN;
+            if table && (too_large || hot.allocate_countdown.get() < 0) {
+                hot.tables_countdown
+                    .set(hot.tables_countdown.get() - bytes as i64);
+            }
+            if too_large {
+                let left = hot.allocate_countdown.get() - bytes as i64;
+                hot.allocate_countdown.set(left);
+            }
+            thread::prime(hot, settings);
+            (hot.allocate_countdown.get(), hot.floor.get())
+        });
+        if bytes < floor && align < thread::TABLE_ALIGN && countdown >= 0 {
+            return None;
+        }
+        let (_, recording, cold) = self.attach()?;
+        let heap_sample = countdown < 0 && cold.flush(recording);
+        if recording.paused() {
+            return None;
+        }
+        match cold.weigh(bytes, align, heap_sample) {
+            Some(weight) => Some(plan(weight)),
+            None => {
+                if bytes >= settings.floor {
+                    recording.count(header::BUDGET_SKIPPED, 1);
+                    recording.count(header::BUDGET_SKIPPED_BYTES, bytes as u64);
+                }
+                None
+            }
+        }
+    }
+
+    /// Records a block that was allocated as planned.
+    #[inline(never)]
+    pub(crate) fn allocated(&mut self, plan: &AllocationPlan, address: usize) {
+        if self.state.is_none() {
+            return process::learn(&Registers::here());
+        }
+        let Some((state, recording, cold)) = self.attach() else {
+            return;
+        };
+        // SAFETY: the registers were read in this function, which does not return before the
+        // capture is made.
+        let mut capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
+        cold.counters.captured(&capture);
+        let site = site_of(recording, plan.entry, &mut capture);
+        let stack = capture.returns();
+        let serial = cold.serial.next();
+        let record = LiveRecord {
+            site,
+            bytes: plan.bytes as u64,
+            ticks: plan.start,
+            serial,
+            history: 0,
+            thread: cold.slot,
+            align_log2: plan.align_log2,
+            flags: if plan.entry == Entry::Zeroed {
+                live::FLAG_ZEROED as u8
+            } else {
+                0
+            },
+            weight: plan.weight,
+            resizes: 0,
+            born_ticks: plan.start,
+            first_serial: serial,
+        };
+        if let Some(slot) = insert(recording, &state.settings, address, &record, false) {
+            let block = Block {
+                address,
+                slot,
+                bytes: plan.bytes,
+                align_log2: plan.align_log2,
+                site,
+                serial,
+                start_ticks: plan.start,
+            };
+            cold.pending.push(&block, stack);
+            recording.births.publish(&Event {
+                ticks: plan.start,
+                new_serial: serial,
+                new_bytes: record.bytes,
+                subject: site,
+                thread: cold.slot,
+                kind: event::KIND_CREATE as u8,
+                flags: sampled_flag(plan.weight),
+                ..Event::default()
+            });
+        }
+        cold.expect_frees(plan.bytes, &state.settings);
+        cold.counters.recorded += 1;
+        cold.spent(plan.start, recording, &state.settings);
+    }
+
+    /// Takes a block out that is about to be freed. What is given back is to be finished once it
+    /// is freed.
+    #[inline(never)]
+    pub(crate) fn freed(&mut self, address: usize, bytes: usize, align: usize) -> Option<Freed> {
+        let Some(state) = self.state else {
+            process::learn(&Registers::here());
+            return None;
+        };
+        let settings = &state.settings;
+        let countdown = HOT.with(|hot| {
+            if bytes >= hot.free_floor.get() {
+                hot.free_countdown
+                    .set(hot.free_countdown.get() - bytes as i64);
+            }
+            thread::prime(hot, settings);
+            hot.free_countdown.get()
+        });
+        // Nothing can be recorded of this block if nothing is recorded at all.
+        process::existing_recording()?;
+        let (_, recording, cold) = self.attach()?;
+        if countdown < 0 {
+            cold.flush(recording);
+        }
+        cold.one_free_less(settings);
+        let align_log2 = align.trailing_zeros() as u8;
+        let start = clock::ticks();
+        let found = recording.live.find(address as u64);
+        let old = match found {
+            Some(slot) => Some(take_out(recording, settings, slot, address, bytes)?),
+            None if cold.pending.could_replace(bytes, align_log2) => None,
+            None => {
+                if bytes >= settings.floor {
+                    recording.count(header::FREES_UNKNOWN, 1);
+                }
+                return None;
+            }
+        };
+        // A stack is worth its cost only if it can tell something: whether a newer block took
+        // this one's place, or whether an unwinding growth gives up the block it had just made.
+        let since = old.as_ref().map_or(0, |old| old.ticks);
+        let own = cold.pending.holds(address) && state.may_be_unwinding();
+        let outcome = if own || cold.pending.any_since(since) {
+            // SAFETY: as in `allocated`.
+            let capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
+            cold.counters.captured(&capture);
+            cold.pending
+                .resolve(address, bytes, align_log2, capture.returns())
+        } else {
+            cold.pending.forget(address);
+            Outcome::Dropped
+        };
+        let freed = settle(
+            recording,
+            settings,
+            cold,
+            bytes as u64,
+            old.as_ref(),
+            &outcome,
+            start,
+        );
+        if freed.is_none() {
+            if let Some(old) = &old {
+                recording.history.release_chain(old.history);
+            }
+            cold.spent(start, recording, settings);
+        }
+        freed
+    }
+
+    /// Completes the record of a resize once the old block is freed.
+    pub(crate) fn finish_free(&mut self, freed: &Freed) {
+        let Some((state, recording, cold)) = self.attach() else {
+            return;
+        };
+        let end = clock::ticks();
+        let pause = end.saturating_sub(freed.start);
+        let figures = ReplaceFigures {
+            pause_ticks: pause,
+            end_ticks: end,
+            ..freed.figures
+        };
+        if figures.weight != 0 {
+            recording.edges.count(freed.edge, &figures);
+        }
+        let event = Event {
+            ticks: end,
+            pause_ticks: pause,
+            ..freed.event
+        };
+        recording.resizes.publish(&event);
+        cold.spent(end, recording, &state.settings);
+    }
+}

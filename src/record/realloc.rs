@@ -1,0 +1,198 @@
+//! Blocks that are reallocated.
+
+use super::books::{count_freed, in_filter, insert, sampled_flag, site_of};
+use super::follow::{certain, continue_history};
+use super::{CERTAIN, Entry, Session};
+use crate::clock;
+use crate::hook::FILTER;
+use crate::process;
+use crate::recording::layout::{edge, event, live};
+use crate::stack::Registers;
+use crate::tables::edges::{EdgeKey, ReplaceFigures};
+use crate::tables::live::LiveRecord;
+use crate::thread::{self, HOT};
+use crate::timeline::Event;
+
+/// A block that is about to move.
+pub(crate) struct ReallocPlan {
+    address: usize,
+    old_bytes: usize,
+    bytes: usize,
+    align_log2: u8,
+    weight: u32,
+    /// Recorded only because the block before it was: counted nowhere.
+    followed: bool,
+    site: u32,
+    /// What was recorded of it, if it was.
+    old: Option<LiveRecord>,
+    start: u64,
+}
+
+impl Session {
+    /// Takes a block out that is about to be reallocated, if it is recorded or its next size is
+    /// to be.
+    #[inline(never)]
+    pub(crate) fn plan_realloc(
+        &mut self,
+        address: usize,
+        old_bytes: usize,
+        bytes: usize,
+        align: usize,
+    ) -> Option<ReallocPlan> {
+        let Some(state) = self.state else {
+            process::learn(&Registers::here());
+            return None;
+        };
+        let settings = &state.settings;
+        let (countdown, floor) = HOT.with(|hot| {
+            if bytes >= hot.floor.get() || old_bytes >= hot.free_floor.get() {
+                hot.allocate_countdown
+                    .set(hot.allocate_countdown.get() - bytes as i64);
+                hot.free_countdown
+                    .set(hot.free_countdown.get() - old_bytes as i64);
+            }
+            thread::prime(hot, settings);
+            (
+                hot.allocate_countdown.get().min(hot.free_countdown.get()),
+                hot.floor.get(),
+            )
+        });
+        if bytes < floor && countdown >= 0 && process::existing_recording().is_none() {
+            return None;
+        }
+        let (_, recording, cold) = self.attach()?;
+        let entered = clock::ticks();
+        let heap_sample = countdown < 0 && cold.flush(recording);
+        let found = recording.live.find(address as u64);
+        let old = found.and_then(|slot| recording.live.read(slot, address as u64));
+        let own = cold.weigh(bytes, align, heap_sample);
+        let (weight, followed) = match (own, old.as_ref()) {
+            (None, None) => return None,
+            (Some(_), None) if recording.paused() => return None,
+            (Some(CERTAIN), _) => (CERTAIN, false),
+            // The successor of a block that was certain to be recorded is so too.
+            (_, Some(old)) if certain(old) => (CERTAIN, false),
+            (Some(weight), _) => (weight, false),
+            (None, Some(old)) => (old.weight, true),
+        };
+        // SAFETY: as in `allocated`.
+        let mut capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
+        cold.counters.captured(&capture);
+        let site = site_of(recording, Entry::Realloc, &mut capture);
+        if let Some(slot) = found {
+            recording.live.remove(slot, address as u64);
+            if in_filter(settings, old_bytes) {
+                FILTER.remove(address);
+            }
+        }
+        cold.pending.forget(address);
+        cold.spent(entered, recording, settings);
+        Some(ReallocPlan {
+            address,
+            old_bytes,
+            bytes,
+            align_log2: align.trailing_zeros() as u8,
+            weight,
+            followed,
+            site,
+            old,
+            start: clock::ticks(),
+        })
+    }
+
+    /// Records where a block went. `moved` 0: nowhere, the reallocation failed.
+    pub(crate) fn reallocated(&mut self, plan: &ReallocPlan, moved: usize) {
+        let end = clock::ticks();
+        let Some((state, recording, cold)) = self.attach() else {
+            return;
+        };
+        let settings = &state.settings;
+        let (old_bytes, bytes) = (plan.old_bytes as u64, plan.bytes as u64);
+        if moved == 0 {
+            if let Some(old) = &plan.old
+                && recording.live.insert(plan.address as u64, old).is_some()
+                && in_filter(settings, plan.old_bytes)
+            {
+                FILTER.add(plan.address);
+            }
+            return;
+        }
+        let in_place = moved == plan.address;
+        if let Some(old) = &plan.old {
+            count_freed(recording, old, end);
+        }
+        let old_site = match &plan.old {
+            Some(old) if certain(old) && plan.weight == CERTAIN => old.site,
+            _ => edge::NO_SITE,
+        };
+        let key = EdgeKey {
+            new_site: plan.site,
+            old_site,
+            join: 0,
+            kind: edge::KIND_REALLOC as u8,
+            free_pc: 0,
+        };
+        let edge = recording.edges.find_or_create(&key, 0);
+        let pause = end.saturating_sub(plan.start);
+        let figures = ReplaceFigures {
+            old_bytes,
+            new_bytes: bytes,
+            copied: if in_place { 0 } else { old_bytes.min(bytes) },
+            overlap: if in_place { 0 } else { old_bytes + bytes },
+            in_place,
+            pause_ticks: pause,
+            end_ticks: end,
+            weight: plan.weight,
+        };
+        if !plan.followed {
+            recording.edges.count(edge, &figures);
+        }
+        let serial = cold.serial.next();
+        let mut record = LiveRecord {
+            site: plan.site,
+            bytes,
+            ticks: plan.start,
+            serial,
+            history: 0,
+            thread: cold.slot,
+            align_log2: plan.align_log2,
+            flags: if plan.followed {
+                live::FLAG_FOLLOWED as u8
+            } else {
+                0
+            },
+            weight: plan.weight,
+            resizes: 0,
+            born_ticks: plan.start,
+            first_serial: serial,
+        };
+        continue_history(
+            recording,
+            &mut record,
+            plan.old.as_ref(),
+            old_bytes,
+            edge,
+            end,
+        );
+        insert(recording, settings, moved, &record, plan.old.is_none());
+        recording.resizes.publish(&Event {
+            ticks: end,
+            old_serial: plan.old.as_ref().map_or(0, |old| old.serial),
+            new_serial: serial,
+            old_bytes,
+            new_bytes: bytes,
+            subject: edge,
+            thread: cold.slot,
+            kind: event::KIND_REALLOC as u8,
+            flags: sampled_flag(plan.weight)
+                | if in_place {
+                    event::FLAG_IN_PLACE as u8
+                } else {
+                    0
+                },
+            pause_ticks: pause,
+        });
+        cold.counters.recorded += 1;
+        cold.spent(end, recording, settings);
+    }
+}
