@@ -251,6 +251,7 @@ impl Recording {
             // No block lies in the first page; small values can only be marks of the table.
             (address >= 4096).then(|| {
                 LiveBlock::read(
+                    slot,
                     address,
                     &self.record(region::LIVE, layout::live::WORDS, slot),
                 )

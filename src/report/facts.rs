@@ -152,6 +152,13 @@ fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Positio
             } else {
                 catalogue::family_of_host(name)?
             };
+            let outwards = stack[at..].iter().flat_map(|frame| frame.functions.iter());
+            if !catalogue::may_call(
+                family,
+                outwards.filter_map(|function| function.name.as_ref()),
+            ) {
+                return None;
+            }
             let boxed = family == &catalogue::RAW_VEC && {
                 let rest = frame.functions[within..].iter().chain(
                     stack[at + 1..]

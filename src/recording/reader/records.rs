@@ -332,6 +332,8 @@ impl<'a> Edge<'a> {
 /// A live block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveBlock {
+    /// Its slot in the live table.
+    pub slot: usize,
     /// Where it lies.
     pub address: u64,
     /// Site that allocated it.
@@ -362,7 +364,7 @@ pub struct LiveBlock {
 
 impl LiveBlock {
     /// `None` when the record was being written.
-    pub(super) fn read(address: u64, words: &Words<'_>) -> Option<Self> {
+    pub(super) fn read(slot: usize, address: u64, words: &Words<'_>) -> Option<Self> {
         let owner = words.get(live::SITE);
         if hi32(owner) % 2 == 1 {
             return None;
@@ -370,6 +372,7 @@ impl LiveBlock {
         let links = words.get(live::LINKS);
         let weight = words.get(live::WEIGHT);
         Some(Self {
+            slot,
             address,
             site: lo32(owner),
             bytes: words.get(live::BYTES),
