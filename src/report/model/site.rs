@@ -20,9 +20,10 @@ pub enum KnownBy {
 pub enum Coverage {
     /// Every block.
     All,
-    /// Every block at or above the floor; smaller ones are in the `est_*` fields.
+    /// Every block at or above the floor, if there is any; smaller ones are in the `est_*`
+    /// fields.
     AboveFloor,
-    /// No block was recorded with certainty: the figures are estimates from samples.
+    /// Nodes of a tree, which are sampled whatever their size: the figures are estimates.
     Sampled,
 }
 
