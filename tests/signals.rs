@@ -10,7 +10,7 @@ use support::{Scratch, array, command, example, number, report, run, text};
 /// Dumps asked for one after the other: `STORM_SIGNALS=1000` for the long run.
 fn signals() -> usize {
     let asked = std::env::var("STORM_SIGNALS").ok();
-    asked.map_or(100, |n| n.parse().expect("STORM_SIGNALS is a number"))
+    asked.map_or(30, |n| n.parse().expect("STORM_SIGNALS is a number"))
 }
 
 fn send(child: &Child, signal: i32) {

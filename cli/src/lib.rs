@@ -8,6 +8,7 @@ mod dumps;
 mod failure;
 mod load;
 mod output;
+mod preload;
 mod process;
 mod recordings;
 mod source;

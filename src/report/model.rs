@@ -275,6 +275,12 @@ pub struct Site {
     pub overlap_peak_at_ns: Option<u64>,
     /// How long resizes took.
     pub pause_ns: Option<Pauses>,
+    /// Entries in the live maps; `None` unless the tables of all of them were read.
+    pub entries: Option<u64>,
+    /// Deleted entries whose slots are still taken, in all live maps.
+    pub tombstones: Option<u64>,
+    /// Entries that fit into the present tables.
+    pub capacity: Option<u64>,
     /// Bytes of live tables beyond what their entries need.
     pub retained_bytes: Option<u64>,
     /// Smallest and largest table.

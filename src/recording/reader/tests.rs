@@ -158,7 +158,8 @@ fn a_newer_version_is_named_with_ours() {
     assert_eq!(error(&bytes), ReadError::Newer { found: 9 });
     let message = error(&bytes).to_string();
     assert!(
-        message.contains("version 9") && message.contains("up to version 1"),
+        message.contains("version 9")
+            && message.contains(&format!("up to version {}", layout::VERSION)),
         "{message}"
     );
     bytes[8] = 0;

@@ -84,6 +84,9 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
     if site.coverage != Coverage::Sampled {
         page.row("holds", &words::holds(site));
     }
+    if let Some(contents) = words::contents(site) {
+        page.row("contents", &contents);
+    }
     if let Some(samples) = words::samples(site) {
         page.row("samples", &samples);
     }
@@ -153,6 +156,37 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
                 thousands(buckets)
             ),
         );
+    }
+    if let Some(entries) = map.entries {
+        let error = map.entries_error.filter(|&error| error > 0);
+        let error = error.map(|error| format!(" +- {}", thousands(error)));
+        let mut text = format!(
+            "{}{} entries",
+            thousands(entries),
+            error.unwrap_or_default()
+        );
+        if let Some(tombstones) = map.tombstones.filter(|&tombstones| tombstones > 0) {
+            text.push_str(&format!(", {}", count(tombstones, "tombstone")));
+        }
+        if let Some(retained) = map.retained_bytes.filter(|&retained| retained > 0) {
+            text.push_str(&format!(", {} more than they need", bytes(retained)));
+        }
+        page.row("contents", &text);
+    }
+    if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
+        page.row("hash", verdict);
+    }
+    if let Some(next) = &map.next_resize {
+        let when = next
+            .eta_ns
+            .map(|ns| format!(", in about {} at this rate", time(ns)));
+        let text = format!(
+            "at {} entries, needs {}{}",
+            thousands(next.at_entries),
+            bytes(next.needs_bytes),
+            when.unwrap_or_default(),
+        );
+        page.row("grows", &text);
     }
     if let Some(thread) = &map.thread {
         page.row("thread", &printable(thread));

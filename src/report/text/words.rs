@@ -224,6 +224,22 @@ pub(super) fn holds(site: &Site) -> String {
     format!("{now}, {bound}{} at its peak{when}", bytes(peak))
 }
 
+/// `1,234 entries in room for 3,670,016, 12 tombstones, 120 MiB more than they need`.
+pub(super) fn contents(site: &Site) -> Option<String> {
+    let entries = site.entries?;
+    let mut text = format!("{} entries", thousands(entries));
+    if let Some(capacity) = site.capacity {
+        text.push_str(&format!(" in room for {}", thousands(capacity)));
+    }
+    if let Some(tombstones) = site.tombstones.filter(|&tombstones| tombstones > 0) {
+        text.push_str(&format!(", {}", count(tombstones, "tombstone")));
+    }
+    if let Some(retained) = site.retained_bytes.filter(|&retained| retained > 0) {
+        text.push_str(&format!(", {} more than they need", bytes(retained)));
+    }
+    Some(text)
+}
+
 /// `12 s after the start`.
 pub(super) fn after(ns: u64) -> String {
     if ns < 1_000 {
