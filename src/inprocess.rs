@@ -7,6 +7,7 @@ use std::ffi::c_void;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::Ordering;
 
+use crate::classify::sources;
 use crate::process;
 use crate::recording::Recording;
 use crate::recording::layout::{header, region};
@@ -23,13 +24,27 @@ impl Symbolizer for OwnSymbols {
     fn frames(&mut self, _: &Module, address: u64) -> Vec<Frame> {
         let mut frames = Vec::new();
         backtrace::resolve(address as *mut c_void, |symbol| {
+            let file = symbol.filename().map(|file| file.display().to_string());
+            let name = symbol.name().map(|name| format!("{name:#}"));
             frames.push(Frame {
-                function: symbol.name().map(|name| format!("{name:#}")),
-                file: symbol.filename().map(|file| file.display().to_string()),
+                function: name.map(|name| with_module(name, file.as_deref())),
+                file,
                 line: symbol.lineno(),
             });
         });
         frames
+    }
+}
+
+/// Line tables name functions without their module; where the source lies tells it of libraries.
+fn with_module(name: String, file: Option<&str>) -> String {
+    let bare = !name.split('<').next().unwrap_or("").contains("::");
+    match file
+        .and_then(sources::library_module)
+        .filter(|_| bare && !name.starts_with('<'))
+    {
+        Some(module) => format!("{module}::{name}"),
+        None => name,
     }
 }
 

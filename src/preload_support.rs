@@ -3,11 +3,15 @@
 
 use crate::config::Defaults;
 use crate::hook;
-use crate::process::State;
+use crate::process::{self, State};
 pub use crate::record::Entry;
 use crate::record::{self, Session};
 use crate::recording::layout::header;
-use crate::snapshot::{self, Ending};
+use crate::snapshot::{self, DumpError, Ending};
+use crate::sys::ErrnoGuard;
+use crate::thread::Busy;
+
+pub use crate::api::mark;
 
 static DEFAULTS: Defaults = Defaults::sizes_unknown();
 
@@ -132,4 +136,54 @@ pub fn before_exit() {
 /// signal handler, and in a child of `vfork`.
 pub fn before_exec() {
     snapshot::leave(Ending::Replaced);
+}
+
+/// Why no dump was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Nothing was recorded.
+    Nothing,
+    /// Another is being written.
+    Busy,
+    /// The file could not be created.
+    Create,
+    /// The file could not be written.
+    Write,
+    /// No name for it was free.
+    Name,
+}
+
+/// Writes a dump and hands its path on. Safe in a signal handler.
+///
+/// # Errors
+/// When there is nothing to write or no file for it.
+pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), Refused> {
+    let _busy = Busy::report();
+    let (state, recording) = State::get()
+        .zip(process::existing_recording())
+        .ok_or(Refused::Nothing)?;
+    let _errno = ErrnoGuard::save();
+    match snapshot::dump(recording, &state.settings, header::REASON_API) {
+        Ok(written) => {
+            path(written.as_bytes());
+            Ok(())
+        }
+        Err(DumpError::Busy) => Err(Refused::Busy),
+        Err(DumpError::Create) => Err(Refused::Create),
+        Err(DumpError::Write) => Err(Refused::Write),
+        Err(DumpError::Name) => Err(Refused::Name),
+    }
+}
+
+/// Whether blocks are being recorded.
+#[must_use]
+pub fn is_recording() -> bool {
+    process::existing_recording().is_some_and(|recording| !recording.paused())
+}
+
+/// Pauses recording or resumes it, as the command does from outside.
+pub fn set_recording(on: bool) {
+    if let Some(recording) = process::existing_recording() {
+        recording.pause(!on);
+    }
 }

@@ -11,15 +11,17 @@ use crate::verbs::{
     dump::{self, DumpArgs},
     list::{self, ListArgs},
     report::{self, ReportArgs},
+    run::{self, RunArgs},
 };
 
 const AFTER_HELP: &str = "\
 Examples:
+  mapgrow run -- ./server            run a program and report on it at its end
   mapgrow report                     the newest dump
   mapgrow report 4242                process 4242 as it is now, without stopping it
   mapgrow list                       what is being recorded, and what was left behind
 
-Exit status: 0 fine, 2 it could not be done.";
+Exit status: 0 fine, 2 it could not be done; of `run`, that of the command.";
 
 /// Which map grew, where, when, and what it cost
 #[derive(Debug, Parser)]
@@ -32,6 +34,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Run a program that was built without mapgrow, and report on it at its end
+    Run(RunArgs),
     /// Show what grew, where, when, and what it cost
     Report(ReportArgs),
     /// Copy the recording of a live process into a file, without stopping it
@@ -47,15 +51,17 @@ enum Verb {
 }
 
 impl Verb {
-    fn run(&self) -> Result<(), Failure> {
-        match self {
+    fn run(&self) -> Result<ExitCode, Failure> {
+        let done = match self {
+            Verb::Run(args) => return run::run(args),
             Verb::Report(args) => report::run(args),
             Verb::Dump(args) => dump::run(args),
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),
             Verb::Off(args) => control::run(args, Control::Off),
             Verb::Completions(args) => completions::run(args, &mut CommandLine::command()),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -63,7 +69,8 @@ impl Verb {
 pub fn main() -> ExitCode {
     let command = CommandLine::parse();
     match command.verb.run() {
-        Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
+        Ok(code) => code,
+        Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(Failure::Told(sentence)) => {
             use std::io::Write;
             // Nothing is left to do when nobody listens on standard error either.

@@ -46,6 +46,27 @@ pub fn newest(pid: Option<u32>) -> Option<PathBuf> {
         .map(|(_, _, path)| path)
 }
 
+/// Removes the oldest dumps of a directory beyond a number.
+pub fn prune(directory: &Path, keep: usize) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            pid_of(path.file_name()?.to_str()?)?;
+            let meta = path.symlink_metadata().ok()?;
+            (meta.is_file() && meta.uid() == own_uid())
+                .then(|| (meta.mtime(), meta.mtime_nsec(), path))
+        })
+        .collect();
+    found.sort();
+    for (_, _, path) in found.iter().take(found.len().saturating_sub(keep)) {
+        // Another process may have been faster.
+        let _ = fs::remove_file(path);
+    }
+}
+
 /// The process that a dump's name tells: `<program>-<unix seconds>-<pid>-<n>.mapgrow`.
 fn pid_of(name: &str) -> Option<u32> {
     let mut parts = name.strip_suffix(".mapgrow")?.rsplitn(4, '-');

@@ -3,10 +3,12 @@
 
 mod clock;
 pub mod command;
+mod contents;
 mod dumps;
 mod failure;
 mod load;
 mod output;
+mod preload;
 mod process;
 mod recordings;
 mod source;

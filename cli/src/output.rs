@@ -28,11 +28,7 @@ impl Color {
         match self {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-                io::stdout().is_terminal() && !set("NO_COLOR") && !dumb
-            }
+            Color::Auto => colorful(io::stdout().is_terminal()),
         }
     }
 }
@@ -44,6 +40,24 @@ pub fn width(asked: Option<usize>) -> usize {
         .or_else(terminal)
         .unwrap_or(PIPE_WIDTH)
         .max(LEAST_WIDTH)
+}
+
+/// Columns of the terminal that standard error goes to.
+pub fn stderr_width() -> usize {
+    terminal_size::terminal_size_of(io::stderr())
+        .map_or(PIPE_WIDTH, |(width, _)| usize::from(width.0))
+        .max(LEAST_WIDTH)
+}
+
+/// Whether standard error gets colours.
+pub fn stderr_color() -> bool {
+    colorful(io::stderr().is_terminal())
+}
+
+fn colorful(terminal: bool) -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    terminal && !set("NO_COLOR") && !dumb
 }
 
 /// Writes to standard output.

@@ -1,9 +1,10 @@
 //! The catalogue: which functions make a container what it is.
 //!
 //! A pattern is matched on the path of a function as [`Name`] brings it into form:
-//! `a::b::` (ending in `::`) is a prefix, `*::name` any function of that name, anything else
-//! the whole path.
+//! `a::b::` (ending in `::`) is a prefix, `*::name` any function of that name, `*::a::*` any
+//! path with `a::` in it, `name_*` any C function that starts so, anything else the whole path.
 
+use super::c_families::C_FAMILIES;
 use super::names::Name;
 
 /// What a container is to the program that uses it.
@@ -35,6 +36,9 @@ pub struct Family {
     /// Code of the container around those: a table and a free that meet in one of these
     /// functions are a resize whose function was inlined into it.
     pub own: &'static [&'static str],
+    /// Where the names in `tables` are common words: functions of which one must have called
+    /// them. Empty: anybody may.
+    pub callers: &'static [&'static str],
     /// Functions that those of `tables` are inlined into: where no line tables tell, a block
     /// asked for by one of these belongs to the family.
     pub hosts: &'static [&'static str],
@@ -67,6 +71,7 @@ pub static HASHBROWN: Family = Family {
         "shrink_to_fit",
     ],
     own: RUST_MAPS,
+    callers: &[],
     hosts: RUST_MAPS,
     rehashes_unseen: true,
 };
@@ -92,6 +97,7 @@ pub static RAW_VEC: Family = Family {
         "shrink_to_fit",
     ],
     own: &["alloc::raw_vec::"],
+    callers: &[],
     hosts: &[
         "alloc::vec::",
         "alloc::string::",
@@ -110,6 +116,7 @@ pub static BTREE: Family = Family {
     tables: &["alloc::collections::btree::"],
     resizes: &[],
     own: &[],
+    callers: &[],
     hosts: &[],
     rehashes_unseen: false,
 };
@@ -121,158 +128,33 @@ pub static UNKNOWN: Family = Family {
     tables: &[],
     resizes: &[],
     own: &[],
+    callers: &[],
     hosts: &[],
     rehashes_unseen: false,
 };
 
-/// A family of C or C++: its growth functions allocate the tables themselves.
-const fn grown_by(
-    name: &'static str,
-    container: Container,
-    functions: &'static [&'static str],
-    resizes: &'static [&'static str],
-) -> Family {
-    Family {
-        name,
-        container,
-        tables: functions,
-        resizes,
-        own: &[],
-        hosts: &[],
-        rehashes_unseen: false,
-    }
+/// The smallvec crate's vector.
+pub static SMALLVEC: Family = Family {
+    name: "smallvec",
+    container: Container::Vector,
+    tables: &[
+        "smallvec::SmallVec::try_grow",
+        "smallvec::SmallVec::grow",
+        "smallvec::layout_array",
+    ],
+    resizes: &["try_grow", "grow", "try_reserve", "reserve"],
+    own: &[],
+    callers: &[],
+    hosts: &[],
+    rehashes_unseen: false,
+};
+
+/// All families that symbols tell: Rust's, and those of C and C++.
+pub fn families() -> impl Iterator<Item = &'static Family> {
+    [&HASHBROWN, &RAW_VEC, &BTREE, &SMALLVEC]
+        .into_iter()
+        .chain(C_FAMILIES)
 }
-
-use Container::{Map, Vector};
-
-/// All families that symbols tell.
-pub static FAMILIES: [&Family; 16] = [
-    &HASHBROWN,
-    &RAW_VEC,
-    &BTREE,
-    &grown_by(
-        "smallvec",
-        Vector,
-        &[
-            "smallvec::SmallVec::try_grow",
-            "smallvec::SmallVec::grow",
-            "smallvec::layout_array",
-        ],
-        &["try_grow", "grow", "try_reserve", "reserve"],
-    ),
-    &grown_by(
-        "libstdcxx_hashtable",
-        Map,
-        &["*::_M_rehash", "*::_M_rehash_aux", "*::_M_allocate_buckets"],
-        &["_M_rehash", "_M_rehash_aux"],
-    ),
-    &grown_by(
-        "libstdcxx_vector",
-        Vector,
-        &[
-            "*::_M_realloc_insert",
-            "*::_M_realloc_append",
-            "*::_M_default_append",
-            "*::_M_fill_insert",
-            "*::_M_fill_append",
-            "*::_M_range_insert",
-            "*::_M_allocate_and_copy",
-            "std::vector::reserve",
-        ],
-        &[
-            "_M_realloc_insert",
-            "_M_realloc_append",
-            "_M_default_append",
-            "_M_fill_insert",
-            "_M_fill_append",
-            "_M_range_insert",
-            "reserve",
-        ],
-    ),
-    &grown_by(
-        "libstdcxx_string",
-        Vector,
-        &[
-            "std::__cxx11::basic_string::_M_mutate",
-            "std::__cxx11::basic_string::reserve",
-        ],
-        &["_M_mutate", "reserve"],
-    ),
-    &grown_by(
-        "libcxx_hashtable",
-        Map,
-        &[
-            "std::__1::__hash_table::__rehash",
-            "std::__1::__hash_table::__do_rehash",
-        ],
-        &["__rehash", "__do_rehash"],
-    ),
-    &grown_by(
-        "libcxx_vector",
-        Vector,
-        &[
-            "*::__push_back_slow_path",
-            "*::__emplace_back_slow_path",
-            "std::__1::vector::__append",
-        ],
-        &[
-            "__push_back_slow_path",
-            "__emplace_back_slow_path",
-            "__append",
-        ],
-    ),
-    &grown_by(
-        "cpython_dict",
-        Map,
-        &["dictresize", "insertion_resize", "new_keys_object"],
-        &["dictresize", "insertion_resize"],
-    ),
-    &grown_by(
-        "cpython_set",
-        Map,
-        &["set_table_resize"],
-        &["set_table_resize"],
-    ),
-    &grown_by("cpython_list", Vector, &["list_resize"], &["list_resize"]),
-    &grown_by(
-        "redis_dict",
-        Map,
-        &[
-            "dictExpand",
-            "_dictExpand",
-            "dictResize",
-            "_dictResize",
-            "dictTryExpand",
-        ],
-        &["_dictExpand", "_dictResize"],
-    ),
-    &grown_by(
-        "glib_hash",
-        Map,
-        &[
-            "g_hash_table_resize",
-            "g_hash_table_setup_storage",
-            "g_hash_table_realloc_key_or_value_array",
-        ],
-        &["g_hash_table_resize"],
-    ),
-    &grown_by(
-        "lua_table",
-        Map,
-        &["luaH_resize", "setnodevector", "luaM_growaux_"],
-        &["luaH_resize"],
-    ),
-    &grown_by(
-        "ruby_st",
-        Map,
-        &[
-            "rebuild_table",
-            "st_init_table_with_size",
-            "st_init_existing_table_with_size",
-        ],
-        &["rebuild_table"],
-    ),
-];
 
 /// Names of functions that fill a container anew: a free that meets the new table in one of
 /// them frees another container.
@@ -296,11 +178,18 @@ const CONSTRUCTORS: &[&str] = &[
 ];
 
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
-    if let Some(last) = pattern.strip_prefix("*::") {
-        path == last
-            || path
-                .strip_suffix(last)
-                .is_some_and(|scope| scope.ends_with("::"))
+    if let Some(rest) = pattern.strip_prefix("*::") {
+        match rest.strip_suffix('*') {
+            Some(inner) => path.contains(inner),
+            None => {
+                path == rest
+                    || path
+                        .strip_suffix(rest)
+                        .is_some_and(|scope| scope.ends_with("::"))
+            }
+        }
+    } else if let Some(start) = pattern.strip_suffix('*') {
+        path.starts_with(start) && !path.contains("::")
     } else if pattern.ends_with("::") {
         path.starts_with(pattern)
     } else {
@@ -315,20 +204,26 @@ pub(super) fn any(patterns: &[&str], path: &str) -> bool {
 /// The family whose table a function asks for.
 #[must_use]
 pub fn family_of_table(name: &Name) -> Option<&'static Family> {
-    FAMILIES
-        .into_iter()
-        .find(|family| any(family.tables, &name.path))
+    families().find(|family| any(family.tables, &name.path))
 }
 
 /// The family that a function uses, for when functions inlined into it are not known.
 #[must_use]
 pub fn family_of_host(name: &Name) -> Option<&'static Family> {
-    let hosts = || {
-        FAMILIES
-            .into_iter()
-            .find(|family| any(family.hosts, &name.path))
-    };
+    let hosts = || families().find(|family| any(family.hosts, &name.path));
     family_of_table(name).or_else(hosts)
+}
+
+/// Whether a function is part of a C or C++ container.
+pub(super) fn is_container_code(path: &str) -> bool {
+    C_FAMILIES.iter().any(|family| {
+        any(family.own, path) || family.callers.is_empty() && any(family.tables, path)
+    })
+}
+
+/// Whether the functions outside a table's, innermost first, are ones that may ask for it.
+pub fn may_call<'a>(family: &Family, mut outwards: impl Iterator<Item = &'a Name>) -> bool {
+    family.callers.is_empty() || outwards.any(|name| any(family.callers, &name.path))
 }
 
 /// Whether a vector's memory ends up in a boxed slice, which never grows.

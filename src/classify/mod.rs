@@ -1,8 +1,10 @@
 //! Which container a table belongs to: by the functions on its call stack, or by its shape.
 #![forbid(unsafe_code)]
 
+mod c_families;
 pub mod catalogue;
 pub mod names;
 pub mod shape;
+pub mod sources;
 pub mod types;
 pub mod whose;

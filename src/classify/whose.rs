@@ -1,7 +1,8 @@
 //! Whose code a function is: the allocator's plumbing, a container's, the run-time library's or
 //! the program's own. Patterns are those of the [catalogue](super::catalogue).
 
-use super::catalogue::any;
+use super::c_families::C_PLUMBING;
+use super::catalogue::{any, is_container_code};
 use super::names::Name;
 
 /// What only hands a request on to the allocator; the function behind it tells the family.
@@ -34,46 +35,6 @@ const PLUMBING: &[&str] = &[
     "alloc::boxed::try_new_uninit_in",
     "alloc::boxed::box_new",
     "alloc::boxed::box_new_uninit",
-    "malloc",
-    "calloc",
-    "realloc",
-    "reallocarray",
-    "operator new",
-    "operator new[]",
-    "std::__new_allocator::allocate",
-    "__gnu_cxx::new_allocator::allocate",
-    "std::allocator::allocate",
-    "std::allocator_traits::allocate",
-    "std::_Vector_base::_M_allocate",
-    "std::_Vector_base::_M_create_storage",
-    "std::__cxx11::basic_string::_M_create",
-    "std::__detail::_Hashtable_alloc::_M_allocate_buckets",
-    "PyMem_Malloc",
-    "PyMem_Calloc",
-    "PyMem_Realloc",
-    "PyMem_RawMalloc",
-    "PyObject_Malloc",
-    "PyObject_Realloc",
-    "_PyMem_RawMalloc",
-    "_PyMem_RawRealloc",
-    "_PyObject_Malloc",
-    "zmalloc",
-    "zcalloc",
-    "zrealloc",
-    "ztrycalloc",
-    "ztrymalloc_usable",
-    "ztrycalloc_usable",
-    "ztryrealloc_usable",
-    "g_malloc",
-    "g_malloc0",
-    "g_malloc_n",
-    "g_malloc0_n",
-    "g_realloc",
-    "g_realloc_n",
-    "l_alloc",
-    "luaM_malloc_",
-    "luaM_realloc_",
-    "luaM_saferealloc_",
 ];
 
 /// Whether this is the function through which every allocation of a Rust program enters the
@@ -182,7 +143,10 @@ pub enum Whose {
 #[must_use]
 pub fn whose(name: &Name, file: Option<&str>) -> Whose {
     let of_trait = name.of_trait.as_deref();
-    if any(PLUMBING, &name.path) || of_trait.is_some_and(|of| PLUMBING_TRAITS.contains(&of)) {
+    if any(PLUMBING, &name.path)
+        || any(C_PLUMBING, &name.path)
+        || of_trait.is_some_and(|of| PLUMBING_TRAITS.contains(&of))
+    {
         return Whose::Plumbing;
     }
     if ENTRIES
@@ -195,7 +159,7 @@ pub fn whose(name: &Name, file: Option<&str>) -> Whose {
         (Some(file), _) if RUST_LIBRARY_FILES.iter().any(|known| file.contains(known)) => true,
         (_, Some(of_trait)) if name.anonymous_self => any(INTERNAL, of_trait),
         (None, Some(of_trait)) if !any(INTERNAL, &name.path) => provided(of_trait, name.last()),
-        _ => any(INTERNAL, &name.path),
+        _ => any(INTERNAL, &name.path) || is_container_code(&name.path),
     };
     if internal {
         Whose::Internal

@@ -216,6 +216,12 @@ impl Recording {
         self.load(header::PID) as u32 == std::process::id()
     }
 
+    /// Pauses recording or resumes it.
+    #[cfg(feature = "preload")]
+    pub(crate) fn pause(&self, pause: bool) {
+        self.store(header::CONTROL, u64::from(pause));
+    }
+
     /// Whether any block was ever recorded.
     pub(crate) fn has_blocks(&self) -> bool {
         // Site 0 exists from the start.

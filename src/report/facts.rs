@@ -152,6 +152,13 @@ fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Positio
             } else {
                 catalogue::family_of_host(name)?
             };
+            let outwards = stack[at..].iter().flat_map(|frame| frame.functions.iter());
+            if !catalogue::may_call(
+                family,
+                outwards.filter_map(|function| function.name.as_ref()),
+            ) {
+                return None;
+            }
             let boxed = family == &catalogue::RAW_VEC && {
                 let rest = frame.functions[within..].iter().chain(
                     stack[at + 1..]
@@ -222,6 +229,10 @@ fn type_name(family: &Family, names: &[&Name], elements: Option<&[String]>) -> O
         "btree" if elements.is_some() => "BTreeMap",
         _ => return None,
     };
+    // Their tables hold positions and buckets, not keys and values.
+    if outer.starts_with("Index") {
+        return Some(outer.to_owned());
+    }
     let mut elements: Vec<String> = elements
         .unwrap_or_default()
         .iter()

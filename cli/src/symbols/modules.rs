@@ -1,6 +1,8 @@
 //! Module paths for functions that debug information names only by their last segment, as line
 //! tables do for inlined functions: from where crates keep their sources.
 
+use mapgrow::classify::sources::{join_modules, library_source};
+
 /// Where the crates of a program keep their sources, as their compilation units tell: rustc
 /// names a unit `src/main.rs/@/demo.1ba8-cgu.0`.
 #[derive(Debug, Default)]
@@ -76,45 +78,6 @@ fn absolute(path: &str, directory: &str) -> String {
         true => path.to_owned(),
         false => format!("{directory}/{path}"),
     }
-}
-
-/// Crate and path below its `src` for the standard library and for crates of a registry.
-fn library_source(file: &str) -> Option<(String, &str)> {
-    if let Some((_, inside)) = file.rsplit_once("/library/")
-        && let Some((krate, modules)) = inside.split_once("/src/")
-        && !krate.contains('/')
-    {
-        return Some((krate.to_owned(), modules));
-    }
-    // The last `/src/` that follows a `name-1.2.3` directory.
-    file.rmatch_indices("/src/").find_map(|(at, separator)| {
-        let directory = file[..at].rsplit('/').next()?;
-        let name = without_version(directory)?;
-        Some((name.replace('-', "_"), &file[at + separator.len()..]))
-    })
-}
-
-/// `hashbrown-0.16.1` without its version; nothing when there is none.
-fn without_version(directory: &str) -> Option<&str> {
-    directory.match_indices('-').find_map(|(at, _)| {
-        let version = &directory[at + 1..];
-        let is_version = version.starts_with(|c: char| c.is_ascii_digit())
-            && version.split('.').take(3).count() == 3;
-        is_version.then_some(&directory[..at])
-    })
-}
-
-fn join_modules(krate: &str, path: &str) -> String {
-    let path = path.strip_suffix(".rs").unwrap_or(path);
-    let mut modules = vec![krate];
-    modules.extend(path.split('/').filter(|part| !part.is_empty()));
-    if let Some(last) = modules.last()
-        && modules.len() > 1
-        && ["mod", "lib", "main"].contains(last)
-    {
-        modules.pop();
-    }
-    modules.join("::")
 }
 
 #[cfg(test)]

@@ -5,3 +5,4 @@ pub mod control;
 pub mod dump;
 pub mod list;
 pub mod report;
+pub mod run;

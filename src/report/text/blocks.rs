@@ -3,7 +3,7 @@
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::words;
-use crate::report::model::{Coverage, Map, Report, Site};
+use crate::report::model::{Map, Report, Site};
 
 /// The block of a site.
 pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
@@ -30,7 +30,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
         (Some(grew), Some(maps)) => page.row("resizes", &format!("{grew} ({maps})")),
         (Some(grew), None) => page.row("resizes", &grew),
         (None, Some(maps)) => page.row("resizes", &format!("none seen ({maps})")),
-        (None, None) if site.coverage != Coverage::Sampled => {
+        (None, None) if !words::only_samples(site) => {
             let live = site.allocs.saturating_sub(site.frees);
             let nodes = count(site.allocs, "node");
             page.row(
@@ -81,8 +81,11 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
             ),
         );
     }
-    if site.coverage != Coverage::Sampled {
+    if !words::only_samples(site) {
         page.row("holds", &words::holds(site));
+    }
+    if let Some(contents) = words::contents(site) {
+        page.row("contents", &contents);
     }
     if let Some(samples) = words::samples(site) {
         page.row("samples", &samples);
@@ -153,6 +156,37 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
                 thousands(buckets)
             ),
         );
+    }
+    if let Some(entries) = map.entries {
+        let error = map.entries_error.filter(|&error| error > 0);
+        let error = error.map(|error| format!(" +- {}", thousands(error)));
+        let mut text = format!(
+            "{}{} entries",
+            thousands(entries),
+            error.unwrap_or_default()
+        );
+        if let Some(tombstones) = map.tombstones.filter(|&tombstones| tombstones > 0) {
+            text.push_str(&format!(", {}", count(tombstones, "tombstone")));
+        }
+        if let Some(retained) = map.retained_bytes.filter(|&retained| retained > 0) {
+            text.push_str(&format!(", {} more than they need", bytes(retained)));
+        }
+        page.row("contents", &text);
+    }
+    if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
+        page.row("hash", verdict);
+    }
+    if let Some(next) = &map.next_resize {
+        let when = next
+            .eta_ns
+            .map(|ns| format!(", in about {} at this rate", time(ns)));
+        let text = format!(
+            "at {} entries, needs {}{}",
+            thousands(next.at_entries),
+            bytes(next.needs_bytes),
+            when.unwrap_or_default(),
+        );
+        page.row("grows", &text);
     }
     if let Some(thread) = &map.thread {
         page.row("thread", &printable(thread));

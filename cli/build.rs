@@ -1,0 +1,86 @@
+//! Builds the preload library, so that the command can carry it in itself.
+//!
+//! `MAPGROW_PRELOAD_LIBRARY` names one that was built before instead: for distributions that
+//! build it on its own.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=MAPGROW_PRELOAD_LIBRARY");
+    let Some(out) = env::var_os("OUT_DIR").map(PathBuf::from) else {
+        return;
+    };
+    let carried = out.join("libmapgrow.so");
+    let built = match env::var_os("MAPGROW_PRELOAD_LIBRARY") {
+        Some(given) => Ok(PathBuf::from(given)),
+        None => build(&out),
+    };
+    let copied = built.and_then(|built| {
+        println!("cargo::rerun-if-changed={}", built.display());
+        fs::copy(&built, &carried).map_err(|error| format!("{}: {error}", built.display()))
+    });
+    if let Err(reason) = copied {
+        println!("cargo::warning=`mapgrow run` will not work: no preload library ({reason})");
+        let _ = fs::write(&carried, []);
+    }
+}
+
+/// Runs cargo on the package beside this one; the library's path.
+fn build(out: &Path) -> Result<PathBuf, String> {
+    let variable = |name: &str| env::var(name).map_err(|_| format!("{name} is not set"));
+    let root = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
+    for source in [
+        "src",
+        "ffi/src",
+        "ffi/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
+        println!("cargo::rerun-if-changed={}", root.join(source).display());
+    }
+    if !root.join("ffi/Cargo.toml").exists() {
+        return Err("its sources are not beside the command's".to_owned());
+    }
+    let target = variable("TARGET")?;
+    let target_directory = out.join("preload");
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo
+        .args(["build", "--profile", "preload", "--package", "mapgrow-ffi"])
+        .arg("--manifest-path")
+        .arg(root.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target_directory)
+        .args(["--target", &target]);
+    if variable("PROFILE")? == "debug" {
+        // Whoever works on the command should not wait for the last nanosecond.
+        cargo.args([
+            "--config",
+            "profile.preload.lto=\"off\"",
+            "--config",
+            "profile.preload.codegen-units=16",
+        ]);
+    }
+    // Flags that are meant for the command alone (coverage, sanitizers) and cargo's own
+    // variables for this script.
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        let keep = [
+            "CARGO_HOME",
+            "CARGO_NET_OFFLINE",
+            "CARGO_BUILD_JOBS",
+            "CARGO_HTTP_PROXY",
+        ];
+        let foreign = name.starts_with("CARGO_") && !keep.contains(&name.as_ref());
+        if foreign || name == "RUSTFLAGS" || name == "PROFILE" || name == "TARGET" {
+            cargo.env_remove(name.as_ref());
+        }
+    }
+    let status = cargo.status().map_err(|error| format!("cargo: {error}"))?;
+    if !status.success() {
+        return Err(format!("cargo ended with {status}"));
+    }
+    Ok(target_directory.join(target).join("preload/libmapgrow.so"))
+}

@@ -1,0 +1,96 @@
+//! The command that is run: started, sent the signals that we get, and ended as.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Signals that are meant for the command, not for us.
+const PASSED_ON: [i32; 8] = [
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGCONT,
+];
+
+static CHILD: AtomicI32 = AtomicI32::new(0);
+
+/// Starts a command with these variables set, and passes signals on to it from then on.
+pub fn start(command: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Child> {
+    let (program, arguments) = command
+        .split_first()
+        .ok_or_else(|| io::Error::other("no command is given"))?;
+    // Before the command is there, a signal ends us, as it should.
+    let child = Command::new(program)
+        .arg0(program)
+        .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .spawn()?;
+    CHILD.store(child.id() as i32, Ordering::Release);
+    for signal in PASSED_ON {
+        pass_on(signal);
+    }
+    Ok(child)
+}
+
+extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let child = CHILD.load(Ordering::Acquire);
+    // What comes from the terminal goes to the whole foreground, the command included.
+    // SAFETY: the kernel gives a valid description to handlers installed with `SA_SIGINFO`.
+    let from_terminal = unsafe { (*info).si_code } == libc::SI_KERNEL;
+    if child > 0 && !from_terminal {
+        // SAFETY: `kill` may be called in a handler; the process is our child and was not waited
+        // for yet, so its id is its own.
+        unsafe { libc::kill(child, signal) };
+    }
+}
+
+fn pass_on(signal: i32) {
+    // SAFETY: `sigaction` is plain data for which zero is valid; the pointers are to values of
+    // the right type, and the handler does what handlers may do.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action);
+        // A signal that is ignored (by nohup, say) is so for the command too.
+        if action.sa_sigaction == libc::SIG_IGN {
+            return;
+        }
+        action = std::mem::zeroed();
+        action.sa_sigaction = on_signal as extern "C" fn(_, _, _) as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+    }
+}
+
+/// Waits for the command.
+pub fn wait(child: &mut Child) -> io::Result<ExitStatus> {
+    let status = child.wait();
+    CHILD.store(0, Ordering::Release);
+    status
+}
+
+/// Ends this process as the command ended: with its status, or by the same signal.
+pub fn end_as(status: ExitStatus) -> ExitCode {
+    if let Some(signal) = status.signal() {
+        let no_core = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: the limit is valid; the signal's action is the default one from here on, which
+        // ends the process, or else we go on.
+        unsafe {
+            // The command has left its core, ours would replace it.
+            libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+        return ExitCode::from(128u8.saturating_add(signal as u8));
+    }
+    ExitCode::from(status.code().unwrap_or(1) as u8)
+}

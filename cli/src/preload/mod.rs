@@ -1,0 +1,6 @@
+//! Running a program under the preload library.
+
+pub mod child;
+pub mod library;
+pub mod program;
+pub mod session;

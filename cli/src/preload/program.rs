@@ -1,0 +1,212 @@
+//! What kind of program a command names, and whether the preload library can see into it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use object::elf;
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+
+use crate::recordings::own_uid;
+
+/// Interpreters of scripts that lead to one another, at most: as the kernel has it.
+const MOST_INTERPRETERS: usize = 4;
+/// Larger programs are not searched.
+const MOST_BYTES: u64 = 2 << 30;
+
+/// Why a program cannot be seen, or not as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blind {
+    /// There is no loader that would load the library.
+    Static,
+    /// A Go program without a loader.
+    Go,
+    /// A Go program with one: only its C code is seen.
+    GoDynamic,
+    /// The loader is musl's.
+    Musl,
+    /// For another kind of machine.
+    OtherMachine,
+    /// Runs with the rights of its owner.
+    SetUserId,
+    /// Has an allocator of its own linked in.
+    OwnAllocator(&'static str),
+}
+
+impl Blind {
+    /// A sentence that says so, and one that says what to do.
+    pub fn explanation(self, program: &str) -> String {
+        let profile = "its own heap profile can be read by `mapgrow report FILE`";
+        match self {
+            Blind::Static => format!(
+                "{program} is statically linked: no library can be loaded into it. Link it \
+                 dynamically, or, if it is written in Rust, make mapgrow::MapGrow its global \
+                 allocator."
+            ),
+            Blind::Go => format!(
+                "{program} is a Go program: it allocates without malloc, and no library can be \
+                 loaded into it. Take a heap profile with runtime/pprof or net/http/pprof: \
+                 {profile}."
+            ),
+            Blind::GoDynamic => format!(
+                "{program} is a Go program: only its C code uses malloc, and only that was seen. \
+                 For its maps take a heap profile with runtime/pprof or net/http/pprof: {profile}."
+            ),
+            Blind::Musl => format!(
+                "{program} is linked against musl, and the library against glibc: it was not \
+                 loaded. Build the program for glibc, or, if it is written in Rust, make \
+                 mapgrow::MapGrow its global allocator."
+            ),
+            Blind::OtherMachine => format!(
+                "{program} is built for another kind of machine than this mapgrow: the library \
+                 cannot be loaded into it. Use a mapgrow built for that machine."
+            ),
+            Blind::SetUserId => format!(
+                "{program} runs with the rights of its owner (set-user-id): the loader takes no \
+                 library from the user for it. Run it as that owner: `sudo mapgrow run -- ...`."
+            ),
+            Blind::OwnAllocator(which) => format!(
+                "{program} has an allocator of its own linked in ({which}), which the library \
+                 does not stand in front of. Build it with the system's malloc, or, if it is \
+                 written in Rust, make mapgrow::MapGrow its global allocator."
+            ),
+        }
+    }
+
+    /// Whether the library must not even be named to the loader.
+    pub fn must_not_preload(self) -> bool {
+        matches!(self, Blind::Musl | Blind::OtherMachine)
+    }
+}
+
+/// The file that a command's first word names, as the shell would find it.
+pub fn find(command: &OsStr) -> Option<PathBuf> {
+    if command.as_bytes().contains(&b'/') {
+        return Some(PathBuf::from(command));
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(command))
+        .find(|candidate| {
+            candidate
+                .metadata()
+                .is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
+        })
+}
+
+/// Looks at the program that runs when `path` is executed: for a script, its interpreter.
+pub fn inspect(path: &Path) -> Option<Blind> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_INTERPRETERS {
+        match interpreter(&path) {
+            Some(next) => path = next,
+            None => break,
+        }
+    }
+    inspect_binary(&path)
+}
+
+/// The program that a script's first line names; behind `env`, the one that it finds.
+fn interpreter(path: &Path) -> Option<PathBuf> {
+    let mut head = Vec::new();
+    fs::File::open(path)
+        .ok()?
+        .take(256)
+        .read_to_end(&mut head)
+        .ok()?;
+    let line = head
+        .strip_prefix(b"#!")?
+        .split(|&byte| byte == b'\n')
+        .next()?;
+    let mut words = line
+        .split(|byte| byte.is_ascii_whitespace())
+        .filter(|word| !word.is_empty());
+    let named = words.next()?;
+    if named.rsplit(|&byte| byte == b'/').next() == Some(b"env") {
+        let word = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='))?;
+        return find(OsStr::from_bytes(word));
+    }
+    Some(PathBuf::from(std::ffi::OsString::from_vec(named.to_vec())))
+}
+
+fn inspect_binary(path: &Path) -> Option<Blind> {
+    let file = fs::File::open(path).ok()?;
+    let meta = file.metadata().ok()?;
+    if !meta.is_file() || meta.len() > MOST_BYTES {
+        return None;
+    }
+    let changes_user = meta.mode() & 0o4000 != 0 && meta.uid() != own_uid();
+    if changes_user {
+        return Some(Blind::SetUserId);
+    }
+    // SAFETY: a program that somebody changes while it is about to run is read as whatever it
+    // then is: the parser takes any bytes. (One cut short in that moment would end this command,
+    // which has not started anything yet.)
+    let bytes = unsafe { memmap2::Mmap::map(&file) }.ok()?;
+    inspect_elf(&bytes)
+}
+
+fn inspect_elf(bytes: &[u8]) -> Option<Blind> {
+    if !bytes.starts_with(&elf::ELFMAG) {
+        return None;
+    }
+    let Ok(file) = ElfFile64::<Endianness>::parse(bytes) else {
+        return Some(Blind::OtherMachine);
+    };
+    let own_machine = if cfg!(target_arch = "x86_64") {
+        elf::EM_X86_64
+    } else {
+        elf::EM_AARCH64
+    };
+    let endian = file.endian();
+    if file.elf_header().e_machine(endian) != own_machine {
+        return Some(Blind::OtherMachine);
+    }
+    let loader = file
+        .elf_program_headers()
+        .iter()
+        .find_map(|header| header.interpreter(endian, bytes).ok().flatten());
+    let go = file
+        .sections()
+        .any(|section| matches!(section.name(), Ok(".go.buildinfo" | ".gopclntab")));
+    match loader {
+        None if go => return Some(Blind::Go),
+        None => return Some(Blind::Static),
+        Some(loader) if contains(loader, b"ld-musl") => return Some(Blind::Musl),
+        Some(_) if go => return Some(Blind::GoDynamic),
+        Some(_) => {}
+    }
+    own_allocator(&file).map(Blind::OwnAllocator)
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// An allocator that the program defines itself: under the names of the C library, or under
+/// those that allocators are given when they are linked in beside it.
+fn own_allocator(file: &ElfFile64<'_, Endianness>) -> Option<&'static str> {
+    const KNOWN: [(&str, &str); 7] = [
+        ("malloc", "malloc"),
+        ("je_malloc", "jemalloc"),
+        ("_rjem_malloc", "jemalloc"),
+        ("tc_malloc", "tcmalloc"),
+        ("mi_malloc", "mimalloc"),
+        ("rpmalloc", "rpmalloc"),
+        ("sn_malloc", "snmalloc"),
+    ];
+    let defined = |name: &[u8]| {
+        KNOWN
+            .iter()
+            .find(|(known, _)| known.as_bytes() == name)
+            .map(|&(_, allocator)| allocator)
+    };
+    file.dynamic_symbols()
+        .chain(file.symbols())
+        .filter(|symbol| symbol.is_definition())
+        .find_map(|symbol| defined(symbol.name_bytes().ok()?))
+}

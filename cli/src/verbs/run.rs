@@ -1,0 +1,314 @@
+//! `mapgrow run`: a command under the preload library, and its report at the end.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use mapgrow::report::Report;
+use mapgrow::report::text::{TextOptions, render};
+
+use crate::failure::Failure;
+use crate::preload::program::{self, Blind};
+use crate::preload::session::{Ended, Session};
+use crate::preload::{child, library};
+use crate::{dumps, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  mapgrow run -- python3 script.py
+  mapgrow run --exact -- ./server --port 8080
+  mapgrow run -o before.mapgrow --quiet -- make test
+
+The report goes to standard error; the command's own output and status are what they are without
+mapgrow. Not seen: what ends before main, and processes that load no libraries.";
+
+/// How often the leftovers of processes are looked through while the command runs.
+const COLLECT_EVERY: Duration = Duration::from_millis(200);
+/// Processes that get a line of their own.
+const MOST_LINES: usize = 20;
+/// Dumps that are kept, the newest: as many as the recorder itself keeps.
+const MOST_KEPT: usize = 64;
+
+/// What to run, and what to say about it.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// Where to keep the recording [default: the directory for dumps]; nothing is overwritten
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write the report there instead of to standard error
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Print the whole report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print no report
+    #[arg(short, long)]
+    quiet: bool,
+    /// Print the whole report of every process, not just of the command itself
+    #[arg(long)]
+    children: bool,
+    /// Record every block, whatever it costs
+    #[arg(long)]
+    exact: bool,
+    /// The command and its arguments
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true,
+        value_name = "CMD"
+    )]
+    command: Vec<OsString>,
+}
+
+/// Runs the command; the status to end with.
+pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let library = library::path()?;
+    let named = args.command.first().cloned().unwrap_or_default();
+    let blind = program::find(&named).and_then(|path| program::inspect(&path));
+    let session = Session::new()?;
+    let mut variables = session.variables(&library, args.exact);
+    if blind.is_some_and(Blind::must_not_preload) {
+        variables.retain(|(name, _)| *name != "LD_PRELOAD");
+    }
+    let mut child = match child::start(&args.command, &variables) {
+        Ok(child) => child,
+        Err(error) => {
+            session.remove();
+            return Ok(cannot_start(&named.to_string_lossy(), &error));
+        }
+    };
+    let main = child.id();
+    let done = AtomicBool::new(false);
+    let status = std::thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                std::thread::park_timeout(COLLECT_EVERY);
+                session.collect(main);
+            }
+        });
+        let status = child::wait(&mut child);
+        done.store(true, Ordering::Release);
+        collector.thread().unpark();
+        status
+    })
+    .map_err(|error| Failure::new(format!("cannot wait for the command: {error}")))?;
+    session.collect(main);
+    let told = conclude(args, &session, main, &named.to_string_lossy(), blind);
+    session.remove();
+    if let Err(failure) = told {
+        // The command's status matters more than the report.
+        let _ = writeln!(io::stderr(), "mapgrow: {failure}");
+    }
+    Ok(child::end_as(status))
+}
+
+/// As a shell has it: 127 when there is no such command, 126 when it cannot be run.
+fn cannot_start(command: &str, error: &io::Error) -> ExitCode {
+    let _ = writeln!(
+        io::stderr(),
+        "mapgrow: cannot run {command}: {}",
+        crate::failure::plain(error)
+    );
+    match error.kind() {
+        io::ErrorKind::NotFound => ExitCode::from(127),
+        _ => ExitCode::from(126),
+    }
+}
+
+/// Keeps the recording and prints what there is to say.
+fn conclude(
+    args: &RunArgs,
+    session: &Session,
+    main: u32,
+    command: &str,
+    blind: Option<Blind>,
+) -> Result<(), Failure> {
+    let mut ended = session.ended();
+    // The last program that the command's process turned into.
+    let own = ended
+        .iter()
+        .rposition(|one| one.pid == main && one.dump.is_some())
+        .map(|at| ended.remove(at));
+    let mut out = Output::new(args)?;
+    let mut main_report = None;
+    if let Some(dump) = own.as_ref().and_then(|own| own.dump.as_ref()) {
+        let kept = keep(args, own.as_ref(), dump)?;
+        if !args.quiet {
+            let report = super::report::build(Some(dump), &[])?;
+            out.report(&report, args.json)?;
+            out.line(&format!("recording: {}", kept.display()))?;
+            main_report = Some(report);
+        }
+    }
+    if args.quiet {
+        return Ok(());
+    }
+    let resized = main_report.is_some_and(|report| report.totals.resizes > 0);
+    match blind {
+        Some(Blind::OwnAllocator(_)) if resized => {}
+        Some(blind) => out.line(&blind.explanation(command))?,
+        None if own.is_none() => out.line(&nothing(command, session))?,
+        None => {}
+    }
+    others(args, &ended, &mut out)?;
+    let running = session.running();
+    if !running.is_empty() {
+        let pids: Vec<String> = running.iter().map(u32::to_string).collect();
+        out.line(&format!(
+            "still running: {}; `mapgrow report PID` shows what they have recorded",
+            pids.join(", ")
+        ))?;
+    }
+    out.finish()
+}
+
+fn nothing(command: &str, session: &Session) -> String {
+    if session.running().is_empty() {
+        format!(
+            "{command} recorded nothing: no block of the floor's size (MAPGROW_FLOOR, 1024 bytes) \
+             was allocated through malloc. `mapgrow run --exact` records smaller ones too."
+        )
+    } else {
+        format!("{command} has ended and left its work to others.")
+    }
+}
+
+/// Puts the command's recording where it is to stay.
+fn keep(args: &RunArgs, own: Option<&Ended>, dump: &Path) -> Result<PathBuf, Failure> {
+    let bytes = fs::read(dump).map_err(|error| Failure::file("read", dump, &error))?;
+    match &args.output {
+        None => {
+            let (program, pid) = own.map_or(("", 0), |own| (own.program.as_str(), own.pid));
+            let path = dumps::write(program, pid, &bytes)?;
+            if let Some(directory) = path.parent() {
+                dumps::prune(directory, MOST_KEPT);
+            }
+            Ok(path)
+        }
+        Some(path) => {
+            dumps::write_new(path, &bytes).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => Failure::new(format!(
+                    "{} is there already and mapgrow overwrites nothing: choose another name",
+                    path.display()
+                )),
+                _ => Failure::file("write", path, &error),
+            })?;
+            Ok(path.clone())
+        }
+    }
+}
+
+/// One line for each other process, or its whole report.
+fn others(args: &RunArgs, ended: &[Ended], out: &mut Output) -> Result<(), Failure> {
+    let mut largest: Vec<&Ended> = ended.iter().filter(|one| one.dump.is_some()).collect();
+    largest.sort_by_key(|one| std::cmp::Reverse(one.peak_bytes));
+    if !args.children {
+        largest.truncate(MOST_LINES);
+    }
+    largest.sort_by_key(|one| one.began_ns);
+    if !largest.is_empty() && !args.json {
+        out.line("other processes:")?;
+    }
+    for one in &largest {
+        let Some(dump) = &one.dump else { continue };
+        let Ok(report) = super::report::build(Some(dump), &[]) else {
+            continue;
+        };
+        if args.children {
+            if !args.json {
+                out.line(&format!("process {} ({})", one.pid, one.program))?;
+            }
+            out.report(&report, args.json)?;
+        } else if !args.json {
+            out.line(&summary(one, &report))?;
+        }
+    }
+    let rest = ended.len() - largest.len();
+    if rest > 0 && !args.json {
+        let hint = if args.children {
+            "whose recordings were not kept"
+        } else {
+            "that held less"
+        };
+        out.line(&format!("  and {rest} more {hint}"))?;
+    }
+    Ok(())
+}
+
+fn summary(one: &Ended, report: &Report) -> String {
+    let totals = &report.totals;
+    format!(
+        "  {:>7} {:<16} {} resizes, at most {} in containers",
+        one.pid,
+        one.program,
+        totals.resizes,
+        output::bytes(totals.peak_bytes)
+    )
+}
+
+/// Where the report goes.
+struct Output {
+    to: Box<dyn Write>,
+    options: TextOptions,
+    json: bool,
+}
+
+impl Output {
+    fn new(args: &RunArgs) -> Result<Output, Failure> {
+        let mut options = TextOptions::default();
+        let to: Box<dyn Write> = match &args.report {
+            Some(path) => Box::new(
+                fs::File::create(path).map_err(|error| Failure::file("write", path, &error))?,
+            ),
+            None => {
+                options.width = output::stderr_width();
+                options.color = output::stderr_color();
+                Box::new(io::stderr())
+            }
+        };
+        Ok(Output {
+            to: Box::new(io::BufWriter::new(to)),
+            options,
+            json: args.json,
+        })
+    }
+
+    fn report(&mut self, report: &Report, json: bool) -> Result<(), Failure> {
+        let written = if json {
+            serde_json::to_writer(&mut self.to, report)
+                .map_err(io::Error::from)
+                .and_then(|()| self.to.write_all(b"\n"))
+        } else {
+            self.to.write_all(render(report, &self.options).as_bytes())
+        };
+        told(written)
+    }
+
+    /// A sentence for people; where the report is JSON, they find it on standard error.
+    fn line(&mut self, text: &str) -> Result<(), Failure> {
+        if self.json {
+            return told(writeln!(io::stderr(), "mapgrow: {text}"));
+        }
+        told(writeln!(self.to, "{text}"))
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        told(self.to.flush())
+    }
+}
+
+fn told(written: io::Result<()>) -> Result<(), Failure> {
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+        _ => Failure::new(format!(
+            "cannot write the report: {}",
+            crate::failure::plain(&error)
+        )),
+    })
+}
