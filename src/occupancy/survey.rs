@@ -136,7 +136,7 @@ impl Survey {
         self.hypotheses.get(..self.len).unwrap_or(&[])
     }
 
-    /// How well the entries are spread, if one hypothesis is left and there are enough of them.
+    /// How well the entries are spread under the last hypothesis, if there are enough of them.
     #[must_use]
     pub fn quality(&self) -> Option<HashQuality> {
         self.quality
@@ -249,14 +249,12 @@ impl Survey {
                     entries,
                     tombstones,
                 });
-                last = quality::judge(&sums.spread, shape.buckets);
+                last = quality::judge(&sums.spread);
             }
             done = buckets;
             buckets *= 2;
         }
-        if self.len == 1 {
-            self.quality = last;
-        }
+        self.quality = last;
         Some(())
     }
 
@@ -287,6 +285,7 @@ impl Survey {
             Some((hypothesis, least, most))
         });
         let (only, least, most) = left.next()?;
+        let most_buckets = self.hypotheses().last()?;
         let mut single = true;
         for (other, ..) in left {
             single = false;
@@ -310,7 +309,7 @@ impl Survey {
             } else {
                 buckets.and_then(|buckets| self.retained(buckets, most, only.entries.value))
             },
-            quality: if single { self.quality } else { None },
+            quality: self.quality.filter(|_| single && only == most_buckets),
         })
     }
 
