@@ -132,3 +132,74 @@ fn presize(site: &Site, buckets: Option<u64>) -> Option<String> {
         bytes(copied),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::layout::{edge, site};
+    use crate::report::tests::{Names, program, report, table};
+
+    /// The row of a map that doubled from 2^10 to 2^16 buckets of 40 bytes, and was read or not.
+    fn grown() -> Site {
+        let (mut names, mut program) = (Names::default(), program());
+        let growth = names.at(&["hashbrown::raw::RawTable<T,A>::reserve_rehash"]);
+        let user = names.at(&["demo::run@src/run.rs:7"]);
+        let at = program.recording.site(site::ENTRY_ALLOC, &[growth, user]);
+        let grow = program
+            .recording
+            .edge(edge::KIND_REPLACE, Some(at), at, 0, growth);
+        let mut map = program.alloc(at, table(1 << 10, 40), 16);
+        for log2 in 11..=16 {
+            map = program.replace(map, grow, table(1 << log2, 40), 100);
+        }
+        program.keep(map, 0x7000_0000_1000);
+        let mut site = report(&mut program, &mut names).sites.remove(0);
+        site.advice.clear();
+        site
+    }
+
+    fn read(entries: u64, retained: u64) -> Holdings {
+        Holdings {
+            live: 1,
+            measured: 1,
+            entries,
+            capacity: Some(57_344),
+            retained: Some(retained),
+            ..Holdings::default()
+        }
+    }
+
+    #[test]
+    fn a_full_map_should_have_been_made_large_at_once() {
+        let mut site = grown();
+        read(50_000, 0).complete(&mut site, |_| Some(1 << 16));
+        assert_eq!((site.entries, site.retained_bytes), (Some(50_000), Some(0)));
+        let copied = bytes((10..16).map(|log2| table(1 << log2, 40)).sum());
+        let advice = format!(
+            "create it with_capacity(50000) or more to save 6 resizes and {copied} of copying"
+        );
+        assert_eq!(site.advice, [advice]);
+    }
+
+    #[test]
+    fn an_emptied_map_should_shrink_and_not_be_made_larger() {
+        let mut site = grown();
+        read(1, 2 << 20).complete(&mut site, |_| Some(1 << 16));
+        assert_eq!(
+            site.advice,
+            ["shrink_to_fit() would give back 2.0 MiB: 1 entry left in tables for 57,344"]
+        );
+    }
+
+    #[test]
+    fn what_was_not_read_is_unknown_and_draws_no_advice() {
+        let mut site = grown();
+        let half_read = Holdings {
+            live: 2,
+            ..read(1, 2 << 20)
+        };
+        half_read.complete(&mut site, |_| None);
+        assert_eq!((site.entries, site.retained_bytes), (None, None));
+        assert!(site.advice.is_empty(), "{:?}", site.advice);
+    }
+}

@@ -3,7 +3,7 @@
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::words;
-use crate::report::model::{Map, Report, Site};
+use crate::report::model::{Coverage, Map, Report, Site};
 
 /// The block of a site.
 pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
@@ -206,6 +206,8 @@ pub(super) struct Sum {
     pub resizes: u64,
     pub maps_live: u64,
     pub live_bytes: u64,
+    /// Live bytes in sampled tables, estimated.
+    pub est_small_bytes: f64,
     pub allocated_bytes: u64,
     pub copied_bytes: u64,
     pub overlap_peak: u64,
@@ -217,6 +219,13 @@ pub(super) struct Sum {
 impl Sum {
     pub fn add(&mut self, site: &Site) {
         self.sites += 1;
+        if let Some(sampled) = site
+            .sampled
+            .as_ref()
+            .filter(|_| site.coverage != Coverage::Sampled)
+        {
+            self.est_small_bytes += (sampled.est_live_bytes - site.live_bytes as f64).max(0.0);
+        }
         let mut add = |sum: fn(&mut Self) -> &mut u64, more: Option<u64>| {
             let sum = sum(self);
             *sum = sum.saturating_add(more.unwrap_or(0));
@@ -278,9 +287,16 @@ pub(super) fn sum(page: &mut Page, number: usize, title: &str, sum: &Sum) {
             &format!("{} from old tables to new", bytes(sum.copied_bytes)),
         );
     }
+    let small = match sum.est_small_bytes as u64 {
+        0 => String::new(),
+        small => format!(", and about {} in small tables", bytes(small)),
+    };
     let live = match sum.maps_live {
         0 => String::new(),
         live => format!(" in {}", count(live, "container")),
     };
-    page.row("holds", &format!("{} now{live}", bytes(sum.live_bytes)));
+    page.row(
+        "holds",
+        &format!("{} now{live}{small}", bytes(sum.live_bytes)),
+    );
 }

@@ -113,8 +113,16 @@ fn summary(report: &Report) -> String {
         kept if kept >= 1 << 20 => format!(" ({} more than their entries need)", bytes(kept)),
         _ => String::new(),
     };
+    // The peak is that of counted tables; what is live may have an estimate in it.
+    let estimated = totals.est_live_bytes > totals.live_bytes;
+    let (about, whose) = if estimated {
+        let floor = bytes(report.settings.floor_bytes);
+        ("about ", format!("the peak of tables of {floor} or more"))
+    } else {
+        ("", "their peak".to_owned())
+    };
     text.push_str(&format!(
-        ". Containers hold {}{share}{kept}; their peak was {bound}{}{}.",
+        ". Containers hold {about}{}{share}{kept}; {whose} was {bound}{}{}.",
         bytes(totals.est_live_bytes),
         bytes(totals.peak_bytes),
         totals
