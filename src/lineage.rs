@@ -210,7 +210,8 @@ impl PendingStack {
         })
     }
 
-    /// Matches a free of `address` whose stack is `free` (innermost frame first).
+    /// Matches a free of `address`, allocated at `since` (0: not known), whose stack is `free`
+    /// (innermost frame first).
     ///
     /// Only a block that was allocated after the freed one can replace it. If the freed block's
     /// own allocation is still remembered, its stack may seem to share an activation with the
@@ -222,6 +223,7 @@ impl PendingStack {
         address: usize,
         bytes: usize,
         align_log2: u8,
+        since: u64,
         free: &[Return],
     ) -> Outcome {
         let mut best: Option<(u8, u16, Block, Join)> = None;
@@ -236,7 +238,7 @@ impl PendingStack {
                 own = join(pending.frames(), free).map(|join| (block, join));
                 break;
             }
-            if block.address == 0 {
+            if block.address == 0 || block.start_ticks <= since {
                 continue;
             }
             let Some(fit) = fit(bytes, block.bytes, align_log2, block.align_log2) else {
@@ -284,6 +286,7 @@ mod tests {
                 address,
                 bytes,
                 align_log2: 4,
+                start_ticks: self.next as u64 + 1,
                 ..Block::default()
             };
             self.push(&block, &stack(frames));
@@ -304,7 +307,7 @@ mod tests {
         let mut pending = PendingStack::new();
         pending.allocated(0x1000, 84, &GROWS);
         pending.allocated(0x2000, 152, &GROWS);
-        let outcome = pending.resolve(0x1000, 84, 4, &stack(&FREES));
+        let outcome = pending.resolve(0x1000, 84, 4, 0, &stack(&FREES));
         let Outcome::Replaced(new, join) = outcome else {
             panic!("not replaced");
         };
@@ -314,13 +317,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_there_before_takes_no_place() {
+        let mut pending = PendingStack::new();
+        pending.allocated(0x1000, 24, &[(200, 80)]);
+        pending.allocated(0x2000, 152, &GROWS);
+        let shrinks = [(80, 11), (100, 12), (200, 90)];
+        pending.allocated(0x3000, 84, &shrinks);
+        pending.forget(0x2000);
+        let outcome = pending.resolve(0x2000, 152, 4, 2, &stack(&FREES));
+        assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x3000));
+    }
+
+    #[test]
     fn a_growth_that_is_given_up_is_abandoned_though_the_hasher_filled_a_map() {
         let mut pending = PendingStack::new();
         pending.allocated(0x1000, 84, &GROWS);
         pending.allocated(0x2000, 152, &GROWS);
         let in_hasher = [(40, 11), (60, 30), (100, 15), (200, 90)];
         pending.allocated(0x3000, 152, &in_hasher);
-        let outcome = pending.resolve(0x2000, 152, 4, &stack(&FREES));
+        let outcome = pending.resolve(0x2000, 152, 4, 0, &stack(&FREES));
         let Outcome::Abandoned(new, join) = outcome else {
             panic!("not abandoned");
         };
@@ -332,7 +347,7 @@ mod tests {
     fn a_function_that_jumps_to_the_free_is_still_the_same() {
         let mut pending = PendingStack::new();
         pending.allocated(0x2000, 84, &GROWS);
-        let outcome = pending.resolve(0x1000, 152, 4, &stack(&FREES[1..]));
+        let outcome = pending.resolve(0x1000, 152, 4, 0, &stack(&FREES[1..]));
         let Outcome::Replaced(_, join) = outcome else {
             panic!("not replaced");
         };
@@ -344,7 +359,7 @@ mod tests {
         let mut pending = PendingStack::new();
         pending.allocated(0x2000, 152, &GROWS);
         let elsewhere = stack(&[(100, 20), (200, 91)]);
-        let outcome = pending.resolve(0x1000, 84, 4, &elsewhere);
+        let outcome = pending.resolve(0x1000, 84, 4, 0, &elsewhere);
         assert!(outcome.kind().is_none());
     }
 
@@ -359,7 +374,7 @@ mod tests {
         let (allocates, frees) = ([(GROW, 10), (CALLER, 20)], [(GROW, 11), (CALLER, 20)]);
         pending.allocated(0x1000, 2056, &allocates);
         pending.allocated(0x2000, 4328, &allocates);
-        let outcome = pending.resolve(0x1000, 2056, 4, &stack(&frees));
+        let outcome = pending.resolve(0x1000, 2056, 4, 0, &stack(&frees));
         assert!(matches!(outcome, Outcome::Replaced(new, join)
             if new.address == 0x2000 && join.frame == 0 && join.free_pc == 11));
     }
@@ -373,7 +388,7 @@ mod tests {
         let hasher = [(0x7f00, 30), (GROW, 12), (CALLER, 20)];
         pending.allocated(0x2000, 4096, &hasher);
         let frees = stack(&[(GROW, 11), (CALLER, 20)]);
-        let outcome = pending.resolve(0x1000, 2056, 4, &frees);
+        let outcome = pending.resolve(0x1000, 2056, 4, 0, &frees);
         assert!(matches!(outcome, Outcome::Abandoned(own, _) if own.address == 0x1000));
     }
 }

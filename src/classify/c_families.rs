@@ -59,6 +59,7 @@ pub(super) static C_FAMILIES: [&Family; 25] = [
             "_M_insert_aux",
             "_M_reallocate",
             "_M_shrink_to_fit",
+            "_S_do_it",
             "shrink_to_fit",
             "reserve",
         ],

@@ -288,7 +288,7 @@ impl Session {
             let capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
             cold.counters.captured(&capture);
             cold.pending
-                .resolve(address, bytes, align_log2, capture.returns())
+                .resolve(address, bytes, align_log2, since, capture.returns())
         } else {
             cold.pending.forget(address);
             Outcome::Dropped

@@ -44,6 +44,8 @@ pub(crate) enum Ending {
 
 /// The recording that was left, once the program has ended: it is dumped only once.
 static LEFT: AtomicU64 = AtomicU64::new(0);
+/// The same for `exec`, which may fail and be tried again.
+static REPLACED: AtomicU64 = AtomicU64::new(0);
 
 /// Leaves the recording as the settings say.
 pub(crate) fn leave(ending: Ending) {
@@ -51,9 +53,14 @@ pub(crate) fn leave(ending: Ending) {
     let Some(recording) = process::existing_recording() else {
         return;
     };
+    let once = if ending == Ending::Replaced {
+        &REPLACED
+    } else {
+        &LEFT
+    };
     // A child of `vfork` ends here too, in its parent's memory.
     if !recording.is_of_this_process()
-        || LEFT.swap(recording.id(), Ordering::AcqRel) == recording.id()
+        || once.swap(recording.id(), Ordering::AcqRel) == recording.id()
     {
         return;
     }

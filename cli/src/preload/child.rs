@@ -19,21 +19,27 @@ const PASSED_ON: [i32; 8] = [
 ];
 
 static CHILD: AtomicI32 = AtomicI32::new(0);
+/// A signal that came before there was a command to pass it on to.
+static EARLY: AtomicI32 = AtomicI32::new(0);
 
 /// Starts a command with these variables set, and passes signals on to it from then on.
 pub fn start(command: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Child> {
     let (program, arguments) = command
         .split_first()
         .ok_or_else(|| io::Error::other("no command is given"))?;
-    // Before the command is there, a signal ends us, as it should.
+    for signal in PASSED_ON {
+        pass_on(signal);
+    }
     let child = Command::new(program)
         .arg0(program)
         .args(arguments)
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .spawn()?;
-    CHILD.store(child.id() as i32, Ordering::Release);
-    for signal in PASSED_ON {
-        pass_on(signal);
+    CHILD.store(child.id() as i32, Ordering::SeqCst);
+    let early = EARLY.swap(0, Ordering::SeqCst);
+    if early != 0 {
+        // SAFETY: as in `on_signal`.
+        unsafe { libc::kill(child.id() as i32, early) };
     }
     Ok(child)
 }
@@ -43,6 +49,15 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c
     // What comes from the terminal goes to the whole foreground, the command included.
     // SAFETY: the kernel gives a valid description to handlers installed with `SA_SIGINFO`.
     let from_terminal = unsafe { (*info).si_code } == libc::SI_KERNEL;
+    if child == 0 {
+        EARLY.store(signal, Ordering::SeqCst);
+        // Started just now?
+        if CHILD.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        EARLY.store(0, Ordering::SeqCst);
+    }
+    let child = CHILD.load(Ordering::SeqCst);
     if child > 0 && !from_terminal {
         // SAFETY: `kill` may be called in a handler; the process is our child and was not waited
         // for yet, so its id is its own.
@@ -71,7 +86,8 @@ fn pass_on(signal: i32) {
 /// Waits for the command.
 pub fn wait(child: &mut Child) -> io::Result<ExitStatus> {
     let status = child.wait();
-    CHILD.store(0, Ordering::Release);
+    // Ended: signals are for nobody any more.
+    CHILD.store(-1, Ordering::SeqCst);
     status
 }
 

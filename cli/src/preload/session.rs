@@ -34,6 +34,8 @@ pub struct Ended {
     pub began_ns: u64,
     /// Most bytes of recorded blocks at one time.
     pub peak_bytes: u64,
+    recording: u64,
+    sequence: u64,
 }
 
 /// The directories of a run, and what was found in them so far.
@@ -103,7 +105,7 @@ impl Session {
         for path in entries(&self.dumps) {
             let known = ended.iter().any(|one| one.dump.as_ref() == Some(&path));
             if !known && let Some(new) = Ended::read(path) {
-                ended.push(new);
+                add(&mut ended, new);
             }
         }
         loop {
@@ -187,6 +189,23 @@ impl Session {
     }
 }
 
+/// Adds a dump; a process that dumped before (its `exec` failed, say) is as its newest has it.
+fn add(ended: &mut Vec<Ended>, new: Ended) {
+    let same = |one: &&mut Ended| one.recording == new.recording && one.pid == new.pid;
+    let Some(before) = ended.iter_mut().find(same) else {
+        ended.push(new);
+        return;
+    };
+    let older = if before.sequence < new.sequence {
+        std::mem::replace(before, new)
+    } else {
+        new
+    };
+    if let Some(path) = older.dump {
+        let _ = fs::remove_file(path);
+    }
+}
+
 impl Ended {
     fn read(path: PathBuf) -> Option<Ended> {
         let file = load::open(&path, false, false).ok()?;
@@ -196,6 +215,8 @@ impl Ended {
             program: header.program(),
             began_ns: header.word(header::START_MONO_NS),
             peak_bytes: header.word(header::PEAK_BYTES),
+            recording: header.word(header::RECORDING_ID),
+            sequence: header.word(header::DUMP_SEQ),
             dump: Some(path),
         })
     }

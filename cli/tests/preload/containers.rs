@@ -1,0 +1,133 @@
+//! libstdc++'s containers: every table, to the byte.
+
+use crate::support::{Place, sites};
+use serde_json::Value;
+
+/// One line for each figure that differs.
+fn differences(truth: &Value, report: &Value, least: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    for shape in truth.as_array().unwrap() {
+        let name = shape["shape"].as_str().unwrap();
+        let family = shape["family"].as_str().unwrap();
+        let all: Vec<u64> = shape["tables"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|t| t.as_u64().unwrap())
+            .collect();
+        let tables: Vec<u64> = all
+            .iter()
+            .copied()
+            .filter(|&bytes| bytes >= least)
+            .collect();
+        if tables.is_empty() {
+            continue;
+        }
+        let mut check = |what: &str, truth: u64, report: u64| {
+            if truth != report {
+                found.push(format!("{name} {what}: truth {truth}, report {report}"));
+            }
+        };
+        let of_family: Vec<&Value> = sites(report, name)
+            .filter(|site| site["family"] == family)
+            .collect();
+        let figure = |field: &str| -> u64 {
+            of_family
+                .iter()
+                .map(|s| s[field].as_u64().unwrap_or(0))
+                .sum()
+        };
+        check(
+            "allocated_bytes",
+            tables.iter().sum(),
+            figure("allocated_bytes"),
+        );
+        let live = Some(shape["live"].as_u64().unwrap())
+            .filter(|&live| live >= least || family == "libstdcxx_tree");
+        check("live_bytes", live.unwrap_or(0), figure("live_bytes"));
+        check("allocs", tables.len() as u64, figure("allocs"));
+        if family == "libstdcxx_tree" {
+            continue;
+        }
+        let steps: Vec<(u64, u64)> = all
+            .windows(2)
+            .map(|pair| (pair[0], pair[1]))
+            .filter(|&(_, new)| new >= least)
+            .collect();
+        let count =
+            |of: fn(&(u64, u64)) -> bool| steps.iter().filter(|step| of(step)).count() as u64;
+        check("grows", count(|(old, new)| new > old), figure("grows"));
+        check("shrinks", count(|(old, new)| new < old), figure("shrinks"));
+        // The size of a table below the floor is only known as the allocator rounded it.
+        let side_by_side = steps
+            .iter()
+            .filter(|step| step.0 >= least)
+            .map(|(old, new)| old + new)
+            .max()
+            .unwrap_or(0);
+        let overlap = of_family
+            .iter()
+            .map(|s| s["overlap_peak_bytes"].as_u64().unwrap_or(0))
+            .max()
+            .unwrap_or(0);
+        check("overlap", side_by_side, overlap);
+    }
+    found
+}
+
+fn compare(flags: &[&str], options: &[&str], least: u64) {
+    let place = Place::new();
+    let victim = place.compile("containers.cpp", flags);
+    let (output, reports) = place.run(options, &victim, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let truth: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [report] = reports.as_slice() else {
+        panic!("{} processes", reports.len())
+    };
+    let found = differences(&truth, report, least);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    for field in [
+        "sites_folded",
+        "memo_mismatches",
+        "conservation_difference_bytes",
+    ] {
+        assert_eq!(report["honesty"][field], 0, "{field}");
+    }
+}
+
+#[test]
+fn exact_mode_counts_every_table() {
+    compare(&["-O2", "-g"], &["--exact"], 0);
+}
+
+#[test]
+fn unoptimised_programs_are_counted_alike() {
+    compare(&["-O0", "-g"], &["--exact"], 0);
+}
+
+#[test]
+fn the_default_mode_is_exact_from_the_floor_on() {
+    compare(&["-O2", "-g"], &[], 1024);
+}
+
+/// Without any name the growth of a container is still found, once it has grown a few times.
+#[test]
+fn a_stripped_program_shows_its_growth() {
+    const A_FEW: usize = 4;
+    let place = Place::new();
+    let victim = place.compile("containers.cpp", &["-O2", "-s"]);
+    let (output, reports) = place.run(&["--exact"], &victim, &[]);
+    assert!(output.status.success());
+    let truth: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected: u64 = truth
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|shape| shape["family"] != "libstdcxx_tree")
+        .map(|shape| shape["tables"].as_array().unwrap().len())
+        .filter(|&tables| tables >= A_FEW)
+        .map(|tables| tables as u64 - 1)
+        .sum();
+    let found = reports[0]["totals"]["resizes"].as_u64().unwrap();
+    assert!(found >= expected, "{found} of {expected}");
+}

@@ -1,0 +1,125 @@
+//! The command that is run is not changed by it, and a program that cannot be seen is told of.
+
+use crate::support::Place;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn shell(place: &Place, script: &str) -> Command {
+    let mut command = place.mapgrow();
+    command.args(["run", "--quiet", "--", "sh", "-c", script]);
+    command
+}
+
+#[test]
+fn output_and_status_are_the_commands_own() {
+    let place = Place::new();
+    let output = shell(&place, "echo out; echo err >&2; cat; exit 7")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b"out\n");
+    assert_eq!(output.stderr, b"err\n");
+    assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
+fn it_dies_by_the_same_signal() {
+    let place = Place::new();
+    let output = shell(&place, "kill -SEGV $$").output().unwrap();
+    assert_eq!(output.status.signal(), Some(libc::SIGSEGV));
+    assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn signals_reach_the_command() {
+    let place = Place::new();
+    let script = "trap 'echo got; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut child = shell(&place, script)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    // SAFETY: our child, not waited for yet.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    line.clear();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "got\n");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
+#[test]
+fn a_command_that_is_not_there_is_named() {
+    let place = Place::new();
+    let output = place
+        .mapgrow()
+        .args(["run", "--", "/nonexistent/program"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(127));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("/nonexistent/program"), "{stderr}");
+}
+
+fn explanation(place: &Place, program: &Path) -> String {
+    let output = place
+        .mapgrow()
+        .args(["run", "--"])
+        .arg(program)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_static_program_gets_an_explanation() {
+    let place = Place::new();
+    let program = place.compile("containers.cpp", &["-static"]);
+    let text = explanation(&place, &program);
+    assert!(text.contains("statically linked"), "{text}");
+    assert!(!text.contains("honesty"), "{text}");
+}
+
+/// No Go is needed to see that a program is one: the section that its linker writes tells.
+#[test]
+fn a_go_program_gets_an_explanation() {
+    let place = Place::new();
+    let program = place.compile("containers.cpp", &["-static"]);
+    let marked = Command::new("objcopy")
+        .args(["--add-section", ".go.buildinfo=/dev/null"])
+        .arg(&program)
+        .status()
+        .expect("objcopy is needed");
+    assert!(marked.success());
+    let text = explanation(&place, &program);
+    assert!(
+        text.contains("Go program") && text.contains("pprof"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_program_with_an_allocator_of_its_own_gets_an_explanation() {
+    let place = Place::new();
+    let source = place.path("own.cpp");
+    std::fs::write(
+        &source,
+        "#include <stddef.h>\nstatic char heap[1 << 20]; static size_t used;\n\
+         extern \"C\" void *malloc(size_t n) { used = (used + n + 15) & ~15ul; return heap + used - n; }\n\
+         extern \"C\" void free(void *) {}\nint main() { return malloc(5000) == nullptr; }\n",
+    )
+    .unwrap();
+    let program = place.path("own.out");
+    let compiled = Command::new("g++")
+        .args(["-rdynamic", "-fno-builtin", "-o"])
+        .args([&program, &source])
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    let text = explanation(&place, &program);
+    assert!(text.contains("allocator of its own"), "{text}");
+}

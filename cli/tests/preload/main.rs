@@ -1,0 +1,7 @@
+//! Programs in C and C++ under `mapgrow run`: what the report says of them against what they
+//! say of themselves.
+
+mod containers;
+mod host;
+mod support;
+mod ways;
