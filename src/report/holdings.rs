@@ -80,8 +80,9 @@ impl Holdings {
             Some((size, buckets)) if Some(size) == largest => Some(buckets),
             _ => largest.and_then(buckets),
         };
-        site.advice.extend(presize(site, final_buckets));
-        site.advice.extend(self.shrink(site));
+        // What is too large now needs no larger start.
+        let size = self.shrink(site).or_else(|| presize(site, final_buckets));
+        site.advice.extend(size);
         site.advice.extend(self.rehash(site));
     }
 
@@ -124,6 +125,7 @@ fn presize(site: &Site, buckets: Option<u64>) -> Option<String> {
     let buckets = buckets.filter(|_| one && kept && site.shrinks == Some(0))?;
     // The fewest entries for which a table of this size is made.
     let least = shape::capacity(buckets / 2).saturating_add(1);
+    let least = least.max(site.entries.unwrap_or(0));
     Some(format!(
         "create it with_capacity({least}) or more to save {} and {} of copying",
         count(grows, "resize"),

@@ -163,7 +163,8 @@ fn a_newer_version_is_named_with_ours() {
         "{message}"
     );
     bytes[8] = 0;
-    assert!(matches!(error(&bytes), ReadError::Damaged { .. }));
+    assert_eq!(error(&bytes), ReadError::Older { found: 0 });
+    assert!(error(&bytes).to_string().contains("version 0"));
 }
 
 #[test]

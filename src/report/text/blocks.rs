@@ -3,7 +3,7 @@
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::words;
-use crate::report::model::{Coverage, Map, Report, Site};
+use crate::report::model::{Map, Report, Site};
 
 /// The block of a site.
 pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
@@ -30,7 +30,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
         (Some(grew), Some(maps)) => page.row("resizes", &format!("{grew} ({maps})")),
         (Some(grew), None) => page.row("resizes", &grew),
         (None, Some(maps)) => page.row("resizes", &format!("none seen ({maps})")),
-        (None, None) if site.coverage != Coverage::Sampled => {
+        (None, None) if !words::only_samples(site) => {
             let live = site.allocs.saturating_sub(site.frees);
             let nodes = count(site.allocs, "node");
             page.row(
@@ -81,7 +81,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
             ),
         );
     }
-    if site.coverage != Coverage::Sampled {
+    if !words::only_samples(site) {
         page.row("holds", &words::holds(site));
     }
     if let Some(contents) = words::contents(site) {

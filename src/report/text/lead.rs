@@ -140,8 +140,13 @@ fn summary(report: &Report) -> String {
         .map_share
         .map(|share| format!(", {:.0} % of the heap", share * 100.0))
         .unwrap_or_default();
+    let kept = report.sites.iter().filter_map(|site| site.retained_bytes);
+    let kept = match kept.fold(0, u64::saturating_add) {
+        kept if kept >= 1 << 20 => format!(" ({} more than their entries need)", bytes(kept)),
+        _ => String::new(),
+    };
     text.push_str(&format!(
-        ". Containers hold {}{share}; their peak was {bound}{}{}.",
+        ". Containers hold {}{share}{kept}; their peak was {bound}{}{}.",
         bytes(totals.est_live_bytes),
         bytes(totals.peak_bytes),
         totals

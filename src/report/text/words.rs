@@ -162,8 +162,8 @@ pub(super) fn maps(site: &Site) -> Option<String> {
         Some("unknown_container") => "container",
         _ => "map",
     };
-    if site.coverage == Coverage::Sampled {
-        return Some(format!("about {}", count(rounded(all), noun)));
+    if only_samples(site) {
+        return None;
     }
     Some(match (all, live) {
         // All its maps were born elsewhere and grew here.
@@ -258,6 +258,11 @@ pub(super) fn known_by(site: &Site) -> Option<&'static str> {
     }
 }
 
+/// Whether samples are all that is known of a site.
+pub(super) fn only_samples(site: &Site) -> bool {
+    site.sampled.is_some() && (site.coverage == Coverage::Sampled || site.allocs == 0)
+}
+
 /// What samples add.
 pub(super) fn samples(site: &Site) -> Option<String> {
     let sampled = site.sampled.as_ref()?;
@@ -269,7 +274,7 @@ pub(super) fn samples(site: &Site) -> Option<String> {
             bytes(error.max(0.0) as u64)
         )
     };
-    if site.coverage == Coverage::Sampled {
+    if only_samples(site) {
         let blocks = if site.maps_live.is_some() {
             "table"
         } else {
