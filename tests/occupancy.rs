@@ -131,3 +131,74 @@ fn every_map_from_outside() {
     let report = serde_json::from_slice(&output.stdout).expect("the report is JSON");
     compare(&truths(&truth), &report);
 }
+
+#[test]
+fn an_emptied_map_is_on_the_first_screen() {
+    let scratch = Scratch::new("occupancy-emptied");
+    let program = example("victim_emptied", "release");
+    run(&mut command(&program, &scratch));
+    let dump = scratch.path("out.mapgrow");
+    let report = report(&dump);
+    let map = &array(&report, "maps")[0];
+    assert_eq!(number(map, "entries"), 100_000);
+    assert_eq!(number(map, "buckets"), 1 << 24);
+    // 2^17 buckets are enough for what is left.
+    let table = |buckets: u64| buckets * 17 + 16;
+    let kept = table(1 << 24) - table(1 << 17);
+    assert_eq!(number(map, "retained_bytes"), kept);
+    let output = run(std::process::Command::new(support::cli())
+        .arg("report")
+        .arg(&dump));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let screen: Vec<&str> = text.lines().take(24).collect();
+    println!("{}", screen.join("\n"));
+    let screen = screen.join(" ");
+    for said in [
+        "tests/victims/emptied.rs:13",
+        "keeps 270 MiB",
+        "100,000 entries",
+    ] {
+        assert!(screen.contains(said), "{said} is not in: {screen}");
+    }
+}
+
+/// Eight threads insert, delete and drop maps while others read them: no figure is impossible.
+#[test]
+fn turmoil() {
+    let scratch = Scratch::new("occupancy-turmoil");
+    let program = example("victim_turmoil", "release");
+    let seconds = std::env::var("MAPGROW_TURMOIL_SECONDS").unwrap_or("5".to_owned());
+    let mut child = command(&program, &scratch)
+        .env("MAPGROW_FLOOR", "256")
+        .arg(&seconds)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut outside = 0;
+    while child.try_wait().expect("it can be waited for").is_none() {
+        let output = std::process::Command::new(support::cli())
+            .env("MAPGROW_DIR", scratch.recordings())
+            .args(["report", &child.id().to_string(), "--json"])
+            .output()
+            .expect("the command starts");
+        // The program may not have begun to record yet, or just have ended.
+        if !output.status.success() {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            continue;
+        }
+        let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+        for map in array(&report, "maps") {
+            if let Some(entries) = map["entries"].as_u64() {
+                outside += 1;
+                let capacity = map["capacity"].as_u64().unwrap_or(u64::MAX);
+                let taken = entries + number(map, "tombstones");
+                assert!(taken <= capacity, "{map}");
+            }
+        }
+    }
+    let output = child.wait_with_output().expect("it ended");
+    assert!(output.status.success(), "the program failed");
+    println!("{outside} tables read from outside");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(outside > 100);
+}
