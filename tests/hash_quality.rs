@@ -87,8 +87,11 @@ fn mix(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// A name, and the key of each number.
+type DataSet = (&'static str, fn(u64) -> Key);
+
 /// Key number n of each data set.
-fn data_sets() -> Vec<(&'static str, fn(u64) -> Key)> {
+fn data_sets() -> Vec<DataSet> {
     use Key::{Half, Number, Text};
     vec![
         ("sequential", |n| Number(n)),
@@ -108,7 +111,7 @@ fn data_sets() -> Vec<(&'static str, fn(u64) -> Key)> {
         ("bit reversed", |n| Number(n.reverse_bits())),
         ("squares", |n| Number(n * n)),
         ("floats", |n| Number((n as f64).to_bits())),
-        ("grid", |n| Number((n / 300) << 32 | n % 300)),
+        ("grid", |n| Number(((n / 300) << 32) | (n % 300))),
         ("negative", |n| Number(u64::MAX - n)),
         ("u16", |n| Half(n as u16)),
         ("attack on low bits", |n| Number(mix(n) << 20)),
@@ -270,7 +273,7 @@ fn good_hashes_of_small_and_emptied_maps_are_not_accused() {
         let entries = 1 + mix(round) % 700;
         let state = ahash::RandomState::with_seeds(round, 2, 3, 4);
         let hash: HashOf = Box::new(move |key| hash_with(&state, key));
-        let mut table = fill(&hash, |n| Key::Number(n), entries);
+        let mut table = fill(&hash, Key::Number, entries);
         if round % 2 == 1 {
             let mut left = mix(!round) % entries;
             table.retain(|_| {
