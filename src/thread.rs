@@ -142,8 +142,10 @@ pub(crate) fn switch_off_here() {
 const BUDGET_BURST_NS: u64 = 50_000_000;
 /// The budget never raises the floor above this.
 const FLOOR_MOST: usize = 1 << 20;
-/// Recorded blocks between two looks at the budget.
-const BUDGET_CHECK: u32 = 64;
+/// Reading the clock costs as much as a table access: one recorded block in so many is timed.
+const TIMED_ONE_IN: u32 = 8;
+/// Timed blocks between two looks at the budget.
+const BUDGET_CHECK: u32 = 8;
 
 /// Bytes between two flushes of a thread's totals.
 const FLUSH: i64 = thread::FLUSH_BYTES as i64;
@@ -169,6 +171,7 @@ pub(crate) struct Cold {
     freed: u64,
     pub(crate) serial: Serials,
     pub(crate) counters: Counters,
+    untimed: u32,
     budget_checked: u32,
     /// Frees that are still to be looked at whatever their page: see [`Cold::expect_frees`].
     expected_frees: u32,
@@ -295,6 +298,7 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         (*pages).free_chunk = 0;
         (*pages).serial = Serials { next: 0, end: 0 };
         (*pages).counters = Counters::default();
+        (*pages).untimed = 0;
         (*pages).budget_checked = 0;
         (*pages).watches = 0;
         (*pages).expected_frees = 0;
@@ -495,14 +499,20 @@ impl Cold {
         Some(weight as u32)
     }
 
-    /// Adds the time spent on one block, and now and then compares the sum with the budget: over
+    /// Adds the time spent on one block in so many, which stands for the others, and now and
+    /// then compares the sum with the budget: over
     /// it, the thread's floor doubles; well under it, the floor comes down again.
     pub(crate) fn spent(&mut self, from: u64, recording: &Recording, settings: &Settings) {
+        self.untimed += 1;
+        if self.untimed < TIMED_ONE_IN {
+            return;
+        }
+        self.untimed = 0;
         let now = clock::ticks();
-        let counters = &mut self.counters;
-        counters.recorder_ticks = counters
-            .recorder_ticks
-            .wrapping_add(now.saturating_sub(from));
+        let share = now
+            .saturating_sub(from)
+            .saturating_mul(u64::from(TIMED_ONE_IN));
+        self.counters.recorder_ticks = self.counters.recorder_ticks.wrapping_add(share);
         self.budget_checked += 1;
         if self.budget_checked < BUDGET_CHECK {
             return;

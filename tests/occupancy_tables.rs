@@ -5,7 +5,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use mapgrow::occupancy::{Block, Known, Limits, Occupancy, survey};
@@ -67,7 +67,7 @@ fn mislead(memory: &mut [u8]) {
         _ => {
             let sparse = 2 + below(30) as u64;
             memory.fill_with(|| {
-                if random() % sparse == 0 {
+                if random().is_multiple_of(sparse) {
                     (random() & 0x7F) as u8
                 } else {
                     0xFF
@@ -115,10 +115,7 @@ impl<A: Copy, const N: usize> Element<A, N> {
     }
 
     fn hash(&self) -> u64 {
-        let mut hasher =
-            std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().build_hasher();
-        self.bytes.hash(&mut hasher);
-        hasher.finish()
+        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(self.bytes)
     }
 }
 

@@ -3,14 +3,14 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{Scratch, array, command, example, number, report, run, text};
+use support::{Scratch, array, cli, command, example, number, report, run, text};
 
 /// Dumps asked for one after the other: `STORM_SIGNALS=1000` for the long run.
 fn signals() -> usize {
     let asked = std::env::var("STORM_SIGNALS").ok();
-    asked.map_or(100, |n| n.parse().expect("STORM_SIGNALS is a number"))
+    asked.map_or(30, |n| n.parse().expect("STORM_SIGNALS is a number"))
 }
 
 fn send(child: &Child, signal: i32) {
@@ -76,6 +76,19 @@ fn every_signal_gets_its_dump() {
         };
         slowest = slowest.max(asked.elapsed());
         let dump = scratch.path(&name);
+        let opened = run(Command::new(cli())
+            .args(["report", "--top", "3"])
+            .arg(&dump));
+        let first = String::from_utf8_lossy(&opened.stdout);
+        assert!(
+            first.contains("fill"),
+            "{name} lacks the busy maps: {first}"
+        );
+        if n % 10 != 0 {
+            std::fs::remove_file(&dump).expect("the dump is ours");
+            continue;
+        }
+        // Every figure of some: their timelines are tens of megabytes of JSON.
         let report = report(&dump);
         assert_eq!(report["process"]["dump_reason"], "signal", "{name}");
         let sites = array(&report, "sites");

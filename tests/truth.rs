@@ -109,7 +109,7 @@ fn estimates_keep_to_their_stated_error() {
     let mut deviations = Vec::new();
     let mut rows = Table::new();
     for seed in 0..20 {
-        let run = run_truth("release", "on", 150_000);
+        let run = run_truth("release", "on", 1_000_000);
         let books = Books::new(&run.truth, &run.report);
         books.estimates(seed, &mut deviations, &mut rows);
     }

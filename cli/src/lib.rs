@@ -3,6 +3,7 @@
 
 mod clock;
 pub mod command;
+mod contents;
 mod dumps;
 mod failure;
 mod load;

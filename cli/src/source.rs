@@ -6,6 +6,7 @@ use mapgrow::recording::layout::header;
 use mapgrow::recording::reader::Recording;
 
 use crate::clock::Moment;
+use crate::contents;
 use crate::dumps;
 use crate::failure::Failure;
 use crate::load;
@@ -20,6 +21,8 @@ pub struct Source {
     pub running: Option<u32>,
     /// Whether the process runs, when that can be known.
     pub alive: Option<bool>,
+    /// Whether the system would not let us read the memory of the process.
+    pub contents_refused: bool,
 }
 
 impl Source {
@@ -52,6 +55,7 @@ impl Source {
             recording,
             running: None,
             alive: None,
+            contents_refused: false,
         })
     }
 
@@ -69,8 +73,10 @@ impl Source {
         let mut packed = load::read_packed(&live.file, &live.path)?;
         calibrate(&mut packed, &live);
         let running = live.life == Life::Running;
+        let contents_refused = running && !contents::read_into(&mut packed, &live);
         Ok(Source {
             recording: load::parse(packed, &live.path)?,
+            contents_refused,
             running: running.then(|| live.header.pid()),
             alive: Some(running),
         })

@@ -44,6 +44,12 @@ impl BlockReader for ProcessMemory {
     }
 }
 
+/// Whether the memory of process `pid` may be read, tried at `address`.
+#[must_use]
+pub fn readable(pid: u32, address: u64) -> bool {
+    ProcessMemory::new(pid, address).read(0, &mut [0])
+}
+
 /// Reads a block that may be a table in the memory of process `pid`. `None` when it is none, or
 /// cannot be read.
 ///

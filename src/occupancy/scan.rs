@@ -65,8 +65,6 @@ pub(super) struct Spread {
     pub(super) tags: [u32; 128],
     /// Windows by the number of entries in them.
     pub(super) fill: [u32; WINDOW + 1],
-    /// Windows looked at by a taken bucket (an entry or a tombstone) count.
-    pub(super) taken: [u32; WINDOW + 1],
     /// Tags looked at.
     pub(super) tags_seen: u64,
 }
@@ -76,7 +74,6 @@ impl Spread {
         Self {
             tags: [0; 128],
             fill: [0; WINDOW + 1],
-            taken: [0; WINDOW + 1],
             tags_seen: 0,
         }
     }
@@ -86,9 +83,7 @@ impl Spread {
         let with_tags = with_tags && self.tags_seen < TAGS_WANTED;
         for window in bytes.as_chunks::<WINDOW>().0 {
             let full = window.iter().filter(|&&byte| byte < DELETED).count();
-            let empty = window.iter().filter(|&&byte| byte == EMPTY).count();
             bump(&mut self.fill, full);
-            bump(&mut self.taken, WINDOW - empty);
             if with_tags {
                 for &byte in window {
                     bump(&mut self.tags, usize::from(byte));

@@ -85,7 +85,7 @@ impl Block {
         let most_element = data / buckets;
         let least_element = if self.align > self.group {
             // The alignment is the element's own, and so divides its size.
-            if data % buckets != 0 || most_element % self.align != 0 {
+            if !data.is_multiple_of(buckets) || !most_element.is_multiple_of(self.align) {
                 return None;
             }
             most_element

@@ -136,7 +136,7 @@ impl Survey {
         self.hypotheses.get(..self.len).unwrap_or(&[])
     }
 
-    /// How well the entries are spread, if one hypothesis is left and there are enough of them.
+    /// How well the entries are spread under the last hypothesis, if there are enough of them.
     #[must_use]
     pub fn quality(&self) -> Option<HashQuality> {
         self.quality
@@ -249,14 +249,12 @@ impl Survey {
                     entries,
                     tombstones,
                 });
-                last = quality::judge(&sums.spread, shape.buckets);
+                last = quality::judge(&sums.spread);
             }
             done = buckets;
             buckets *= 2;
         }
-        if self.len == 1 {
-            self.quality = last;
-        }
+        self.quality = last;
         Some(())
     }
 
@@ -287,6 +285,7 @@ impl Survey {
             Some((hypothesis, least, most))
         });
         let (only, least, most) = left.next()?;
+        let most_buckets = self.hypotheses().last()?;
         let mut single = true;
         for (other, ..) in left {
             single = false;
@@ -310,7 +309,7 @@ impl Survey {
             } else {
                 buckets.and_then(|buckets| self.retained(buckets, most, only.entries.value))
             },
-            quality: if single { self.quality } else { None },
+            quality: self.quality.filter(|_| single && only == most_buckets),
         })
     }
 
@@ -402,8 +401,7 @@ impl Sums {
         Some(true)
     }
 
-    /// One piece out of each of `pieces` equal stretches, at a random place in it. The variance
-    /// is that of a simple random sample, which is at least as large.
+    /// One piece out of each of `pieces` equal stretches, at a random place in it.
     fn sample(
         &mut self,
         reader: &mut impl BlockReader,
@@ -468,29 +466,34 @@ impl Sums {
     }
 }
 
-/// Sum and sum of squares of the counts of pieces.
+/// Sum of the counts of pieces, and of the squares by which neighbours differ: with one piece out
+/// of each stretch, stretches that differ as a whole (deletes in the order of the table leave
+/// such) are no error, and neighbours hardly differ as a whole.
 #[derive(Clone, Copy, Default)]
 struct Moments {
     pieces: f64,
     sum: f64,
-    squares: f64,
+    last: f64,
+    differences: f64,
 }
 
 impl Moments {
     fn add(&mut self, count: u64) {
         let count = count as f64;
+        if self.pieces > 0.0 {
+            self.differences += (count - self.last) * (count - self.last);
+        }
         self.pieces += 1.0;
         self.sum += count;
-        self.squares += count * count;
+        self.last = count;
     }
 
     /// Mean of the share of a piece that is counted, and the variance of that mean.
     fn mean_and_variance(&self, piece: u64, length: u64) -> (f64, f64) {
         let piece = piece as f64;
         let mean = self.sum / self.pieces / piece;
-        let spread = (self.squares - self.sum * self.sum / self.pieces).max(0.0)
-            / (self.pieces - 1.0).max(1.0)
-            / (piece * piece);
+        // Two neighbours differ by twice the variance of one.
+        let spread = self.differences / (self.pieces - 1.0).max(1.0) / 2.0 / (piece * piece);
         // Where hardly anything was seen, there may still be some: as if one more had been.
         let seen = self.pieces * piece;
         let share = (self.sum + 1.0) / (seen + 2.0);

@@ -55,7 +55,7 @@ pub mod header {
     pub const CONTROL: usize = 11;
     /// Bits: see `STATE_*`.
     pub const STATE: usize = 12;
-    /// [`MODE`](super::header::MODE): 0 default, 1 exact.
+    /// 0 default, 1 exact.
     pub const MODE: usize = 13;
     /// Smallest table, in bytes, that is recorded with certainty.
     pub const FLOOR: usize = 14;

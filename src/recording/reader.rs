@@ -8,10 +8,12 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod events;
 mod records;
 
 pub use error::ReadError;
-pub use records::{BlockEvent, Edge, EdgeKind, HistoryNode, LiveBlock, Mark, Site, Stack, Thread};
+pub use events::{BlockEvent, Mark};
+pub use records::{Edge, EdgeKind, HistoryNode, LiveBlock, Site, Stack, Thread};
 
 use crate::occupancy::Reading;
 use crate::recording::layout::{self, header, region};
@@ -91,11 +93,7 @@ impl Recording {
         match words.get(header::VERSION) {
             layout::VERSION => {}
             found if found > layout::VERSION => return Err(ReadError::Newer { found }),
-            found => {
-                return Err(ReadError::Damaged {
-                    what: format!("its version is {found}"),
-                });
-            }
+            found => return Err(ReadError::Older { found }),
         }
         let mut regions = [Region::default(); region::COUNT];
         for (kind, slot) in regions.iter_mut().enumerate() {
@@ -253,6 +251,7 @@ impl Recording {
             // No block lies in the first page; small values can only be marks of the table.
             (address >= 4096).then(|| {
                 LiveBlock::read(
+                    slot,
                     address,
                     &self.record(region::LIVE, layout::live::WORDS, slot),
                 )

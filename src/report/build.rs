@@ -7,6 +7,7 @@ use super::clock::Clock;
 use super::contents::Contents;
 use super::figures::{self, LiveSamples, Roots, Sums};
 use super::groups::Groups;
+use super::holdings::Holdings;
 use super::honesty;
 use super::maps::{self, Context};
 use super::model::{Mark, Report, Site};
@@ -56,7 +57,15 @@ pub(super) fn build(
     let contents = Contents::of(recording, &analysis, &chains);
     let mut serials = Serials::of(&chains, &blocks, &analysis);
     let examples = examples(&context, &blocks, &chains, &mut serials);
-    let sites = sites(&context, &figures, &roots, &examples, &resolver);
+    let mut sites = sites(&context, &figures, &roots, &examples, &resolver);
+    let holdings = Holdings::of(&context, &chains, &contents);
+    for site in &mut sites {
+        let group = groups.index(site.id);
+        if let Some(holdings) = group.and_then(|group| holdings.get(group)) {
+            let id = site.id;
+            holdings.complete(site, |bytes| contents.elements(id)?.buckets(bytes));
+        }
+    }
     let (maps, maps_omitted) = maps::maps(&context, &chains, &mut serials, &contents);
     let marks = recording.marks();
     let timeline = if options.timeline {

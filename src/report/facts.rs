@@ -229,6 +229,10 @@ fn type_name(family: &Family, names: &[&Name], elements: Option<&[String]>) -> O
         "btree" if elements.is_some() => "BTreeMap",
         _ => return None,
     };
+    // Their tables hold positions and buckets, not keys and values.
+    if outer.starts_with("Index") {
+        return Some(outer.to_owned());
+    }
     let mut elements: Vec<String> = elements
         .unwrap_or_default()
         .iter()

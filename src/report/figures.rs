@@ -30,9 +30,6 @@ pub(super) struct Flow {
     pub resized_away: u64,
     /// The same with the weights of sampled maps, these alone.
     pub w_resizes: f64,
-    pub w_grows: f64,
-    pub w_shrinks: f64,
-    pub w_resized_away: f64,
 }
 
 fn fixed(weight: u64) -> f64 {
@@ -50,7 +47,6 @@ pub(super) fn flows(recording: &Recording, analysis: &Analysis, groups: &Groups)
         {
             let flow = &mut flows[group];
             flow.resized_away = flow.resized_away.saturating_add(count);
-            flow.w_resized_away += fixed(edge.word(edge::W_COUNT));
         }
         let Some(group) = groups.index(edge.new_site()) else {
             continue;
@@ -87,8 +83,6 @@ pub(super) fn flows(recording: &Recording, analysis: &Analysis, groups: &Groups)
         }
         flow.pauses.add(&edge);
         flow.w_resizes += fixed(edge.word(edge::W_COUNT));
-        flow.w_grows += fixed(edge.word(edge::W_GROWS));
-        flow.w_shrinks += fixed(edge.word(edge::W_SHRINKS));
     }
     flows
 }
@@ -159,10 +153,11 @@ impl Sums {
         self.alloc_bytes.saturating_sub(self.free_bytes)
     }
 
-    pub fn coverage(&self, recording: &Recording) -> Coverage {
+    /// `nodes`: the blocks are nodes, for which no size sets the certain ones apart.
+    pub fn coverage(&self, recording: &Recording, nodes: bool) -> Coverage {
         let all = recording.header(header::MODE) == 1 || recording.header(header::FLOOR) == 0;
         match (self.allocs, self.samples) {
-            (0, 1..) => Coverage::Sampled,
+            (0, 1..) if nodes => Coverage::Sampled,
             (_, 0) if all => Coverage::All,
             _ => Coverage::AboveFloor,
         }

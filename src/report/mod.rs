@@ -12,6 +12,7 @@ mod facts;
 mod figures;
 mod forecast;
 mod groups;
+mod holdings;
 mod honesty;
 mod maps;
 mod model;

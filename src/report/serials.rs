@@ -51,11 +51,35 @@ impl Serials {
         serial
     }
 
-    fn join(&mut self, one: u64, other: u64) {
-        let (one, other) = (self.first(one), self.first(other));
-        if one != other {
-            // Always towards the smaller number, so no circle can come about.
-            self.earlier.insert(one.max(other), one.min(other));
+    /// `after` is the table that followed `before`.
+    fn join(&mut self, before: u64, after: u64) {
+        let (first, later) = (self.first(before), self.first(after));
+        // Two first tables become one map; within one map there is nothing to do, so no circle
+        // comes about.
+        if first != later {
+            self.earlier.insert(later, first);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_called_by_its_first_table_whatever_the_numbers() {
+        let mut serials = Serials::default();
+        // Tables 900, 70, 500, 8 in this order, told of in another.
+        serials.join(70, 500);
+        serials.join(900, 70);
+        serials.join(500, 8);
+        for table in [900, 70, 500, 8] {
+            assert_eq!(serials.map_of(table), Some(900));
+        }
+        // What a damaged recording says twice or the wrong way round ends all the same.
+        serials.join(8, 900);
+        serials.join(500, 70);
+        assert_eq!(serials.map_of(8), Some(900));
+        assert_eq!((serials.map_of(5), serials.map_of(0)), (Some(5), None));
     }
 }

@@ -34,9 +34,9 @@ pub(super) fn site(
         example,
     } = parts;
     let (recording, clock) = (context.recording, context.clock);
-    let coverage = sums.coverage(recording);
-    let estimated = coverage == Coverage::Sampled;
     let tree = group.family.container == Container::Tree;
+    let coverage = sums.coverage(recording, tree);
+    let estimated = coverage == Coverage::Sampled;
     let peak = if estimated {
         None
     } else {
@@ -91,6 +91,9 @@ pub(super) fn site(
         overlap_peak_bytes: certain(flow.overlap_peak),
         overlap_peak_at_ns: certain(flow.overlap_ticks).and_then(|t| clock.moment_if_set(t)),
         pause_ns: flow.pauses.model(clock).filter(|_| !tree),
+        entries: None,
+        tombstones: None,
+        capacity: None,
         retained_bytes: None,
         smallest_table_bytes: sums.smallest,
         largest_table_bytes: sums.largest,
@@ -115,7 +118,8 @@ fn counting_failed(context: &Context<'_>) -> bool {
     lost.iter().any(|&word| context.recording.header(word) > 0)
 }
 
-/// The counts of a site: of certain blocks, or estimated where there are none.
+/// The counts of a site: of certain blocks, or estimates for a tree of which only samples are
+/// known.
 struct Counts {
     allocs: u64,
     frees: u64,
@@ -132,23 +136,8 @@ struct Counts {
 
 impl Counts {
     fn of(sums: &Sums, flow: &Flow, samples: &LiveSamples, estimated: bool) -> Self {
-        if estimated {
-            let whole = |estimate: f64| estimate.max(0.0).round() as u64;
-            return Self {
-                allocs: whole(sums.w_allocs),
-                frees: whole(sums.w_frees),
-                allocated_bytes: whole(sums.w_alloc_bytes),
-                freed_bytes: whole(sums.w_free_bytes),
-                live_bytes: whole(samples.bytes),
-                created: whole(sums.w_allocs - flow.w_resizes),
-                dropped: whole(sums.w_frees - flow.w_resized_away),
-                live: whole(samples.blocks),
-                resizes: whole(flow.w_resizes),
-                grows: whole(flow.w_grows),
-                shrinks: whole(flow.w_shrinks),
-            };
-        }
-        Self {
+        let whole = |estimate: f64| estimate.max(0.0).round() as u64;
+        let certain = Self {
             allocs: sums.allocs,
             frees: sums.frees,
             allocated_bytes: sums.alloc_bytes,
@@ -166,6 +155,17 @@ impl Counts {
             resizes: flow.resizes,
             grows: flow.grows,
             shrinks: flow.shrinks,
+        };
+        if !estimated {
+            return certain;
+        }
+        Self {
+            allocs: whole(sums.w_allocs),
+            frees: whole(sums.w_frees),
+            allocated_bytes: whole(sums.w_alloc_bytes),
+            freed_bytes: whole(sums.w_free_bytes),
+            live_bytes: whole(samples.bytes),
+            ..certain
         }
     }
 }

@@ -321,7 +321,9 @@ impl<'a> Books<'a> {
             if family == "btree" {
                 continue;
             }
-            let sum = |field: &str| -> u64 { sites.iter().map(|s| number(s, field)).sum() };
+            // Sites that are estimated from samples say so; all others count what is above.
+            let exact = sites.iter().filter(|site| site["coverage"] != "sampled");
+            let sum = |field: &str| -> u64 { exact.clone().map(|s| number(s, field)).sum() };
             for (in_truth, in_report) in [
                 ("floor_allocs", "allocs"),
                 ("floor_bytes", "allocated_bytes"),
@@ -342,11 +344,16 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// Estimates of bytes allocated, for shapes of which a good part lies below the floor.
+    /// Estimates of bytes allocated, for shapes with enough bytes below the floor for a sample
+    /// to say something: some ten times the sampling interval.
     pub fn estimates(&self, seed: u32, deviations: &mut Vec<Deviation>, table: &mut Table) {
         for (shape, family, truth) in self.shapes() {
             let below = number(truth, "allocated_bytes") - number(truth, "floor_bytes");
-            if below < 256 << 10 {
+            let interval = match family {
+                "hashbrown" => "sample_tables_bytes",
+                _ => "sample_heap_bytes",
+            };
+            if below < 10 * number(&self.report["settings"], interval) {
                 continue;
             }
             let (mut estimate, mut variance) = (0.0, 0.0);

@@ -6,6 +6,7 @@ use clap::Args;
 use mapgrow::recording::layout::header;
 
 use crate::clock::Moment;
+use crate::contents;
 use crate::failure::Failure;
 use crate::process::Life;
 use crate::source::calibrate;
@@ -34,6 +35,8 @@ pub fn run(args: &DumpArgs) -> Result<(), Failure> {
     let mut packed = load::read_packed(&live.file, &live.path)?;
     calibrate(&mut packed, &live);
     if live.life == Life::Running {
+        // Without the right to read its memory the copy lacks what its maps hold.
+        contents::read_into(&mut packed, &live);
         let ticks = Moment::now(&live.header).map_or(0, |now| now.ticks);
         load::set_words(
             &mut packed,

@@ -114,7 +114,15 @@ pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<R
         alive: source.alive,
         ..Options::default()
     };
-    Ok(Report::build(&source.recording, &mut symbolizer, &options))
+    let mut report = Report::build(&source.recording, &mut symbolizer, &options);
+    if source.contents_refused {
+        report.honesty.notes.push(
+            "what the maps hold is not known: the memory of the process may not be read; run \
+             mapgrow as its user, with ptrace rights, or as root"
+                .to_owned(),
+        );
+    }
+    Ok(report)
 }
 
 impl From<ByArg> for By {

@@ -18,6 +18,11 @@ pub enum ReadError {
         /// The version found.
         found: u64,
     },
+    /// A recording of a layout that is no longer read.
+    Older {
+        /// The version found.
+        found: u64,
+    },
     /// The file ends too early.
     Truncated {
         /// The part that is not all there.
@@ -75,6 +80,12 @@ impl fmt::Display for ReadError {
                 f,
                 "the recording has version {found} and this mapgrow reads up to version {}: \
                  read it with the mapgrow that the program was built with, or a later one",
+                layout::VERSION,
+            ),
+            Self::Older { found } => write!(
+                f,
+                "the recording has version {found} and this mapgrow reads version {}: \
+                 read it with the mapgrow that the program was built with",
                 layout::VERSION,
             ),
             Self::Truncated {

@@ -1,6 +1,6 @@
 //! The records of a recording, one type for each.
 
-use crate::recording::layout::{self, edge, event, history, live, mark, site, thread};
+use crate::recording::layout::{self, edge, history, live, site, thread};
 use crate::report::symbols::Module;
 
 /// Little-endian words. What lies beyond the end reads as 0.
@@ -23,7 +23,7 @@ impl<'a> Words<'a> {
         self.0.get(word * 8..(word + words) * 8).unwrap_or_default()
     }
 
-    fn text(&self, word: usize, words: usize) -> String {
+    pub(super) fn text(&self, word: usize, words: usize) -> String {
         let bytes = self.bytes(word, words);
         let end = bytes
             .iter()
@@ -39,7 +39,7 @@ impl<'a> Words<'a> {
     }
 }
 
-fn lo32(word: u64) -> u32 {
+pub(super) fn lo32(word: u64) -> u32 {
     word as u32
 }
 
@@ -332,6 +332,8 @@ impl<'a> Edge<'a> {
 /// A live block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveBlock {
+    /// Its slot in the live table.
+    pub slot: usize,
     /// Where it lies.
     pub address: u64,
     /// Site that allocated it.
@@ -362,7 +364,7 @@ pub struct LiveBlock {
 
 impl LiveBlock {
     /// `None` when the record was being written.
-    pub(super) fn read(address: u64, words: &Words<'_>) -> Option<Self> {
+    pub(super) fn read(slot: usize, address: u64, words: &Words<'_>) -> Option<Self> {
         let owner = words.get(live::SITE);
         if hi32(owner) % 2 == 1 {
             return None;
@@ -370,6 +372,7 @@ impl LiveBlock {
         let links = words.get(live::LINKS);
         let weight = words.get(live::WEIGHT);
         Some(Self {
+            slot,
             address,
             site: lo32(owner),
             bytes: words.get(live::BYTES),
@@ -425,88 +428,5 @@ impl HistoryNode {
             serial: words.get(history::SERIAL),
             ticks: words.get(history::TICKS),
         }
-    }
-}
-
-/// An entry of an event ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BlockEvent {
-    /// Number of the event in its ring.
-    pub number: u64,
-    /// When it ended, ticks.
-    pub ticks: u64,
-    /// Number of the old block, 0 when there is none.
-    pub old_serial: u64,
-    /// Number of the new block, 0 when there is none.
-    pub new_serial: u64,
-    /// Bytes of the old block.
-    pub old_bytes: u64,
-    /// Bytes of the new block.
-    pub new_bytes: u64,
-    /// Edge or site, depending on the kind.
-    pub what: u32,
-    /// Thread slot.
-    pub thread: u16,
-    /// One of `layout::event::KIND_*`.
-    pub kind: u64,
-    /// `layout::event::FLAG_*`.
-    pub flags: u64,
-    /// Pause, ticks.
-    pub pause: u64,
-}
-
-/// The number in a sequence word; `None` while the slot is empty or being written.
-fn complete_number(sequence: u64) -> Option<u64> {
-    (sequence >> 63 == 0).then(|| sequence.checked_sub(1))?
-}
-
-impl BlockEvent {
-    pub(super) fn read(words: &Words<'_>, slot: u64, capacity: u64) -> Option<Self> {
-        let number = complete_number(words.get(event::SEQ))?;
-        if number.checked_rem(capacity)? != slot {
-            return None;
-        }
-        let what = words.get(event::WHAT);
-        Some(Self {
-            number,
-            ticks: words.get(event::TICKS),
-            old_serial: words.get(event::OLD_SERIAL),
-            new_serial: words.get(event::NEW_SERIAL),
-            old_bytes: words.get(event::OLD_BYTES),
-            new_bytes: words.get(event::NEW_BYTES),
-            what: lo32(what),
-            thread: (what >> 32) as u16,
-            kind: what >> 48 & 0xFF,
-            flags: what >> 56,
-            pause: words.get(event::PAUSE),
-        })
-    }
-}
-
-/// A mark set by the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    /// Number of the mark.
-    pub number: u64,
-    /// When, ticks.
-    pub ticks: u64,
-    /// Thread slot.
-    pub thread: u16,
-    /// Its label.
-    pub label: String,
-}
-
-impl Mark {
-    pub(super) fn read(words: &Words<'_>, slot: u64, capacity: u64) -> Option<Self> {
-        let number = complete_number(words.get(mark::SEQ))?;
-        if number.checked_rem(capacity)? != slot {
-            return None;
-        }
-        Some(Self {
-            number,
-            ticks: words.get(mark::TICKS),
-            thread: words.get(mark::THREAD) as u16,
-            label: words.text(mark::LABEL, mark::LABEL_WORDS),
-        })
     }
 }

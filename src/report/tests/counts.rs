@@ -349,3 +349,32 @@ fn a_vector_begun_with_alloc_and_grown_with_realloc_is_one_site() {
         Some(Some(12))
     );
 }
+
+/// A site whose tables are all small: nothing at or above the floor is a count too.
+#[test]
+fn small_maps_are_none_above_the_floor_and_an_estimate_below_it() {
+    let (mut names, mut program) = (Names::default(), program());
+    let at = grower(&mut program, &mut names, "demo::run@src/run.rs:7");
+    let words = program.recording.site_words(at.site);
+    words[site::SAMPLED_ALLOCS] = 4;
+    words[site::W_ALLOCS] = 4 * 300 * 256;
+    words[site::W_ALLOC_BYTES] = 4 * 300 * 212;
+    words[site::VAR_ALLOCS] = 4 * 300 * 299;
+    words[site::SAMPLED_FREES] = 4;
+    words[site::W_FREES] = 4 * 300 * 256;
+    words[site::W_FREE_BYTES] = 4 * 300 * 212;
+    (words[site::MIN_BYTES], words[site::MAX_BYTES]) = (212, 212);
+    let report = report(&mut program, &mut names);
+    let site = &report.sites[0];
+    assert_eq!((site.coverage, site.exact), (Coverage::AboveFloor, true));
+    assert_eq!(
+        (site.allocs, site.live_bytes, site.maps_live),
+        (0, 0, Some(0))
+    );
+    assert_eq!((site.resizes, site.peak_live_bytes), (Some(0), Some(0)));
+    let sampled = site.sampled.as_ref().expect("estimates");
+    assert!((sampled.est_allocs - 1200.0).abs() < 1e-6);
+    let text = crate::report::text::render(&report, &Default::default());
+    assert!(text.contains("none live; 248 KiB +- "), "{text}");
+    assert!(!text.contains("resizes   none seen"), "{text}");
+}

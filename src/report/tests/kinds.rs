@@ -2,12 +2,12 @@
 
 use super::{Names, program, report, table};
 use crate::recording::fixture::Program;
-use crate::recording::layout::{edge, header, site};
-use crate::report::{EventKind, KnownBy, Report, Site};
+use crate::recording::layout::{edge, site};
+use crate::report::{EventKind, Report, Site};
 
 const RAW: &str = "/rust/deps/hashbrown-0.16.1/src/raw.rs";
-const REHASH: &str = "hashbrown::raw::RawTable<T,A>::reserve_rehash";
-const USER: &str = "demo::Cache::tidy";
+pub(super) const REHASH: &str = "hashbrown::raw::RawTable<T,A>::reserve_rehash";
+pub(super) const USER: &str = "demo::Cache::tidy";
 
 fn lines(functions: &[(&str, &str)]) -> Vec<String> {
     functions
@@ -48,7 +48,7 @@ fn outcome(report: &Report) -> (u64, u64, u64, usize) {
     )
 }
 
-fn only(report: &Report) -> &Site {
+pub(super) fn only(report: &Report) -> &Site {
     assert_eq!(report.sites.len(), 1);
     &report.sites[0]
 }
@@ -314,172 +314,6 @@ fn a_short_life_in_the_programs_function_is_no_aborted_growth() {
     let kinds: Vec<EventKind> = report.timeline.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::Create, EventKind::Drop]);
     assert_eq!(report.timeline[0].map, report.timeline[1].map);
-}
-
-/// A stripped program: a map that doubles from 64 to 1024 buckets.
-fn stripped(join: u16, callee: u64, sizes: impl Iterator<Item = u64>) -> Report {
-    let (mut names, mut program) = (Names::default(), program());
-    let frames: Vec<u64> = (0..4).map(|_| names.nameless()).collect();
-    let free = names.nameless();
-    let site = program.recording.site(site::ENTRY_ALLOC, &frames);
-    let edge = program
-        .recording
-        .edge(edge::KIND_REPLACE, Some(site), site, join, free);
-    program.recording.edge_words(edge)[edge::FREE_CALLEE_PC] = callee;
-    let mut block = program.alloc(site, table(64, 24), 16);
-    for bytes in sizes {
-        block = program.replace(block, edge, bytes, 100);
-    }
-    program.keep(block, 0x7000_0000_1000);
-    report(&mut program, &mut names)
-}
-
-#[test]
-fn stripped_maps_are_known_by_their_shape() {
-    let doubling = || (7..=10).map(|log2| table(1 << log2, 24));
-    for (join, callee) in [(0, 0), (2, 0x5555_0000_1234)] {
-        let report = stripped(join, callee, doubling());
-        let site = only(&report);
-        assert_eq!(
-            (site.family, site.known_by),
-            (Some("hashbrown"), Some(KnownBy::Layout))
-        );
-        assert_eq!(
-            (site.resizes, site.replaces),
-            (Some(4), Some(0)),
-            "join {join}"
-        );
-        assert_eq!(report.maps[0].tables.len(), 5);
-        let caller = site.caller.as_ref().expect("a placeholder");
-        assert!(
-            caller.function.starts_with("demo+0x"),
-            "{}",
-            caller.function
-        );
-        assert_eq!(caller.line, None);
-    }
-    // Further out it may be the program that fills one map and drops another.
-    let report = stripped(3, 0x5555_0000_1234, doubling());
-    assert_eq!(
-        (only(&report).resizes, only(&report).replaces),
-        (Some(0), Some(4))
-    );
-    // So it may where tables become smaller.
-    let report = stripped(1, 0, [table(32, 24), table(16, 24)].into_iter());
-    assert_eq!(
-        (only(&report).resizes, only(&report).replaces),
-        (Some(0), Some(2))
-    );
-}
-
-#[test]
-fn stripped_vectors_are_known_by_how_they_grow() {
-    let grown = |sizes: &[u64], backend: u64| {
-        let (mut names, mut program) = (Names::default(), program());
-        program.recording.set(header::BACKEND, backend);
-        let frames: Vec<u64> = (0..3).map(|_| names.nameless()).collect();
-        let first = program.recording.site(site::ENTRY_ALLOC, &frames[1..]);
-        let site = program.recording.site(site::ENTRY_REALLOC, &frames);
-        let begin = program
-            .recording
-            .edge(edge::KIND_REALLOC, Some(first), site, 0, frames[0]);
-        let edge = program
-            .recording
-            .edge(edge::KIND_REALLOC, Some(site), site, 0, frames[0]);
-        let mut block = program.alloc(first, sizes[0], 8);
-        for (index, &bytes) in sizes[1..].iter().enumerate() {
-            block = program.replace(block, if index == 0 { begin } else { edge }, bytes, 100);
-        }
-        program.keep(block, 0x7000_0000_1000);
-        report(&mut program, &mut names)
-    };
-    let doubling = [1024, 2048, 4096, 8192];
-    let families = |report: &Report| -> Vec<_> {
-        report
-            .sites
-            .iter()
-            .map(|site| (site.family, site.known_by))
-            .collect()
-    };
-    let vector = (Some("raw_vec"), Some(KnownBy::Behaviour));
-    let unknown = (Some("unknown_container"), Some(KnownBy::Behaviour));
-    let doubled = grown(&doubling, header::BACKEND_JEMALLOC);
-    assert_eq!(families(&doubled), [vector, vector]);
-    assert_eq!(doubled.maps[0].tables, doubling);
-    assert_eq!(doubled.totals.resizes, 3);
-    assert_eq!(
-        families(&grown(&doubling, header::BACKEND_PROGRAM)),
-        [unknown, unknown]
-    );
-    assert_eq!(
-        families(&grown(&[1000, 1500, 2250], header::BACKEND_JEMALLOC)),
-        [unknown, unknown]
-    );
-}
-
-#[test]
-fn a_container_of_the_programs_own_is_known_by_how_it_grows() {
-    let (mut names, mut program) = (Names::default(), program());
-    let grow = names.at(&["demo::OpenTable::grow"]);
-    let free = names.at(&["demo::OpenTable::grow"]);
-    let main = names.at(&["demo::main"]);
-    let site = program.recording.site(site::ENTRY_ALLOC, &[grow, main]);
-    let edge = program
-        .recording
-        .edge(edge::KIND_REPLACE, Some(site), site, 0, free);
-    let mut block = program.alloc(site, 3 << 10, 8);
-    for log2 in 11..15 {
-        block = program.replace(block, edge, 3 << log2, 100);
-    }
-    program.keep(block, 0x7000_0000_1000);
-    let report = report(&mut program, &mut names);
-    let site = only(&report);
-    assert_eq!(
-        (site.family, site.known_by),
-        (Some("unknown_container"), Some(KnownBy::Behaviour))
-    );
-    assert_eq!((site.resizes, site.rehashes), (Some(4), Some(0)));
-    assert_eq!(report.maps[0].tables.len(), 5);
-}
-
-/// A map born with `with_capacity` inlined into the program, without line tables, that later
-/// grows where names tell: the birth is told by what it grew into.
-#[test]
-fn a_nameless_birth_is_told_by_what_it_grew_into() {
-    let (mut names, mut program) = (Names::default(), program());
-    let birth = names.at(&["demo::start"]);
-    let growth = names.at(&[REHASH]);
-    let user = names.at(&[USER]);
-    let free = names.at(&[REHASH]);
-    let born = program.recording.site(site::ENTRY_ALLOC, &[birth]);
-    let grown = program.recording.site(site::ENTRY_ALLOC, &[growth, user]);
-    let edge = program
-        .recording
-        .edge(edge::KIND_REPLACE, Some(born), grown, 0, free);
-    let map = program.alloc(born, table(64, 24), 16);
-    let map = program.replace(map, edge, table(128, 24), 100);
-    program.keep(map, 0x7000_0000_1000);
-    let report = report(&mut program, &mut names);
-    assert_eq!(report.sites.len(), 2);
-    let by_id = |id: u32| {
-        report
-            .sites
-            .iter()
-            .find(|site| site.id == id)
-            .expect("a site")
-    };
-    let first = by_id(born);
-    assert_eq!(
-        (first.family, first.known_by),
-        (Some("hashbrown"), Some(KnownBy::Behaviour))
-    );
-    assert_eq!((first.maps_created, first.maps_dropped), (Some(1), Some(0)));
-    let second = by_id(grown);
-    assert_eq!((second.maps_created, second.resizes), (Some(0), Some(1)));
-    assert_eq!(
-        (report.maps[0].site, report.maps[0].table_site),
-        (Some(born), grown)
-    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod counts;
 mod kinds;
+mod nameless;
 mod text;
 
 use super::symbols::{Frame, Module, Symbolizer};

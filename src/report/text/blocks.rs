@@ -30,7 +30,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
         (Some(grew), Some(maps)) => page.row("resizes", &format!("{grew} ({maps})")),
         (Some(grew), None) => page.row("resizes", &grew),
         (None, Some(maps)) => page.row("resizes", &format!("none seen ({maps})")),
-        (None, None) if site.coverage != Coverage::Sampled => {
+        (None, None) if !words::only_samples(site) => {
             let live = site.allocs.saturating_sub(site.frees);
             let nodes = count(site.allocs, "node");
             page.row(
@@ -81,8 +81,11 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
             ),
         );
     }
-    if site.coverage != Coverage::Sampled {
+    if !words::only_samples(site) {
         page.row("holds", &words::holds(site));
+    }
+    if let Some(contents) = words::contents(site) {
+        page.row("contents", &contents);
     }
     if let Some(samples) = words::samples(site) {
         page.row("samples", &samples);
@@ -154,6 +157,37 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
             ),
         );
     }
+    if let Some(entries) = map.entries {
+        let error = map.entries_error.filter(|&error| error > 0);
+        let error = error.map(|error| format!(" +- {}", thousands(error)));
+        let mut text = format!(
+            "{}{} entries",
+            thousands(entries),
+            error.unwrap_or_default()
+        );
+        if let Some(tombstones) = map.tombstones.filter(|&tombstones| tombstones > 0) {
+            text.push_str(&format!(", {}", count(tombstones, "tombstone")));
+        }
+        if let Some(retained) = map.retained_bytes.filter(|&retained| retained > 0) {
+            text.push_str(&format!(", {} more than they need", bytes(retained)));
+        }
+        page.row("contents", &text);
+    }
+    if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
+        page.row("hash", verdict);
+    }
+    if let Some(next) = &map.next_resize {
+        let when = next
+            .eta_ns
+            .map(|ns| format!(", in about {} at this rate", time(ns)));
+        let text = format!(
+            "at {} entries, needs {}{}",
+            thousands(next.at_entries),
+            bytes(next.needs_bytes),
+            when.unwrap_or_default(),
+        );
+        page.row("grows", &text);
+    }
     if let Some(thread) = &map.thread {
         page.row("thread", &printable(thread));
     }
@@ -172,6 +206,8 @@ pub(super) struct Sum {
     pub resizes: u64,
     pub maps_live: u64,
     pub live_bytes: u64,
+    /// Live bytes in sampled tables, estimated.
+    pub est_small_bytes: f64,
     pub allocated_bytes: u64,
     pub copied_bytes: u64,
     pub overlap_peak: u64,
@@ -183,6 +219,13 @@ pub(super) struct Sum {
 impl Sum {
     pub fn add(&mut self, site: &Site) {
         self.sites += 1;
+        if let Some(sampled) = site
+            .sampled
+            .as_ref()
+            .filter(|_| site.coverage != Coverage::Sampled)
+        {
+            self.est_small_bytes += (sampled.est_live_bytes - site.live_bytes as f64).max(0.0);
+        }
         let mut add = |sum: fn(&mut Self) -> &mut u64, more: Option<u64>| {
             let sum = sum(self);
             *sum = sum.saturating_add(more.unwrap_or(0));
@@ -244,9 +287,16 @@ pub(super) fn sum(page: &mut Page, number: usize, title: &str, sum: &Sum) {
             &format!("{} from old tables to new", bytes(sum.copied_bytes)),
         );
     }
+    let small = match sum.est_small_bytes as u64 {
+        0 => String::new(),
+        small => format!(", and about {} in small tables", bytes(small)),
+    };
     let live = match sum.maps_live {
         0 => String::new(),
         live => format!(" in {}", count(live, "container")),
     };
-    page.row("holds", &format!("{} now{live}", bytes(sum.live_bytes)));
+    page.row(
+        "holds",
+        &format!("{} now{live}{small}", bytes(sum.live_bytes)),
+    );
 }

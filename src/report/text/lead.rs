@@ -1,13 +1,16 @@
 //! The first lines: what grew and what it cost, and whose recording this is.
 
 use super::page::{Page, Style, fit, printable};
-use super::units::{bytes, count, time};
+use super::units::{bytes, count, thousands, time};
 use super::words;
 use crate::report::model::{Process, ProcessState, Report, Site};
 use crate::report::sites::harm;
 
 pub(super) fn lead(page: &mut Page, report: &Report) {
     page.paragraph(&headline(report), 0, Style::Strong);
+    if let Some(kept) = kept(report) {
+        page.paragraph(&kept, 0, Style::Strong);
+    }
     page.paragraph(&summary(report), 0, Style::Plain);
     let command = report.process.command.join(" ");
     if !command.is_empty() {
@@ -62,6 +65,35 @@ fn cost(site: &Site) -> String {
     format!("{what} at {place} {did}. At worst: {}.", costs.join(", "))
 }
 
+/// One sentence on the site whose maps keep most that they do not need, if that is a good part
+/// of what containers hold.
+fn kept(report: &Report) -> Option<String> {
+    const LEAST_BYTES: u64 = 1 << 20;
+    let worst = report.sites.iter().max_by_key(|site| site.retained_bytes)?;
+    let (retained, entries) = (worst.retained_bytes?, worst.entries?);
+    if retained < LEAST_BYTES || retained < report.totals.live_bytes / 10 {
+        return None;
+    }
+    let maps = match worst.maps_live {
+        Some(live) if live > 1 => format!(" in {}", count(live, "live map")),
+        _ => String::new(),
+    };
+    let room = worst
+        .capacity
+        .map(|capacity| format!(" in room for {}", thousands(capacity)));
+    Some(format!(
+        "{} at {} keeps {} that it does not need: {}{}{maps}.",
+        capital(&words::container(worst.family, worst.type_name.as_deref())),
+        words::place(worst.caller.as_ref()),
+        bytes(retained),
+        match entries {
+            1 => "1 entry".to_owned(),
+            _ => format!("{} entries", thousands(entries)),
+        },
+        room.unwrap_or_default(),
+    ))
+}
+
 fn nothing(report: &Report) -> String {
     let floor = report.settings.floor_bytes;
     let least = if floor > 0 {
@@ -108,8 +140,21 @@ fn summary(report: &Report) -> String {
         .map_share
         .map(|share| format!(", {:.0} % of the heap", share * 100.0))
         .unwrap_or_default();
+    let kept = report.sites.iter().filter_map(|site| site.retained_bytes);
+    let kept = match kept.fold(0, u64::saturating_add) {
+        kept if kept >= 1 << 20 => format!(" ({} more than their entries need)", bytes(kept)),
+        _ => String::new(),
+    };
+    // The peak is that of counted tables; what is live may have an estimate in it.
+    let estimated = totals.est_live_bytes > totals.live_bytes;
+    let (about, whose) = if estimated {
+        let floor = bytes(report.settings.floor_bytes);
+        ("about ", format!("the peak of tables of {floor} or more"))
+    } else {
+        ("", "their peak".to_owned())
+    };
     text.push_str(&format!(
-        ". Containers hold {}{share}; their peak was {bound}{}{}.",
+        ". Containers hold {about}{}{share}{kept}; {whose} was {bound}{}{}.",
         bytes(totals.est_live_bytes),
         bytes(totals.peak_bytes),
         totals

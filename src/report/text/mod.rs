@@ -178,7 +178,8 @@ fn by_thread(page: &mut Page, report: &Report, options: &TextOptions) {
         sum.pause_total = sum.pause_total.saturating_add(pause);
         sum.pause_max = sum.pause_max.max(pause);
     }
-    for map in &report.maps {
+    // A sampled map stands for many: of those only the sites' estimates are told.
+    for map in report.maps.iter().filter(|map| map.weight <= 1.0) {
         let sum = threads.entry(label(&map.thread)).or_default();
         sum.maps_live += 1;
         sum.live_bytes = sum.live_bytes.saturating_add(map.bytes);

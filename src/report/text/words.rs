@@ -162,8 +162,8 @@ pub(super) fn maps(site: &Site) -> Option<String> {
         Some("unknown_container") => "container",
         _ => "map",
     };
-    if site.coverage == Coverage::Sampled {
-        return Some(format!("about {}", count(rounded(all), noun)));
+    if only_samples(site) {
+        return None;
     }
     Some(match (all, live) {
         // All its maps were born elsewhere and grew here.
@@ -224,6 +224,22 @@ pub(super) fn holds(site: &Site) -> String {
     format!("{now}, {bound}{} at its peak{when}", bytes(peak))
 }
 
+/// `1,234 entries in room for 3,670,016, 12 tombstones, 120 MiB more than they need`.
+pub(super) fn contents(site: &Site) -> Option<String> {
+    let entries = site.entries?;
+    let mut text = format!("{} entries", thousands(entries));
+    if let Some(capacity) = site.capacity {
+        text.push_str(&format!(" in room for {}", thousands(capacity)));
+    }
+    if let Some(tombstones) = site.tombstones.filter(|&tombstones| tombstones > 0) {
+        text.push_str(&format!(", {}", count(tombstones, "tombstone")));
+    }
+    if let Some(retained) = site.retained_bytes.filter(|&retained| retained > 0) {
+        text.push_str(&format!(", {} more than they need", bytes(retained)));
+    }
+    Some(text)
+}
+
 /// `12 s after the start`.
 pub(super) fn after(ns: u64) -> String {
     if ns < 1_000 {
@@ -242,6 +258,11 @@ pub(super) fn known_by(site: &Site) -> Option<&'static str> {
     }
 }
 
+/// Whether samples are all that is known of a site.
+pub(super) fn only_samples(site: &Site) -> bool {
+    site.sampled.is_some() && (site.coverage == Coverage::Sampled || site.allocs == 0)
+}
+
 /// What samples add.
 pub(super) fn samples(site: &Site) -> Option<String> {
     let sampled = site.sampled.as_ref()?;
@@ -253,7 +274,7 @@ pub(super) fn samples(site: &Site) -> Option<String> {
             bytes(error.max(0.0) as u64)
         )
     };
-    if site.coverage == Coverage::Sampled {
+    if only_samples(site) {
         let blocks = if site.maps_live.is_some() {
             "table"
         } else {

@@ -1,0 +1,111 @@
+//! Reads the tables of a running process from outside, into a copy of its recording.
+//!
+//! The process is neither stopped nor asked. A reading counts only if the recording said before
+//! and says afterwards that the block is the same.
+
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use mapgrow::occupancy::memory::{self, read_block};
+use mapgrow::occupancy::{Limits, Reading};
+use mapgrow::recording::layout::{header, live, occupancy, region};
+use mapgrow::recording::reader::{LiveBlock, Recording};
+
+use crate::clock::Moment;
+use crate::load::set_words;
+use crate::recordings::RecordingFile;
+
+/// Time that reading may take; the largest tables come first.
+const MOST_TIME: Duration = Duration::from_secs(2);
+/// Tables read at most.
+const MOST_TABLES: usize = 200_000;
+
+/// Adds what the live tables hold to `packed`, a copy of the recording `file` of a process that
+/// runs. False when the process may not be read.
+pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
+    let Ok(recording) = Recording::parse(packed.clone()) else {
+        return true;
+    };
+    let pid = file.header.pid();
+    let group = recording.header(header::GROUP_WIDTH);
+    let mut blocks: Vec<LiveBlock> = recording.live().flatten().collect();
+    blocks.retain(|block| block.align_log2 < 63 && 1 << block.align_log2 >= group);
+    blocks.sort_unstable_by_key(|block| std::cmp::Reverse((block.bytes, block.serial)));
+    if let Some(first) = blocks.first()
+        && !memory::readable(pid, first.address)
+        && lives(file, first)
+    {
+        return false;
+    }
+    let begun = Instant::now();
+    let (mut records, mut skipped) = (Vec::new(), 0);
+    for block in &blocks {
+        if begun.elapsed() > MOST_TIME || records.len() == MOST_TABLES {
+            skipped += 1;
+            continue;
+        }
+        let limits = Limits {
+            seed: block.serial,
+            ..Limits::default()
+        };
+        let survey = lives(file, block)
+            .then(|| {
+                let align = 1 << block.align_log2;
+                read_block(pid, block.address, block.bytes, align, group, &limits)
+            })
+            .flatten();
+        let Some(survey) = survey.filter(|survey| !survey.hypotheses().is_empty()) else {
+            continue;
+        };
+        let Some(now) = Moment::now(&file.header).filter(|_| lives(file, block)) else {
+            continue;
+        };
+        let reading = Reading {
+            serial: block.serial,
+            ticks: now.ticks,
+            survey,
+        };
+        records.push(reading.encode());
+    }
+    append(packed, &records, skipped);
+    true
+}
+
+/// Whether the recording says now that the block is live, and the same.
+fn lives(file: &RecordingFile, block: &LiveBlock) -> bool {
+    let word = |kind: usize, index: usize| {
+        let region = file
+            .header
+            .word(header::REGIONS + kind * header::REGION_WORDS + 1);
+        let at = (index as u64).checked_mul(8)?.checked_add(region)?;
+        let mut bytes = [0; 8];
+        file.file.read_exact_at(&mut bytes, at).ok()?;
+        Some(u64::from_le_bytes(bytes))
+    };
+    let record = |field: usize| word(region::LIVE, block.slot * live::WORDS + field);
+    // The key first and the generation last: see the recorder's live table.
+    word(region::LIVE_KEYS, block.slot) == Some(block.address)
+        && record(live::SERIAL) == Some(block.serial)
+        && record(live::BYTES) == Some(block.bytes)
+        && record(live::SITE).is_some_and(|site| site >> 32 & 1 == 0)
+}
+
+/// Puts the records behind all that `packed` holds, as its occupancy region.
+fn append(packed: &mut Vec<u8>, records: &[[u64; occupancy::WORDS]], skipped: u64) {
+    let offset = packed.len() as u64;
+    for word in records.iter().flatten() {
+        packed.extend_from_slice(&word.to_le_bytes());
+    }
+    let bytes = packed.len() as u64 - offset;
+    let row = header::REGIONS + region::OCCUPANCY * header::REGION_WORDS;
+    set_words(
+        packed,
+        &[
+            (row + 1, offset),
+            (row + 2, bytes),
+            (row + 3, bytes),
+            (header::OCCUPANCY_COUNT, records.len() as u64),
+            (header::OCCUPANCY_SKIPPED, skipped),
+        ],
+    );
+}

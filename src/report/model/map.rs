@@ -1,0 +1,73 @@
+//! Live maps.
+
+/// A live map.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Map {
+    /// Number of the map: that of its first known table.
+    pub id: u64,
+    /// Site where it was born; `None` when it began below the floor.
+    pub site: Option<u32>,
+    /// Site of its present table.
+    pub table_site: u32,
+    /// Address of its present table.
+    pub address: u64,
+    /// When its first recorded table was allocated.
+    pub born_at_ns: Option<u64>,
+    /// When its present table was allocated.
+    pub table_at_ns: Option<u64>,
+    /// Thread that allocated the present table.
+    pub thread: Option<String>,
+    /// Which implementation it is.
+    pub family: Option<&'static str>,
+    /// Type as the program writes it.
+    pub type_name: Option<String>,
+    /// Buckets of the table.
+    pub buckets: Option<u64>,
+    /// Bytes of an element.
+    pub element_bytes: Option<u64>,
+    /// Bytes of the table.
+    pub bytes: u64,
+    /// Entries that fit before the next growth.
+    pub capacity: Option<u64>,
+    /// Entries in the map.
+    pub entries: Option<u64>,
+    /// Standard error of `entries`: 0 when they were counted.
+    pub entries_error: Option<u64>,
+    /// Deleted entries whose slots are still taken.
+    pub tombstones: Option<u64>,
+    /// Entries that can be added before the table grows or is rehashed.
+    pub growth_left: Option<u64>,
+    /// Entries by buckets.
+    pub load: Option<f64>,
+    /// Bytes beyond what the entries need.
+    pub retained_bytes: Option<u64>,
+    /// When the table was read for entries and the figures that come from them.
+    pub measured_at_ns: Option<u64>,
+    /// Sizes of the tables it had, oldest first, the present one last.
+    pub tables: Vec<u64>,
+    /// Whether `tables` goes back to the map's first table.
+    pub history_complete: bool,
+    /// How many maps it stands for: 1 unless it was sampled.
+    pub weight: f64,
+    /// How well the hash spreads the entries, 0 to 1.
+    pub hash_quality: Option<f64>,
+    /// What is wrong with the hash: `good`, `constant top bits`, `identity-like` or `clustered`.
+    pub hash_verdict: Option<&'static str>,
+    /// When it will grow next.
+    pub next_resize: Option<NextResize>,
+    /// The next resizes, the first of them `next_resize`.
+    pub upcoming: Vec<NextResize>,
+}
+
+/// A resize to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct NextResize {
+    /// Number of entries that triggers it.
+    pub at_entries: u64,
+    /// Bytes of the new table.
+    pub needs_bytes: u64,
+    /// Time until then at the present rate.
+    pub eta_ns: Option<u64>,
+}
