@@ -15,6 +15,7 @@ fn files_that_cannot_be_read_get_a_sentence() {
     let whole = RecordingBuilder::new().build();
     let mut newer = whole.clone();
     newer[header::VERSION * 8..][..8].copy_from_slice(&(VERSION + 1).to_le_bytes());
+    let newer_version = format!("has version {}", VERSION + 1);
     let fifo = place.path("fifo");
     let made = Command::new("mkfifo")
         .arg(&fifo)
@@ -28,7 +29,7 @@ fn files_that_cannot_be_read_get_a_sentence() {
             place.write("elf", b"\x7fELF\x02\x01\x01"),
             "looks like an executable",
         ),
-        (place.write("newer", &newer), "has version 2"),
+        (place.write("newer", &newer), newer_version.as_str()),
         (place.write("cut-header", &whole[..100]), "truncated"),
         (
             place.write("cut-region", &whole[..whole.len() - 8]),
@@ -127,8 +128,13 @@ fn completions_know_the_verbs() {
 #[test]
 fn report_without_a_name_opens_the_newest_dump() {
     let place = Place::new();
-    let sentence = told(&place.run(&["report"]));
-    assert!(sentence.contains("there is no dump in"), "{sentence}");
+    // SAFETY: `geteuid` has no preconditions.
+    let user = unsafe { libc::geteuid() };
+    // Programs without a home leave their dumps there, and `report` looks there too.
+    if !Path::new(&format!("/var/tmp/mapgrow-{user}")).exists() {
+        let sentence = told(&place.run(&["report"]));
+        assert!(sentence.contains("there is no dump in"), "{sentence}");
+    }
     let names = [
         "app-1760000000-4000000011-1",
         "app-1760000000-4000000012-1",

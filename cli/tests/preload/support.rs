@@ -51,6 +51,8 @@ impl Place {
         command
             .current_dir(self.work())
             .env("HOME", self.path("home"))
+            // On a loaded machine the budget leaves out what the programs count.
+            .env("MAPGROW_BUDGET", "0")
             .env_remove("XDG_STATE_HOME")
             .env_remove("XDG_CACHE_HOME");
         for (name, _) in std::env::vars_os() {
