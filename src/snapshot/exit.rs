@@ -39,7 +39,12 @@ fn complain_of_dump(state: &State) {
 }
 
 extern "C" fn at_exit() {
-    leave(Ending::Orderly);
+    // A handler that calls `exit` may do so on a few kilobytes of stack.
+    leave(if sys::on_signal_stack() {
+        Ending::Sudden
+    } else {
+        Ending::Orderly
+    });
 }
 
 /// How a process, or the program in it, comes to its end.
