@@ -79,6 +79,7 @@ pub(super) fn build(
         version: VERSION,
         process: process::process(recording, &clock, options),
         settings: process::settings(recording),
+        memory: process::memory(recording),
         totals: totals::totals(&context, &figures, &roots),
         sites,
         maps,

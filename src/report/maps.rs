@@ -6,7 +6,7 @@ use super::chains::Chain;
 use super::clock::Clock;
 use super::contents::Contents;
 use super::elements::narrowed;
-use super::forecast;
+use super::forecast::Forecaster;
 use super::groups::Groups;
 use super::model::Map;
 use super::process::Threads;
@@ -49,13 +49,20 @@ pub(super) fn maps(
     });
     let omitted = order.len().saturating_sub(context.options.max_maps) as u64;
     order.truncate(context.options.max_maps);
+    let forecaster = Forecaster::new(context.recording, context.clock, contents);
     let maps = order
         .into_iter()
-        .map(|chain| map(context, chain, serials, contents));
+        .map(|chain| map(context, chain, serials, contents, &forecaster));
     (maps.collect(), omitted)
 }
 
-fn map(context: &Context<'_>, chain: &Chain, serials: &mut Serials, contents: &Contents) -> Map {
+fn map(
+    context: &Context<'_>,
+    chain: &Chain,
+    serials: &mut Serials,
+    contents: &Contents,
+    forecaster: &Forecaster<'_>,
+) -> Map {
     let block = &chain.block;
     let tables = chain.sizes();
     let fact = context.analysis.fact(block.site);
@@ -72,9 +79,7 @@ fn map(context: &Context<'_>, chain: &Chain, serials: &mut Serials, contents: &C
     let element_bytes = occupancy
         .and_then(|occupancy| occupancy.element_bytes)
         .or_else(|| elements.as_ref()?.element());
-    let upcoming = content
-        .map(|content| forecast::upcoming(content, chain, context.clock))
-        .unwrap_or_default();
+    let forecast = forecaster.of(chain, family, elements.as_ref());
     let group = context
         .groups
         .index(block.site)
@@ -112,7 +117,8 @@ fn map(context: &Context<'_>, chain: &Chain, serials: &mut Serials, contents: &C
         hash_verdict: occupancy
             .and_then(|occupancy| occupancy.quality)
             .map(|quality| quality.verdict.name()),
-        next_resize: upcoming.first().cloned(),
-        upcoming,
+        entries_per_s: forecast.entries_per_s,
+        next_resize: forecast.upcoming.first().cloned(),
+        upcoming: forecast.upcoming,
     }
 }

@@ -6,10 +6,12 @@
 
 mod event;
 mod map;
+mod memory;
 mod site;
 
 pub use event::*;
 pub use map::*;
+pub use memory::*;
 pub use site::*;
 
 /// Everything that a recording says, classified and with names.
@@ -24,6 +26,8 @@ pub struct Report {
     pub process: Process,
     /// How it was recorded.
     pub settings: Settings,
+    /// What the process could still have when this was recorded; `None` when nobody knows.
+    pub memory: Option<Memory>,
     /// Sums over all containers.
     pub totals: Totals,
     /// Containers by the place in the program that allocates their tables, most harmful first.

@@ -54,20 +54,40 @@ pub struct Map {
     pub hash_quality: Option<f64>,
     /// What is wrong with the hash: `good`, `constant top bits`, `identity-like` or `clustered`.
     pub hash_verdict: Option<&'static str>,
+    /// Entries per second by which it grows; `None` when it does not, or nobody knows.
+    pub entries_per_s: Option<f64>,
     /// When it will grow next.
     pub next_resize: Option<NextResize>,
     /// The next resizes, the first of them `next_resize`.
     pub upcoming: Vec<NextResize>,
 }
 
+/// Of all resizes that are coming, the first for which there is no room, and its map.
+#[must_use]
+pub fn first_that_does_not_fit(maps: &[Map]) -> Option<(&Map, &NextResize)> {
+    let all = maps.iter().filter(|map| map.weight <= 1.0);
+    all.filter_map(|map| {
+        let resize = map.upcoming.iter().find(|next| next.fits == Some(false))?;
+        Some((map, resize, resize.eta_ns?))
+    })
+    .min_by_key(|&(_, _, eta)| eta)
+    .map(|(map, resize, _)| (map, resize))
+}
+
 /// A resize to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct NextResize {
-    /// Number of entries that triggers it.
-    pub at_entries: u64,
+    /// Number of entries that triggers it; `None` for a vector, whose entries nobody counts.
+    pub at_entries: Option<u64>,
     /// Bytes of the new table.
     pub needs_bytes: u64,
-    /// Time until then at the present rate.
+    /// Time until then at the present rate, from when this was recorded.
     pub eta_ns: Option<u64>,
+    /// Whether the new table fits into what the process can still have, beside the old one; of a
+    /// resize after the next, what the ones before it took is counted. `None` when it is not
+    /// known what is left.
+    pub fits: Option<bool>,
+    /// Bytes missing for it.
+    pub short_bytes: Option<u64>,
 }

@@ -3,6 +3,7 @@
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::words;
+use crate::report::model::first_that_does_not_fit;
 use crate::report::model::{Process, ProcessState, Report, Site};
 use crate::report::sites::harm;
 
@@ -10,6 +11,9 @@ pub(super) fn lead(page: &mut Page, report: &Report) {
     page.paragraph(&headline(report), 0, Style::Strong);
     if let Some(kept) = kept(report) {
         page.paragraph(&kept, 0, Style::Strong);
+    }
+    if let Some(foretold) = foretold(report) {
+        page.paragraph(&foretold, 0, Style::Strong);
     }
     page.paragraph(&summary(report), 0, Style::Plain);
     let command = report.process.command.join(" ");
@@ -91,6 +95,28 @@ fn kept(report: &Report) -> Option<String> {
             _ => format!("{} entries", thousands(entries)),
         },
         room.unwrap_or_default(),
+    ))
+}
+
+/// One sentence on the resize that comes first of those for which there is no room.
+fn foretold(report: &Report) -> Option<String> {
+    let ended = matches!(
+        report.process.state,
+        ProcessState::Ended | ProcessState::Killed
+    );
+    let (map, next) = first_that_does_not_fit(&report.maps).filter(|_| !ended)?;
+    let site = report.sites.iter().find(|site| site.id == map.table_site);
+    let again = match map.upcoming.iter().position(|other| other == next) {
+        Some(0) | None => "grows",
+        Some(1) => "grows for the second time",
+        Some(_) => "grows for the third time",
+    };
+    Some(format!(
+        "{} at {} {again} in about {}: {}.",
+        capital(&words::container(map.family, map.type_name.as_deref())),
+        words::place(site.and_then(|site| site.caller.as_ref())),
+        time(next.eta_ns?),
+        words::room_for(next, report.memory.as_ref()),
     ))
 }
 

@@ -4,7 +4,9 @@ use super::page::{fit, printable};
 use super::units::{bytes, count, thousands, time};
 use crate::classify::names::Name;
 use crate::classify::whose::{Whose, whose};
-use crate::report::model::{Caller, Coverage, KnownBy, Series, Site, StackFrame};
+use crate::report::model::{
+    Caller, Coverage, KnownBy, LeftUnder, Memory, NextResize, Series, Site, StackFrame,
+};
 
 /// What the container is called: its type, else its kind.
 pub(super) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
@@ -238,6 +240,41 @@ pub(super) fn contents(site: &Site) -> Option<String> {
         text.push_str(&format!(", {} more than they need", bytes(retained)));
     }
     Some(text)
+}
+
+/// `in about 14 min, at 29,360,129 entries: needs 6.0 GiB, 4.1 GiB left in its control group`.
+pub(super) fn next_resize(next: &NextResize, memory: Option<&Memory>) -> String {
+    let when = next.eta_ns.map(|ns| format!("in about {}", time(ns)));
+    let at = next
+        .at_entries
+        .map(|entries| format!("at {} entries", thousands(entries)));
+    let when: Vec<String> = when.into_iter().chain(at).collect();
+    let when = if when.is_empty() {
+        "when it is full".to_owned()
+    } else {
+        when.join(", ")
+    };
+    format!("{when}: {}", room_for(next, memory))
+}
+
+/// `needs 6.0 GiB, 4.1 GiB left in its control group: will be OOM-killed`.
+pub(super) fn room_for(next: &NextResize, memory: Option<&Memory>) -> String {
+    let needs = format!("needs {}", bytes(next.needs_bytes));
+    let Some(memory) = memory.filter(|_| next.fits == Some(false)) else {
+        return needs;
+    };
+    let left = bytes(memory.left_bytes);
+    match memory.left_under {
+        LeftUnder::ControlGroup => {
+            format!("{needs}, {left} left in its control group: will be OOM-killed")
+        }
+        LeftUnder::AddressSpace => {
+            format!("{needs}, {left} left of its address space: the allocation will fail")
+        }
+        LeftUnder::Machine => {
+            format!("{needs}, {left} left on the machine: will be OOM-killed")
+        }
+    }
 }
 
 /// `12 s after the start`.
