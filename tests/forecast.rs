@@ -36,6 +36,8 @@ fn foretold(map: &Value) -> Vec<&Value> {
 fn a_steady_map_grows_when_foretold() {
     let scratch = Scratch::new("forecast-steady");
     let program = example("victim_growing", "release");
+    // Built before the program starts: it does not wait.
+    support::cli();
     let mut child = command(&program, &scratch)
         .args(["40000", "7"])
         .stdout(Stdio::piped())
@@ -137,6 +139,8 @@ fn watch(mut child: Child, scratch: &Scratch, under: &str, words: &str) {
 fn the_warning_comes_before_the_address_space_ends() {
     let scratch = Scratch::new("forecast-address-space");
     let program = example("victim_growing", "release");
+    // Built before the program starts: it does not wait.
+    support::cli();
     let mut limited = command(Path::new("sh"), &scratch);
     limited
         .args(["-c", "ulimit -v 700000; exec \"$0\" 150000 60"])
@@ -187,6 +191,8 @@ impl Drop for Group {
 fn the_warning_comes_before_the_oom_killer() {
     let scratch = Scratch::new("forecast-cgroup");
     let program = example("victim_growing", "release");
+    // Built before the program starts: it does not wait.
+    support::cli();
     let Some(group) = Group::new(320 << 20) else {
         println!("not allowed to make a control group here: nothing shown");
         return;
@@ -208,6 +214,8 @@ fn the_warning_comes_before_the_oom_killer() {
 fn what_the_machine_has_left_is_in_every_dump() {
     let scratch = Scratch::new("forecast-machine");
     let program = example("victim_growing", "release");
+    // Built before the program starts: it does not wait.
+    support::cli();
     run(command(&program, &scratch).args(["1000000", "1"]));
     let report = report(&scratch.path("out.mapgrow"));
     let memory = &report["memory"];

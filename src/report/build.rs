@@ -11,6 +11,7 @@ use super::holdings::Holdings;
 use super::honesty;
 use super::maps::{self, Context};
 use super::model::{Mark, Report, Site};
+use super::peak;
 use super::process::{self, Threads};
 use super::relations::Relation;
 use super::resolve::Resolver;
@@ -81,6 +82,7 @@ pub(super) fn build(
         settings: process::settings(recording),
         memory: process::memory(recording),
         totals: totals::totals(&context, &figures, &roots),
+        peak: peak::peak(&context, &blocks),
         sites,
         maps,
         timeline,

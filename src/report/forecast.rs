@@ -20,10 +20,12 @@ const LEAST_NS: u64 = 1_000_000;
 const OVERDUE: f64 = 1.0;
 
 /// What is foretold of a map.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Forecast {
     /// Entries per second by which it grows.
     pub entries_per_s: Option<f64>,
+    /// Whether it grows now as it did before its last resize, or faster.
+    pub steady: bool,
     /// Its next resizes, soonest first.
     pub upcoming: Vec<NextResize>,
 }
@@ -108,14 +110,7 @@ impl<'a> Forecaster<'a> {
             return Forecast::default();
         };
         let entries = occupancy.entries.value;
-        let points = self.points(chain, |bytes| {
-            let element = occupancy.element_bytes?;
-            let block = content.block.with_bytes(bytes);
-            let buckets = block
-                .shapes()
-                .find(|shape| (shape.least_element..=shape.most_element).contains(&element))?;
-            Some(capacity_of(buckets.buckets).saturating_add(1))
-        });
+        let points = self.points(chain, |bytes| full_at(content, bytes));
         let now = Point {
             ticks: content.ticks,
             filled: entries,
@@ -145,6 +140,7 @@ impl<'a> Forecaster<'a> {
         }
         Forecast {
             entries_per_s: per_ns.map(|per_ns| per_ns * 1e9),
+            steady: self.steady(&points, &now),
             upcoming: plan.resizes,
         }
     }
@@ -183,6 +179,7 @@ impl<'a> Forecaster<'a> {
         }
         Forecast {
             entries_per_s: None,
+            steady: false,
             upcoming: plan.resizes,
         }
     }
@@ -221,6 +218,27 @@ impl<'a> Forecaster<'a> {
         Some(added as f64 / time as f64)
     }
 
+    /// Whether what was added since the last resize came at least a quarter as fast as what came
+    /// between that and the one before it.
+    fn steady(&self, points: &[Point], now: &Point) -> bool {
+        let [.., before, last] = points else {
+            return false;
+        };
+        let rate = |from: &Point, to: &Point| self.rate(std::slice::from_ref(from), to, 0);
+        rate(last, now)
+            .zip(rate(before, last))
+            .is_some_and(|(now, before)| now * 4.0 >= before)
+    }
+
+    /// Entries that a map must have had when its present table was made: one more than the table
+    /// before took. `None` when it is its first.
+    pub fn had_entries(&self, content: &Content, chain: &Chain) -> Option<u64> {
+        let (bytes, _) = chain.replaced().last()?;
+        (bytes < chain.block.bytes)
+            .then(|| full_at(content, bytes))
+            .flatten()
+    }
+
     fn plan(&self, bytes: u64) -> Plan {
         Plan {
             left: self.left.map(i128::from),
@@ -228,6 +246,14 @@ impl<'a> Forecaster<'a> {
             resizes: Vec::new(),
         }
     }
+}
+
+/// Entries with which another table of the map, of so many bytes, was given up.
+fn full_at(content: &Content, bytes: u64) -> Option<u64> {
+    let element = content.occupancy.element_bytes?;
+    let block = content.block.with_bytes(bytes);
+    let shape = block.shapes().find(|shape| shape.takes(element))?;
+    Some(capacity_of(shape.buckets).saturating_add(1))
 }
 
 /// Resizes of one map, with what they leave of the memory there is.

@@ -6,13 +6,14 @@ use super::chains::Chain;
 use super::clock::Clock;
 use super::contents::Contents;
 use super::elements::narrowed;
-use super::forecast::Forecaster;
+use super::forecast::{Forecast, Forecaster};
 use super::groups::Groups;
-use super::model::Map;
+use super::model::{Activity, Map};
 use super::process::Threads;
 use super::serials::Serials;
 use crate::classify::catalogue::{Family, HASHBROWN};
 use crate::classify::shape;
+use crate::occupancy::Occupancy;
 use crate::recording::layout::WEIGHT_ONE;
 use crate::recording::reader::Recording;
 
@@ -80,6 +81,7 @@ fn map(
         .and_then(|occupancy| occupancy.element_bytes)
         .or_else(|| elements.as_ref()?.element());
     let forecast = forecaster.of(chain, family, elements.as_ref());
+    let had_entries = content.and_then(|content| forecaster.had_entries(content, chain));
     let group = context
         .groups
         .index(block.site)
@@ -107,6 +109,16 @@ fn map(
             .zip(buckets)
             .map(|(entries, buckets)| entries as f64 / buckets as f64),
         retained_bytes: occupancy.and_then(|occupancy| occupancy.retained_bytes),
+        retained_for_at_most_ns: content
+            .filter(|content| {
+                content
+                    .occupancy
+                    .retained_bytes
+                    .is_some_and(|bytes| bytes > 0)
+            })
+            .and_then(|content| context.clock.span(content.ticks.checked_sub(block.ticks)?)),
+        had_entries_at_least: had_entries,
+        activity: occupancy.and_then(|occupancy| activity(occupancy, had_entries, &forecast)),
         measured_at_ns: content.and_then(|content| context.clock.moment(content.ticks)),
         tables,
         history_complete: chain.complete,
@@ -120,5 +132,24 @@ fn map(
         entries_per_s: forecast.entries_per_s,
         next_resize: forecast.upcoming.first().cloned(),
         upcoming: forecast.upcoming,
+    }
+}
+
+/// Fewer tombstones than one in so many slots say nothing.
+const TOMBSTONE_SHARE: u64 = 8;
+
+fn activity(
+    occupancy: &Occupancy,
+    had_entries: Option<u64>,
+    forecast: &Forecast,
+) -> Option<Activity> {
+    let entries = occupancy.entries.value;
+    let many = occupancy.capacity?.div_ceil(TOMBSTONE_SHARE).max(8);
+    if occupancy.tombstones.value >= many && entries > 0 {
+        Some(Activity::Churning)
+    } else if had_entries.is_some_and(|had| had / 2 > entries) {
+        Some(Activity::Emptied)
+    } else {
+        forecast.entries_per_s.map(|_| Activity::Growing)
     }
 }

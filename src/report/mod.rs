@@ -2,6 +2,7 @@
 //! assertions share. Depends on the recording's reader alone, never on the recorder.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod analysis;
 mod build;
 mod chains;
@@ -18,6 +19,7 @@ mod maps;
 mod model;
 mod modules;
 mod pauses;
+mod peak;
 mod process;
 mod relations;
 mod resolve;

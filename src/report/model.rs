@@ -4,14 +4,18 @@
 //! ([`Process::start_unix_ns`] ties them to the wall clock). `None` means that it cannot be
 //! known, never zero.
 
+mod advice;
 mod event;
 mod map;
 mod memory;
+mod peak;
 mod site;
 
+pub use advice::*;
 pub use event::*;
 pub use map::*;
 pub use memory::*;
+pub use peak::*;
 pub use site::*;
 
 /// Everything that a recording says, classified and with names.
@@ -30,6 +34,8 @@ pub struct Report {
     pub memory: Option<Memory>,
     /// Sums over all containers.
     pub totals: Totals,
+    /// The peak of all recorded blocks and its parts; `None` when nothing was recorded.
+    pub peak: Option<Peak>,
     /// Containers by the place in the program that allocates their tables, most harmful first.
     pub sites: Vec<Site>,
     /// Live maps, largest first.

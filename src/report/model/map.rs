@@ -42,6 +42,12 @@ pub struct Map {
     pub load: Option<f64>,
     /// Bytes beyond what the entries need.
     pub retained_bytes: Option<u64>,
+    /// For how long it has kept them, at most: since its table was made.
+    pub retained_for_at_most_ns: Option<u64>,
+    /// It had at least so many entries when its table was made; `None` when that is its first.
+    pub had_entries_at_least: Option<u64>,
+    /// What goes on in it, as far as its table shows.
+    pub activity: Option<Activity>,
     /// When the table was read for entries and the figures that come from them.
     pub measured_at_ns: Option<u64>,
     /// Sizes of the tables it had, oldest first, the present one last.
@@ -60,6 +66,20 @@ pub struct Map {
     pub next_resize: Option<NextResize>,
     /// The next resizes, the first of them `next_resize`.
     pub upcoming: Vec<NextResize>,
+}
+
+/// What goes on in a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Activity {
+    /// Entries are inserted and deleted in turn: tombstones tell. It will be rehashed in place,
+    /// or grow, without getting any larger.
+    Churning,
+    /// Most of what was in it is gone, and its table is still the one for all.
+    Emptied,
+    /// It has got more entries since its table was made.
+    Growing,
 }
 
 /// Of all resizes that are coming, the first for which there is no room, and its map.

@@ -1,5 +1,7 @@
 //! Sites: containers by the place in the program that allocates their tables.
 
+use super::Advice;
+
 /// How a family is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -142,6 +144,11 @@ pub struct Site {
     pub capacity: Option<u64>,
     /// Bytes of live tables beyond what their entries need.
     pub retained_bytes: Option<u64>,
+    /// Of the map that retains most: for how long, at most. It has had its table so long, and
+    /// needed it when it was made.
+    pub retained_for_at_most_ns: Option<u64>,
+    /// The same map had at least so many entries when its table was made.
+    pub had_entries_at_least: Option<u64>,
     /// Smallest and largest table.
     pub smallest_table_bytes: Option<u64>,
     /// Largest table.
@@ -156,8 +163,10 @@ pub struct Site {
     pub series: Option<Series>,
     /// The sampled part; `None` when no sample was taken here.
     pub sampled: Option<Sampled>,
-    /// What would help.
+    /// What would help, in words.
     pub advice: Vec<String>,
+    /// The same, with what it would save.
+    pub suggestions: Vec<Advice>,
 }
 
 /// What samples add to a site. Every `est_*` figure is for the whole site: the blocks recorded

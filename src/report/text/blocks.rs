@@ -173,6 +173,9 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
         }
         page.row("contents", &text);
     }
+    if let Some(goes_on) = words::activity(map) {
+        page.row("activity", &goes_on);
+    }
     if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
         page.row("hash", verdict);
     }

@@ -16,6 +16,9 @@ pub(super) fn lead(page: &mut Page, report: &Report) {
         page.paragraph(&foretold, 0, Style::Strong);
     }
     page.paragraph(&summary(report), 0, Style::Plain);
+    if let Some(parts) = peak(report) {
+        page.paragraph(&parts, 0, Style::Plain);
+    }
     let command = report.process.command.join(" ");
     if !command.is_empty() {
         let room = page.room();
@@ -85,8 +88,13 @@ fn kept(report: &Report) -> Option<String> {
     let room = worst
         .capacity
         .map(|capacity| format!(" in room for {}", thousands(capacity)));
+    let had = worst.had_entries_at_least;
+    let had = had.map(|had| format!("; it had {} or more", thousands(had)));
+    let since = worst.retained_for_at_most_ns.zip(had);
+    let since = since.map(|(ns, had)| format!("{had}, not longer than {} ago", time(ns)));
+    let since = since.unwrap_or_default();
     Some(format!(
-        "{} at {} keeps {} that it does not need: {}{}{maps}.",
+        "{} at {} keeps {} that it does not need: {}{}{maps}{since}.",
         capital(&words::container(worst.family, worst.type_name.as_deref())),
         words::place(worst.caller.as_ref()),
         bytes(retained),
@@ -117,6 +125,27 @@ fn foretold(report: &Report) -> Option<String> {
         words::place(site.and_then(|site| site.caller.as_ref())),
         time(next.eta_ns?),
         words::room_for(next, report.memory.as_ref()),
+    ))
+}
+
+/// What of the peak was old tables beside new ones, if that is a good part of it.
+fn peak(report: &Report) -> Option<String> {
+    let peak = report.peak.as_ref()?;
+    let (overlap, extra) = (peak.overlap_bytes?, peak.extra_bytes?);
+    if extra < peak.bytes / 20 {
+        return None;
+    }
+    let most = if peak.without_overlap_error_bytes > 0 {
+        "at most "
+    } else {
+        ""
+    };
+    Some(format!(
+        "At the peak of {} old and new tables side by side held {}; it would have been \
+         {most}{} without the old ones.",
+        bytes(peak.bytes),
+        bytes(overlap),
+        bytes(peak.without_overlap_bytes),
     ))
 }
 
