@@ -23,7 +23,7 @@ use crate::recording::reader::Recording;
 use std::collections::BTreeMap;
 
 /// Version of the report format.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 pub(super) fn build(
     recording: &Recording,
@@ -93,6 +93,7 @@ pub(super) fn build(
             .collect(),
         threads: threads.model(&clock),
         honesty,
+        members: Vec::new(),
     }
 }
 

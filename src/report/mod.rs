@@ -7,14 +7,19 @@ mod build;
 mod chains;
 mod clock;
 mod contents;
+pub mod diff;
 mod elements;
 mod facts;
 mod figures;
 mod forecast;
+pub mod gates;
 mod groups;
 mod holdings;
 mod honesty;
 mod maps;
+pub mod matching;
+pub mod measure;
+pub mod merge;
 mod model;
 mod modules;
 mod pauses;
@@ -28,6 +33,7 @@ pub mod text;
 mod timeline;
 mod totals;
 
+pub use build::VERSION;
 pub use model::*;
 
 use crate::recording::reader::Recording;

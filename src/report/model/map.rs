@@ -1,8 +1,10 @@
 //! Live maps.
 
+use super::Word;
+
 /// A live map.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Map {
     /// Number of the map: that of its first known table.
     pub id: u64,
@@ -19,7 +21,11 @@ pub struct Map {
     /// Thread that allocated the present table.
     pub thread: Option<String>,
     /// Which implementation it is.
-    pub family: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "crate::report::model::word::maybe_word")
+    )]
+    pub family: Option<Word>,
     /// Type as the program writes it.
     pub type_name: Option<String>,
     /// Buckets of the table.
@@ -53,7 +59,11 @@ pub struct Map {
     /// How well the hash spreads the entries, 0 to 1.
     pub hash_quality: Option<f64>,
     /// What is wrong with the hash: `good`, `constant top bits`, `identity-like` or `clustered`.
-    pub hash_verdict: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "crate::report::model::word::maybe_word")
+    )]
+    pub hash_verdict: Option<Word>,
     /// When it will grow next.
     pub next_resize: Option<NextResize>,
     /// The next resizes, the first of them `next_resize`.
@@ -62,7 +72,7 @@ pub struct Map {
 
 /// A resize to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct NextResize {
     /// Number of entries that triggers it.
     pub at_entries: u64,

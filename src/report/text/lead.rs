@@ -3,7 +3,7 @@
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::words;
-use crate::report::model::{Process, ProcessState, Report, Site};
+use crate::report::model::{Member, Process, ProcessState, Report, Site};
 use crate::report::sites::harm;
 
 pub(super) fn lead(page: &mut Page, report: &Report) {
@@ -110,7 +110,11 @@ fn nothing(report: &Report) -> String {
 
 fn summary(report: &Report) -> String {
     let totals = &report.totals;
-    let mut text = whose(&report.process);
+    let mut text = if report.members.is_empty() {
+        whose(&report.process)
+    } else {
+        several(report)
+    };
     if report.sites.is_empty() {
         return text;
     }
@@ -184,6 +188,33 @@ fn whose(process: &Process) -> String {
         (ProcessState::Unfinished, None) => "running or killed".to_owned(),
     };
     format!("{name} (pid {}, {state})", process.pid)
+}
+
+/// The processes of a merged report, the largest first.
+fn several(report: &Report) -> String {
+    const SHOWN: usize = 3;
+    let mut members: Vec<&Member> = report.members.iter().collect();
+    members.sort_by_key(|member| std::cmp::Reverse(member.totals.peak_bytes));
+    let shown: Vec<String> = members
+        .iter()
+        .take(SHOWN)
+        .map(|member| {
+            format!(
+                "{} {}",
+                printable(&member.label),
+                bytes(member.totals.peak_bytes)
+            )
+        })
+        .collect();
+    let more = match members.len().saturating_sub(SHOWN) {
+        0 => "",
+        _ => ", ...",
+    };
+    let all = match members.len() {
+        1 => "1 process".to_owned(),
+        all => format!("{} processes", thousands(all as u64)),
+    };
+    format!("{all} (peaks: {}{more})", shown.join(", "))
 }
 
 pub(super) fn capital(text: &str) -> String {
