@@ -10,6 +10,7 @@ use crate::verbs::{
     control::{self, Control, ControlArgs},
     dump::{self, DumpArgs},
     list::{self, ListArgs},
+    pprof::{self, PprofArgs},
     report::{self, ReportArgs},
     run::{self, RunArgs},
 };
@@ -38,6 +39,8 @@ enum Verb {
     Run(RunArgs),
     /// Show what grew, where, when, and what it cost
     Report(ReportArgs),
+    /// Write a profile that pprof opens
+    Pprof(PprofArgs),
     /// Copy the recording of a live process into a file, without stopping it
     Dump(DumpArgs),
     /// List recordings of running processes, and what others left behind
@@ -55,6 +58,7 @@ impl Verb {
         let done = match self {
             Verb::Run(args) => return run::run(args),
             Verb::Report(args) => report::run(args),
+            Verb::Pprof(args) => pprof::run(args),
             Verb::Dump(args) => dump::run(args),
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),

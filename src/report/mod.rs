@@ -12,6 +12,7 @@ mod facts;
 mod figures;
 mod forecast;
 mod groups;
+mod heap;
 mod holdings;
 mod honesty;
 mod maps;
@@ -28,6 +29,7 @@ pub mod text;
 mod timeline;
 mod totals;
 
+pub use heap::{Heap, HeapStack};
 pub use model::*;
 
 use crate::recording::reader::Recording;

@@ -6,10 +6,12 @@
 
 mod event;
 mod map;
+mod module;
 mod site;
 
 pub use event::*;
 pub use map::*;
+pub use module::*;
 pub use site::*;
 
 /// Everything that a recording says, classified and with names.
@@ -36,6 +38,8 @@ pub struct Report {
     pub marks: Vec<Mark>,
     /// Threads seen.
     pub threads: Vec<Thread>,
+    /// Objects that were loaded.
+    pub modules: Vec<LoadedModule>,
     /// What is missing or uncertain.
     pub honesty: Honesty,
 }

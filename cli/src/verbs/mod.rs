@@ -4,5 +4,6 @@ pub mod completions;
 pub mod control;
 pub mod dump;
 pub mod list;
+pub mod pprof;
 pub mod report;
 pub mod run;
