@@ -12,6 +12,7 @@ use crate::verbs::{
     diff::{self, DiffArgs},
     dump::{self, DumpArgs},
     list::{self, ListArgs},
+    pprof::{self, PprofArgs},
     report::{self, ReportArgs},
     run::{self, RunArgs},
 };
@@ -45,6 +46,8 @@ enum Verb {
     Diff(DiffArgs),
     /// Fail a build when bounds on growth are exceeded
     Check(Box<CheckArgs>),
+    /// Write a profile that pprof opens
+    Pprof(PprofArgs),
     /// Copy the recording of a live process into a file, without stopping it
     Dump(DumpArgs),
     /// List recordings of running processes, and what others left behind
@@ -64,6 +67,7 @@ impl Verb {
             Verb::Diff(args) => return diff::run(args),
             Verb::Check(args) => return check::run(args),
             Verb::Report(args) => report::run(args),
+            Verb::Pprof(args) => pprof::run(args),
             Verb::Dump(args) => dump::run(args),
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),

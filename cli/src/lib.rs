@@ -8,6 +8,7 @@ mod dumps;
 mod failure;
 mod load;
 mod output;
+pub mod pprof;
 mod preload;
 mod process;
 mod quantity;

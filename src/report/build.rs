@@ -11,6 +11,7 @@ use super::holdings::Holdings;
 use super::honesty;
 use super::maps::{self, Context};
 use super::model::{Mark, Report, Site};
+use super::modules;
 use super::process::{self, Threads};
 use super::relations::Relation;
 use super::resolve::Resolver;
@@ -92,6 +93,7 @@ pub(super) fn build(
             })
             .collect(),
         threads: threads.model(&clock),
+        modules: modules::loaded(recording),
         honesty,
         members: Vec::new(),
     }

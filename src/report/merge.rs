@@ -43,6 +43,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
         threads: Vec::new(),
         honesty: nothing_amiss(),
         members: Vec::new(),
+        modules: Vec::new(),
     };
     merged.process.start_unix_ns = start;
     let mut folded = sites::Sites::default();
@@ -68,6 +69,11 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
             report.members.clone()
         };
         merged.members.extend(inner);
+        for module in &report.modules {
+            if !merged.modules.contains(module) {
+                merged.modules.push(module.clone());
+            }
+        }
         let numbers = folded.add(&report.sites, shift);
         events::add(&mut merged, report, &label, shift, &numbers);
     }

@@ -14,6 +14,7 @@ mod figures;
 mod forecast;
 pub mod gates;
 mod groups;
+mod heap;
 mod holdings;
 mod honesty;
 mod maps;
@@ -34,6 +35,7 @@ mod timeline;
 mod totals;
 
 pub use build::VERSION;
+pub use heap::{Heap, HeapStack};
 pub use model::*;
 
 use crate::recording::reader::Recording;

@@ -6,11 +6,13 @@
 
 mod event;
 mod map;
+mod module;
 mod site;
 mod word;
 
 pub use event::*;
 pub use map::*;
+pub use module::*;
 pub use site::*;
 pub use word::Word;
 
@@ -39,6 +41,9 @@ pub struct Report {
     pub marks: Vec<Mark>,
     /// Threads seen.
     pub threads: Vec<Thread>,
+    /// Objects that were loaded.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub modules: Vec<LoadedModule>,
     /// What is missing or uncertain.
     pub honesty: Honesty,
     /// Of a merged report: the processes it was made of. Empty for a single process.

@@ -6,5 +6,6 @@ pub mod control;
 pub mod diff;
 pub mod dump;
 pub mod list;
+pub mod pprof;
 pub mod report;
 pub mod run;

@@ -57,9 +57,7 @@ fn source(second: bool, entries: u64) -> String {
         if second && text.is_empty() {
             text.push_str("\n\n// Lines that were not here before.\n");
         }
-        let fill = format!(
-            "    for n in 0..count {{\n        map.insert(n, Default::default());\n    }}\n"
-        );
+        let fill = "    for n in 0..count {\n        map.insert(n, Default::default());\n    }\n";
         let head =
             format!("(count: u64) -> HashMap<u64, {kind}> {{\n    let mut map = HashMap::new();\n");
         let name = format!("place_{site:03}");
@@ -183,7 +181,7 @@ fn places_are_matched_across_builds_and_gated() {
         20
     );
     assert!(
-        alone.iter().all(|site| found.get(site).is_none()),
+        alone.iter().all(|site| !found.contains_key(site)),
         "{alone:?}"
     );
 
