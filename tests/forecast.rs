@@ -100,7 +100,7 @@ fn a_steady_map_grows_when_foretold() {
 
 /// Watches a program that runs out of memory: the warnings it got, and how it ended.
 fn watch(mut child: Child, scratch: &Scratch, under: &str, words: &str) {
-    let (mut looks, mut warned, mut screens) = (0, 0, Vec::new());
+    let (mut looks, mut warned, mut failed, mut screens) = (0, 0, 0, Vec::new());
     let ended = loop {
         if let Some(status) = child.try_wait().expect("it can be waited for") {
             break status;
@@ -117,12 +117,22 @@ fn watch(mut child: Child, scratch: &Scratch, under: &str, words: &str) {
         });
         if warning.is_some() {
             warned += 1;
+            let mut check = Command::new(support::cli());
+            check.env("MAPGROW_DIR", scratch.recordings());
+            check.args(["check", &child.id().to_string(), "--forecast=1min"]);
+            // The program may just have ended.
+            let status = check.output().expect("the command starts").status.code();
+            failed += usize::from(status == Some(1));
+            assert!(matches!(status, Some(1 | 2)), "{status:?}");
             let output = cli(&child, scratch).output().expect("the command starts");
             screens.push(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         std::thread::sleep(Duration::from_millis(50));
     };
-    println!("{looks} looks, {warned} of them warned; it ended with {ended}");
+    println!(
+        "{looks} looks, {warned} of them warned, {failed} checks failed; it ended with {ended}"
+    );
+    assert!(failed > 0, "no check failed");
     let screen = screens.iter().find(|screen| screen.contains(words));
     let screen = screen.unwrap_or_else(|| panic!("no first screen says {words:?}: {screens:?}"));
     let first: Vec<&str> = screen.lines().take(12).collect();

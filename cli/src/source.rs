@@ -26,6 +26,15 @@ pub struct Source {
     pub contents_refused: bool,
 }
 
+/// Whether a name stands for a process.
+pub fn is_process(named: &Path) -> bool {
+    pid(named).is_some()
+}
+
+fn pid(named: &Path) -> Option<u32> {
+    named.to_str()?.parse().ok()
+}
+
 impl Source {
     /// Opens what the user named: digits are a process, anything else a file, nothing the
     /// newest dump.
@@ -35,7 +44,7 @@ impl Source {
                 Some(path) => Source::from_file(&path),
                 None => Err(no_dump()),
             },
-            Some(path) => match path.to_str().and_then(|text| text.parse().ok()) {
+            Some(path) => match pid(path) {
                 Some(pid) => Source::from_process(pid),
                 None => Source::from_file(path),
             },

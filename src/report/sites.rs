@@ -192,7 +192,7 @@ fn function_name(frame: &PhysicalFrame, within: usize, resolver: &Resolver<'_>) 
     name.unwrap_or_else(|| resolver.placeholder(frame))
 }
 
-fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame> {
+pub(super) fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame> {
     let mut stack = Vec::new();
     for frame in &fact.stack {
         for (within, function) in frame.functions.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum AdviceKind {
     /// Give the map its final size at once.
@@ -23,7 +23,7 @@ pub enum AdviceKind {
 
 /// A piece of advice.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Advice {
     /// What to do.
     pub kind: AdviceKind,
@@ -37,7 +37,7 @@ pub struct Advice {
 
 /// What following a piece of advice would save; `None` where it has no part in it.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Saving {
     /// Resizes, of those that were or of those that come next.
     pub resizes: Option<u64>,

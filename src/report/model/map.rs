@@ -1,8 +1,10 @@
 //! Live maps.
 
+use super::Word;
+
 /// A live map.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Map {
     /// Number of the map: that of its first known table.
     pub id: u64,
@@ -19,7 +21,11 @@ pub struct Map {
     /// Thread that allocated the present table.
     pub thread: Option<String>,
     /// Which implementation it is.
-    pub family: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "crate::report::model::word::maybe_word")
+    )]
+    pub family: Option<Word>,
     /// Type as the program writes it.
     pub type_name: Option<String>,
     /// Buckets of the table.
@@ -59,7 +65,11 @@ pub struct Map {
     /// How well the hash spreads the entries, 0 to 1.
     pub hash_quality: Option<f64>,
     /// What is wrong with the hash: `good`, `constant top bits`, `identity-like` or `clustered`.
-    pub hash_verdict: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "crate::report::model::word::maybe_word")
+    )]
+    pub hash_verdict: Option<Word>,
     /// Entries per second by which it grows; `None` when it does not, or nobody knows.
     pub entries_per_s: Option<f64>,
     /// When it will grow next.
@@ -70,7 +80,7 @@ pub struct Map {
 
 /// What goes on in a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Activity {
     /// Entries are inserted and deleted in turn: tombstones tell. It will be rehashed in place,
@@ -82,21 +92,9 @@ pub enum Activity {
     Growing,
 }
 
-/// Of all resizes that are coming, the first for which there is no room, and its map.
-#[must_use]
-pub fn first_that_does_not_fit(maps: &[Map]) -> Option<(&Map, &NextResize)> {
-    let all = maps.iter().filter(|map| map.weight <= 1.0);
-    all.filter_map(|map| {
-        let resize = map.upcoming.iter().find(|next| next.fits == Some(false))?;
-        Some((map, resize, resize.eta_ns?))
-    })
-    .min_by_key(|&(_, _, eta)| eta)
-    .map(|(map, resize, _)| (map, resize))
-}
-
 /// A resize to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct NextResize {
     /// Number of entries that triggers it; `None` for a vector, whose entries nobody counts.
     pub at_entries: Option<u64>,

@@ -2,7 +2,7 @@
 
 /// What keeps a process from having more memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum LeftUnder {
     /// The limit of a control group: who exceeds it is killed.
@@ -15,7 +15,7 @@ pub enum LeftUnder {
 
 /// What a process could still have when it was recorded. `None`: no limit, or not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Memory {
     /// Bytes left, by what leaves least.
     pub left_bytes: u64,

@@ -3,7 +3,7 @@
 /// The most bytes that were live at one moment in all recorded blocks, containers' and others,
 /// and what of them was old tables beside new ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Peak {
     /// Bytes at the peak.
     pub bytes: u64,
@@ -24,7 +24,7 @@ pub struct Peak {
 
 /// A site's part in the peak.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct PeakSite {
     /// The site.
     pub site: u32,

@@ -1,10 +1,10 @@
 //! Sites: containers by the place in the program that allocates their tables.
 
-use super::Advice;
+use super::{Advice, Word};
 
 /// How a family is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum KnownBy {
     /// A function of the container allocated the table.
@@ -17,7 +17,7 @@ pub enum KnownBy {
 
 /// Which blocks the figures of a site count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Coverage {
     /// Every block.
@@ -31,7 +31,7 @@ pub enum Coverage {
 
 /// A place in a program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Caller {
     /// Function; where no name is known, the object and the offset in it.
     pub function: String,
@@ -43,7 +43,7 @@ pub struct Caller {
 
 /// One function of a call stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct StackFrame {
     /// Function; where no name is known, the object and the offset in it.
     pub function: String,
@@ -65,7 +65,7 @@ pub struct StackFrame {
 /// those are. The `est_*` fields estimate the whole, sampled blocks included, with a standard
 /// error.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Site {
     /// Number of the site in the recording.
     pub id: u32,
@@ -73,7 +73,11 @@ pub struct Site {
     pub recorded_sites: Vec<u32>,
     /// Which implementation the tables belong to; `None` for a mix that did not fit the site
     /// table.
-    pub family: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "crate::report::model::word::maybe_word")
+    )]
+    pub family: Option<Word>,
     /// How that is known.
     pub known_by: Option<KnownBy>,
     /// Whether all figures (not the `est_*` ones) are exact.
@@ -166,13 +170,14 @@ pub struct Site {
     /// What would help, in words.
     pub advice: Vec<String>,
     /// The same, with what it would save.
+    #[cfg_attr(feature = "json", serde(default))]
     pub suggestions: Vec<Advice>,
 }
 
 /// What samples add to a site. Every `est_*` figure is for the whole site: the blocks recorded
 /// with certainty and an unbiased estimate of the others.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sampled {
     /// Sampled blocks.
     pub samples: u64,
@@ -198,7 +203,7 @@ pub struct Sampled {
 
 /// How long resizes took, from the allocation of the new table to the free of the old.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pauses {
     /// Resizes timed.
     pub count: u64,
@@ -218,7 +223,7 @@ pub struct Pauses {
 
 /// Number of tables in a range of sizes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct SizeCount {
     /// Smallest size counted; sizes below twice this.
     pub from_bytes: u64,
@@ -228,7 +233,7 @@ pub struct SizeCount {
 
 /// Live bytes over time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Series {
     /// Length of an interval.
     pub interval_ns: u64,

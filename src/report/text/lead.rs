@@ -3,8 +3,8 @@
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::words;
-use crate::report::model::first_that_does_not_fit;
-use crate::report::model::{Process, ProcessState, Report, Site};
+use crate::report::model::{Member, Process, ProcessState, Report, Site};
+use crate::report::outlook;
 use crate::report::sites::harm;
 
 pub(super) fn lead(page: &mut Page, report: &Report) {
@@ -106,26 +106,15 @@ fn kept(report: &Report) -> Option<String> {
     ))
 }
 
-/// One sentence on the resize that comes first of those for which there is no room.
+/// One sentence on the resize that comes first of those for which there is no room, of a process
+/// that goes on.
 fn foretold(report: &Report) -> Option<String> {
     let ended = matches!(
         report.process.state,
         ProcessState::Ended | ProcessState::Killed
     );
-    let (map, next) = first_that_does_not_fit(&report.maps).filter(|_| !ended)?;
-    let site = report.sites.iter().find(|site| site.id == map.table_site);
-    let again = match map.upcoming.iter().position(|other| other == next) {
-        Some(0) | None => "grows",
-        Some(1) => "grows for the second time",
-        Some(_) => "grows for the third time",
-    };
-    Some(format!(
-        "{} at {} {again} in about {}: {}.",
-        capital(&words::container(map.family, map.type_name.as_deref())),
-        words::place(site.and_then(|site| site.caller.as_ref())),
-        time(next.eta_ns?),
-        words::room_for(next, report.memory.as_ref()),
-    ))
+    let (map, next) = outlook::first_without_room(report, u64::MAX).filter(|_| !ended)?;
+    Some(capital(&outlook::sentence(report, map, next)))
 }
 
 /// What of the peak was old tables beside new ones, if that is a good part of it.
@@ -165,7 +154,11 @@ fn nothing(report: &Report) -> String {
 
 fn summary(report: &Report) -> String {
     let totals = &report.totals;
-    let mut text = whose(&report.process);
+    let mut text = if report.members.is_empty() {
+        whose(&report.process)
+    } else {
+        several(report)
+    };
     if report.sites.is_empty() {
         return text;
     }
@@ -239,6 +232,33 @@ fn whose(process: &Process) -> String {
         (ProcessState::Unfinished, None) => "running or killed".to_owned(),
     };
     format!("{name} (pid {}, {state})", process.pid)
+}
+
+/// The processes of a merged report, the largest first.
+fn several(report: &Report) -> String {
+    const SHOWN: usize = 3;
+    let mut members: Vec<&Member> = report.members.iter().collect();
+    members.sort_by_key(|member| std::cmp::Reverse(member.totals.peak_bytes));
+    let shown: Vec<String> = members
+        .iter()
+        .take(SHOWN)
+        .map(|member| {
+            format!(
+                "{} {}",
+                printable(&member.label),
+                bytes(member.totals.peak_bytes)
+            )
+        })
+        .collect();
+    let more = match members.len().saturating_sub(SHOWN) {
+        0 => "",
+        _ => ", ...",
+    };
+    let all = match members.len() {
+        1 => "1 process".to_owned(),
+        all => format!("{} processes", thousands(all as u64)),
+    };
+    format!("{all} (peaks: {}{more})", shown.join(", "))
 }
 
 pub(super) fn capital(text: &str) -> String {

@@ -10,7 +10,7 @@ use crate::report::model::{
 };
 
 /// What the container is called: its type, else its kind.
-pub(super) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
+pub(in crate::report) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
     let kind = match family {
         Some("hashbrown") => "a hash map",
         Some("raw_vec") => "a vector",
@@ -284,7 +284,7 @@ pub(super) fn activity(map: &Map) -> Option<String> {
 }
 
 /// `needs 6.0 GiB, 4.1 GiB left in its control group: will be OOM-killed`.
-pub(super) fn room_for(next: &NextResize, memory: Option<&Memory>) -> String {
+pub(in crate::report) fn room_for(next: &NextResize, memory: Option<&Memory>) -> String {
     let needs = format!("needs {}", bytes(next.needs_bytes));
     let Some(memory) = memory.filter(|_| next.fits == Some(false)) else {
         return needs;
