@@ -24,7 +24,7 @@ use crate::recording::reader::Recording;
 use std::collections::BTreeMap;
 
 /// Version of the report format.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 pub(super) fn build(
     recording: &Recording,
@@ -95,6 +95,7 @@ pub(super) fn build(
         threads: threads.model(&clock),
         modules: modules::loaded(recording),
         honesty,
+        profile: None,
     }
 }
 

@@ -20,6 +20,7 @@ mod model;
 mod modules;
 mod pauses;
 mod process;
+pub mod profile;
 mod relations;
 mod resolve;
 mod serials;

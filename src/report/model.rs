@@ -7,15 +7,17 @@
 mod event;
 mod map;
 mod module;
+mod profile;
 mod site;
 
 pub use event::*;
 pub use map::*;
 pub use module::*;
+pub use profile::*;
 pub use site::*;
 
 /// Everything that a recording says, classified and with names.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Report {
     /// Always `mapgrow-report`.
@@ -42,10 +44,12 @@ pub struct Report {
     pub modules: Vec<LoadedModule>,
     /// What is missing or uncertain.
     pub honesty: Honesty,
+    /// What a report of heap profiles rests on; `None` for one of a recording.
+    pub profile: Option<ProfileFacts>,
 }
 
 /// The recorded process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Process {
     /// Process id.
@@ -72,7 +76,7 @@ pub struct Process {
 }
 
 /// How a recording ended, as far as it can be told from the recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum ProcessState {
@@ -85,11 +89,12 @@ pub enum ProcessState {
     /// A copy taken while the process ran.
     Snapshot,
     /// The recording was not finished, and nobody said whether the process still runs.
+    #[default]
     Unfinished,
 }
 
 /// How it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Settings {
     /// `default` or `exact`.
@@ -173,7 +178,7 @@ pub struct Thread {
 }
 
 /// What is missing or uncertain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Honesty {
     /// Events that are no longer in the timeline. Counts of sites include them.
