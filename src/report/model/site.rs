@@ -187,6 +187,8 @@ pub struct Sampled {
     pub est_maps_live_error: f64,
     /// Resizes; `None` where the family has none.
     pub est_resizes: Option<f64>,
+    /// Standard error.
+    pub est_resizes_error: Option<f64>,
 }
 
 /// How long resizes took, from the allocation of the new table to the free of the old.
