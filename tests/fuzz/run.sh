@@ -12,6 +12,8 @@ cd "$(dirname "$0")"
 target=$1
 seconds=${2:-3600}
 
+# The command's build script need not make the preload library: any file stands for it.
+export MAPGROW_PRELOAD_LIBRARY="$PWD/Cargo.toml"
 # What cargo-fuzz sets, without the address sanitizer: the code is safe Rust.
 RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

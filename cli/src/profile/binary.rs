@@ -19,7 +19,8 @@ pub struct GoBinary<'a> {
     functions: SymbolTable<'a>,
     /// Address that offsets of names and types are relative to.
     types: Option<u64>,
-    swiss: bool,
+    /// A function that only the implementation of maps in this binary has.
+    map_growth: Option<&'static str>,
 }
 
 impl<'a> GoBinary<'a> {
@@ -46,7 +47,9 @@ impl<'a> GoBinary<'a> {
         };
         Ok(GoBinary {
             types: address("runtime.types").or_else(|| address("type:*")),
-            swiss: address("internal/runtime/maps.(*table).grow").is_some(),
+            map_growth: ["internal/runtime/maps.(*table).grow", "runtime.hashGrow"]
+                .into_iter()
+                .find(|name| address(name).is_some()),
             functions,
             open,
         })
@@ -57,8 +60,8 @@ impl<'a> GoBinary<'a> {
     pub fn called(&self, profile: &HeapProfile, place: &ProfilePlace) -> Option<Vec<String>> {
         let (_, target) = self.call(profile, place)?;
         let name = self.functions.name_at(target)?;
-        let grows = self.swiss && name.starts_with("runtime.mapassign");
-        let inner = grows.then(|| "internal/runtime/maps.(*table).grow".to_owned());
+        let inner = self.map_growth.map(str::to_owned);
+        let inner = inner.filter(|_| name.starts_with("runtime.mapassign"));
         Some(inner.into_iter().chain([name]).collect())
     }
 

@@ -31,6 +31,8 @@ pub(super) fn report(history: &[Folded]) -> Option<Report> {
     let mut sites: Vec<Site> = last
         .growers
         .iter()
+        // What grew since the last collection is in the profile with nothing to show for it.
+        .filter(|(_, growing)| growing.sum.allocated_bytes > 0)
         .map(|(key, growing)| Site {
             series: series(history, key),
             ..site(ids[key], key, growing, runtime)
@@ -182,6 +184,7 @@ fn sampled(sum: &Sum, grown: u64) -> Sampled {
         est_maps_live: sum.live as f64,
         est_maps_live_error: live,
         est_resizes: Some(grown as f64),
+        est_resizes_error: Some(allocs),
     }
 }
 
@@ -304,6 +307,11 @@ fn notes(last: &Folded, sites: &[Site]) -> Vec<String> {
         ),
         None => "figures are estimates: the profile does not say how it was sampled".to_owned(),
     });
+    if last.go {
+        notes.push(
+            "Go's heap profiles show the heap as the last garbage collection left it".to_owned(),
+        );
+    }
     if last.blind && last.go {
         notes.push(
             "Go leaves the functions of its run-time library out of heap profiles, so some lines \
