@@ -11,6 +11,7 @@ mod output;
 pub mod pprof;
 mod preload;
 mod process;
+mod profile;
 mod quantity;
 mod recordings;
 mod render;

@@ -28,6 +28,7 @@ pub mod outlook;
 mod pauses;
 mod peak;
 mod process;
+pub mod profile;
 mod relations;
 mod resolve;
 mod serials;

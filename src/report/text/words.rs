@@ -2,6 +2,7 @@
 
 use super::page::{fit, printable};
 use super::units::{bytes, count, thousands, time};
+use crate::classify::go;
 use crate::classify::names::Name;
 use crate::classify::whose::{Whose, whose};
 use crate::report::model::{
@@ -15,6 +16,8 @@ pub(in crate::report) fn container(family: Option<&str>, type_name: Option<&str>
         Some("hashbrown") => "a hash map",
         Some("raw_vec") => "a vector",
         Some("btree") => "a B-tree",
+        Some("go_map") => "a map",
+        Some("go_slice") => "a slice",
         Some("unknown_container") => "a container",
         Some(other) => other,
         None => "something",
@@ -94,7 +97,10 @@ pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
     let Some(at) = site.stack.iter().position(is_caller) else {
         return Vec::new();
     };
-    let whose = |frame: &StackFrame| whose(&Name::parse(&frame.function), frame.file.as_deref());
+    let whose = |frame: &StackFrame| match site.family {
+        Some(family) if family.starts_with("go_") => go::whose(&go::name(&frame.function)),
+        _ => whose(&Name::parse(&frame.function), frame.file.as_deref()),
+    };
     site.stack[at + 1..]
         .iter()
         .take_while(|frame| whose(frame) != Whose::Entry)
@@ -181,7 +187,7 @@ pub(super) fn maps(site: &Site) -> Option<String> {
 }
 
 /// An estimate, with the digits that it deserves.
-fn rounded(estimate: u64) -> u64 {
+pub(super) fn rounded(estimate: u64) -> u64 {
     let digits = estimate.checked_ilog10().unwrap_or(0);
     let step = 10u64.pow(digits.saturating_sub(1));
     estimate.saturating_add(step / 2) / step * step
