@@ -15,6 +15,7 @@ use crate::verbs::{
     pprof::{self, PprofArgs},
     report::{self, ReportArgs},
     run::{self, RunArgs},
+    serve::{self, ServeArgs},
 };
 
 const AFTER_HELP: &str = "\
@@ -48,6 +49,8 @@ enum Verb {
     Check(Box<CheckArgs>),
     /// Write a profile that pprof opens
     Pprof(PprofArgs),
+    /// Serve metrics for Prometheus and profiles over HTTP, on loopback
+    Serve(ServeArgs),
     /// Copy the recording of a live process into a file, without stopping it
     Dump(DumpArgs),
     /// List recordings of running processes, and what others left behind
@@ -68,6 +71,7 @@ impl Verb {
             Verb::Check(args) => return check::run(args),
             Verb::Report(args) => report::run(args),
             Verb::Pprof(args) => pprof::run(args),
+            Verb::Serve(args) => serve::run(args),
             Verb::Dump(args) => dump::run(args),
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),

@@ -16,6 +16,7 @@ mod recordings;
 mod render;
 mod rules;
 mod saved;
+mod serve;
 mod source;
 pub mod symbols;
 mod verbs;

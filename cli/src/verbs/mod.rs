@@ -9,3 +9,4 @@ pub mod list;
 pub mod pprof;
 pub mod report;
 pub mod run;
+pub mod serve;

@@ -5,4 +5,5 @@ mod files;
 mod place;
 mod processes;
 mod recorded;
+mod serving;
 mod symbols;
