@@ -114,7 +114,7 @@ fn answer(
     async move {
         let asked = match asked {
             Ok(asked) => asked,
-            Err(refusal) => return Ok(refusal),
+            Err(refusal) => return Ok(*refusal),
         };
         let work = tokio::task::spawn_blocking(move || asked.answer(&targets, limits));
         Ok(work.await.unwrap_or_else(|_| {
@@ -143,13 +143,13 @@ enum Page {
 }
 
 impl Asked {
-    fn of(request: &Request<Incoming>, limits: Limits) -> Result<Asked, Answer> {
+    fn of(request: &Request<Incoming>, limits: Limits) -> Result<Asked, Box<Answer>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
             refusal
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return Err(refusal);
+            return Err(Box::new(refusal));
         }
         let header = |name| {
             request
@@ -158,10 +158,10 @@ impl Asked {
                 .and_then(|value| value.to_str().ok())
         };
         if limits.loopback && !header(HOST).is_none_or(is_loopback) {
-            return Err(plain(
+            return Err(Box::new(plain(
                 StatusCode::FORBIDDEN,
                 "this server answers to localhost alone\n",
-            ));
+            )));
         }
         let page = match request.uri().path() {
             "/" => Page::Index,
@@ -171,7 +171,7 @@ impl Asked {
             "/debug/pprof/mapgrow" => Page::Containers,
             _ => {
                 let text = "not here; / lists what is\n";
-                return Err(plain(StatusCode::NOT_FOUND, text));
+                return Err(Box::new(plain(StatusCode::NOT_FOUND, text)));
             }
         };
         let query = request.uri().query().unwrap_or_default();
@@ -183,7 +183,7 @@ impl Asked {
             Some(Ok(target)) => target,
             Some(Err(_)) => {
                 let text = "target= takes the number of a target, as / lists them\n";
-                return Err(plain(StatusCode::BAD_REQUEST, text));
+                return Err(Box::new(plain(StatusCode::BAD_REQUEST, text)));
             }
         };
         let open =
