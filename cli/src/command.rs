@@ -9,6 +9,7 @@ use crate::verbs::{
     completions::{self, CompletionsArgs},
     control::{self, Control, ControlArgs},
     dump::{self, DumpArgs},
+    html::{self, HtmlArgs},
     list::{self, ListArgs},
     report::{self, ReportArgs},
     run::{self, RunArgs},
@@ -38,6 +39,8 @@ enum Verb {
     Run(RunArgs),
     /// Show what grew, where, when, and what it cost
     Report(ReportArgs),
+    /// Write the report as a page to look at: one HTML file that needs no network
+    Html(HtmlArgs),
     /// Copy the recording of a live process into a file, without stopping it
     Dump(DumpArgs),
     /// List recordings of running processes, and what others left behind
@@ -55,6 +58,7 @@ impl Verb {
         let done = match self {
             Verb::Run(args) => return run::run(args),
             Verb::Report(args) => report::run(args),
+            Verb::Html(args) => html::run(args),
             Verb::Dump(args) => dump::run(args),
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),

@@ -174,6 +174,9 @@ pub struct Thread {
 pub struct Honesty {
     /// Events that are no longer in the timeline. Counts of sites include them.
     pub events_dropped: u64,
+    /// From when on the timeline has every event; 0 when none was dropped, `None` when the
+    /// recording holds no calibration of its clock.
+    pub timeline_complete_from_ns: Option<u64>,
     /// Blocks whose site did not fit the site table.
     pub sites_folded: u64,
     /// Stacks cut short.

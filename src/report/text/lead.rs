@@ -6,12 +6,20 @@ use super::words;
 use crate::report::model::{Process, ProcessState, Report, Site};
 use crate::report::sites::harm;
 
+/// The sentences that a report begins with: what did most harm, what is kept without need if
+/// that is much, and last the sums of the whole process.
+#[must_use]
+pub fn headlines(report: &Report) -> Vec<String> {
+    let lines = [Some(headline(report)), kept(report), Some(summary(report))];
+    lines.into_iter().flatten().collect()
+}
+
 pub(super) fn lead(page: &mut Page, report: &Report) {
-    page.paragraph(&headline(report), 0, Style::Strong);
-    if let Some(kept) = kept(report) {
-        page.paragraph(&kept, 0, Style::Strong);
+    let lines = headlines(report);
+    for (index, line) in lines.iter().enumerate() {
+        let last = index + 1 == lines.len();
+        page.paragraph(line, 0, if last { Style::Plain } else { Style::Strong });
     }
-    page.paragraph(&summary(report), 0, Style::Plain);
     let command = report.process.command.join(" ");
     if !command.is_empty() {
         let room = page.room();

@@ -9,6 +9,9 @@ mod page;
 pub mod units;
 mod words;
 
+pub use lead::headlines;
+pub use words::{frame_place, is_own, site_place as place, site_what as what};
+
 use super::model::{EventKind, Honesty, Map, Report, Site};
 use super::sites::harm;
 use blocks::Sum;

@@ -6,6 +6,34 @@ use crate::classify::names::Name;
 use crate::classify::whose::{Whose, whose};
 use crate::report::model::{Caller, Coverage, KnownBy, Series, Site, StackFrame};
 
+/// What the containers of a site are called: their type, else their kind.
+#[must_use]
+pub fn site_what(site: &Site) -> String {
+    container(site.family, site.type_name.as_deref())
+}
+
+/// Where the containers of a site grow: `src/cache.rs:58`, or what else is known of it.
+#[must_use]
+pub fn site_place(site: &Site) -> String {
+    place(site.caller.as_ref())
+}
+
+/// Where a frame stands in the sources: `src/cache.rs:58`.
+#[must_use]
+pub fn frame_place(frame: &StackFrame) -> Option<String> {
+    let file = source(frame.file.as_deref()?);
+    Some(match frame.line {
+        Some(line) => format!("{file}:{line}"),
+        None => file,
+    })
+}
+
+/// Whether a frame is the program's own, not of a library or of what starts programs.
+#[must_use]
+pub fn is_own(frame: &StackFrame) -> bool {
+    whose(&Name::parse(&frame.function), frame.file.as_deref()) == Whose::Program
+}
+
 /// What the container is called: its type, else its kind.
 pub(super) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
     let kind = match family {
