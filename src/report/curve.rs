@@ -86,7 +86,7 @@ fn changes_of(event: &Event) -> Option<[Change; 2]> {
     let end = event.t_ns?;
     let begin = end.saturating_sub(event.pause_ns.unwrap_or(0));
     let new = clamp(event.new_bytes.unwrap_or(0));
-    let old = clamp(event.old_bytes.unwrap_or(0));
+    let old = clamp(event.old_bytes.filter(|_| !event.late).unwrap_or(0));
     let change = |at, live, overlap| Change { at, live, overlap };
     let nothing = change(end, 0, 0);
     Some(match event.kind {

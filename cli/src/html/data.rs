@@ -53,6 +53,7 @@ struct Columns {
     new_bytes: Vec<Option<u64>>,
     pause_ns: Vec<Option<u64>>,
     in_place: Vec<u8>,
+    late: Vec<u8>,
     sampled: Vec<u8>,
 }
 
@@ -135,6 +136,7 @@ impl Columns {
             new_bytes: events().map(|event| event.new_bytes).collect(),
             pause_ns: events().map(|event| event.pause_ns).collect(),
             in_place: events().map(|event| event.in_place.into()).collect(),
+            late: events().map(|event| event.late.into()).collect(),
             sampled: events().map(|event| event.sampled.into()).collect(),
         }
     }

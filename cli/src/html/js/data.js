@@ -35,6 +35,7 @@ function readEvents(columns) {
     newBytes: numbers(columns.new_bytes),
     pause: numbers(columns.pause_ns),
     inPlace: columns.in_place,
+    late: columns.late,
     sampled: columns.sampled,
   };
 }
@@ -55,7 +56,7 @@ const RESIZES = new Set(["grow", "shrink", "rehash", "rebuild", "replace", "abor
 
 /**
  * What a map went through, as steps: `at[i]` is when its table became `size[i]`, 0 when it was
- * gone. `began` tells whether its first table is among them.
+ * gone.
  */
 class Lane {
   constructor(map, site) {
@@ -102,7 +103,7 @@ function readLanes(events, maps, start) {
       own.step(at, 0);
     } else if (kind !== "aborted") {
       const inherited = kind === "rebuild" || kind === "replace" || kind === "create";
-      if (own.at.length === 0 && !inherited) own.step(start, events.oldBytes[i]);
+      if (own.at.length === 0 && !inherited && !events.late[i]) own.step(start, events.oldBytes[i]);
       own.step(at, events.newBytes[i]);
       own.site = events.site[i];
       if (RESIZES.has(kind)) own.resizes += 1;
