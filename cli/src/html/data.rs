@@ -93,9 +93,10 @@ impl Data {
             .iter_mut()
             .map(|site| {
                 let stack = std::mem::take(&mut site.stack);
-                stack
-                    .into_iter()
-                    .map(|frame| frames.number(row(frame)))
+                // What lies within the caller is the container and the allocator.
+                let own = text::caller_at(site, &stack).unwrap_or(0);
+                let rows = stack.into_iter().enumerate();
+                rows.map(|(at, frame)| frames.number(row(frame, at >= own)))
                     .collect()
             })
             .collect();
@@ -142,9 +143,9 @@ impl Columns {
     }
 }
 
-fn row(frame: StackFrame) -> FrameRow {
+fn row(frame: StackFrame, outside: bool) -> FrameRow {
     let short = text::frame_place(&frame);
-    let own = text::is_own(&frame);
+    let own = outside && text::is_own(&frame);
     let whole = match (frame.file, frame.line, frame.module) {
         (Some(file), Some(line), _) => Some(format!("{file}:{line}")),
         (Some(file), None, _) => Some(file),

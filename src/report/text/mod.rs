@@ -10,7 +10,7 @@ pub mod units;
 mod words;
 
 pub use lead::headlines;
-pub use words::{frame_place, is_own, site_place as place, site_what as what};
+pub use words::{caller_at, frame_place, is_own, site_place as place, site_what as what};
 
 use super::model::{EventKind, Honesty, Map, Report, Site};
 use super::sites::harm;

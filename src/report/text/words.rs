@@ -34,6 +34,15 @@ pub fn is_own(frame: &StackFrame) -> bool {
     whose(&Name::parse(&frame.function), frame.file.as_deref()) == Whose::Program
 }
 
+/// Where a site's caller stands in its stack.
+#[must_use]
+pub fn caller_at(site: &Site, stack: &[StackFrame]) -> Option<usize> {
+    let caller = site.caller.as_ref()?;
+    stack
+        .iter()
+        .position(|frame| frame.function == caller.function && frame.line == caller.line)
+}
+
 /// What the container is called: its type, else its kind.
 pub(super) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
     let kind = match family {
@@ -111,12 +120,7 @@ pub(super) fn function_and_place(caller: &Caller, room: usize) -> String {
 
 /// The program's own callers of a site, outwards: `demo::serve (src/main.rs:20)`.
 pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
-    let Some(caller) = &site.caller else {
-        return Vec::new();
-    };
-    let is_caller =
-        |frame: &StackFrame| frame.function == caller.function && frame.line == caller.line;
-    let Some(at) = site.stack.iter().position(is_caller) else {
+    let Some(at) = caller_at(site, &site.stack) else {
         return Vec::new();
     };
     let whose = |frame: &StackFrame| whose(&Name::parse(&frame.function), frame.file.as_deref());

@@ -145,7 +145,7 @@ class Details {
       ["pauses", pause && pause.max !== null ? `worst ${time(pause.max)}, median ${time(pause.p50)}, ${time(pause.total)} in all` : null],
       ["copied", site.copied_bytes ? bytes(site.copied_bytes) : null],
       ["allocated", bytes(site.allocated_bytes)],
-      ["maps", site.maps_created === null ? null : `${thousands(site.maps_created)} created, ${thousands(site.maps_live)} live`],
+      ["maps", site.maps_created === null ? null : `${thousands(created(site))} created, ${thousands(site.maps_live)} live`],
       ["kept without need", site.retained_bytes ? bytes(site.retained_bytes) : null],
       ["counts", coverage(site, this.page.report.settings)],
     ]);

@@ -11,11 +11,13 @@ class Flame {
     this.find = byId("flame-find");
     this.told = byId("flame-told");
     this.tip = make("div", { class: "tip", "aria-hidden": "true", hidden: true });
-    this.canvas.after(this.tip);
+    byId("flame").append(this.tip);
     this.draw = onceAFrame(() => this.drawNow());
     this.choices();
     new ResizeObserver(this.draw).observe(this.canvas.parentElement);
     this.find.addEventListener("input", this.draw);
+    this.all = byId("flame-all");
+    this.all.addEventListener("change", () => this.grow());
     byId("flame-reset").addEventListener("click", () => this.zoom(this.root));
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
     this.canvas.addEventListener("pointerleave", () => this.point(null));
@@ -30,7 +32,7 @@ class Flame {
 
   choices() {
     const set = byId("flame-by");
-    const first = Object.keys(WEIGHTS).find((by) => this.page.sites.some((site) => WEIGHTS[by].of(site) > 0)) ?? "live";
+    const first = "allocated";
     for (const [by, { title }] of Object.entries(WEIGHTS)) {
       const input = make("input", { type: "radio", name: "flame-by", value: by, checked: by === first, on: { change: () => this.choose(by) } });
       set.append(make("label", {}, input, make("span", {}, title)));
@@ -40,10 +42,15 @@ class Flame {
 
   choose(by) {
     this.by = WEIGHTS[by];
-    this.root = treeOf(this.page.sites, this.by.of);
+    this.grow();
+    byId("flame-note").textContent = `${this.by.note} ${this.by.show(this.root.weight)} in all.`;
+  }
+
+  grow() {
+    this.root = treeOf(this.page.sites, this.by.of, byId("flame-all").checked);
+    this.canvas.dataset.total = this.root.weight;
     this.zoomed = this.root;
     this.cursor = null;
-    byId("flame-note").textContent = `${this.by.note} ${this.by.show(this.root.weight)} in all.`;
     this.draw();
   }
 
@@ -103,7 +110,7 @@ class Flame {
     const { colors } = theme;
     const y = row * FRAME;
     context.globalAlpha = dim ? 0.25 : 1;
-    context.fillStyle = node === this.root ? colors.line : node.own ? colors["flame-own"] : colors["flame-other"];
+    context.fillStyle = node === this.root ? colors.line : node.leaf ? colors["flame-leaf"] : node.own ? colors["flame-own"] : colors["flame-other"];
     context.fillRect(x, y, Math.max(width - 1, 0.5), FRAME - 1);
     if (node === this.cursor || node === this.over) {
       context.strokeStyle = colors.select;
@@ -138,9 +145,10 @@ class Flame {
     const bounds = this.canvas.getBoundingClientRect();
     const x = event.clientX - bounds.left;
     const right = x > bounds.width / 2;
-    this.tip.style.left = right ? "" : `${x + 14}px`;
-    this.tip.style.right = right ? `${bounds.width - x + 14}px` : "";
-    this.tip.style.top = `${this.canvas.offsetTop + event.clientY - bounds.top + 18}px`;
+    const around = byId("flame").getBoundingClientRect();
+    this.tip.style.left = right ? "" : `${event.clientX - around.left + 14}px`;
+    this.tip.style.right = right ? `${around.right - event.clientX + 14}px` : "";
+    this.tip.style.top = `${event.clientY - around.top + 18}px`;
   }
 
   figure(node) {

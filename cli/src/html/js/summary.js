@@ -17,7 +17,7 @@ function summary(page) {
   const command = process.command.join(" ");
   byId("headlines").append(...lines);
   if (command !== "") byId("headlines").append(make("p", { class: "command" }, make("span", {}, "command "), make("code", {}, command)));
-  const bound = totals.peak_error_bytes > 0 ? "at most " : "";
+  const bound = totals.peak_error_bytes > 0 ? "\u2264 " : "";
   const at = (ns) => (ns === null ? undefined : `${moment(ns, page.end / 100)} after the start`);
   pairs(byId("figures"), [
     ["resizes", thousands(totals.resizes)],

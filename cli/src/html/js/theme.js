@@ -9,7 +9,7 @@ const theme = {
     const style = getComputedStyle(document.documentElement);
     for (const name of [
       "ink", "soft", "faint", "line", "paper", "card", "live", "live-fill", "overlap", "pause", "select",
-      "mark", "grow", "shrink", "rehash", "rebuild", "replace", "aborted", "flame-own", "flame-other",
+      "mark", "grow", "shrink", "rehash", "rebuild", "replace", "aborted", "flame-own", "flame-leaf", "flame-other",
       "flame-ink", "full", "tombstone", "empty", "coarse",
     ]) {
       this.colors[name] = style.getPropertyValue(`--${name}`).trim();

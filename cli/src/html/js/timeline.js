@@ -32,6 +32,7 @@ class Timeline {
   legend() {
     const kinds = new Map();
     for (const i of this.view.resizes) {
+      if (this.page.events.sampled[i]) continue;
       const kind = this.page.events.kind[i];
       kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
     }
@@ -256,11 +257,12 @@ class Timeline {
       if (there === undefined || weight > there.weight) cells.set(key, { i, x, weight });
     }
     this.signs = [];
-    for (const { i, x } of cells.values()) {
+    const heaviest = largest([...cells.values()].map((one) => one.weight), 1);
+    for (const { i, x, weight } of cells.values()) {
       if (x < columns.known) continue;
       const y = box.top + box.height - columns.live[x] * columns.scale - 7;
       this.signs.push({ i, x: box.left + x, y });
-      sign(context, events.kind[i], box.left + x + 0.5, y, 4);
+      sign(context, events.kind[i], box.left + x + 0.5, y, 2 + 3 * Math.sqrt(weight / heaviest));
     }
   }
 

@@ -12,25 +12,31 @@ const WEIGHTS = {
   pause: { title: "pause", of: (site) => site.pause_ns?.total ?? 0, show: time, note: "Time that threads spent in resizes." },
 };
 
-/** The tree of all stacks: outermost callers at the top. */
-function treeOf(sites, weight) {
+/**
+ * The tree of all stacks, outermost callers at the top; of the program's own functions alone, or
+ * of all. Each path ends in the container.
+ */
+function treeOf(sites, weight, all) {
   const root = { name: "all", weight: 0, depth: 0, own: false, children: new Map(), parent: null };
   for (const site of sites) {
     const value = weight(site);
     if (!(value > 0)) continue;
     root.weight += value;
     let node = root;
-    for (let i = site.stack.length - 1; i >= 0; i -= 1) {
-      const [name, place, , inlined, own] = site.stack[i];
-      let child = node.children.get(name);
+    const enter = (key, name, place, own, leaf) => {
+      let child = node.children.get(key);
       if (child === undefined) {
-        child = { name, place, inlined, own, weight: 0, depth: node.depth + 1, children: new Map(), parent: node, sites: [] };
-        node.children.set(name, child);
+        child = { name, place, own, leaf, weight: 0, depth: node.depth + 1, children: new Map(), parent: node };
+        node.children.set(key, child);
       }
       child.weight += value;
       node = child;
+    };
+    for (let i = site.stack.length - 1; i >= 0; i -= 1) {
+      const [name, place, , , own] = site.stack[i];
+      if (own || all) enter(name, name, place, own, false);
     }
-    if (node !== root) node.sites.push(site);
+    enter(`\n${site.what}\n${site.place}`, site.what, site.place, false, true);
   }
   order(root);
   return root;
