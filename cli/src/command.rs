@@ -9,6 +9,7 @@ use crate::verbs::{
     completions::{self, CompletionsArgs},
     control::{self, Control, ControlArgs},
     dump::{self, DumpArgs},
+    flame::{self, FlameArgs},
     html::{self, HtmlArgs},
     list::{self, ListArgs},
     report::{self, ReportArgs},
@@ -41,6 +42,8 @@ enum Verb {
     Report(ReportArgs),
     /// Write the report as a page to look at: one HTML file that needs no network
     Html(HtmlArgs),
+    /// Draw the call stacks that grow containers as a flame graph
+    Flame(FlameArgs),
     /// Copy the recording of a live process into a file, without stopping it
     Dump(DumpArgs),
     /// List recordings of running processes, and what others left behind
@@ -59,6 +62,7 @@ impl Verb {
             Verb::Run(args) => return run::run(args),
             Verb::Report(args) => report::run(args),
             Verb::Html(args) => html::run(args),
+            Verb::Flame(args) => flame::run(args),
             Verb::Dump(args) => dump::run(args),
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),

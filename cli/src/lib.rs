@@ -6,6 +6,7 @@ pub mod command;
 mod contents;
 mod dumps;
 mod failure;
+mod flame;
 mod html;
 mod load;
 mod output;

@@ -34,6 +34,14 @@ impl Target {
         }
     }
 
+    /// The file that the user named, or standard output, which may be a terminal.
+    pub fn text(named: Option<&Path>) -> Result<Target, Failure> {
+        match named {
+            Some(_) => Target::of(named, ""),
+            None => Ok(Target::Output),
+        }
+    }
+
     /// Writes all of it.
     pub fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         match self {

@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod control;
 pub mod dump;
+pub mod flame;
 pub mod html;
 pub mod list;
 pub mod report;

@@ -172,13 +172,24 @@ class Details {
   }
 
   stack(site) {
-    const rows = site.stack.map((frame) => {
-      const [name, place, whole, inlined, own] = frame;
-      return make("li", { class: `${own ? "own" : ""}${inlined ? " inlined" : ""}`, title: whole },
+    const item = ([name, place, whole, inlined, own]) =>
+      make("li", { class: own ? "own" : "", title: whole },
         make("span", { class: "function" }, name), make("span", { class: "place" }, place ?? "", inlined ? " (inlined)" : ""));
-    });
-    const cut = site.stack_truncated ? make("li", {}, "the recorder cut the stack here") : null;
-    return make("ol", { class: "stack" }, ...rows, cut);
+    const list = make("ol", { class: "stack" });
+    const any = site.stack.some((frame) => frame[4]);
+    for (let i = 0; i < site.stack.length; ) {
+      let end = i;
+      while (end < site.stack.length && !site.stack[end][4]) end += 1;
+      const library = site.stack.slice(i, end);
+      if (any && library.length > 2) {
+        const inner = make("ol", { class: "stack" }, ...library.map(item));
+        list.append(make("li", {}, make("details", {}, make("summary", {}, `${library.length} library functions`), inner)));
+      } else list.append(...library.map(item));
+      if (end < site.stack.length) list.append(item(site.stack[end]));
+      i = end + 1;
+    }
+    if (site.stack_truncated) list.append(make("li", {}, "the recorder cut the stack here"));
+    return list;
   }
 }
 

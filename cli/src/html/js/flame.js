@@ -15,7 +15,7 @@ class Flame {
     this.draw = onceAFrame(() => this.drawNow());
     this.choices();
     new ResizeObserver(this.draw).observe(this.canvas.parentElement);
-    this.find.addEventListener("input", this.draw);
+    this.find.addEventListener("input", () => this.search());
     this.all = byId("flame-all");
     this.all.addEventListener("change", () => this.grow());
     byId("flame-reset").addEventListener("click", () => this.zoom(this.root));
@@ -61,6 +61,23 @@ class Flame {
     this.draw();
   }
 
+  /** Says how much the frames that are looked for account for; each stack counts once. */
+  search() {
+    const wanted = this.find.value.toLowerCase();
+    let [frames, weight] = [0, 0];
+    const open = wanted === "" ? [] : [{ node: this.root, within: false }];
+    while (open.length > 0) {
+      const { node, within } = open.pop();
+      const hit = node.name.toLowerCase().includes(wanted);
+      if (hit) frames += 1;
+      if (hit && !within) weight += node.weight;
+      for (const child of node.children) open.push({ node: child, within: within || hit });
+    }
+    const share = percent(weight / Math.max(this.root.weight, 1));
+    this.told.textContent = wanted === "" ? "" : `${count(frames, "frame")} with \u201c${this.find.value}\u201d: ${this.by.show(weight)}, ${share} of all.`;
+    this.draw();
+  }
+
   /** Where each frame that is wide enough lies: callers of the zoomed one take the whole width. */
   layout(width) {
     const placed = [];
@@ -73,7 +90,11 @@ class Flame {
       let at = x;
       for (const child of node.children) {
         const wide = (child.weight / node.weight) * room;
-        if (wide < LEAST_WIDTH) break;
+        if (wide < LEAST_WIDTH) {
+          // All that follow are narrower still.
+          placed.push({ node: null, x: at, width: x + room - at, row: row + 1 });
+          break;
+        }
         const place = { node: child, x: at, width: wide, row: row + 1 };
         placed.push(place);
         open.push(place);
@@ -95,14 +116,12 @@ class Flame {
     context.textBaseline = "middle";
     context.textAlign = "left";
     const wanted = this.find.value.toLowerCase();
-    let found = 0;
     for (const place of this.placed) {
-      const hit = wanted !== "" && place.node.name.toLowerCase().includes(wanted);
-      if (hit) found += 1;
-      this.frame(context, place, wanted !== "" && !hit);
+      const hit = wanted !== "" && place.node !== null && place.node.name.toLowerCase().includes(wanted);
+      if (place.node === null) this.narrow(context, place);
+      else this.frame(context, place, wanted !== "" && !hit);
     }
     if (this.root.weight === 0) context.fillText("Nothing to show: no site has this figure.", 8, FRAME * 1.5);
-    if (wanted !== "") this.told.textContent = `${count(found, "frame")} in view with \u201c${this.find.value}\u201d.`;
     byId("flame-reset").disabled = this.zoomed === this.root;
   }
 
@@ -122,6 +141,14 @@ class Flame {
       const own = shortName(node.name);
       context.fillText(fitted(context, own, width - 9), x + 4, y + FRAME / 2);
     }
+    context.globalAlpha = 1;
+  }
+
+  /** What is too narrow to be told apart. */
+  narrow(context, { x, width, row }) {
+    context.globalAlpha = 0.6;
+    context.fillStyle = theme.colors.line;
+    context.fillRect(x, row * FRAME, Math.max(width - 1, 0.5), FRAME - 1);
     context.globalAlpha = 1;
   }
 

@@ -10,7 +10,6 @@ class Lanes {
     this.canvas = byId("lanes-canvas");
     this.order = byId("lanes-order");
     this.scale = byId("lanes-scale");
-    this.largest = largest(page.lanes.map((lane) => lane.peak), 1);
     this.draw = onceAFrame(() => this.drawNow());
     this.choose();
     view.listen((what) => {
@@ -40,10 +39,11 @@ class Lanes {
       resizes: (a, b) => b.resizes - a.resizes || b.peak - a.peak,
     };
     this.shown.sort(by[this.order.value]);
+    this.largest = largest(this.shown.map((lane) => lane.peak), 1);
     this.row = new Map(this.shown.map((lane, i) => [lane.map, i]));
     const rows = Math.max(this.shown.length, 1);
     byId("lanes-space").style.height = `${rows * LANE}px`;
-    this.scroller.style.height = `${Math.min(rows, 10) * LANE + 2}px`;
+    this.scroller.style.height = `${Math.min(rows, 14) * LANE + 2}px`;
     byId("lanes-count").textContent = site === null
       ? count(this.shown.length, "map")
       : `${count(this.shown.length, "map")} of ${site.what} at ${site.place}`;

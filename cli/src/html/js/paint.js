@@ -71,7 +71,7 @@ function timeAxis(context, box, from, to) {
     context.moveTo(x, box.top);
     context.lineTo(x, box.top + box.height);
     context.stroke();
-    const label = moment(tick, step);
+    const label = moment(tick, step * 100);
     const half = context.measureText(label).width / 2;
     context.textAlign = "center";
     const at = Math.min(Math.max(x, box.left + half), box.left + box.width - half);

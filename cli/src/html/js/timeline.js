@@ -3,6 +3,9 @@
 
 const PAUSE_FLOOR = 1000;
 
+/** Where a site counts each kind. */
+const FIELDS = { grow: "grows", shrink: "shrinks", rehash: "rehashes", rebuild: "rebuilds", replace: "replaces", aborted: "aborted" };
+
 class Timeline {
   constructor(page, view) {
     this.page = page;
@@ -30,12 +33,8 @@ class Timeline {
   }
 
   legend() {
-    const kinds = new Map();
-    for (const i of this.view.resizes) {
-      if (this.page.events.sampled[i]) continue;
-      const kind = this.page.events.kind[i];
-      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    }
+    const kinds = new Set(this.view.resizes.map((i) => this.page.events.kind[i]));
+    const total = (field) => this.page.sites.reduce((sum, site) => sum + (site[field] ?? 0), 0);
     const item = (swatch, text, hint) =>
       make("li", { title: hint }, make("span", { class: `swatch ${swatch}`, "aria-hidden": "true" }), text);
     const list = byId("legend");
@@ -44,7 +43,7 @@ class Timeline {
       list.append(item("coarse", "before the oldest event kept: at most this"));
     }
     for (const kind of RESIZES) {
-      if (kinds.has(kind)) list.append(item(`sign ${kind}`, `${kind} (${thousands(kinds.get(kind))})`));
+      if (kinds.has(kind) && total(FIELDS[kind]) > 0) list.append(item(`sign ${kind}`, `${kind} (${thousands(total(FIELDS[kind]))})`));
     }
     list.append(item("pause", "pause of the resizing thread"));
     if (this.page.report.marks.length > 0) list.append(item("mark", "mark set by the program"));
