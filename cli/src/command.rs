@@ -6,12 +6,15 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::verbs::{
+    check::{self, CheckArgs},
     completions::{self, CompletionsArgs},
     control::{self, Control, ControlArgs},
+    diff::{self, DiffArgs},
     dump::{self, DumpArgs},
     flame::{self, FlameArgs},
     html::{self, HtmlArgs},
     list::{self, ListArgs},
+    pprof::{self, PprofArgs},
     report::{self, ReportArgs},
     run::{self, RunArgs},
 };
@@ -23,7 +26,8 @@ Examples:
   mapgrow report 4242                process 4242 as it is now, without stopping it
   mapgrow list                       what is being recorded, and what was left behind
 
-Exit status: 0 fine, 2 it could not be done; of `run`, that of the command.";
+Exit status: 0 fine, 1 a gate failed (check, diff), 2 it could not be done; of `run`, that of the
+command.";
 
 /// Which map grew, where, when, and what it cost
 #[derive(Debug, Parser)]
@@ -44,6 +48,12 @@ enum Verb {
     Html(HtmlArgs),
     /// Draw the call stacks that grow containers as a flame graph
     Flame(FlameArgs),
+    /// Compare two reports place by place, across builds
+    Diff(DiffArgs),
+    /// Fail a build when bounds on growth are exceeded
+    Check(Box<CheckArgs>),
+    /// Write a profile that pprof opens
+    Pprof(PprofArgs),
     /// Copy the recording of a live process into a file, without stopping it
     Dump(DumpArgs),
     /// List recordings of running processes, and what others left behind
@@ -60,9 +70,12 @@ impl Verb {
     fn run(&self) -> Result<ExitCode, Failure> {
         let done = match self {
             Verb::Run(args) => return run::run(args),
+            Verb::Diff(args) => return diff::run(args),
+            Verb::Check(args) => return check::run(args),
             Verb::Report(args) => report::run(args),
             Verb::Html(args) => html::run(args),
             Verb::Flame(args) => flame::run(args),
+            Verb::Pprof(args) => pprof::run(args),
             Verb::Dump(args) => dump::run(args),
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),

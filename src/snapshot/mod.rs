@@ -16,6 +16,7 @@ pub(crate) use signal::take_signal;
 
 use crate::clock;
 use crate::config::{PATH_MAX, Settings};
+use crate::headroom::Headroom;
 use crate::recording::Recording;
 use crate::recording::layout::{header, region};
 use crate::sys::{Descriptor, Text};
@@ -108,6 +109,9 @@ fn write_regions(recording: &Recording, file: &Descriptor, sequence: u64, reason
     set(header::DUMP_REASON, reason);
     set(header::DUMP_TICKS, clock::ticks());
     set(header::DUMP_SEQ, sequence);
+    for (word, value) in Headroom::of(None).encode() {
+        set(word, value);
+    }
     let mut offset = header::WORDS * 8;
     let mut pieces = [(core::ptr::null::<u8>(), 0usize); region::COUNT];
     for (kind, piece) in pieces.iter_mut().enumerate() {

@@ -14,7 +14,7 @@ pub struct Data {
     /// The report without its timeline and stacks.
     report: Report,
     /// The sentences that a report begins with.
-    headlines: Vec<String>,
+    headlines: text::Headlines,
     /// For each site, in order: what its containers are called, and where they grow.
     names: Vec<Names>,
     /// All frames of all stacks.
@@ -80,7 +80,7 @@ impl Data {
         let headlines = text::headlines(&report);
         let names = report.sites.iter().map(|site| Names {
             what: text::what(site),
-            place: text::place(site),
+            place: text::place(site.caller.as_ref()),
         });
         let names = names.collect();
         let coarse = curve

@@ -1,10 +1,13 @@
 //! The verbs, one file each: arguments and what they do.
 
+pub mod check;
 pub mod completions;
 pub mod control;
+pub mod diff;
 pub mod dump;
 pub mod flame;
 pub mod html;
 pub mod list;
+pub mod pprof;
 pub mod report;
 pub mod run;

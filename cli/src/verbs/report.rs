@@ -8,7 +8,8 @@ use mapgrow::report::{Options, Report};
 
 use crate::failure::Failure;
 use crate::output::{self, Color};
-use crate::source::Source;
+use crate::saved;
+use crate::source::{self, Source};
 use crate::symbols::{Files, ObjectSymbolizer, Places};
 
 const EXAMPLES: &str = "\
@@ -102,6 +103,11 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
 
 /// Reads a recording and gives it names from the binaries of this machine.
 pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<Report, Failure> {
+    if let Some(path) = source.filter(|path| !source::is_process(path))
+        && let Some(report) = saved::open(path)?
+    {
+        return Ok(report);
+    }
     let source = Source::open(source)?;
     let files = Files::new();
     let places = Places {

@@ -1,5 +1,6 @@
 //! The whole command, and its symbolizer, from outside.
 
+mod builds;
 mod files;
 mod place;
 mod processes;

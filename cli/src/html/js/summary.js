@@ -13,7 +13,8 @@ function summary(page) {
   const program = (process.exe ?? "unknown program").split("/").pop();
   const lasted = process.duration_ns === null ? "" : `, ${time(process.duration_ns)}`;
   byId("whose").append(make("b", {}, program), ` pid ${process.pid}, ${STATES[process.state] ?? process.state}${lasted}`);
-  const lines = page.headlines.map((line, i) => make("p", { class: i + 1 < page.headlines.length ? "lead" : "sums" }, line));
+  const { findings, sums } = page.headlines;
+  const lines = [...findings.map((line) => make("p", { class: "lead" }, line)), ...sums.map((line) => make("p", { class: "sums" }, line))];
   const command = process.command.join(" ");
   byId("headlines").append(...lines);
   if (command !== "") byId("headlines").append(make("p", { class: "command" }, make("span", {}, "command "), make("code", {}, command)));
