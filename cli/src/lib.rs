@@ -8,6 +8,8 @@ mod dumps;
 #[cfg(feature = "parquet")]
 mod export;
 mod failure;
+mod flame;
+mod html;
 mod load;
 mod many;
 mod output;
@@ -24,5 +26,6 @@ mod saved;
 mod serve;
 mod source;
 pub mod symbols;
+mod target;
 mod top;
 mod verbs;

@@ -209,6 +209,7 @@ fn process(all: &[(Process, u64)], start: u64) -> Process {
 fn nothing_amiss() -> Honesty {
     Honesty {
         events_dropped: 0,
+        timeline_complete_from_ns: Some(0),
         sites_folded: 0,
         stacks_truncated: 0,
         maps_untracked: 0,

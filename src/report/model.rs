@@ -224,6 +224,10 @@ pub struct Thread {
 pub struct Honesty {
     /// Events that are no longer in the timeline. Counts of sites include them.
     pub events_dropped: u64,
+    /// From when on the timeline has every event; 0 when none was dropped, `None` when the
+    /// recording holds no calibration of its clock.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub timeline_complete_from_ns: Option<u64>,
     /// Blocks whose site did not fit the site table.
     pub sites_folded: u64,
     /// Stacks cut short.

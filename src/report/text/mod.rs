@@ -10,6 +10,9 @@ mod profile;
 pub mod units;
 pub(super) mod words;
 
+pub use lead::{Headlines, headlines};
+pub use words::{caller_at, frame_place, is_own, what};
+
 use super::diff::SiteSide;
 use super::model::{Caller, EventKind, Honesty, Map, Report, Site};
 use super::sites::harm;
