@@ -156,6 +156,12 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
         .chain(C_FAMILIES)
 }
 
+/// The family of that name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Family> {
+    families().find(|family| family.name == name)
+}
+
 /// Names of functions that fill a container anew: a free that meets the new table in one of
 /// them frees another container.
 const CONSTRUCTORS: &[&str] = &[

@@ -5,6 +5,7 @@
 //! into it. A file that is not the one that ran gives no names at all, and a sentence instead.
 
 mod files;
+mod generated;
 mod locate;
 mod modules;
 mod names;
@@ -17,6 +18,7 @@ use std::collections::HashMap;
 use mapgrow::report::symbols::{Frame, Module, Symbolizer};
 
 pub use files::Files;
+pub use generated::GeneratedCode;
 pub use locate::Places;
 
 use locate::{Located, locate};
@@ -28,6 +30,7 @@ pub struct ObjectSymbolizer<'a> {
     places: Places,
     /// What each module's file turned out to be, by path and build id.
     modules: HashMap<(String, Vec<u8>), Option<ObjectFile<'a>>>,
+    generated: GeneratedCode,
     warnings: Vec<String>,
 }
 
@@ -38,8 +41,14 @@ impl<'a> ObjectSymbolizer<'a> {
             files,
             places,
             modules: HashMap::new(),
+            generated: GeneratedCode::default(),
             warnings: Vec::new(),
         }
+    }
+
+    /// The same, with names for code that the process generated.
+    pub fn with_generated(self, generated: GeneratedCode) -> ObjectSymbolizer<'a> {
+        ObjectSymbolizer { generated, ..self }
     }
 
     fn object(&mut self, module: &Module) -> Option<&ObjectFile<'a>> {
@@ -89,6 +98,10 @@ impl Symbolizer for ObjectSymbolizer<'_> {
         self.object(module)
             .map(|object| object.frames(in_file))
             .unwrap_or_default()
+    }
+
+    fn generated(&mut self, address: u64) -> Option<Frame> {
+        self.generated.function(address)
     }
 
     fn element_type(&mut self, module: &Module, address: u64) -> Option<String> {

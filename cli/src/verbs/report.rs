@@ -9,7 +9,7 @@ use mapgrow::report::{Options, Report};
 use crate::failure::Failure;
 use crate::output::{self, Color};
 use crate::source::Source;
-use crate::symbols::{Files, ObjectSymbolizer, Places};
+use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -109,7 +109,8 @@ pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<R
         program: source.recording.exe(),
         binaries: binaries.to_vec(),
     };
-    let mut symbolizer = ObjectSymbolizer::new(&files, places);
+    let mut symbolizer = ObjectSymbolizer::new(&files, places)
+        .with_generated(GeneratedCode::of(&source.recording));
     let options = Options {
         alive: source.alive,
         ..Options::default()
