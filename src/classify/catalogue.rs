@@ -44,6 +44,8 @@ pub struct Family {
     pub hosts: &'static [&'static str],
     /// Whether growth within the same size happens without an allocation, unseen.
     pub rehashes_unseen: bool,
+    /// Whether a resize goes on over many calls, old and new table side by side meanwhile.
+    pub step_by_step: bool,
 }
 
 const RUST_MAPS: &[&str] = &[
@@ -74,6 +76,7 @@ pub static HASHBROWN: Family = Family {
     callers: &[],
     hosts: RUST_MAPS,
     rehashes_unseen: true,
+    step_by_step: false,
 };
 
 /// `Vec`, `String`, `VecDeque`, `BinaryHeap`.
@@ -107,6 +110,7 @@ pub static RAW_VEC: Family = Family {
         "alloc::collections::binary_heap::",
     ],
     rehashes_unseen: false,
+    step_by_step: false,
 };
 
 /// `BTreeMap` and `BTreeSet`: nodes.
@@ -119,6 +123,7 @@ pub static BTREE: Family = Family {
     callers: &[],
     hosts: &[],
     rehashes_unseen: false,
+    step_by_step: false,
 };
 
 /// A container that nobody catalogued and that grows by `realloc` or by replacing blocks.
@@ -131,6 +136,7 @@ pub static UNKNOWN: Family = Family {
     callers: &[],
     hosts: &[],
     rehashes_unseen: false,
+    step_by_step: false,
 };
 
 /// The smallvec crate's vector.
@@ -147,6 +153,7 @@ pub static SMALLVEC: Family = Family {
     callers: &[],
     hosts: &[],
     rehashes_unseen: false,
+    step_by_step: false,
 };
 
 /// All families that symbols tell: Rust's, and those of C and C++.

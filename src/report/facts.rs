@@ -104,8 +104,13 @@ impl SiteFacts {
             .flat_map(|frame| frame.functions.iter())
             .filter_map(|function| function.name.as_ref());
         self.sizes.len() >= ENOUGH
-            && self.sizes.iter().all(|&bytes| cpython::is_dict_table(bytes))
-            && names.into_iter().any(|name| cpython::is_interpreters(&name.path))
+            && self
+                .sizes
+                .iter()
+                .all(|&bytes| cpython::is_dict_table(bytes))
+            && names
+                .into_iter()
+                .any(|name| cpython::is_interpreters(&name.path))
     }
 
     /// The innermost functions belong to the container, though no name says so: the caller is

@@ -23,6 +23,7 @@ mod relations;
 mod resolve;
 mod serials;
 mod sites;
+mod succession;
 pub mod symbols;
 pub mod text;
 mod timeline;

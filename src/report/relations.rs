@@ -84,6 +84,8 @@ pub(super) fn relation(
     };
     match replaced(recording, edge, new, family, &meeting, &free) {
         Relation::Resize => Relation::Resize,
+        // Which table took its place is told by the order of events.
+        _ if family.step_by_step => Relation::Unrelated,
         // The end of a block that nobody recorded is nobody's rebuild.
         Relation::Rebuild if old.is_none() => Relation::Unrelated,
         other if same_kind => other,

@@ -42,7 +42,8 @@ impl GeneratedCode {
     /// What the recorded process listed; nothing where it did not, or where the file is not its
     /// own.
     pub fn of(recording: &Recording) -> GeneratedCode {
-        let pid = recording.header(header::PID);
+        // The other half of the word is the parent's.
+        let pid = recording.header(header::PID) as u32;
         let began = Duration::from_nanos(recording.header(header::START_UNIX_NS));
         let path = format!("/tmp/perf-{pid}.map");
         trusted(Path::new(&path), began)

@@ -109,8 +109,8 @@ pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<R
         program: source.recording.exe(),
         binaries: binaries.to_vec(),
     };
-    let mut symbolizer = ObjectSymbolizer::new(&files, places)
-        .with_generated(GeneratedCode::of(&source.recording));
+    let mut symbolizer =
+        ObjectSymbolizer::new(&files, places).with_generated(GeneratedCode::of(&source.recording));
     let options = Options {
         alive: source.alive,
         ..Options::default()
