@@ -274,7 +274,9 @@ fn timeline(
                 old_bytes: Some(old),
                 new_bytes: Some(now.sum.live_bytes),
                 pause_ns: None,
+                overlap_ns: None,
                 in_place: false,
+                late: false,
                 sampled: true,
                 label: None,
             });
