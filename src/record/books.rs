@@ -12,13 +12,14 @@ use crate::tables::live::{LiveRecord, Slot};
 use crate::tables::sites::{BlockFigures, SiteKey, SiteOrigin};
 use crate::thread;
 
-/// Takes a block out of the live table and counts it as freed.
+/// Takes a block out of the live table and counts it as freed `now`.
 pub(super) fn take_out(
     recording: &Recording,
     settings: &Settings,
     slot: Slot,
     address: usize,
     bytes: usize,
+    now: u64,
 ) -> Option<LiveRecord> {
     let record = recording.live.read(slot, address as u64)?;
     if !recording.live.remove(slot, address as u64) {
@@ -27,7 +28,7 @@ pub(super) fn take_out(
     if in_filter(settings, bytes) {
         FILTER.remove(address);
     }
-    count_freed(recording, &record, clock::ticks());
+    count_freed(recording, &record, now);
     Some(record)
 }
 

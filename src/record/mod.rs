@@ -69,7 +69,14 @@ pub(crate) fn forget(address: usize, bytes: usize) {
         return;
     };
     if let Some(slot) = recording.live.find(address as u64) {
-        take_out(recording, &state.settings, slot, address, bytes);
+        take_out(
+            recording,
+            &state.settings,
+            slot,
+            address,
+            bytes,
+            clock::ticks(),
+        );
     }
 }
 
@@ -270,7 +277,7 @@ impl Session {
         let start = clock::ticks();
         let found = recording.live.find(address as u64);
         let old = match found {
-            Some(slot) => Some(take_out(recording, settings, slot, address, bytes)?),
+            Some(slot) => Some(take_out(recording, settings, slot, address, bytes, start)?),
             // Looked for by its size or expected; not by chance, for the page that it lies on.
             None if (expected || !in_filter(settings, bytes))
                 && cold.pending.could_replace(bytes, align_log2, expected) =>

@@ -215,16 +215,17 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         None
     }
 
-    /// Takes a block out; to be done before its address is given back to the allocator. False when
-    /// it is not in `slot`.
+    /// Takes a block out; to be done by its owner, before its address is given back to the
+    /// allocator. False when it is not in `slot`.
     #[inline]
     pub(crate) fn remove(&self, slot: Slot, address: u64) -> bool {
-        // An empty or reserved slot holds no block, whatever the caller believes.
-        address > RESERVED
-            && self.keys.get(slot.0 as usize).is_some_and(|key| {
-                key.compare_exchange(address, 0, Ordering::Release, Ordering::Relaxed)
-                    .is_ok()
-            })
+        // A slot that holds a block is changed by the owner of that block alone, so no other
+        // thread can have come in between the two.
+        let held = self.holds(slot, address);
+        if held && let Some(key) = self.keys.get(slot.0 as usize) {
+            key.store(0, Ordering::Release);
+        }
+        held
     }
 
     /// Replaces the whole record of a block that stays where it is (a `realloc` in place). False
