@@ -99,6 +99,7 @@ pub(super) fn build(
         modules: modules::loaded(recording),
         honesty,
         members: Vec::new(),
+        profile: None,
     }
 }
 

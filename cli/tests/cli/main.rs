@@ -2,7 +2,10 @@
 
 mod builds;
 mod files;
+mod fleet;
 mod place;
 mod processes;
 mod recorded;
+mod serving;
 mod symbols;
+mod terminal;

@@ -51,6 +51,10 @@ pub struct Event {
     pub pause_ns: Option<u64>,
     /// Whether the table stayed at its address.
     pub in_place: bool,
+    /// Whether the map's exact history begins here: its old table was below the floor, not
+    /// recorded with certainty, and is in no figure but `old_bytes`.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub late: bool,
     /// Whether the map is a sampled one.
     pub sampled: bool,
     /// For a mark: its label.

@@ -7,17 +7,34 @@ use crate::report::model::{Member, Process, ProcessState, Report, Site};
 use crate::report::outlook;
 use crate::report::sites::harm;
 
+/// The sentences that a report begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Headlines {
+    /// What did most harm, and what else one should know first.
+    pub findings: Vec<String>,
+    /// Whose recording it is, and the sums of the whole process.
+    pub sums: Vec<String>,
+}
+
+/// The sentences that a report begins with.
+#[must_use]
+pub fn headlines(report: &Report) -> Headlines {
+    let findings = [Some(headline(report)), kept(report), foretold(report)];
+    let sums = [Some(summary(report)), peak(report)];
+    Headlines {
+        findings: findings.into_iter().flatten().collect(),
+        sums: sums.into_iter().flatten().collect(),
+    }
+}
+
 pub(super) fn lead(page: &mut Page, report: &Report) {
-    page.paragraph(&headline(report), 0, Style::Strong);
-    if let Some(kept) = kept(report) {
-        page.paragraph(&kept, 0, Style::Strong);
+    let Headlines { findings, sums } = headlines(report);
+    for line in &findings {
+        page.paragraph(line, 0, Style::Strong);
     }
-    if let Some(foretold) = foretold(report) {
-        page.paragraph(&foretold, 0, Style::Strong);
-    }
-    page.paragraph(&summary(report), 0, Style::Plain);
-    if let Some(parts) = peak(report) {
-        page.paragraph(&parts, 0, Style::Plain);
+    for line in &sums {
+        page.paragraph(line, 0, Style::Plain);
     }
     let command = report.process.command.join(" ");
     if !command.is_empty() {

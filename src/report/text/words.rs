@@ -2,6 +2,7 @@
 
 use super::page::{fit, printable};
 use super::units::{bytes, count, thousands, time};
+use crate::classify::go;
 use crate::classify::names::Name;
 use crate::classify::whose::{Whose, whose};
 use crate::report::model::{
@@ -9,12 +10,45 @@ use crate::report::model::{
     StackFrame,
 };
 
+/// What the containers of a site are called: their type, else their kind.
+#[must_use]
+pub fn what(site: &Site) -> String {
+    container(site.family, site.type_name.as_deref())
+}
+
+/// Where a frame stands in the sources: `src/cache.rs:58`.
+#[must_use]
+pub fn frame_place(frame: &StackFrame) -> Option<String> {
+    let file = source(frame.file.as_deref()?);
+    Some(match frame.line {
+        Some(line) => format!("{file}:{line}"),
+        None => file,
+    })
+}
+
+/// Whether a frame is the program's own, not of a library or of what starts programs.
+#[must_use]
+pub fn is_own(frame: &StackFrame) -> bool {
+    whose(&Name::parse(&frame.function), frame.file.as_deref()) == Whose::Program
+}
+
+/// Where a site's caller stands in its stack.
+#[must_use]
+pub fn caller_at(site: &Site, stack: &[StackFrame]) -> Option<usize> {
+    let caller = site.caller.as_ref()?;
+    stack
+        .iter()
+        .position(|frame| frame.function == caller.function && frame.line == caller.line)
+}
+
 /// What the container is called: its type, else its kind.
 pub(in crate::report) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
     let kind = match family {
         Some("hashbrown") => "a hash map",
         Some("raw_vec") => "a vector",
         Some("btree") => "a B-tree",
+        Some("go_map") => "a map",
+        Some("go_slice") => "a slice",
         Some("unknown_container") => "a container",
         Some(other) => other,
         None => "something",
@@ -86,15 +120,13 @@ pub(super) fn function_and_place(caller: &Caller, room: usize) -> String {
 
 /// The program's own callers of a site, outwards: `demo::serve (src/main.rs:20)`.
 pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
-    let Some(caller) = &site.caller else {
+    let Some(at) = caller_at(site, &site.stack) else {
         return Vec::new();
     };
-    let is_caller =
-        |frame: &StackFrame| frame.function == caller.function && frame.line == caller.line;
-    let Some(at) = site.stack.iter().position(is_caller) else {
-        return Vec::new();
+    let whose = |frame: &StackFrame| match site.family {
+        Some(family) if family.starts_with("go_") => go::whose(&go::name(&frame.function)),
+        _ => whose(&Name::parse(&frame.function), frame.file.as_deref()),
     };
-    let whose = |frame: &StackFrame| whose(&Name::parse(&frame.function), frame.file.as_deref());
     site.stack[at + 1..]
         .iter()
         .take_while(|frame| whose(frame) != Whose::Entry)
@@ -181,7 +213,7 @@ pub(super) fn maps(site: &Site) -> Option<String> {
 }
 
 /// An estimate, with the digits that it deserves.
-fn rounded(estimate: u64) -> u64 {
+pub(super) fn rounded(estimate: u64) -> u64 {
     let digits = estimate.checked_ilog10().unwrap_or(0);
     let step = 10u64.pow(digits.saturating_sub(1));
     estimate.saturating_add(step / 2) / step * step
