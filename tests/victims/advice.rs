@@ -137,7 +137,7 @@ fn rebuild(after: bool) {
     if after {
         map = map.drain().collect();
     }
-    for key in next..next + 45_000 {
+    for key in next..next + 62_000 {
         map.insert(key, [key; 5]);
     }
     took(None);
