@@ -14,7 +14,7 @@ use crate::profile::{self, watch::watch};
 use crate::render::heat;
 use crate::saved;
 use crate::source::{self, Source};
-use crate::symbols::{Files, ObjectSymbolizer, Places};
+use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -204,7 +204,8 @@ pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<R
         program: source.recording.exe(),
         binaries: binaries.to_vec(),
     };
-    let mut symbolizer = ObjectSymbolizer::new(&files, places);
+    let mut symbolizer =
+        ObjectSymbolizer::new(&files, places).with_generated(GeneratedCode::of(&source.recording));
     let options = Options {
         alive: source.alive,
         ..Options::default()
