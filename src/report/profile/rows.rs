@@ -278,7 +278,6 @@ fn timeline(
                 in_place: false,
                 late: false,
                 sampled: true,
-                late: false,
                 label: None,
             });
         }
