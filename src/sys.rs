@@ -88,6 +88,12 @@ impl<const N: usize> Text<N> {
         self
     }
 
+    /// Empties the text, to be built anew.
+    pub(crate) fn clear(&mut self) {
+        self.truncate(0);
+        self.cut = false;
+    }
+
     /// Shortens the text to its first `len` bytes.
     pub(crate) fn truncate(&mut self, len: usize) {
         while self.len > len {

@@ -17,7 +17,7 @@ pub(crate) use signal::take_signal;
 
 use crate::clock;
 use crate::config::{PATH_MAX, Settings};
-use crate::headroom::Headroom;
+use crate::headroom::{Headroom, Scratch};
 use crate::recording::Recording;
 use crate::recording::layout::{header, region};
 use crate::sys::{Descriptor, Text};
@@ -55,6 +55,7 @@ struct Names {
     program: Text<{ header::EXE_WORDS * 8 + 1 }>,
     path: Text<PATH_MAX>,
     temporary: Text<PATH_MAX>,
+    headroom: Scratch,
 }
 
 struct NamesCell(UnsafeCell<Names>);
@@ -66,6 +67,7 @@ static NAMES: NamesCell = NamesCell(UnsafeCell::new(Names {
     program: Text::new(),
     path: Text::new(),
     temporary: Text::new(),
+    headroom: Scratch::new(),
 }));
 
 /// The right to write a dump: `WRITING` is set for as long as it lives.
@@ -135,7 +137,7 @@ fn write(
     let temporary = names.temporary.as_c_str().ok_or(DumpError::Create)?;
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let file = Descriptor::open(temporary, flags, 0o600).ok_or(DumpError::Create)?;
-    let written = write_regions(recording, &file, sequence, reason);
+    let written = write_regions(recording, &file, sequence, reason, &mut names.headroom);
     drop(file);
     let result = if !written {
         Err(DumpError::Write)
@@ -151,7 +153,13 @@ fn write(
     result
 }
 
-fn write_regions(recording: &Recording, file: &Descriptor, sequence: u64, reason: u64) -> bool {
+fn write_regions(
+    recording: &Recording,
+    file: &Descriptor,
+    sequence: u64,
+    reason: u64,
+    scratch: &mut Scratch,
+) -> bool {
     recording.calibrate();
     for (copy, word) in HEADER.iter().zip(recording.header()) {
         copy.store(word.load(Ordering::Acquire), Ordering::Relaxed);
@@ -164,7 +172,7 @@ fn write_regions(recording: &Recording, file: &Descriptor, sequence: u64, reason
     set(header::DUMP_REASON, reason);
     set(header::DUMP_TICKS, clock::ticks());
     set(header::DUMP_SEQ, sequence);
-    for (word, value) in Headroom::of(None).encode() {
+    for (word, value) in Headroom::read(None, scratch).encode() {
         set(word, value);
     }
     let mut offset = header::WORDS * 8;
