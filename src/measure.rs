@@ -9,7 +9,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock;
-use crate::occupancy::memory::read_block;
+use crate::occupancy::memory::{Place, read};
 use crate::occupancy::{Limits, Reading};
 use crate::recording::Recording;
 use crate::recording::layout::{header, occupancy, region};
@@ -54,26 +54,32 @@ pub(crate) fn measure(recording: &Recording) {
                 seed: block.serial,
                 ..Limits::default()
             };
-            let survey = read_block(
-                std::process::id(),
-                address,
-                block.bytes,
-                1 << block.align_log2,
-                recording.load(header::GROUP_WIDTH),
+            let reading = read(
+                &Place {
+                    pid: std::process::id(),
+                    address,
+                    bytes: block.bytes,
+                    align: 1 << block.align_log2,
+                    group: recording.load(header::GROUP_WIDTH),
+                    foreign: recording.load(header::BACKEND) == header::BACKEND_PROGRAM,
+                },
                 &limits,
             );
-            let Some(survey) = survey else { return };
+            let Some((survey, foreign)) = reading else {
+                return;
+            };
             let lives = recording
                 .live
                 .read(slot, address)
                 .is_some_and(|after| after.serial == block.serial && after.bytes == block.bytes);
-            if !lives || survey.hypotheses().is_empty() {
+            if !lives {
                 return;
             }
             let reading = Reading {
                 serial: block.serial,
                 ticks: clock::ticks(),
                 survey,
+                foreign,
             };
             if store(recording, count, &reading) {
                 count += 1;

@@ -14,6 +14,8 @@ echo "== 100 million stacks"
 CAPTURES=100000000 cargo test --test stacks -- --nocapture
 echo "== hashbrown's own tests"
 tests/hashbrown_suite.sh
+echo "== a minute of turmoil in maps that are read"
+tests/turmoil.sh
 echo "== a program from crates.io"
 tests/real_program.sh
 echo "== what it costs"

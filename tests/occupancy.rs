@@ -170,9 +170,10 @@ fn turmoil() {
     let scratch = Scratch::new("occupancy-turmoil");
     let program = example("victim_turmoil", "release");
     let seconds = std::env::var("MAPGROW_TURMOIL_SECONDS").unwrap_or("5".to_owned());
+    let snapshots = std::env::var("MAPGROW_TURMOIL_SNAPSHOTS").unwrap_or("10".to_owned());
     let mut child = command(&program, &scratch)
         .env("MAPGROW_FLOOR", "256")
-        .arg(&seconds)
+        .args([&seconds, &snapshots])
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program starts");

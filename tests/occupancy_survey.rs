@@ -135,6 +135,7 @@ fn a_survey_survives_being_stored() {
         serial: 77,
         ticks: 1234,
         survey: surveyed,
+        foreign: None,
     };
     let words = reading.encode();
     let back = Reading::decode(&words, 16).expect("whole");
@@ -169,6 +170,7 @@ fn what_is_ambiguous_stays_so() {
         serial: 1,
         ticks: 1,
         survey,
+        foreign: None,
     };
     let survey = Reading::decode(&reading.encode(), 16).unwrap().survey;
     let alone = survey

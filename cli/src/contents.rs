@@ -6,7 +6,7 @@
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use mapgrow::occupancy::memory::{self, read_block};
+use mapgrow::occupancy::memory::{self, Place};
 use mapgrow::occupancy::{Limits, Reading};
 use mapgrow::recording::layout::{header, live, occupancy, region};
 use mapgrow::recording::reader::{LiveBlock, Recording};
@@ -29,7 +29,8 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     let pid = file.header.pid();
     let group = recording.header(header::GROUP_WIDTH);
     let mut blocks: Vec<LiveBlock> = recording.live().flatten().collect();
-    blocks.retain(|block| block.align_log2 < 63 && 1 << block.align_log2 >= group);
+    let foreign = recording.header(header::BACKEND) == header::BACKEND_PROGRAM;
+    blocks.retain(|block| block.align_log2 < 63 && (foreign || 1 << block.align_log2 >= group));
     blocks.sort_unstable_by_key(|block| std::cmp::Reverse((block.bytes, block.serial)));
     if let Some(first) = blocks.first()
         && !memory::readable(pid, first.address)
@@ -48,13 +49,16 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
             seed: block.serial,
             ..Limits::default()
         };
-        let survey = lives(file, block)
-            .then(|| {
-                let align = 1 << block.align_log2;
-                read_block(pid, block.address, block.bytes, align, group, &limits)
-            })
-            .flatten();
-        let Some(survey) = survey.filter(|survey| !survey.hypotheses().is_empty()) else {
+        let place = Place {
+            pid,
+            address: block.address,
+            bytes: block.bytes,
+            align: 1 << block.align_log2,
+            group,
+            foreign,
+        };
+        let read = lives(file, block).then(|| memory::read(&place, &limits));
+        let Some((survey, foreign)) = read.flatten() else {
             continue;
         };
         let Some(now) = Moment::now(&file.header).filter(|_| lives(file, block)) else {
@@ -64,6 +68,7 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
             serial: block.serial,
             ticks: now.ticks,
             survey,
+            foreign,
         };
         records.push(reading.encode());
     }

@@ -1,6 +1,6 @@
 //! The memory of a process, this one's included, as bytes to read.
 
-use super::{Block, BlockReader, Limits, Survey, survey};
+use super::{Block, BlockReader, Foreign, Limits, Survey, read_foreign, survey};
 
 /// A block in the memory of a process. Reading goes through the kernel, which refuses what is
 /// not there: another thread may free and unmap the block meanwhile. What was read is then of no
@@ -50,21 +50,81 @@ pub fn readable(pid: u32, address: u64) -> bool {
     ProcessMemory::new(pid, address).read(0, &mut [0])
 }
 
-/// Reads a block that may be a table in the memory of process `pid`. `None` when it is none, or
-/// cannot be read.
+/// A block in the memory of a process.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The process.
+    pub pid: u32,
+    /// Where the block lies.
+    pub address: u64,
+    /// Its bytes, as asked for.
+    pub bytes: u64,
+    /// Its alignment, as asked for.
+    pub align: u64,
+    /// Width of hashbrown's control groups.
+    pub group: u64,
+    /// Whether it can be the table of a container in another language than Rust.
+    pub foreign: bool,
+}
+
+/// Reads a block that may be a table. `None` when it is none, or cannot be read.
 ///
 /// This alone proves nothing: whoever calls it knows from elsewhere that the block was live
 /// before, and makes sure that it still is afterwards.
 #[must_use]
-pub fn read_block(
-    pid: u32,
-    address: u64,
-    bytes: u64,
-    align: u64,
-    group: u64,
-    limits: &Limits,
-) -> Option<Survey> {
-    let block = Block::new(bytes, Some(align), group)?;
-    block.shapes().next()?;
-    survey(&block, &mut ProcessMemory::new(pid, address), limits)
+pub fn read(place: &Place, limits: &Limits) -> Option<(Survey, Option<Foreign>)> {
+    let align = place.align.max(if place.foreign { place.group } else { 1 });
+    let block = Block::new(place.bytes, Some(align), place.group)?;
+    let ours = place.align >= place.group && block.shapes().next().is_some();
+    if ours {
+        let mut memory = ProcessMemory::new(place.pid, place.address);
+        let survey = survey(&block, &mut memory, limits)?;
+        if !survey.hypotheses().is_empty() {
+            return Some((survey, None));
+        }
+    }
+    let foreign = place
+        .foreign
+        .then(|| read_foreign(place.pid, place.address, place.bytes))
+        .flatten()?;
+    Some((Survey::new(block), Some(foreign)))
 }
+
+/// Reads `each` bytes from every one of `addresses` in the memory of process `pid`, one behind
+/// the other. True when all could be read.
+pub(super) fn read_many(pid: u32, addresses: &[u64], each: usize, into: &mut [u8]) -> bool {
+    let mut remote = [libc::iovec {
+        iov_base: core::ptr::null_mut(),
+        iov_len: 0,
+    }; MANY];
+    let Some(remote) = remote.get_mut(..addresses.len()) else {
+        return false;
+    };
+    if into.len() != addresses.len() * each {
+        return false;
+    }
+    for (place, &address) in remote.iter_mut().zip(addresses) {
+        place.iov_base = address as *mut libc::c_void;
+        place.iov_len = each;
+    }
+    let local = libc::iovec {
+        iov_base: into.as_mut_ptr().cast(),
+        iov_len: into.len(),
+    };
+    // SAFETY: the kernel writes at most `into.len()` bytes to `into`, and checks the other side
+    // itself.
+    let read = unsafe {
+        libc::process_vm_readv(
+            pid as i32,
+            &raw const local,
+            1,
+            remote.as_ptr(),
+            remote.len() as libc::c_ulong,
+            0,
+        )
+    };
+    usize::try_from(read).is_ok_and(|read| read == into.len())
+}
+
+/// Places read at once at most.
+pub(super) const MANY: usize = 128;

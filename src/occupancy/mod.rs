@@ -27,6 +27,8 @@
 //! Everything here is arithmetic on bytes that somebody else provides: [`BlockReader`] may be a
 //! slice, the memory of this process or that of another. Nothing allocates.
 
+mod foreign;
+mod heat;
 pub mod memory;
 mod quality;
 mod scan;
@@ -34,6 +36,8 @@ mod shape;
 mod stored;
 mod survey;
 
+pub use foreign::{Foreign, ForeignKind, read_foreign};
+pub use heat::Heat;
 pub use quality::{HashQuality, HashVerdict};
 pub use shape::{Block, Shape, capacity_of};
 pub use stored::Reading;

@@ -1,11 +1,13 @@
 //! What was read of a table as a record of the recording, and back.
 
+use super::foreign::{Foreign, ForeignKind};
+use super::heat::Heat;
 use super::quality::HashQuality;
 use super::shape::Block;
 use super::survey::{Count, Hypothesis, Survey};
 use crate::recording::layout::occupancy::{
-    BYTES, CHECK, CLASS_WORDS, CLASSES, MOST_CLASSES, POSSIBLE, QUALITY, SERIAL, TICKS, WORDS,
-    check,
+    BYTES, CHECK, CLASS_WORDS, CLASSES, HEAT, HEAT_WORDS, KIND, MOST_CLASSES, POSSIBLE, QUALITY,
+    SERIAL, TICKS, WORDS, check,
 };
 
 /// Bits of `POSSIBLE` that stand for tables.
@@ -18,8 +20,10 @@ pub struct Reading {
     pub serial: u64,
     /// When it was read, ticks.
     pub ticks: u64,
-    /// What the block can be.
+    /// What the block can be, if it is hashbrown's.
     pub survey: Survey,
+    /// What it is, if it is another container's.
+    pub foreign: Option<Foreign>,
 }
 
 impl Reading {
@@ -67,6 +71,27 @@ impl Reading {
             classes += 1;
         }
         let align = u64::from(block.align().trailing_zeros());
+        if let Some(heat) = self.survey.heat() {
+            set(KIND, u64::from(heat.buckets().trailing_zeros()));
+            for (index, cells) in heat.raw().as_chunks::<8>().0.iter().enumerate() {
+                set(HEAT + index, u64::from_le_bytes(*cells));
+            }
+        }
+        if let Some(foreign) = &self.foreign {
+            set(KIND, encode_kind(foreign.kind) << 8);
+            let known = |figure: Option<u64>| figure.map_or(0, |figure| figure.saturating_add(1));
+            set(CLASSES, foreign.buckets);
+            let figures = [
+                foreign.buckets_used,
+                foreign.entries,
+                foreign.tombstones,
+                foreign.capacity,
+                foreign.growth_left,
+            ];
+            for (index, figure) in figures.into_iter().enumerate() {
+                set(CLASSES + 1 + index, known(figure));
+            }
+        }
         set(POSSIBLE, possible | (classes as u64) << 48 | align << 56);
         let sum = check(&words);
         if let Some(word) = words.get_mut(CHECK) {
@@ -84,11 +109,24 @@ impl Reading {
             return None;
         }
         let header = word(POSSIBLE);
+        let foreign = decode_kind(word(KIND) >> 8 & 0xFF).map(|kind| {
+            let figure = |index: usize| word(CLASSES + index).checked_sub(1);
+            Foreign {
+                kind,
+                buckets: word(CLASSES),
+                buckets_used: figure(1),
+                entries: figure(2),
+                tombstones: figure(3),
+                capacity: figure(4),
+                growth_left: figure(5),
+            }
+        });
         let align = 1_u64.checked_shl((header >> 56) as u32)?;
         let block = Block::new(word(BYTES), Some(align), group)?;
         let mut survey = Survey::new(block);
         let mut unsaid = header & TABLES;
         let classes = ((header >> 48 & 0xFF) as usize).min(MOST_CLASSES);
+        let classes = if foreign.is_some() { 0 } else { classes };
         for log2 in 0..48 {
             let class = (0..classes).map(|class| CLASSES + class * CLASS_WORDS);
             let Some(at) = class
@@ -113,10 +151,34 @@ impl Reading {
         }
         survey.set_unsaid(unsaid);
         survey.set_quality(HashQuality::decode(word(QUALITY)));
+        let heat_log2 = word(KIND) & 0xFF;
+        if (1..48).contains(&heat_log2) {
+            let mut cells = [0; HEAT_WORDS * 8];
+            for (index, bytes) in cells.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                *bytes = word(HEAT + index).to_le_bytes();
+            }
+            survey.set_heat(Some(Heat::new(1 << heat_log2, cells)));
+        }
         Some(Self {
             serial: word(SERIAL),
             ticks: word(TICKS),
             survey,
+            foreign,
         })
+    }
+}
+
+fn encode_kind(kind: ForeignKind) -> u64 {
+    match kind {
+        ForeignKind::CpythonKeys => 1,
+        ForeignKind::Chains => 2,
+    }
+}
+
+fn decode_kind(code: u64) -> Option<ForeignKind> {
+    match code {
+        1 => Some(ForeignKind::CpythonKeys),
+        2 => Some(ForeignKind::Chains),
+        _ => None,
     }
 }

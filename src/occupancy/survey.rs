@@ -1,6 +1,7 @@
 //! Which tables a block can be, going by its control bytes, and what they then hold.
 
 use super::BlockReader;
+use super::heat::{Heat, HeatSums};
 use super::quality::{self, HashQuality};
 use super::scan::{self, Counts, EMPTY, Spread};
 use super::shape::{Block, LEAST_LOG2, MOST_LOG2, Shape, capacity_of};
@@ -66,6 +67,7 @@ pub struct Survey {
     /// Numbers of buckets that are possible, too, but what they would hold is not known.
     unsaid: u64,
     quality: Option<HashQuality>,
+    heat: Option<Heat>,
 }
 
 /// What is known of a table from elsewhere.
@@ -127,6 +129,7 @@ impl Survey {
             len: 0,
             unsaid: 0,
             quality: None,
+            heat: None,
         }
     }
 
@@ -140,6 +143,16 @@ impl Survey {
     #[must_use]
     pub fn quality(&self) -> Option<HashQuality> {
         self.quality
+    }
+
+    /// Where the entries lie; `None` of a table too small for a picture.
+    #[must_use]
+    pub fn heat(&self) -> Option<&Heat> {
+        self.heat.as_ref()
+    }
+
+    pub(super) fn set_heat(&mut self, heat: Option<Heat>) {
+        self.heat = heat;
     }
 
     /// The block that was read.
@@ -232,7 +245,7 @@ impl Survey {
         }
         let most = 1_u64 << (63 - passing.leading_zeros());
         let least = 1_u64 << passing.trailing_zeros();
-        let mut sums = Sums::new(limits, most);
+        let mut sums = Sums::new(limits, most, end.checked_sub(most)?);
         let mut last = None;
         let (mut done, mut buckets) = (0, least);
         while buckets <= most {
@@ -255,6 +268,7 @@ impl Survey {
             buckets *= 2;
         }
         self.quality = last;
+        self.heat = sums.heat.heat();
         Some(())
     }
 
@@ -339,6 +353,7 @@ struct Sums {
     full_variance: f64,
     deleted_variance: f64,
     spread: Spread,
+    heat: HeatSums,
     /// Pieces to be read of the largest table, and its buckets; no pieces: everything.
     pieces: u64,
     most: u64,
@@ -346,13 +361,15 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(limits: &Limits, most: u64) -> Self {
+    /// `begin`: where the control bytes of the table with `most` buckets begin.
+    fn new(limits: &Limits, most: u64, begin: u64) -> Self {
         Self {
             full: 0.0,
             deleted: 0.0,
             full_variance: 0.0,
             deleted_variance: 0.0,
             spread: Spread::new(),
+            heat: HeatSums::new(most, begin),
             pieces: if most <= limits.full_bytes {
                 0
             } else {
@@ -394,6 +411,7 @@ impl Sums {
             };
             sum.add(counts);
             self.spread.add(bytes, true);
+            self.heat.add(at, bytes);
             at += length as u64;
         }
         self.full += sum.full as f64;
@@ -416,7 +434,8 @@ impl Sums {
         let mut bytes = [0_u8; PIECE as usize];
         for piece in 0..pieces {
             let place = self.random() % places * scan::WINDOW as u64;
-            if !reader.read(from + piece * stretch + place, &mut bytes) {
+            let at = from + piece * stretch + place;
+            if !reader.read(at, &mut bytes) {
                 return None;
             }
             let Some(counts) = scan::count(&bytes) else {
@@ -425,6 +444,7 @@ impl Sums {
             full.add(counts.full);
             deleted.add(counts.deleted);
             self.spread.add(&bytes, true);
+            self.heat.add(at, &bytes);
         }
         for (sum, variance, moments) in [
             (&mut self.full, &mut self.full_variance, full),

@@ -582,7 +582,7 @@ pub mod mark {
 /// all that its bytes allow, for the reader knows more of it (see [`crate::occupancy`]).
 pub mod occupancy {
     /// Words per record.
-    pub const WORDS: usize = 24;
+    pub const WORDS: usize = 40;
     /// Sum over the other words ([`check`]); anything else: being written.
     pub const CHECK: usize = 0;
     /// Serial of the block.
@@ -596,6 +596,11 @@ pub mod occupancy {
     pub const POSSIBLE: usize = 4;
     /// Quality of the hash: bits 0..8 verdict (0: none), then three numbers of 16 bits.
     pub const QUALITY: usize = 5;
+    /// log2 of the buckets that [`HEAT`] is of, 0 for none; of another container's table: which
+    /// (1 CPython's keys, 2 chains) in bits 8..16. The classes are then six numbers: buckets, and
+    /// plus one each, 0 for unknown, buckets in use, entries, tombstones, entries that fit, and
+    /// entries that can be added.
+    pub const KIND: usize = 6;
     /// Classes of possible tables that hold the same: the bits of [`POSSIBLE`] that it stands
     /// for, entries, tombstones, and the standard errors of both (`lo32`, `hi32`).
     pub const CLASSES: usize = 8;
@@ -603,6 +608,10 @@ pub mod occupancy {
     pub const CLASS_WORDS: usize = 4;
     /// Most classes kept; of more, those with the most buckets.
     pub const MOST_CLASSES: usize = 4;
+    /// How full each part of the table is, a byte each: see [`crate::occupancy::Heat`].
+    pub const HEAT: usize = 24;
+    /// Words of that.
+    pub const HEAT_WORDS: usize = 16;
 
     /// What [`CHECK`] must be.
     #[must_use]
@@ -674,11 +683,12 @@ mod tests {
         const { assert!(edge::PAUSES_WORDS * 2 == PAUSE_BUCKETS) };
         const { assert!(header::REGIONS + region::COUNT * header::REGION_WORDS <= header::EXE) };
         const { assert!(module::PATH + module::PATH_WORDS <= module::WORDS) };
+        const { assert!(occupancy::HEAT + occupancy::HEAT_WORDS <= occupancy::WORDS) };
         const { assert!(mark::LABEL + mark::LABEL_WORDS <= mark::WORDS) };
         const {
             assert!(
                 occupancy::CLASSES + occupancy::MOST_CLASSES * occupancy::CLASS_WORDS
-                    <= occupancy::WORDS
+                    <= occupancy::HEAT
             );
         };
     }

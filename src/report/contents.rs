@@ -4,25 +4,38 @@
 use super::analysis::Analysis;
 use super::chains::Chain;
 use super::elements::{ElementTypes, narrowed};
-use crate::classify::catalogue::HASHBROWN;
+use crate::classify::catalogue::{Family, HASHBROWN};
 use crate::classify::shape::Elements;
-use crate::occupancy::{Block, Occupancy, Reading};
+use crate::occupancy::{Block, Foreign, ForeignKind, Heat, Occupancy, Reading};
 use crate::recording::reader::Recording;
 use std::collections::HashMap;
 
 /// What a live table held when it was read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Content {
     pub occupancy: Occupancy,
     pub block: Block,
     /// When it was read.
     pub ticks: u64,
+    /// Where its entries lie.
+    pub heat: Option<Heat>,
 }
 
 /// The contents of all live tables that were read.
 pub(super) struct Contents {
     types: ElementTypes,
     by_serial: HashMap<u64, Content>,
+    /// Tables of other containers than hashbrown's.
+    foreign: HashMap<u64, Foreign>,
+}
+
+/// What a table of a family was read as, if its memory says what it is.
+fn kind_of(family: &Family) -> Option<ForeignKind> {
+    match family.name {
+        "cpython_dict" => Some(ForeignKind::CpythonKeys),
+        "libstdcxx_hashtable" | "libcxx_hashtable" | "redis_dict" => Some(ForeignKind::Chains),
+        _ => None,
+    }
 }
 
 impl Contents {
@@ -70,11 +83,27 @@ impl Contents {
                     occupancy,
                     block: *reading.survey.block(),
                     ticks: reading.ticks,
+                    heat: reading.survey.heat().copied(),
                 };
                 Some((chain.block.serial, content))
             })
             .collect();
-        Self { types, by_serial }
+        let foreign = chains.iter().filter_map(|chain| {
+            let reading = readings.get(&chain.block.serial)?.foreign?;
+            let kind = kind_of(analysis.family(chain.block.site)?)?;
+            (reading.kind == kind).then_some((chain.block.serial, reading))
+        });
+        let foreign = foreign.collect();
+        Self {
+            types,
+            by_serial,
+            foreign,
+        }
+    }
+
+    /// What the table with this serial holds, if it is another container's than hashbrown's.
+    pub fn foreign(&self, serial: u64) -> Option<&Foreign> {
+        self.foreign.get(&serial)
     }
 
     /// What is known of the elements of a site's tables.

@@ -8,14 +8,17 @@ use super::contents::Contents;
 use super::elements::narrowed;
 use super::forecast::{Forecast, Forecaster};
 use super::groups::Groups;
-use super::model::{Activity, Map};
+use super::model::{Activity, HeatMap, Map};
 use super::process::Threads;
 use super::serials::Serials;
 use crate::classify::catalogue::{Family, HASHBROWN};
 use crate::classify::shape;
-use crate::occupancy::Occupancy;
+use crate::occupancy::{Heat, Occupancy};
 use crate::recording::layout::WEIGHT_ONE;
 use crate::recording::reader::Recording;
+
+/// Pictures for more maps than this would be most of a report.
+const MOST_HEAT_MAPS: usize = 256;
 
 /// Everything that a map's row is made from.
 pub(super) struct Context<'a> {
@@ -54,7 +57,11 @@ pub(super) fn maps(
     let maps = order
         .into_iter()
         .map(|chain| map(context, chain, serials, contents, &forecaster));
-    (maps.collect(), omitted)
+    let mut maps: Vec<Map> = maps.collect();
+    maps.iter_mut()
+        .skip(MOST_HEAT_MAPS)
+        .for_each(|map| map.heat = None);
+    (maps, omitted)
 }
 
 fn map(
@@ -74,13 +81,18 @@ fn map(
         .map(|known| narrowed(known, &tables));
     let content = contents.of_table(block.serial);
     let occupancy = content.map(|content| &content.occupancy);
+    let foreign = contents.foreign(block.serial);
     let buckets = occupancy
         .and_then(|occupancy| occupancy.buckets)
+        .or_else(|| Some(foreign?.buckets))
         .or_else(|| elements.as_ref()?.buckets(block.bytes));
     let element_bytes = occupancy
         .and_then(|occupancy| occupancy.element_bytes)
         .or_else(|| elements.as_ref()?.element());
     let forecast = forecaster.of(chain, family, elements.as_ref());
+    let entries = occupancy
+        .map(|occupancy| occupancy.entries.value)
+        .or_else(|| foreign?.entries);
     let had_entries = content.and_then(|content| forecaster.had_entries(content, chain));
     let group = context
         .groups
@@ -97,15 +109,24 @@ fn map(
         family: family.map(|family| family.name),
         type_name: group.and_then(|group| group.type_name.clone()),
         buckets,
+        buckets_used: foreign.and_then(|foreign| foreign.buckets_used),
         element_bytes,
         bytes: block.bytes,
-        capacity: buckets.map(shape::capacity),
-        entries: occupancy.map(|occupancy| occupancy.entries.value),
-        entries_error: occupancy.map(|occupancy| occupancy.entries.error),
-        tombstones: occupancy.map(|occupancy| occupancy.tombstones.value),
-        growth_left: occupancy.and_then(|occupancy| occupancy.growth_left),
-        load: occupancy
-            .map(|occupancy| occupancy.entries.value)
+        capacity: match foreign {
+            Some(foreign) => foreign.capacity,
+            None => buckets.map(shape::capacity),
+        },
+        entries,
+        entries_error: occupancy
+            .map(|occupancy| occupancy.entries.error)
+            .or_else(|| entries.map(|_| 0)),
+        tombstones: occupancy
+            .map(|occupancy| occupancy.tombstones.value)
+            .or_else(|| foreign?.tombstones),
+        growth_left: occupancy
+            .and_then(|occupancy| occupancy.growth_left)
+            .or_else(|| foreign?.growth_left),
+        load: entries
             .zip(buckets)
             .map(|(entries, buckets)| entries as f64 / buckets as f64),
         retained_bytes: occupancy.and_then(|occupancy| occupancy.retained_bytes),
@@ -129,6 +150,9 @@ fn map(
         hash_verdict: occupancy
             .and_then(|occupancy| occupancy.quality)
             .map(|quality| quality.verdict.name()),
+        heat: content
+            .zip(buckets)
+            .and_then(|(content, buckets)| heat(content.heat.as_ref()?, buckets)),
         entries_per_s: forecast.entries_per_s,
         next_resize: forecast.upcoming.first().cloned(),
         upcoming: forecast.upcoming,
@@ -152,4 +176,14 @@ fn activity(
     } else {
         forecast.entries_per_s.map(|_| Activity::Growing)
     }
+}
+
+fn heat(heat: &Heat, buckets: u64) -> Option<HeatMap> {
+    let percent = |share: f64| (share * 100.0).round() as u8;
+    let parts: Vec<(f64, f64)> = heat.parts(buckets).collect();
+    (parts.len() > 1).then(|| HeatMap {
+        buckets_per_part: heat.buckets_per_cell(),
+        entries_percent: parts.iter().map(|part| percent(part.0)).collect(),
+        tombstones_percent: parts.iter().map(|part| percent(part.1)).collect(),
+    })
 }

@@ -1,5 +1,5 @@
 //! Eight threads insert into maps, delete, clone, shrink and drop them, while the first reads what
-//! they hold, over and over: `victim_turmoil SECONDS`.
+//! they hold, for so long and at least so often: `victim_turmoil SECONDS SNAPSHOTS`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,13 +52,14 @@ fn work(mut seed: u64) -> u64 {
 }
 
 fn main() {
-    let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok());
-    let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(5));
+    let argument = |at| std::env::args().nth(at).and_then(|text| text.parse().ok());
+    let until = Instant::now() + Duration::from_secs(argument(1).unwrap_or(5));
+    let least = argument(2).unwrap_or(1);
     let threads: Vec<_> = (1..=8_u64)
         .map(|seed| std::thread::spawn(move || work(seed * 0x9E37_79B9)))
         .collect();
     let (mut snapshots, mut read) = (0_u64, 0_u64);
-    while Instant::now() < until {
+    while Instant::now() < until || snapshots < least {
         let Some(report) = mapgrow::snapshot() else {
             continue;
         };

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mapgrow::report::text::{By, Sort, TextOptions, render};
+use mapgrow::report::text::{By, Sort, TextOptions, render, render_map};
 use mapgrow::report::{Options, Report};
 
 use crate::failure::Failure;
 use crate::output::{self, Color};
+use crate::render::heat;
 use crate::saved;
 use crate::source::{self, Source};
 use crate::symbols::{Files, ObjectSymbolizer, Places};
@@ -17,6 +18,7 @@ Examples:
   mapgrow report                     the newest dump
   mapgrow report 4242                process 4242 as it is now, without stopping it
   mapgrow report app.mapgrow --by map --sort live --top 20
+  mapgrow report 4242 --map 17 --svg > table.svg
   mapgrow report --json | jq '.sites[0].caller'";
 
 /// What the report is about.
@@ -32,6 +34,12 @@ pub struct ReportArgs {
     /// What each block of the report stands for
     #[arg(long, value_enum, default_value_t = ByArg::Site)]
     by: ByArg,
+    /// Show one live map and a picture of its table: the number that `--by map` gives it
+    #[arg(long, value_name = "ID", conflicts_with = "json")]
+    map: Option<u64>,
+    /// With --map: print the picture as SVG
+    #[arg(long, requires = "map")]
+    svg: bool,
     /// What comes first
     #[arg(long, value_enum, default_value_t = SortArg::Harm)]
     sort: SortArg,
@@ -80,6 +88,9 @@ enum SortArg {
 /// Prints the report.
 pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     let report = build(args.source.as_deref(), &args.binary)?;
+    if let Some(id) = args.map {
+        return show_map(args, &report, id);
+    }
     if args.json {
         output::write_with(|out| {
             serde_json::to_writer(&mut *out, &report).map_err(std::io::Error::from)?;
@@ -99,6 +110,31 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
         output::print(&text)?;
     }
     Ok(())
+}
+
+fn show_map(args: &ReportArgs, report: &Report, id: u64) -> Result<(), Failure> {
+    let missing = || {
+        Failure::new(format!(
+            "there is no live map {id} in this report: `mapgrow report --by map` lists them"
+        ))
+    };
+    let text = if args.svg {
+        let map = report.maps.iter().find(|map| map.id == id);
+        let map = map.ok_or_else(missing)?;
+        heat::svg(map).ok_or_else(|| {
+            Failure::new(format!(
+                "there is no picture of map {id}: its table is small, or was not read"
+            ))
+        })?
+    } else {
+        let options = TextOptions {
+            width: output::width(args.width),
+            color: args.color.wanted(),
+            ..TextOptions::default()
+        };
+        render_map(report, id, &options).ok_or_else(missing)?
+    };
+    output::print(&text)
 }
 
 /// Reads a recording and gives it names from the binaries of this machine.

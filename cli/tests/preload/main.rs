@@ -2,6 +2,7 @@
 //! say of themselves.
 
 mod containers;
+mod contents;
 mod host;
 mod support;
 mod ways;

@@ -30,6 +30,8 @@ pub struct Map {
     pub type_name: Option<String>,
     /// Buckets of the table.
     pub buckets: Option<u64>,
+    /// Buckets that are not empty, where entries hang in chains.
+    pub buckets_used: Option<u64>,
     /// Bytes of an element.
     pub element_bytes: Option<u64>,
     /// Bytes of the table.
@@ -70,12 +72,27 @@ pub struct Map {
         serde(default, deserialize_with = "crate::report::model::word::maybe_word")
     )]
     pub hash_verdict: Option<Word>,
+    /// Where its entries lie, of the largest maps; `None` of a small table and of one that was
+    /// not read.
+    pub heat: Option<HeatMap>,
     /// Entries per second by which it grows; `None` when it does not, or nobody knows.
     pub entries_per_s: Option<f64>,
     /// When it will grow next.
     pub next_resize: Option<NextResize>,
     /// The next resizes, the first of them `next_resize`.
     pub upcoming: Vec<NextResize>,
+}
+
+/// How full each part of a table is, from its first bucket to its last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct HeatMap {
+    /// Buckets in a part.
+    pub buckets_per_part: u64,
+    /// Percent of the buckets of each part with an entry, in steps of 6.7.
+    pub entries_percent: Vec<u8>,
+    /// Percent with a tombstone.
+    pub tombstones_percent: Vec<u8>,
 }
 
 /// What goes on in a map.

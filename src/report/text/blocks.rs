@@ -115,9 +115,10 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
     page.blank();
     page.paragraph(
         &format!(
-            "{number:>2}. {what}, {} at {:#x}",
+            "{number:>2}. {what}, {} at {:#x} (map {})",
             bytes(map.bytes),
-            map.address
+            map.address,
+            map.id
         ),
         4,
         Style::Strong,
@@ -172,6 +173,10 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
             text.push_str(&format!(", {} more than they need", bytes(retained)));
         }
         page.row("contents", &text);
+    }
+    if let (Some(used), Some(buckets)) = (map.buckets_used, map.buckets) {
+        let text = format!("{} of {} not empty", thousands(used), thousands(buckets));
+        page.row("buckets", &text);
     }
     if let Some(goes_on) = words::activity(map) {
         page.row("activity", &goes_on);

@@ -4,6 +4,7 @@
 //! most harmful first; the honesty line ends it.
 
 mod blocks;
+mod heat;
 mod lead;
 mod page;
 pub mod units;
@@ -95,6 +96,19 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     }
     page.paragraph(&honesty(&report.honesty), 9, Style::Faint);
     page.finish()
+}
+
+/// Renders one live map, with a picture of its table; `None` when the report has no such map.
+#[must_use]
+pub fn render_map(report: &Report, id: u64, options: &TextOptions) -> Option<String> {
+    let map = report.maps.iter().find(|map| map.id == id)?;
+    let mut page = Page::new(options.width, options.color);
+    blocks::map(&mut page, 1, map, report);
+    match &map.heat {
+        Some(heat) => heat::heat(&mut page, heat),
+        None => page.row("table", "no picture: it is small, or was not read"),
+    }
+    Some(page.finish().trim_start().to_owned())
 }
 
 fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {

@@ -66,6 +66,14 @@ impl Page {
         }
     }
 
+    /// A label and text that is not to be broken, however wide.
+    pub fn picture(&mut self, label: &str, text: &str) {
+        self.text.push_str("    ");
+        self.styled(&format!("{label:<LABEL$}"), Style::Faint);
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
     fn styled(&mut self, text: &str, style: Style) {
         let code = match style {
             _ if !self.color => None,

@@ -1,0 +1,76 @@
+//! What is in live tables of C++ and Python, by their memory alone.
+
+use crate::support::Place;
+use serde_json::Value;
+use std::path::Path;
+
+fn map(report: &Value, family: &str, buckets: u64) -> Value {
+    let maps = report["maps"].as_array().unwrap();
+    let found = maps
+        .iter()
+        .find(|map| map["family"] == family && map["buckets"].as_u64() == Some(buckets));
+    found
+        .unwrap_or_else(|| panic!("no {family} with {buckets} buckets: {maps:?}"))
+        .clone()
+}
+
+#[test]
+fn unordered_maps() {
+    let place = Place::new();
+    let program = place.compile("occupancy.cpp", &["-O2", "-g1"]);
+    let (output, reports) = place.run(&[], &program, &[]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    print!("{told}");
+    assert_eq!(told.lines().count(), 3);
+    for line in told.lines() {
+        let mut fields = line.split(' ');
+        let name = fields.next().unwrap();
+        let truth: Vec<u64> = fields.map(|field| field.parse().unwrap()).collect();
+        let map = map(&reports[0], "libstdcxx_hashtable", truth[0]);
+        assert_eq!(
+            map["buckets_used"].as_u64(),
+            Some(truth[1]),
+            "{name}: {map}"
+        );
+        // Nothing leads from an empty table to its container.
+        let entries = Some(truth[2]).filter(|&entries| entries > 0);
+        assert_eq!(map["entries"].as_u64(), entries, "{name}: {map}");
+    }
+}
+
+#[test]
+fn python_dicts() {
+    const PROGRAM: &str = "
+import ctypes
+kept = []
+def fill(entries, deleted, text):
+    d = {(str(i) if text else i): i for i in range(entries)}
+    for i in range(deleted):
+        del d[str(i) if text else i]
+    # Alive when the interpreter has ended.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(d))
+    print(len(d), deleted)
+fill(200_000, 150_000, False)
+fill(3_000, 1, True)
+";
+    let place = Place::new();
+    let (output, reports) = place.run(&[], Path::new("python3"), &["-c", PROGRAM]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    print!("{told}");
+    assert_eq!(told.lines().count(), 2, "{output:?}");
+    let maps: Vec<Value> = reports
+        .iter()
+        .flat_map(|report| report["maps"].as_array().unwrap().clone())
+        .collect();
+    for line in told.lines() {
+        let (entries, deleted) = line.split_once(' ').unwrap();
+        let said = |map: &&Value, field: &str, truth: &str| map[field].to_string() == truth;
+        let found = maps.iter().find(|map| {
+            map["family"] == "cpython_dict"
+                && said(map, "entries", entries)
+                && said(map, "tombstones", deleted)
+        });
+        let map = found.unwrap_or_else(|| panic!("no dict of {entries} entries: {maps:?}"));
+        assert!(map["capacity"].as_u64() >= map["entries"].as_u64(), "{map}");
+    }
+}
