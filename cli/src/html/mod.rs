@@ -18,7 +18,7 @@ const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 
 /// The scripts, each of which uses those before it. They run as one, in a scope of their own.
-const SCRIPTS: [&str; 15] = [
+const SCRIPTS: [&str; 17] = [
     include_str!("js/format.js"),
     include_str!("js/data.js"),
     include_str!("js/theme.js"),
@@ -26,11 +26,13 @@ const SCRIPTS: [&str; 15] = [
     include_str!("js/view.js"),
     include_str!("js/paint.js"),
     include_str!("js/timeline.js"),
+    include_str!("js/steering.js"),
     include_str!("js/lanes.js"),
     include_str!("js/details.js"),
     include_str!("js/sites.js"),
     include_str!("js/tree.js"),
     include_str!("js/flame.js"),
+    include_str!("js/heat.js"),
     include_str!("js/contents.js"),
     include_str!("js/summary.js"),
     include_str!("js/main.js"),
