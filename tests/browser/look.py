@@ -71,8 +71,18 @@ def window_of(browser):
 
 
 def pick(browser, x_share, y=120):
+    """A place on the chart, a share of the time from its start."""
     width = browser.run("return document.querySelector('#chart').clientWidth")
-    return (round(70 + (width - 80) * x_share), y)
+    left = 54 if width < 600 else 70
+    return (left + (width - left - 10) * x_share, y)
+
+
+def largest_resize(report):
+    """When the largest resize ended, as a share of the time."""
+    timed = [event for event in report["timeline"] if event["kind"] == "grow"]
+    largest = max(timed, key=lambda event: event["old_bytes"] + event["new_bytes"])
+    end = max(report["process"]["duration_ns"], report["timeline"][-1]["t_ns"])
+    return largest["t_ns"] / end
 
 
 def no_injection(browser, check):
@@ -88,7 +98,7 @@ def offline(page, check):
           "the page names no resource outside itself")
 
 
-def timeline(browser, check):
+def timeline(browser, check, report):
     whole = window_of(browser)
     browser.pointer("#chart", pick(browser, 0.3), "down", pick(browser, 0.4), pick(browser, 0.5), "up")
     browser.settle()
@@ -101,17 +111,20 @@ def timeline(browser, check):
     browser.click("#zoom-reset")
     browser.settle()
     check(window_of(browser) == whole, "and back to all")
-    browser.pointer("#chart", pick(browser, 0.5), "down", "up")
+    browser.pointer("#chart", pick(browser, largest_resize(report)), "down", "up")
     browser.settle()
     head = browser.text("#details h3") or ""
     stack = browser.run("return document.querySelectorAll('#details .stack li').length")
     check(re.match(r"(grew|shrank|was|gave)", head) and stack > 3, f"a click shows a resize: {head}, {stack} frames")
-    browser.keys("Right", "Right")
-    browser.settle()
-    check(browser.text("#details h3") != head, f"the right key goes on: {browser.text('#details h3')}")
     browser.keys("Left", "Left")
     browser.settle()
-    check(browser.text("#details h3") == head, "the left key goes back")
+    head = browser.text("#details .facts")
+    browser.keys("Right")
+    browser.settle()
+    check(browser.text("#details .facts") != head, f"the right key goes on: {browser.text('#details h3')}")
+    browser.keys("Left")
+    browser.settle()
+    check(browser.text("#details .facts") == head, f"the left key goes back: {browser.text('#details h3')}")
     browser.keys("+", "+", "Shift+Right", "-", "0")
     browser.settle()
     check(window_of(browser) == whole, "keys zoom, move, and show all")
@@ -144,7 +157,7 @@ def sites(browser, check, report):
     click = "document.querySelectorAll('#sites-head button')[{}].click()"
     browser.run(click.format(1))
     resizes = [int(text.replace(",", "").replace("\u2013", "-1")) for text in browser.run(column.format(1))]
-    wanted = sorted((site["resizes"] or 0 for site in report["sites"]), reverse=True)
+    wanted = sorted((-1 if site["resizes"] is None else site["resizes"] for site in report["sites"]), reverse=True)
     check(resizes == wanted[:len(resizes)], f"sorted by resizes, the largest first: {resizes[:3]}")
     browser.run(click.format(1))
     check(browser.run("return document.querySelectorAll('#sites-head th')[1].ariaSort") == "ascending", "and then the smallest")
@@ -244,7 +257,7 @@ def main():
                     check(light != dark, f"background {paper}")
                     fits = browser.run("return document.documentElement.scrollWidth <= innerWidth")
                     check(fits, "nothing runs out of the page sideways")
-                    timeline(browser, check)
+                    timeline(browser, check, report)
                     lanes(browser, check)
                     sites(browser, check, report)
                     flame(browser, check, report)

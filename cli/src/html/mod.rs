@@ -107,3 +107,36 @@ fn escaped(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_put_in_once() {
+        let page = fill("<{{a}}|{{b}}>", &[("a", "{{b}}"), ("b", "two")]);
+        assert_eq!(page, "<{{b}}|two>");
+    }
+
+    #[test]
+    fn names_are_no_markup() {
+        assert_eq!(
+            escaped("</title><img src='x' onerror=\"&\">"),
+            "&lt;/title&gt;&lt;img src=&#39;x&#39; onerror=&quot;&amp;&quot;&gt;"
+        );
+    }
+
+    #[test]
+    fn the_frame_names_every_part_once() {
+        for part in ["policy", "title", "style", "data", "script"] {
+            assert_eq!(
+                FRAME.matches(&format!("{{{{{part}}}}}")).count(),
+                1,
+                "{part}"
+            );
+        }
+        // An end tag in a script or style would end its element.
+        assert!(!SCRIPTS.concat().contains("</"), "in a script");
+        assert!(!STYLE.contains("</"), "in the style");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod builds;
 mod files;
+mod pages;
 mod place;
 mod processes;
 mod recorded;
