@@ -18,7 +18,7 @@ const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 
 /// The scripts, each of which uses those before it. They run as one, in a scope of their own.
-const SCRIPTS: [&str; 15] = [
+const SCRIPTS: [&str; 17] = [
     include_str!("js/format.js"),
     include_str!("js/data.js"),
     include_str!("js/theme.js"),
@@ -26,11 +26,13 @@ const SCRIPTS: [&str; 15] = [
     include_str!("js/view.js"),
     include_str!("js/paint.js"),
     include_str!("js/timeline.js"),
+    include_str!("js/steering.js"),
     include_str!("js/lanes.js"),
     include_str!("js/details.js"),
     include_str!("js/sites.js"),
     include_str!("js/tree.js"),
     include_str!("js/flame.js"),
+    include_str!("js/heat.js"),
     include_str!("js/contents.js"),
     include_str!("js/summary.js"),
     include_str!("js/main.js"),
@@ -104,4 +106,37 @@ fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_put_in_once() {
+        let page = fill("<{{a}}|{{b}}>", &[("a", "{{b}}"), ("b", "two")]);
+        assert_eq!(page, "<{{b}}|two>");
+    }
+
+    #[test]
+    fn names_are_no_markup() {
+        assert_eq!(
+            escaped("</title><img src='x' onerror=\"&\">"),
+            "&lt;/title&gt;&lt;img src=&#39;x&#39; onerror=&quot;&amp;&quot;&gt;"
+        );
+    }
+
+    #[test]
+    fn the_frame_names_every_part_once() {
+        for part in ["policy", "title", "style", "data", "script"] {
+            assert_eq!(
+                FRAME.matches(&format!("{{{{{part}}}}}")).count(),
+                1,
+                "{part}"
+            );
+        }
+        // An end tag in a script or style would end its element.
+        assert!(!SCRIPTS.concat().contains("</"), "in a script");
+        assert!(!STYLE.contains("</"), "in the style");
+    }
 }

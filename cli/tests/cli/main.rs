@@ -3,6 +3,7 @@
 mod builds;
 mod files;
 mod fleet;
+mod pages;
 mod place;
 mod processes;
 mod recorded;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::place::{Place, json, printed, word};
 
 /// The program, built on first use: `cargo test --test cli` alone would run an old one.
-fn victim() -> &'static Path {
+pub fn victim() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let own = std::env::current_exe().expect("a path");

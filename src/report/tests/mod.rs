@@ -2,6 +2,7 @@
 //! tests, from what the program is said to have done.
 
 mod counts;
+mod curve;
 mod kinds;
 mod nameless;
 mod stepwise;

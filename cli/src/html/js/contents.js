@@ -35,7 +35,7 @@ class Contents {
       load: (map) => map.load ?? -1,
     }[this.order.value];
     const sorted = [...this.known].sort((a, b) => by(b) - by(a));
-    const key = make("ul", { class: "legend" }, ...[["full", "entries"], ["tombstone", "tombstones"], ["empty", "free slots"]].map(([kind, text]) =>
+    const key = make("ul", { class: "legend" }, ...[["full", "slots in use"], ["tombstone", "tombstones"], ["empty", "free slots"]].map(([kind, text]) =>
       make("li", {}, make("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), text)));
     const head = make("tr", {}, ...["Map", "Table", "Slots", "Entries", "Tombstones", "Kept", "Hash", "Next resize"].map((title, i) =>
       make("th", { scope: "col", class: i === 0 || i === 2 || i > 5 ? "" : "number" }, title)));
@@ -57,16 +57,18 @@ class Contents {
     const about = map.entries_error ? ` \u00b1 ${thousands(map.entries_error)}` : "";
     const name = make("th", { scope: "row" },
       make("span", { class: "type" }, map.type_name ?? site?.what ?? map.family ?? `map ${map.id}`), make("span", { class: "place" }, site?.place ?? ""));
-    return make("tr", {}, name, number(map.bytes, bytes), make("td", {}, this.bar(map)), number(map.entries, (n) => thousands(n) + about),
+    return make("tr", {}, name, number(map.bytes, bytes), make("td", {}, this.bar(map), map.heat ? heatMap(map.heat) : null), number(map.entries, (n) => thousands(n) + about),
       number(map.tombstones, thousands), number(map.retained_bytes, bytes), make("td", {}, this.hash(map)), make("td", {}, this.next(map)));
   }
 
   /** The slots of a table as a bar; the tick is where it grows. */
   bar(map) {
-    const share = (value) => `${((value ?? 0) / map.buckets) * 100}%`;
+    // Where entries hang in chains, slots in use are what can be full.
+    const used = map.buckets_used ?? map.entries;
+    const share = (value) => `${Math.min(((value ?? 0) / map.buckets) * 100, 100)}%`;
     const limit = map.capacity !== null && map.capacity < map.buckets ? make("i", { class: "limit", "data-left": share(map.capacity) }) : null;
-    const bar = make("div", { class: "bar", role: "img", "aria-label": `${percent(map.entries / map.buckets)} entries, ${percent((map.tombstones ?? 0) / map.buckets)} tombstones of ${count(map.buckets, "slot")}` },
-      make("i", { class: "full", "data-width": share(map.entries) }), make("i", { class: "tombstone", "data-width": share(map.tombstones) }), limit);
+    const bar = make("div", { class: "bar", role: "img", "aria-label": `${percent(used / map.buckets)} in use, ${percent((map.tombstones ?? 0) / map.buckets)} tombstones of ${count(map.buckets, "slot")}` },
+      make("i", { class: "full", "data-width": share(used) }), make("i", { class: "tombstone", "data-width": share(map.tombstones) }), limit);
     // Inline styles in markup are forbidden by the page's own policy; set by script they are not.
     for (const part of bar.children) {
       if (part.dataset.width) part.style.width = part.dataset.width;

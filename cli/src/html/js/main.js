@@ -4,7 +4,7 @@ const page = readPage();
 const view = new View(page);
 theme.start();
 summary(page);
-const parts = [new Timeline(page, view), new Lanes(page, view), new Flame(page, view)];
+const parts = [new SteeredTimeline(page, view), new Lanes(page, view), new Flame(page, view)];
 new Details(page, view);
 new Sites(page, view);
 new Contents(page, view);

@@ -1,0 +1,200 @@
+//! The report to look at: the HTML page and flame graphs of a real program, against
+//! `report --json` of the same recording.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::place::{Place, json, printed};
+use crate::recorded::victim;
+
+/// A dump of the program.
+fn dump(place: &Place) -> PathBuf {
+    let mut command = place.command_of(victim());
+    let dump = place.path("victim.mapgrow");
+    command
+        .env("MAPGROW", "exact")
+        .env("MAPGROW_OUT", &dump)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    assert!(command.status().expect("it runs").success());
+    dump
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a name")
+}
+
+/// What a page has embedded.
+fn data(page: &str) -> Value {
+    let (_, rest) = page
+        .split_once("<script type=\"application/json\" id=\"data\">")
+        .expect("data");
+    let (data, _) = rest.split_once("</script>").expect("its end");
+    for markup in ['<', '>', '&'] {
+        assert!(!data.contains(markup), "{markup} in the data");
+    }
+    serde_json::from_str(data).expect("JSON")
+}
+
+/// A column of differences as the values themselves.
+fn summed(column: &Value, first: i64) -> Vec<i64> {
+    let differences = column.as_array().expect("a column").iter();
+    differences
+        .scan(first, |sum, difference| {
+            *sum += difference.as_i64().expect("a number");
+            Some(*sum)
+        })
+        .collect()
+}
+
+#[test]
+fn the_page_has_the_figures_of_the_report() {
+    let place = Place::new();
+    let dump = dump(&place);
+    let report = json(&place.run(&["report", "--json", text(&dump)]));
+    let page = printed(&place.run(&["html", text(&dump)]));
+    let data = data(&page);
+    for part in ["process", "settings", "totals", "maps", "marks", "honesty"] {
+        assert_eq!(data["report"][part], report[part], "{part}");
+    }
+    let frames = data["frames"].as_array().expect("frames");
+    let sites = report["sites"].as_array().expect("sites");
+    for (index, site) in sites.iter().enumerate() {
+        let mut bare = site.clone();
+        bare["stack"] = Value::Array(Vec::new());
+        assert_eq!(data["report"]["sites"][index], bare);
+        let numbers = data["stacks"][index].as_array().expect("a stack");
+        let names: Vec<&Value> = numbers
+            .iter()
+            .map(|number| &frames[number.as_u64().expect("a number") as usize][0])
+            .collect();
+        let stack = site["stack"].as_array().expect("a stack").iter();
+        assert_eq!(
+            names,
+            stack.map(|frame| &frame["function"]).collect::<Vec<_>>()
+        );
+    }
+    let events = report["timeline"].as_array().expect("a timeline");
+    for field in ["kind", "map", "site", "old_bytes", "new_bytes", "pause_ns"] {
+        let column: Vec<&Value> = events.iter().map(|event| &event[field]).collect();
+        let own = data["events"][field].as_array().expect("a column");
+        assert_eq!(own.iter().collect::<Vec<_>>(), column, "{field}");
+    }
+    let times: Vec<i64> = events
+        .iter()
+        .map(|event| event["t_ns"].as_i64().expect("a time"))
+        .collect();
+    assert_eq!(summed(&data["events"]["t_ns"], 0), times);
+}
+
+#[test]
+fn the_curve_of_a_real_program_has_its_peak() {
+    let place = Place::new();
+    let dump = dump(&place);
+    let page = printed(&place.run(&["html", text(&dump)]));
+    let data = data(&page);
+    let totals = &data["report"]["totals"];
+    assert_eq!(data["curve"]["before_bytes"], 0);
+    let live = summed(&data["curve"]["live_bytes"], 0);
+    assert_eq!(live.last().copied(), totals["live_bytes"].as_i64());
+    let (peak, error) = (&totals["peak_bytes"], &totals["peak_error_bytes"]);
+    let peak = peak.as_i64().expect("a peak");
+    let least = peak - error.as_i64().expect("its error");
+    let highest = live.into_iter().max().expect("steps");
+    assert!(
+        (least..=peak).contains(&highest),
+        "{least} {highest} {peak}"
+    );
+}
+
+/// The figures of folded lines by their last frame, in all, and the lines.
+fn folded(place: &Place, dump: &Path, by: &str) -> (u64, Vec<String>) {
+    let output = printed(&place.run(&["flame", text(dump), "--folded", "--by", by]));
+    let lines: Vec<String> = output.lines().map(str::to_owned).collect();
+    let sum = lines.iter().map(|line| {
+        let (_, figure) = line.rsplit_once(' ').expect("a figure");
+        figure.parse::<u64>().expect("a number")
+    });
+    (sum.sum(), lines)
+}
+
+#[test]
+fn flame_graphs_add_up_to_the_report() {
+    let place = Place::new();
+    let dump = dump(&place);
+    let report = json(&place.run(&["report", "--json", text(&dump)]));
+    let sites = report["sites"].as_array().expect("sites");
+    let fields = BTreeMap::from([
+        ("live", "/live_bytes"),
+        ("allocated", "/allocated_bytes"),
+        ("resizes", "/resizes"),
+        ("overlap", "/overlap_peak_bytes"),
+        ("pause", "/pause_ns/total"),
+    ]);
+    for (by, field) in fields {
+        let figure = |site: &Value| site.pointer(field).and_then(Value::as_u64).unwrap_or(0);
+        let (sum, lines) = folded(&place, &dump, by);
+        assert_eq!(sum, sites.iter().map(figure).sum::<u64>(), "{by}");
+        assert!(sum > 0, "{by}");
+        let grown = lines.iter().any(|line| {
+            line.contains(";cli_victim::main;cli_victim::fill;")
+                && line.contains(";HashMap<u64, Session> ")
+        });
+        // At its end the program has dropped its map.
+        assert_eq!(grown, by != "live", "{by}: {lines:?}");
+    }
+    let svg = place.path("flame.svg");
+    printed(&place.run(&["flame", text(&dump), "--own", "-o", text(&svg)]));
+    let svg = std::fs::read_to_string(svg).expect("written");
+    assert!(svg.trim_end().ends_with("</svg>"));
+    assert!(
+        svg.contains("HashMap&lt;u64, Session&gt; ("),
+        "the container"
+    );
+    assert!(svg.contains("cli_victim::fill ("), "the function");
+    assert!(!svg.contains("reserve_rehash"), "own functions alone");
+}
+
+#[test]
+fn a_recording_is_not_written_over() {
+    let place = Place::new();
+    let dump = dump(&place);
+    let before = std::fs::read(&dump).expect("read");
+    for verb in ["html", "flame"] {
+        let output = place.run(&[verb, text(&dump), "-o", text(&dump)]);
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("is a recording"), "{error}");
+    }
+    assert_eq!(std::fs::read(&dump).expect("read"), before);
+}
+
+/// The page in a browser, where there is one: `tests/browser/look.py`, its quick part.
+#[test]
+fn the_page_works_in_a_browser() {
+    let found = |name: &str| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+    };
+    if !["chromium", "chromedriver", "python3"]
+        .into_iter()
+        .all(found)
+    {
+        eprintln!("skipped: needs chromium, chromedriver and python3");
+        return;
+    }
+    let place = Place::new();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/browser/look.py");
+    let output = Command::new("python3")
+        .arg(script)
+        .args(["--quick", "--mapgrow", env!("CARGO_BIN_EXE_mapgrow")])
+        .args(["--recording", text(&dump(&place))])
+        .output()
+        .expect("python runs");
+    let told = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}\n{error}");
+}
