@@ -8,8 +8,8 @@
 //!
 //! Two calls made one after the other from the same place have frames at the same address too, and
 //! a hasher may allocate between the new table and the free of the old one. Candidates are
-//! therefore ranked: blocks whose sizes fit one container first, then those allocated closest to
-//! the shared frame, then the most recent.
+//! therefore ranked: blocks whose sizes fit one container first, then those whose shared frame lies
+//! furthest in, then those allocated closest to it, then the most recent.
 
 use crate::recording::layout::edge;
 use crate::stack::Return;
@@ -103,10 +103,12 @@ fn fit(old_bytes: usize, new_bytes: usize, old_align: u8, new_align: u8) -> Opti
         return None;
     }
     match new_bytes {
-        new if new > old_bytes && new / 16 <= old_bytes => Some(0),
-        new if new == old_bytes => Some(1),
-        new if new < old_bytes => Some(2),
-        _ => Some(3),
+        // Most double; some of the others' first tables, and sets of CPython's, grow by more.
+        new if new > old_bytes && new <= old_bytes.saturating_mul(3) => Some(0),
+        new if new > old_bytes && new / 16 <= old_bytes => Some(1),
+        new if new == old_bytes => Some(2),
+        new if new < old_bytes => Some(3),
+        _ => Some(4),
     }
 }
 
@@ -226,7 +228,7 @@ impl PendingStack {
         since: u64,
         free: &[Return],
     ) -> Outcome {
-        let mut best: Option<(u8, u16, Block, Join)> = None;
+        let mut best: Option<(u8, Block, Join)> = None;
         let mut own = None;
         for age in 0..PENDING {
             let at = self.next.wrapping_sub(1 + age) % PENDING;
@@ -250,8 +252,9 @@ impl PendingStack {
             let Some(join) = join(pending.frames(), free) else {
                 continue;
             };
-            if best.is_none_or(|(f, frame, ..)| (fit, join.frame) < (f, frame)) {
-                best = Some((fit, join.frame, block, join));
+            let rank = (fit, join.slot, join.frame);
+            if best.is_none_or(|(f, _, known)| rank < (f, known.slot, known.frame)) {
+                best = Some((fit, block, join));
             }
         }
         self.forget(address);
@@ -261,7 +264,7 @@ impl PendingStack {
             return Outcome::Abandoned(block, join);
         }
         match best {
-            Some((_, _, block, join)) => {
+            Some((_, block, join)) => {
                 self.forget(block.address);
                 Outcome::Replaced(block, join)
             }
@@ -314,6 +317,30 @@ mod tests {
         assert_eq!(new.address, 0x2000);
         assert_eq!((join.frame, join.free_pc), (0, 20));
         assert!(pending.is_empty());
+    }
+
+    /// A node that the program's own function asked for without a function in between, just before
+    /// the container that it is put into grows.
+    #[test]
+    fn a_block_of_the_callers_own_is_no_successor() {
+        let mut pending = PendingStack::new();
+        let grows = [(100, 10), (120, 15), (200, 90)];
+        pending.allocated(0x1000, 16, &grows);
+        pending.allocated(0x2000, 32, &[(200, 80), (300, 99)]);
+        pending.allocated(0x3000, 40, &grows);
+        let frees = stack(&[(120, 16), (200, 90), (300, 99)]);
+        let outcome = pending.resolve(0x1000, 16, 4, 0, &frees);
+        assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x3000));
+    }
+
+    /// A deque's array of pointers doubles, and a block for elements comes right after it.
+    #[test]
+    fn what_doubles_fits_better_than_what_is_merely_larger() {
+        let mut pending = PendingStack::new();
+        pending.allocated(0x2000, 1024, &GROWS);
+        pending.allocated(0x3000, 4080, &GROWS);
+        let outcome = pending.resolve(0x1000, 512, 4, 0, &stack(&FREES));
+        assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x2000));
     }
 
     #[test]
