@@ -2,7 +2,8 @@
 //!
 //! A pattern is matched on the path of a function as [`Name`] brings it into form:
 //! `a::b::` (ending in `::`) is a prefix, `*::name` any function of that name, `*::a::*` any
-//! path with `a::` in it, `name_*` any C function that starts so, anything else the whole path.
+//! path with `a::` in it, `name_*` any C function that starts so (`a::name_*` any in `a`), anything
+//! else the whole path.
 
 use super::c_families::C_FAMILIES;
 use super::names::Name;
@@ -202,7 +203,8 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
             }
         }
     } else if let Some(start) = pattern.strip_suffix('*') {
-        path.starts_with(start) && !path.contains("::")
+        path.strip_prefix(start)
+            .is_some_and(|rest| !rest.contains("::"))
     } else if pattern.ends_with("::") {
         path.starts_with(pattern)
     } else {

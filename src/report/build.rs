@@ -11,6 +11,8 @@ use super::holdings::Holdings;
 use super::honesty;
 use super::maps::{self, Context};
 use super::model::{Mark, Report, Site};
+use super::modules;
+use super::peak;
 use super::process::{self, Threads};
 use super::relations::Relation;
 use super::resolve::Resolver;
@@ -24,7 +26,7 @@ use crate::recording::reader::Recording;
 use std::collections::BTreeMap;
 
 /// Version of the report format.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 pub(super) fn build(
     recording: &Recording,
@@ -85,7 +87,9 @@ pub(super) fn build(
         version: VERSION,
         process: process::process(recording, &clock, options),
         settings: process::settings(recording),
+        memory: process::memory(recording),
         totals: totals::totals(&context, &figures, &roots),
+        peak: peak::peak(&context, &blocks),
         sites,
         maps,
         timeline,
@@ -98,7 +102,10 @@ pub(super) fn build(
             })
             .collect(),
         threads: threads.model(&clock),
+        modules: modules::loaded(recording),
         honesty,
+        members: Vec::new(),
+        profile: None,
     }
 }
 

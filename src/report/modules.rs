@@ -1,6 +1,8 @@
 //! Which loaded object an address belonged to.
 
+use super::model::LoadedModule;
 use super::symbols::Module;
+use crate::recording::reader::Recording;
 
 /// Objects considered. Recorders keep fewer; the bound keeps the index small.
 const MAX_MODULES: usize = 2048;
@@ -55,6 +57,24 @@ impl Modules {
         let objects = &self.covering[run];
         let before = objects.partition_point(|&index| usize::from(index) < epoch);
         objects[..before].last().map(|&index| usize::from(index))
+    }
+}
+
+/// The objects that a recording knows of, in the order in which they were met.
+pub(super) fn loaded(recording: &Recording) -> Vec<LoadedModule> {
+    let known = recording.modules().flatten().take(MAX_MODULES);
+    known.map(LoadedModule::from).collect()
+}
+
+impl From<Module> for LoadedModule {
+    fn from(module: Module) -> Self {
+        let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            build_id: (!module.build_id.is_empty()).then(|| hex(&module.build_id)),
+            path: module.path,
+            start_address: module.start,
+            end_address: module.end,
+        }
     }
 }
 

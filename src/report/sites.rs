@@ -96,6 +96,8 @@ pub(super) fn site(
         tombstones: None,
         capacity: None,
         retained_bytes: None,
+        retained_for_at_most_ns: None,
+        had_entries_at_least: None,
         smallest_table_bytes: sums.smallest,
         largest_table_bytes: sums.largest,
         example_tables: example.to_vec(),
@@ -106,6 +108,7 @@ pub(super) fn site(
             .filter(|_| !estimated),
         sampled: sums.sampled(samples, (!tree).then_some(flow)),
         advice: Vec::new(),
+        suggestions: Vec::new(),
     }
 }
 
@@ -190,7 +193,7 @@ fn function_name(frame: &PhysicalFrame, within: usize, resolver: &Resolver<'_>) 
     name.unwrap_or_else(|| resolver.placeholder(frame))
 }
 
-fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame> {
+pub(super) fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame> {
     let mut stack = Vec::new();
     for frame in &fact.stack {
         for (within, function) in frame.functions.iter().enumerate() {

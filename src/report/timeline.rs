@@ -33,6 +33,15 @@ pub(super) fn timeline(
         .map(|event| event.new_serial)
         .filter(|&serial| serial != 0)
         .collect();
+    // Blocks that no figure counts with certainty.
+    let samples: HashSet<u64> = blocks
+        .births
+        .iter()
+        .chain(&blocks.resizes)
+        .filter(|event| event.flags & event::FLAG_SAMPLED != 0)
+        .map(|event| event.new_serial)
+        .chain([0])
+        .collect();
     let moves = successions.all();
     let no_births: HashSet<u64> = moves
         .iter()
@@ -58,7 +67,9 @@ pub(super) fn timeline(
     }
     for event in blocks.resizes.iter().chain(replaced) {
         let suppressed = ended_by(event, successions).is_some();
-        if let Some(model) = resize(context, event, serials).filter(|_| !suppressed) {
+        if let Some(mut model) = resize(context, event, serials).filter(|_| !suppressed) {
+            let began = model.map.is_some() && model.old_bytes.is_some() && !model.sampled;
+            model.late = began && event.new_serial != 0 && samples.contains(&event.old_serial);
             events.push((event.ticks, 1, model));
         }
     }
@@ -90,6 +101,7 @@ fn plain(context: &Context<'_>, event: &BlockEvent, kind: EventKind) -> Event {
         pause_ns: None,
         overlap_ns: None,
         in_place: event.flags & event::FLAG_IN_PLACE != 0,
+        late: false,
         sampled: event.flags & event::FLAG_SAMPLED != 0,
         label: None,
     }
@@ -211,6 +223,7 @@ fn of_mark(context: &Context<'_>, mark: &Mark) -> Event {
         pause_ns: None,
         overlap_ns: None,
         in_place: false,
+        late: false,
         sampled: false,
         number: None,
         label: Some(mark.label.clone()),

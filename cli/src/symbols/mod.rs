@@ -18,10 +18,12 @@ use std::collections::HashMap;
 use mapgrow::report::symbols::{Frame, Module, Symbolizer};
 
 pub use files::Files;
+pub(crate) use files::OpenObject;
 pub use generated::GeneratedCode;
 pub use locate::Places;
+pub(crate) use locate::{Located, locate};
+pub(crate) use table::SymbolTable;
 
-use locate::{Located, locate};
 use object_file::ObjectFile;
 
 /// Resolves addresses with the object files of this machine.

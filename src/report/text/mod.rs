@@ -6,10 +6,15 @@
 mod blocks;
 mod lead;
 mod page;
+mod profile;
 pub mod units;
-mod words;
+pub(super) mod words;
 
-use super::model::{EventKind, Honesty, Map, Report, Site};
+pub use lead::{Headlines, headlines};
+pub use words::{caller_at, frame_place, is_own, what};
+
+use super::diff::SiteSide;
+use super::model::{Caller, EventKind, Honesty, Map, Report, Site};
 use super::sites::harm;
 use blocks::Sum;
 use page::{Page, Style, printable};
@@ -78,7 +83,10 @@ pub enum Sort {
 #[must_use]
 pub fn render(report: &Report, options: &TextOptions) -> String {
     let mut page = Page::new(options.width, options.color);
-    lead::lead(&mut page, report);
+    match &report.profile {
+        Some(facts) => profile::lead(&mut page, report, facts),
+        None => lead::lead(&mut page, report),
+    }
     match options.by {
         By::Site => by_site(&mut page, report, options),
         By::Map => by_map(&mut page, report, options),
@@ -89,7 +97,11 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     for note in &report.honesty.notes {
         page.paragraph(&format!("note: {}", printable(note)), 6, Style::Plain);
     }
-    page.paragraph(&honesty(&report.honesty), 9, Style::Faint);
+    let honesty = match &report.profile {
+        Some(facts) => profile::honesty(facts),
+        None => honesty(&report.honesty),
+    };
+    page.paragraph(&honesty, 9, Style::Faint);
     page.finish()
 }
 
@@ -100,6 +112,8 @@ fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {
         sum.add(site);
         let pause = sum.pause_total;
         match options.sort {
+            // A profile knows no pauses and no copies: what is in use hurts.
+            Sort::Harm if report.profile.is_some() => site.live_bytes,
             Sort::Harm => harm(site),
             Sort::Live => site.live_bytes,
             Sort::Peak => site.peak_live_bytes.unwrap_or(0),
@@ -111,7 +125,10 @@ fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {
     // Stable: sites that tie stay in the order of the report.
     sites.sort_by_key(|site| Reverse(key(site)));
     for (index, site) in sites.iter().take(options.top).enumerate() {
-        blocks::site(page, index + 1, site);
+        match &report.profile {
+            Some(_) => profile::site(page, index + 1, site, report),
+            None => blocks::site(page, index + 1, site),
+        }
     }
     let mut rest = Sum::default();
     sites
@@ -262,4 +279,39 @@ fn honesty(honesty: &Honesty) -> String {
     }
     parts.push(format!("the recorder uses {}", bytes(honesty.self_bytes)));
     format!("honesty: {}.", parts.join(", "))
+}
+
+/// What a site is called: `HashMap<u64, Session> at src/cache.rs:58`.
+#[must_use]
+pub fn title(site: &Site) -> String {
+    named(site.family, site.type_name.as_deref(), site.caller.as_ref())
+}
+
+/// The same for a site of a comparison.
+#[must_use]
+pub fn title_of(side: &SiteSide) -> String {
+    named(side.family, side.type_name.as_deref(), side.caller.as_ref())
+}
+
+fn named(family: Option<&str>, type_name: Option<&str>, caller: Option<&Caller>) -> String {
+    let what = words::container(family, type_name);
+    format!("{what} at {}", place(caller))
+}
+
+/// Where a call was made: `src/cache.rs:58`, or what else is known of it.
+#[must_use]
+pub fn place(caller: Option<&Caller>) -> String {
+    words::place(caller)
+}
+
+/// `1.1 MiB -> 2.2 MiB -> ... (9 more) -> 640 MiB`.
+#[must_use]
+pub fn chain(sizes: &[u64]) -> String {
+    words::chain(sizes)
+}
+
+/// Text in at most `room` columns; what does not fit is cut out of its middle.
+#[must_use]
+pub fn fit(text: &str, room: usize) -> String {
+    page::fit(text, room)
 }
