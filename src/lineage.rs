@@ -8,8 +8,8 @@
 //!
 //! Two calls made one after the other from the same place have frames at the same address too, and
 //! a hasher may allocate between the new table and the free of the old one. Candidates are
-//! therefore ranked: blocks whose sizes fit one container first, then those allocated closest to
-//! the shared frame, then the most recent.
+//! therefore ranked: blocks whose sizes fit one container first, then those whose shared frame lies
+//! furthest in, then those allocated closest to it, then the most recent.
 
 use crate::recording::layout::edge;
 use crate::stack::Return;
@@ -103,16 +103,21 @@ fn join(allocation: &[Return], free: &[Return]) -> Option<Join> {
     None
 }
 
+/// The worst fit of a block that is larger than the one before.
+const MUCH_LARGER: u8 = 1;
+
 /// How well two block sizes fit one container; smaller is better, `None` not at all.
 fn fit(old_bytes: usize, new_bytes: usize, old_align: u8, new_align: u8) -> Option<u8> {
     if old_align != new_align {
         return None;
     }
     match new_bytes {
-        new if new > old_bytes && new / 16 <= old_bytes => Some(0),
-        new if new == old_bytes => Some(1),
-        new if new < old_bytes => Some(2),
-        _ => Some(3),
+        // Most double; first tables, and the sets of some, grow by more.
+        new if new > old_bytes && new <= old_bytes.saturating_mul(3) => Some(0),
+        new if new > old_bytes && new / 16 <= old_bytes => Some(MUCH_LARGER),
+        new if new == old_bytes => Some(2),
+        new if new < old_bytes => Some(3),
+        _ => Some(4),
     }
 }
 
@@ -245,7 +250,8 @@ impl PendingStack {
     /// where another one grows next looks the same.
     pub(crate) fn could_replace(&self, bytes: usize, align_log2: u8, expected: bool) -> bool {
         self.blocks().any(|block| {
-            fit(bytes, block.bytes, align_log2, block.align_log2) == Some(0)
+            fit(bytes, block.bytes, align_log2, block.align_log2)
+                .is_some_and(|fit| fit <= MUCH_LARGER)
                 // Primes and rounding make some double by a little more.
                 && (expected || block.bytes <= bytes.saturating_mul(2).saturating_add(bytes / 4))
         })
@@ -275,27 +281,26 @@ impl PendingStack {
                 own_start = block.start_ticks;
             }
         }
-        let mut best: Option<(u8, u16, u64, Block, Join)> = None;
+        let mut best: Option<((u8, u64, u16, u64), Block, Join)> = None;
         for (block, frames) in self.since(since.max(own_start)) {
             let Some(fit) = fit(bytes, block.bytes, align_log2, block.align_log2) else {
                 continue;
             };
-            if grown_only && fit != 0 {
+            if grown_only && fit > MUCH_LARGER {
                 continue;
             }
-            if block.address == address || best.as_ref().is_some_and(|(least, ..)| fit > *least) {
+            if block.address == address
+                || best.as_ref().is_some_and(|((least, ..), ..)| fit > *least)
+            {
                 continue;
             }
             let Some(join) = join(frames.as_slice(), free) else {
                 continue;
             };
             // Of two that are as good the later one.
-            let rank = (fit, join.frame, u64::MAX - block.start_ticks);
-            if best
-                .as_ref()
-                .is_none_or(|&(f, frame, age, ..)| rank < (f, frame, age))
-            {
-                best = Some((rank.0, rank.1, rank.2, *block, join));
+            let rank = (fit, join.slot, join.frame, u64::MAX - block.start_ticks);
+            if best.as_ref().is_none_or(|(least, ..)| rank < *least) {
+                best = Some((rank, *block, join));
             }
         }
         self.forget(address);
@@ -370,6 +375,30 @@ mod tests {
         assert_eq!(new.address, 0x2000);
         assert_eq!((join.frame, join.free_pc), (0, 20));
         assert!(pending.is_empty());
+    }
+
+    /// A node that the program's own function asked for without a function in between, just before
+    /// the container that it is put into grows.
+    #[test]
+    fn a_block_of_the_callers_own_is_no_successor() {
+        let mut pending = PendingStack::new();
+        let grows = [(100, 10), (120, 15), (200, 90)];
+        pending.allocated(0x1000, 16, &grows);
+        pending.allocated(0x2000, 32, &[(200, 80), (300, 99)]);
+        pending.allocated(0x3000, 40, &grows);
+        let frees = stack(&[(120, 16), (200, 90), (300, 99)]);
+        let outcome = pending.freed(0x1000, 16, 0, &frees);
+        assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x3000));
+    }
+
+    /// A deque's array of pointers doubles, and a block for elements comes right after it.
+    #[test]
+    fn what_doubles_fits_better_than_what_is_merely_larger() {
+        let mut pending = PendingStack::new();
+        pending.allocated(0x2000, 1024, &GROWS);
+        pending.allocated(0x3000, 4080, &GROWS);
+        let outcome = pending.freed(0x1000, 512, 0, &stack(&FREES));
+        assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x2000));
     }
 
     #[test]

@@ -39,7 +39,7 @@ const fn step_by_step(family: Family) -> Family {
 }
 
 /// Containers of C and C++ that symbols tell.
-pub(super) static C_FAMILIES: [&Family; 25] = [
+pub(super) static C_FAMILIES: [&Family; 27] = [
     &family(
         "libstdcxx_hashtable",
         Map,
@@ -109,17 +109,50 @@ pub(super) static C_FAMILIES: [&Family; 25] = [
         Tree,
         &["std::_Rb_tree::"],
         &[],
-        &["std::_Rb_tree::", "std::map::", "std::set::"],
+        &[
+            "std::_Rb_tree::",
+            "std::map::",
+            "std::set::",
+            "std::multimap::",
+            "std::multiset::",
+        ],
     ),
     &family(
         "libcxx_hashtable",
         Map,
-        &["std::__1::__hash_table::"],
+        &[
+            "std::__1::__hash_table::__rehash",
+            "std::__1::__hash_table::__do_rehash",
+        ],
         &["__rehash", "__do_rehash"],
         &[
             "std::__1::__hash_table::",
             "std::__1::unordered_map::",
             "std::__1::unordered_set::",
+        ],
+    ),
+    // Before the vector, which grows through the same buffer.
+    &called_by(
+        &["std::__1::deque::"],
+        family(
+            "libcxx_deque",
+            Vector,
+            &["std::__1::__split_buffer::"],
+            &["__add_back_capacity", "__add_front_capacity"],
+            &["std::__1::deque::"],
+        ),
+    ),
+    &family(
+        "libcxx_tree",
+        Tree,
+        &["std::__1::__tree::"],
+        &[],
+        &[
+            "std::__1::__tree::",
+            "std::__1::map::",
+            "std::__1::set::",
+            "std::__1::multimap::",
+            "std::__1::multiset::",
         ],
     ),
     &family(
@@ -165,7 +198,11 @@ pub(super) static C_FAMILIES: [&Family; 25] = [
     &family(
         "boost_unordered",
         Map,
-        &["boost::unordered::detail::"],
+        &[
+            "boost::unordered::detail::foa::",
+            "boost::unordered::detail::grouped_bucket_array::",
+            "boost::unordered::detail::table::create_buckets",
+        ],
         &[
             "rehash",
             "rehash_impl",
@@ -296,7 +333,7 @@ pub(super) static C_FAMILIES: [&Family; 25] = [
         Map,
         &["setnodevector", "setarrayvector", "luaH_resize", "luaH_new"],
         &["luaH_resize", "rehash"],
-        &["luaH_*", "rehash", "luaV_finishset"],
+        &["luaH_*", "rehash", "luaV_finishset", "lua_raw*", "lua_set*"],
     ),
     &called_by(
         &["st_*", "rb_st_*", "rb_hash_*"],
@@ -405,8 +442,23 @@ pub(super) static C_FAMILIES: [&Family; 25] = [
     ),
 ];
 
-/// Functions that only hand a request of C or C++ on to the allocator.
+/// Functions that only hand a request of C or C++ on to the allocator, be it for memory or to give
+/// it back.
 pub(super) const C_PLUMBING: &[&str] = &[
+    "free",
+    "operator delete",
+    "operator delete[]",
+    "PyObject_Free",
+    "zfree",
+    "g_free",
+    "luaM_free_",
+    "ruby_xfree",
+    "Perl_safesysfree",
+    "pfree",
+    "sqlite3_free",
+    "sqlite3MemFree",
+    "CRYPTO_free",
+    "xfree",
     "malloc",
     "calloc",
     "realloc",
@@ -434,12 +486,13 @@ pub(super) const C_PLUMBING: &[&str] = &[
     "std::__1::__libcpp_allocate",
     "std::__1::__libcpp_operator_new",
     "std::__1::__allocate_at_least",
+    "boost::allocator_allocate",
+    "boost::allocator_traits::allocate",
     "PyMem_*",
     "_PyMem_*",
     "PyObject_Malloc",
     "PyObject_Calloc",
     "PyObject_Realloc",
-    "PyObject_Free",
     "_PyObject_Malloc",
     "_PyObject_Calloc",
     "_PyObject_Realloc",

@@ -216,17 +216,29 @@ pub(super) fn any(patterns: &[&str], path: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, path))
 }
 
-/// The family whose table a function asks for.
-#[must_use]
-pub fn family_of_table(name: &Name) -> Option<&'static Family> {
-    families().find(|family| any(family.tables, &name.path))
+/// The family whose table a function asks for. `outwards` are the functions around it, itself
+/// first; with `inlined_too`, functions that the asking one is inlined into count as well, for
+/// when inlined functions are not known.
+pub fn family_asking<'a, Outwards: Iterator<Item = &'a Name>>(
+    name: &Name,
+    outwards: impl Fn() -> Outwards,
+    inlined_too: bool,
+) -> Option<&'static Family> {
+    let may_ask = |family: &Family| {
+        family.callers.is_empty() || outwards().any(|name| any(family.callers, &name.path))
+    };
+    let by = |patterns: fn(&Family) -> &'static [&'static str]| {
+        families().find(|family| any(patterns(family), &name.path) && may_ask(family))
+    };
+    by(|family| family.tables).or_else(|| by(|family| family.hosts).filter(|_| inlined_too))
 }
 
-/// The family that a function uses, for when functions inlined into it are not known.
+/// The family of which a function of C or C++ is part.
 #[must_use]
-pub fn family_of_host(name: &Name) -> Option<&'static Family> {
-    let hosts = || families().find(|family| any(family.hosts, &name.path));
-    family_of_table(name).or_else(hosts)
+pub fn family_of_code(name: &Name) -> Option<&'static Family> {
+    C_FAMILIES
+        .into_iter()
+        .find(|family| any(family.own, &name.path))
 }
 
 /// Whether a function is part of a C or C++ container.
@@ -234,11 +246,6 @@ pub(super) fn is_container_code(path: &str) -> bool {
     C_FAMILIES.iter().any(|family| {
         any(family.own, path) || family.callers.is_empty() && any(family.tables, path)
     })
-}
-
-/// Whether the functions outside a table's, innermost first, are ones that may ask for it.
-pub fn may_call<'a>(family: &Family, mut outwards: impl Iterator<Item = &'a Name>) -> bool {
-    family.callers.is_empty() || outwards.any(|name| any(family.callers, &name.path))
 }
 
 /// Whether a vector's memory ends up in a boxed slice, which never grows.
@@ -302,15 +309,23 @@ mod tests {
             ("dictresize", "cpython_dict"),
             ("_dictExpand", "redis_dict"),
         ] {
-            let found = family_of_table(&Name::parse(name));
-            assert_eq!(found.map(|family| family.name), Some(family), "{name}");
+            let name = Name::parse(name);
+            let found = family_asking(&name, || [&name].into_iter(), false);
+            assert_eq!(
+                found.map(|family| family.name),
+                Some(family),
+                "{}",
+                name.path
+            );
         }
         for name in [
             "hashbrown::map::HashMap<K,V>::insert",
             "my_M_rehash",
             "demo::dictresize",
         ] {
-            assert_eq!(family_of_table(&Name::parse(name)), None, "{name}");
+            let name = Name::parse(name);
+            let found = family_asking(&name, || [&name].into_iter(), false);
+            assert_eq!(found, None, "{}", name.path);
         }
     }
 

@@ -134,7 +134,15 @@ fn plain_path(text: &str) -> String {
     while let Some(next) = rest.chars().next() {
         let width = next.len_utf8();
         match next {
-            '<' if ends_with_operator(&path) => path.push('<'),
+            '<' if ["operator", "operator<"].contains(&last_part(&path)) => path.push('<'),
+            // `operator< <int>`: demanglers keep the arguments apart.
+            ' ' if rest.starts_with(" <") && ends_with_operator(&path) => {
+                let Some(end) = closing(&rest[2..]) else {
+                    break;
+                };
+                rest = &rest[end + 3..];
+                continue;
+            }
             '<' => {
                 let Some(end) = closing(&rest[1..]) else {
                     break;
@@ -156,6 +164,11 @@ fn plain_path(text: &str) -> String {
                     .unwrap_or(rest.len());
                 push_braced(&mut path, &rest[..end]);
                 rest = &rest[end..];
+                continue;
+            }
+            '[' if rest.starts_with("[]") && path.ends_with("operator") => {
+                path.push_str("[]");
+                rest = &rest[2..];
                 continue;
             }
             // `core[0123abcd]::fmt`: the disambiguator of a crate.
@@ -197,9 +210,13 @@ fn push_braced(path: &mut String, braced: &str) {
     }
 }
 
+fn last_part(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or("")
+}
+
 fn ends_with_operator(path: &str) -> bool {
-    let last = path.rsplit("::").next().unwrap_or("");
-    last.strip_prefix("operator")
+    last_part(path)
+        .strip_prefix("operator")
         .is_some_and(|symbol| !symbol.contains(char::is_alphanumeric))
 }
 
@@ -303,6 +320,12 @@ mod tests {
         );
         assert_eq!(path("operator new(unsigned long)"), "operator new");
         assert_eq!(path("Foo::operator<<(int)"), "Foo::operator<<");
+        let index =
+            "absl::raw_hash_map<Policy<long, int>, Hash<long>>::operator[]<long const&, int>";
+        assert_eq!(path(index), "absl::raw_hash_map::operator[]");
+        let call = "std::_Rb_tree<int, int>::_Alloc_node::operator()<int const&>";
+        assert_eq!(path(call), "std::_Rb_tree::_Alloc_node::operator()");
+        assert_eq!(path("bool Foo::operator< <int>(int)"), "Foo::operator<");
         assert_eq!(
             path("(anonymous namespace)::grow(int)"),
             "(anonymous)::grow"

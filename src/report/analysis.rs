@@ -7,7 +7,7 @@
 use super::facts::{SiteFacts, group_width};
 use super::model::KnownBy;
 use super::relations::{Relation, relation};
-use super::resolve::Resolver;
+use super::resolve::{PhysicalFrame, Resolver};
 use crate::classify::catalogue::{self, Family, HASHBROWN, RAW_VEC, UNKNOWN};
 use crate::classify::shape::Elements;
 use crate::classify::whose::Whose;
@@ -79,6 +79,7 @@ impl Analysis {
             }
         }
         analysis.tell_by_replacement(recording);
+        analysis.tell_by_interface();
         analysis
     }
 
@@ -146,7 +147,7 @@ impl Analysis {
             if fact.family.is_none() && nameless && fact.looks_like_cpython_dict() {
                 fact.family = catalogue::named("cpython_dict");
                 fact.known_by = Some(KnownBy::Layout);
-                fact.step_out_of_nameless_code();
+                fact.step_out_of(0);
             }
         }
     }
@@ -209,10 +210,23 @@ impl Analysis {
         true
     }
 
+    /// What grows without a name, in code that only a container's interface calls, is that
+    /// container: its library was stripped, but for what others call.
+    fn tell_by_interface(&mut self) {
+        for fact in self.facts.iter_mut().flatten() {
+            let unknown = fact.family == Some(&UNKNOWN);
+            if let Some((family, at)) = family_of_interface(fact).filter(|_| unknown) {
+                fact.family = Some(family);
+                fact.step_out_of(at);
+            }
+        }
+    }
+
     /// Containers that nobody catalogued: the function that itself asked for the new block
     /// frees the old, time and again, and the new one is always larger by about the same
     /// factor.
     fn tell_by_replacement(&mut self, recording: &Recording) {
+        let mut convincing: Vec<(u32, u64)> = Vec::new();
         for edge in recording
             .edges()
             .filter(|edge| edge.kind() == Some(EdgeKind::Replace))
@@ -241,8 +255,50 @@ impl Analysis {
                 }
             }
             self.relations[edge.id as usize] = Relation::Resize;
+            convincing.push((edge.new_site(), edge.word(edge::FREE_PC)));
+        }
+        // Where it has grown so often, what it freed at the same place before was its first
+        // table, which came from elsewhere.
+        for edge in recording
+            .edges()
+            .filter(|edge| edge.kind() == Some(EdgeKind::Replace))
+        {
+            let place = (edge.new_site(), edge.word(edge::FREE_PC));
+            let Some(old_site) = edge.old_site().filter(|_| convincing.contains(&place)) else {
+                continue;
+            };
+            let Some(Some(old)) = self.facts.get_mut(old_site as usize) else {
+                continue;
+            };
+            if old.family.is_none_or(|family| family == &UNKNOWN) && within(&edge, 14, 41) {
+                old.family = Some(&UNKNOWN);
+                old.known_by = Some(KnownBy::Behaviour);
+                self.relations[edge.id as usize] = Relation::Resize;
+            }
         }
     }
+}
+
+/// The family of the container whose interface called the nameless code, in the same object,
+/// that asked for the block; and where on the stack that is.
+fn family_of_interface(fact: &SiteFacts) -> Option<(&'static Family, usize)> {
+    let asks = |frame: &&PhysicalFrame| {
+        let mut functions = frame.functions.iter();
+        functions.any(|function| function.whose != Some(Whose::Plumbing))
+    };
+    let first = fact.stack.iter().position(|frame| asks(&frame))?;
+    let nameless = fact.stack[first..]
+        .iter()
+        .take_while(|frame| !frame.named());
+    let at = first + nameless.count();
+    let interface = fact.stack.get(at)?;
+    let one_object = |frame: &PhysicalFrame| frame.module == interface.module;
+    let name = interface.functions.first()?.name.as_ref()?;
+    let family = catalogue::family_of_code(name)?;
+    fact.stack[first..at]
+        .iter()
+        .all(one_object)
+        .then_some((family, at))
 }
 
 /// Whether the new bytes are between `low` and `high` tenths of the old.

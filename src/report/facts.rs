@@ -113,16 +113,19 @@ impl SiteFacts {
                 .any(|name| cpython::is_interpreters(&name.path))
     }
 
-    /// The innermost functions belong to the container, though no name says so: the caller is
-    /// the first function that has a name.
-    pub fn step_out_of_nameless_code(&mut self) {
-        let named = self.stack.iter().position(|frame| {
-            let function = frame.functions.first();
-            function.is_some_and(|function| function.whose == Some(Whose::Program))
-        });
-        if let (Some(named), Some((at, _))) = (named, self.caller) {
-            self.caller = Some((named.max(at), 0));
-        }
+    /// The functions up to this frame, and those without a name, belong to the container, though
+    /// no name says so: the caller is the first one outside.
+    pub fn step_out_of(&mut self, inner: usize) {
+        let (_, outer) = self.stack.split_at(inner.min(self.stack.len()));
+        let programs = |frame: &PhysicalFrame| {
+            let mut functions = frame.functions.iter();
+            functions.position(|function| function.whose == Some(Whose::Program))
+        };
+        let named = outer
+            .iter()
+            .enumerate()
+            .find_map(|(at, frame)| Some((inner + at, programs(frame)?)));
+        self.caller = named.or(self.caller);
     }
 
     fn find_type(
@@ -179,18 +182,12 @@ fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Positio
             if function.whose == Some(Whose::Plumbing) {
                 continue;
             }
-            let family = if frame.has_lines() {
-                catalogue::family_of_table(name)?
-            } else {
-                catalogue::family_of_host(name)?
+            let outwards = || {
+                let outwards = stack[at..].iter().flat_map(|frame| frame.functions.iter());
+                outwards.filter_map(|function| function.name.as_ref())
             };
-            let outwards = stack[at..].iter().flat_map(|frame| frame.functions.iter());
-            if !catalogue::may_call(
-                family,
-                outwards.filter_map(|function| function.name.as_ref()),
-            ) {
-                return None;
-            }
+            let inlined_too = !frame.has_lines();
+            let family = catalogue::family_asking(name, outwards, inlined_too)?;
             let boxed = family == &catalogue::RAW_VEC && {
                 let rest = frame.functions[within..].iter().chain(
                     stack[at + 1..]

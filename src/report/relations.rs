@@ -158,10 +158,20 @@ fn replaced(
             .as_ref()
             .is_some_and(|name| family.resizes_within(name))
     };
+    let jumped = edge.word(edge::FREE_PC) == 0;
+    // The container's own code, as its last act.
+    if jumped && family.owns(name) && function.whose == Some(Whose::Internal) {
+        return Relation::Resize;
+    }
     // A growth function came to its end between the allocation and the place where both meet:
     // the free has no part in it.
     if inwards.iter().any(ended) {
-        return Relation::Rebuild;
+        // After a jump, the free may have been its last act or the program's.
+        return if jumped {
+            Relation::Replace
+        } else {
+            Relation::Rebuild
+        };
     }
     let lines = free.has_lines();
     let names_it = family.owns(name);
@@ -268,6 +278,13 @@ fn meeting<'a>(new: &'a SiteFacts, join: usize, free: &PhysicalFrame, jumped: bo
     let (allocs, frees) = (&frame.functions, &free.functions);
     if !frame.named() || !free.named() {
         return Meeting::Unnamed;
+    }
+    // One call entered both: the function went on to what only frees by a jump.
+    let frees_only = frees
+        .last()
+        .is_some_and(|last| last.whose == Some(Whose::Plumbing));
+    if frees_only && allocs.last().map(|last| &last.name) != frees.last().map(|last| &last.name) {
+        return left_by_jump(new, join);
     }
     let mut common = None;
     for (alloc, freed) in allocs.iter().rev().zip(frees.iter().rev()) {

@@ -1,0 +1,51 @@
+#!/bin/bash
+# Containers of C, C++ and interpreters against their own account, family by family: builds a
+# victim for each whose packages are present, runs it under `mapgrow run` and compares every
+# table. Prints the table of docs/families.md.
+#
+#   tests/families.sh [--install] [NAME...]
+#
+# --install gets the packages that are missing (Debian, as root). COMMAND: the command (default:
+# target/release/mapgrow).
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+export COMMAND=${COMMAND:-$here/../target/release/mapgrow}
+COMMAND=$(realpath "$COMMAND")
+victims=$here/families
+work=$(mktemp -d "${TMPDIR:-/tmp}/families-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+export HOME=$work
+
+if [ "${1:-}" = --install ]; then
+    shift
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends g++ clang \
+        libc++-dev libc++abi-dev libabsl-dev libboost1.81-dev libglib2.0-dev uthash-dev \
+        liblua5.4-dev libssl-dev libsqlite3-dev ruby perl pkg-config || exit 1
+fi
+
+cxx() { "$1" -std=c++17 -O2 -g "$victims/$2.cpp" -o "$work/$3" "${@:4}"; }
+cc() { gcc -O2 -g "$victims/$1.c" -o "$work/$1" "${@:2}"; }
+lib() { gcc -print-file-name="$1"; }
+build_libstdcxx() { cxx g++ std "$1"; }
+build_libcxx() { cxx clang++ std "$1" -stdlib=libc++; }
+build_abseil() { cxx g++ abseil "$1" $(pkg-config --libs absl_raw_hash_set absl_hash absl_city); }
+build_boost() { cxx g++ boost "$1"; }
+build_glib() { cc glib $(pkg-config --cflags --libs glib-2.0); }
+build_uthash() { cc uthash; }
+# Linked statically: Debian's shared library has lost the names of its own functions.
+build_lua() { cc lua -I/usr/include/lua5.4 "$(lib liblua5.4.a)" -lm -ldl; }
+build_openssl() { cc openssl "$(lib libcrypto.a)" -ldl -pthread; }
+
+names=("$@")
+[ ${#names[@]} -gt 0 ] || names=(libstdcxx libcxx abseil boost glib uthash lua openssl)
+echo '| program | filled by | tables | bytes | known as | against its own account |'
+echo '| --- | --- | --- | --- | --- | --- |'
+failed=0
+for name in "${names[@]}"; do
+    if ! "build_$name" "$name" 2> "$work/errors"; then
+        echo "| $name | | | | | not built: $(grep -m1 -E 'error|not found|No such' "$work/errors" | cut -c1-80) |"
+        continue
+    fi
+    "$victims/check.py" "$name" "$work/$name" 2> "$work/errors" || { failed=1; grep Error "$work/errors" >&2; }
+done
+exit $failed
