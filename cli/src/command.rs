@@ -11,6 +11,8 @@ use crate::verbs::{
     control::{self, Control, ControlArgs},
     diff::{self, DiffArgs},
     dump::{self, DumpArgs},
+    flame::{self, FlameArgs},
+    html::{self, HtmlArgs},
     list::{self, ListArgs},
     man::{self, ManArgs},
     merge::{self, MergeArgs},
@@ -49,6 +51,10 @@ enum Verb {
     Run(RunArgs),
     /// Show what grew, where, when, and what it cost
     Report(ReportArgs),
+    /// Write the report as a page to look at: one HTML file that needs no network
+    Html(HtmlArgs),
+    /// Draw the call stacks that grow containers as a flame graph
+    Flame(FlameArgs),
     /// Compare two reports place by place, across builds
     Diff(DiffArgs),
     /// Fail a build when bounds on growth are exceeded
@@ -86,6 +92,8 @@ impl Verb {
             Verb::Diff(args) => return diff::run(args),
             Verb::Check(args) => return check::run(args),
             Verb::Report(args) => report::run(args),
+            Verb::Html(args) => html::run(args),
+            Verb::Flame(args) => flame::run(args),
             Verb::Pprof(args) => pprof::run(args),
             Verb::Top(args) => top::run(args),
             Verb::Merge(args) => merge::run(args),

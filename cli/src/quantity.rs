@@ -23,7 +23,7 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     Ok((number * factor) as u64)
 }
 
-/// Nanoseconds: a number with `ns`, `us`, `ms`, `s` or `min`.
+/// Nanoseconds: a number with `ns`, `us`, `ms`, `s`, `min` or `h`.
 pub fn ns(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;
     let factor = match unit {
@@ -32,6 +32,7 @@ pub fn ns(text: &str) -> Result<u64, String> {
         "ms" => 1e6,
         "s" => 1e9,
         "min" => 60e9,
+        "h" => 3600e9,
         "" if number == 0.0 => 1.0,
         _ => return Err("a time needs its unit: write 500us, 5ms or 1.5s".to_owned()),
     };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mapgrow::headroom::Headroom;
 use mapgrow::recording::layout::header;
 use mapgrow::recording::reader::Recording;
 
@@ -83,6 +84,9 @@ impl Source {
         calibrate(&mut packed, &live);
         let running = live.life == Life::Running;
         let contents_refused = running && !contents::read_into(&mut packed, &live);
+        if running {
+            load::set_words(&mut packed, &Headroom::of(Some(live.header.pid())).encode());
+        }
         Ok(Source {
             recording: load::parse(packed, &live.path)?,
             contents_refused,

@@ -151,6 +151,18 @@ pub mod header {
     /// Head of the free list of history nodes: `lo32` node + 1, `hi32` tag against reuse.
     pub const HISTORY_FREE: usize = 104;
 
+    /// Limit of the control group that left the process least, bytes, when this copy was made; 0
+    /// when there is none or it is not known, as for the four that follow.
+    pub const CGROUP_LIMIT: usize = 112;
+    /// Bytes of it in use.
+    pub const CGROUP_USED: usize = 113;
+    /// Limit of the process' address space, bytes.
+    pub const ADDRESS_LIMIT: usize = 114;
+    /// Bytes of it in use.
+    pub const ADDRESS_USED: usize = 115;
+    /// Bytes that the machine had available.
+    pub const MACHINE_LEFT: usize = 116;
+
     /// Region table: [`REGION_WORDS`] words for each of [`super::region::COUNT`] regions.
     pub const REGIONS: usize = 128;
     /// Words per row of the region table: kind, byte offset of the region in this file or
@@ -435,6 +447,8 @@ pub mod edge {
     pub const W_GROWS: usize = 23;
     /// Of `W_COUNT`, shrinks.
     pub const W_SHRINKS: usize = 24;
+    /// Estimated variance of `W_COUNT`, in squares of one passage.
+    pub const VAR_COUNT: usize = 25;
     /// Histogram of pauses: 128 counters of 32 bits, two to a word, low half first; a counter
     /// stands still from 0xF0000000 on. Bucket bounds are those of [`pause_bucket`](super::pause_bucket).
     pub const PAUSES: usize = 32;

@@ -3,6 +3,7 @@
 use super::analysis::{Analysis, Blocks};
 use super::groups::Groups;
 use super::relations::Relation;
+use super::succession::Successions;
 use crate::recording::layout::live;
 use crate::recording::reader::{LiveBlock, Recording};
 
@@ -12,6 +13,8 @@ struct Table {
     bytes: u64,
     /// 0 when it was not recorded.
     serial: u64,
+    /// When it was replaced.
+    ticks: u64,
 }
 
 /// A live map: its tables from the first known one on.
@@ -36,6 +39,32 @@ impl Chain {
         before
             .chain([self.block.serial])
             .filter(|&serial| serial != 0)
+    }
+
+    /// Bytes of its earlier tables, oldest first, and when each was replaced.
+    pub fn replaced(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let before = self.before.iter().rev();
+        before.map(|table| (table.bytes, table.ticks))
+    }
+
+    /// Adds the tables that moved into the first one step by step.
+    pub fn lengthen(&mut self, successions: &Successions) {
+        let mut first = self
+            .before
+            .last()
+            .map_or(self.block.serial, |table| table.serial);
+        while let Some(moved) = successions.move_into(first) {
+            self.before.push(Table {
+                bytes: moved.old.bytes,
+                serial: moved.old.serial,
+                ticks: moved.ended_ticks,
+            });
+            self.born_ticks = moved.old.born_ticks;
+            self.birth_site = moved.old.site;
+            // Whether there was a smaller one before is not known.
+            self.complete = false;
+            first = moved.old.serial;
+        }
     }
 
     /// Sizes of its tables, oldest first.
@@ -95,6 +124,7 @@ fn chain(recording: &Recording, block: LiveBlock, analysis: &Analysis, met: &mut
         chain.before.push(Table {
             bytes: node.bytes,
             serial: node.serial,
+            ticks: node.ticks,
         });
         if let Some(edge) = recording.edge(node.edge) {
             chain.birth_site = edge.old_site().unwrap_or(edge.new_site());

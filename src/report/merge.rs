@@ -36,6 +36,8 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
             pause_total_ns: Some(0),
             ..Totals::default()
         },
+        memory: None,
+        peak: None,
         sites: Vec::new(),
         maps: Vec::new(),
         timeline: Vec::new(),
@@ -44,6 +46,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
         honesty: nothing_amiss(),
         members: Vec::new(),
         modules: Vec::new(),
+        profile: None,
     };
     merged.process.start_unix_ns = start;
     let mut folded = sites::Sites::default();
@@ -206,6 +209,7 @@ fn process(all: &[(Process, u64)], start: u64) -> Process {
 fn nothing_amiss() -> Honesty {
     Honesty {
         events_dropped: 0,
+        timeline_complete_from_ns: Some(0),
         sites_folded: 0,
         stacks_truncated: 0,
         maps_untracked: 0,

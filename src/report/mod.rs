@@ -2,11 +2,13 @@
 //! assertions share. Depends on the recording's reader alone, never on the recorder.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod analysis;
 mod build;
 mod chains;
 mod clock;
 mod contents;
+pub mod curve;
 pub mod diff;
 mod elements;
 mod facts;
@@ -23,12 +25,17 @@ pub mod measure;
 pub mod merge;
 mod model;
 mod modules;
+pub mod outlook;
 mod pauses;
+mod peak;
 mod process;
+pub mod profile;
 mod relations;
 mod resolve;
 mod serials;
+pub mod series;
 mod sites;
+mod succession;
 pub mod symbols;
 pub mod text;
 mod timeline;

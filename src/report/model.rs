@@ -4,20 +4,28 @@
 //! ([`Process::start_unix_ns`] ties them to the wall clock). `None` means that it cannot be
 //! known, never zero.
 
+mod advice;
 mod event;
 mod map;
+mod memory;
 mod module;
+mod peak;
+mod profile;
 mod site;
 mod word;
 
+pub use advice::*;
 pub use event::*;
 pub use map::*;
+pub use memory::*;
 pub use module::*;
+pub use peak::*;
+pub use profile::*;
 pub use site::*;
 pub use word::Word;
 
 /// Everything that a recording says, classified and with names.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Report {
     /// Always `mapgrow-report`.
@@ -29,8 +37,12 @@ pub struct Report {
     pub process: Process,
     /// How it was recorded.
     pub settings: Settings,
+    /// What the process could still have when this was recorded; `None` when nobody knows.
+    pub memory: Option<Memory>,
     /// Sums over all containers.
     pub totals: Totals,
+    /// The peak of all recorded blocks and its parts; `None` when nothing was recorded.
+    pub peak: Option<Peak>,
     /// Containers by the place in the program that allocates their tables, most harmful first.
     pub sites: Vec<Site>,
     /// Live maps, largest first.
@@ -52,6 +64,8 @@ pub struct Report {
         serde(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub members: Vec<Member>,
+    /// What a report of heap profiles rests on; `None` for one of a recording.
+    pub profile: Option<ProfileFacts>,
 }
 
 /// A process of a merged report.
@@ -67,7 +81,7 @@ pub struct Member {
 }
 
 /// The recorded process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Process {
     /// Process id.
@@ -98,7 +112,7 @@ pub struct Process {
 }
 
 /// How a recording ended, as far as it can be told from the recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum ProcessState {
@@ -111,11 +125,12 @@ pub enum ProcessState {
     /// A copy taken while the process ran.
     Snapshot,
     /// The recording was not finished, and nobody said whether the process still runs.
+    #[default]
     Unfinished,
 }
 
 /// How it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Settings {
     /// `default` or `exact`.
@@ -204,11 +219,15 @@ pub struct Thread {
 }
 
 /// What is missing or uncertain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Honesty {
     /// Events that are no longer in the timeline. Counts of sites include them.
     pub events_dropped: u64,
+    /// From when on the timeline has every event; 0 when none was dropped, `None` when the
+    /// recording holds no calibration of its clock.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub timeline_complete_from_ns: Option<u64>,
     /// Blocks whose site did not fit the site table.
     pub sites_folded: u64,
     /// Stacks cut short.

@@ -90,11 +90,14 @@ pub(super) fn site(
         copied_bytes: certain(flow.copied),
         overlap_peak_bytes: certain(flow.overlap_peak),
         overlap_peak_at_ns: certain(flow.overlap_ticks).and_then(|t| clock.moment_if_set(t)),
+        overlap_longest_ns: flow.both_lived.and_then(|ticks| clock.span(ticks)),
         pause_ns: flow.pauses.model(clock).filter(|_| !tree),
         entries: None,
         tombstones: None,
         capacity: None,
         retained_bytes: None,
+        retained_for_at_most_ns: None,
+        had_entries_at_least: None,
         smallest_table_bytes: sums.smallest,
         largest_table_bytes: sums.largest,
         example_tables: example.to_vec(),
@@ -105,6 +108,7 @@ pub(super) fn site(
             .filter(|_| !estimated),
         sampled: sums.sampled(samples, (!tree).then_some(flow)),
         advice: Vec::new(),
+        suggestions: Vec::new(),
     }
 }
 

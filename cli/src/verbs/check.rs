@@ -7,6 +7,7 @@ use clap::Args;
 use mapgrow::report::diff::Tolerance;
 use mapgrow::report::gates::{self, Outcome, Rule};
 use mapgrow::report::measure::Measure;
+use mapgrow::report::outlook;
 
 use crate::failure::Failure;
 use crate::output::{self, Color};
@@ -19,6 +20,7 @@ Examples:
   mapgrow check app.mapgrow --max-pause 5ms --max-overlap 64MiB
   mapgrow check app.mapgrow --max-resizes 'cache::put=0' --max-retained '*=16MiB'
   mapgrow check app.mapgrow --baseline main.json --max-growth 10%
+  mapgrow check 4242 --forecast=1h
   mapgrow check app.mapgrow --rules mapgrow.toml --json
 
 A bound is for the whole process, or after SITE= for each place that SITE is part of the
@@ -61,6 +63,10 @@ pub struct CheckArgs {
     /// Bytes of all tables ever allocated
     #[arg(long, value_name = "[SITE=]SIZE")]
     max_allocated: Vec<String>,
+    /// Room for the resizes that are foretold: the next three of each live map, or those within
+    /// TIME
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    forecast: Option<String>,
     /// An older report that no place may have outgrown
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -96,6 +102,8 @@ struct Asked {
     rules: Vec<Rule>,
     baselines: Vec<Baseline>,
     require_sites: bool,
+    /// Whether forecasts are judged, and up to when.
+    forecast: Option<Option<u64>>,
 }
 
 #[derive(Debug)]
@@ -172,7 +180,16 @@ impl CheckArgs {
             let baseline = Baseline::new(file.clone(), self.max_growth, self.by.clone());
             asked.baselines.push(baseline);
         }
-        if asked.rules.is_empty() && asked.baselines.is_empty() {
+        asked.forecast = match self.forecast.as_deref() {
+            None => None,
+            Some("") => Some(None),
+            Some(text) => {
+                Some(Some(quantity::ns(text).map_err(|why| {
+                    Failure::new(format!("--forecast={text}: {why}"))
+                })?))
+            }
+        };
+        if asked.rules.is_empty() && asked.baselines.is_empty() && asked.forecast.is_none() {
             return Err(Failure::new(
                 "there is nothing to check: give a bound such as --max-pause 5ms, a --baseline or \
                  a --rules file; `mapgrow check --help` has examples",
@@ -187,6 +204,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let asked = args.asked()?;
     let report = report::build(args.source.as_deref(), &args.binary)?;
     let mut findings = gates::judge(&report, &asked.rules);
+    findings.extend(asked.forecast.map(|within| outlook::judge(&report, within)));
     for baseline in &asked.baselines {
         let old = report::build(Some(&baseline.file), &args.binary)?;
         findings.extend(gates::against(

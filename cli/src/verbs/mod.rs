@@ -7,6 +7,8 @@ pub mod diff;
 pub mod dump;
 #[cfg(feature = "parquet")]
 pub mod export;
+pub mod flame;
+pub mod html;
 pub mod list;
 pub mod man;
 pub mod merge;

@@ -60,6 +60,15 @@ pub(super) fn add(
         own(&mut event.thread);
         merged.timeline.push(event);
     }
+    let from = |from: u64| {
+        if from > 0 {
+            from.saturating_add(shift)
+        } else {
+            0
+        }
+    };
+    let own_from = report.honesty.timeline_complete_from_ns.map(from);
+    raise(&mut merged.honesty.timeline_complete_from_ns, own_from);
     for mut mark in report.marks {
         later(&mut mark.t_ns);
         own(&mut mark.thread);
@@ -88,7 +97,16 @@ fn bound(merged: &mut Report) {
     merged.timeline.sort_by_key(|event| event.t_ns);
     let dropped = merged.timeline.len().saturating_sub(MOST_EVENTS);
     merged.timeline.drain(..dropped);
+    if dropped > 0 {
+        let oldest = merged.timeline.first().and_then(|event| event.t_ns);
+        raise(&mut merged.honesty.timeline_complete_from_ns, oldest);
+    }
     merged.honesty.events_dropped += dropped as u64;
+}
+
+/// The later of two moments; unknown if either is.
+fn raise(moment: &mut Option<u64>, other: Option<u64>) {
+    *moment = moment.zip(other).map(|(one, other)| one.max(other));
 }
 
 /// The largest number that a map of this report has.

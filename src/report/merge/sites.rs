@@ -159,6 +159,11 @@ fn fold(sum: &mut Site, more: &Site, shift: u64) {
     sum.pause_ns = pauses(sum.pause_ns.take(), more.pause_ns.as_ref());
     sizes(&mut sum.freed_sizes, &more.freed_sizes);
     sum.sampled = sampled(sum.sampled.take(), more.sampled.as_ref());
+    for advice in &more.suggestions {
+        if !sum.suggestions.contains(advice) && sum.suggestions.len() < MOST_ADVICE {
+            sum.suggestions.push(advice.clone());
+        }
+    }
     for advice in &more.advice {
         if !sum.advice.contains(advice) && sum.advice.len() < MOST_ADVICE {
             sum.advice.push(advice.clone());
@@ -220,5 +225,9 @@ fn sampled(sum: Option<Sampled>, more: Option<&Sampled>) -> Option<Sampled> {
         est_maps_live: sum.est_maps_live + more.est_maps_live,
         est_maps_live_error: sum.est_maps_live_error.hypot(more.est_maps_live_error),
         est_resizes: sum.est_resizes.zip(more.est_resizes).map(|(a, b)| a + b),
+        est_resizes_error: sum
+            .est_resizes_error
+            .zip(more.est_resizes_error)
+            .map(|(a, b)| a.hypot(b)),
     })
 }
