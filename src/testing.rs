@@ -17,15 +17,21 @@
 //!
 //! A watch sees the thread that made it, exactly and down to the smallest table while it lives,
 //! so tests that run in parallel do not disturb each other. Work that a test hands to other
-//! threads is not seen.
+//! threads is not seen. [`assert_gates`] judges the whole process instead, by the rules that
+//! `mapgrow check` has.
 
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::inprocess;
+pub use crate::report::gates::Rule;
+use crate::report::gates::{self, Outcome};
+pub use crate::report::measure::Measure;
 use crate::report::text::units;
 use crate::report::{Event, EventKind, Options, Report};
-use crate::thread;
+use crate::thread::{self, Busy};
 
 /// Resizes named in a failure message.
 const SHOWN: usize = 8;
@@ -165,8 +171,67 @@ impl Watch {
         );
     }
 
+    /// Asserts that tables of `site` (part of the function name or `file:line`) were resized at
+    /// most `most` times.
+    ///
+    /// # Panics
+    /// With the number, if there were more.
     #[track_caller]
-    fn report(&self) -> Report {
+    pub fn assert_resizes_at_most_at(&self, site: &str, most: u64) {
+        let found = self.resizes_at(site);
+        assert!(
+            found <= most,
+            "{} at {site:?} where at most {most} were expected",
+            units::count(found, "resize"),
+        );
+    }
+
+    /// Asserts that no resize took longer than `longest`, from the allocation of the new table to
+    /// the free of the old.
+    ///
+    /// # Panics
+    /// With the longest and where it came from, if one did.
+    #[track_caller]
+    pub fn assert_pauses_at_most(&self, longest: Duration) {
+        let report = self.report();
+        let worst = self.events(&report).max_by_key(|event| event.pause_ns);
+        let Some((event, pause)) = worst.and_then(|event| Some((event, event.pause_ns?))) else {
+            return;
+        };
+        assert!(
+            u128::from(pause) <= longest.as_nanos(),
+            "a resize took {} {} where at most {longest:?} were expected",
+            units::time(pause),
+            place(&report, event),
+        );
+    }
+
+    /// Asserts that in no resize the old and the new table held more than `bytes` together.
+    ///
+    /// # Panics
+    /// With the largest and where it came from, if one did.
+    #[track_caller]
+    pub fn assert_overlap_at_most(&self, bytes: u64) {
+        let report = self.report();
+        let both = |event: &&Event| {
+            let moved = (!event.in_place).then_some(event.old_bytes)?;
+            Some(moved?.saturating_add(event.new_bytes?))
+        };
+        let worst = self.events(&report).max_by_key(both);
+        let Some((event, overlap)) = worst.and_then(|event| Some((event, both(&event)?))) else {
+            return;
+        };
+        assert!(
+            overlap <= bytes,
+            "old and new table held {} together {} where at most {} were expected",
+            units::bytes(overlap),
+            place(&report, event),
+            units::bytes(bytes),
+        );
+    }
+
+    #[track_caller]
+    fn report(&self) -> Judged {
         let options = Options {
             alive: Some(true),
             max_maps: usize::MAX,
@@ -178,7 +243,10 @@ impl Watch {
             "mapgrow::testing: more happened since the watch began than the timeline holds; \
              raise MAPGROW_MAX_MEMORY or watch a shorter stretch"
         );
-        report
+        Judged {
+            report,
+            _held_off: Busy::report(),
+        }
     }
 
     fn is_mine(&self, label: &Option<String>) -> bool {
@@ -197,9 +265,52 @@ impl Watch {
     }
 }
 
+/// Asserts that the whole process keeps the bounds, as `mapgrow check` would: every thread, since
+/// it began. Bounds on sites that the process does not have are kept.
+///
+/// # Panics
+/// With the reasons, when a bound is exceeded or its figure is not known; and when nothing is
+/// recorded.
+#[track_caller]
+pub fn assert_gates(rules: &[Rule]) {
+    let options = Options {
+        alive: Some(true),
+        ..Options::default()
+    };
+    let Some(report) = inprocess::report(&options) else {
+        panic!("mapgrow::testing: nothing is recorded, so no gate can be judged");
+    };
+    let mut message = String::new();
+    for finding in gates::judge(&report, rules) {
+        if matches!(finding.outcome, Outcome::Broken | Outcome::Unknown) {
+            message.push_str(&format!("  {}\n", finding.reason));
+            for advice in finding.advice {
+                message.push_str(&format!("    - {advice}\n"));
+            }
+        }
+    }
+    assert!(message.is_empty(), "gates that do not hold:\n{message}");
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         thread::end_watch();
+    }
+}
+
+/// A report that is being judged. What that allocates is not the program's: the next assertion
+/// must not see it.
+struct Judged {
+    /// Dropped first, with the recorder still held off.
+    report: Report,
+    _held_off: Option<Busy>,
+}
+
+impl Deref for Judged {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        &self.report
     }
 }
 

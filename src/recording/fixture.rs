@@ -124,6 +124,17 @@ impl RecordingBuilder {
         index
     }
 
+    /// Gives a loaded object its build id, of which at most 32 bytes are kept.
+    pub fn build_id(&mut self, module: usize, id: &[u8]) -> &mut Self {
+        let kept = &id[..id.len().min(module::BUILD_ID_WORDS * 8)];
+        let record = self.record(region::MODULES, module::WORDS, module);
+        record[module::BUILD_ID_LEN] = 1 << 63 | kept.len() as u64;
+        for (index, &byte) in kept.iter().enumerate() {
+            record[module::BUILD_ID + index / 8] |= u64::from(byte) << (index % 8 * 8);
+        }
+        self
+    }
+
     /// A thread; returns its slot.
     pub fn thread(&mut self, tid: u32, name: &str, allocated: u64, freed: u64) -> u16 {
         let slot = self.push(region::THREADS, thread::WORDS);

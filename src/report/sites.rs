@@ -194,7 +194,8 @@ fn function_name(frame: &PhysicalFrame, within: usize, resolver: &Resolver<'_>) 
 }
 
 pub(super) fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame> {
-    let mut stack = Vec::new();
+    let functions = fact.stack.iter().map(|frame| frame.functions.len());
+    let mut stack = Vec::with_capacity(functions.sum());
     for frame in &fact.stack {
         for (within, function) in frame.functions.iter().enumerate() {
             stack.push(StackFrame {

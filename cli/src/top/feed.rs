@@ -9,7 +9,7 @@ use mapgrow::report::{Options, Report};
 
 use crate::failure::Failure;
 use crate::source::Source;
-use crate::symbols::{Files, ObjectSymbolizer, Places};
+use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
 
 /// What a reading gave.
 pub enum Reading {
@@ -85,6 +85,7 @@ fn read(
                 binaries: Vec::new(),
             };
             ObjectSymbolizer::new(&files, places)
+                .with_generated(GeneratedCode::of(&opened.recording))
         });
         let options = Options {
             alive: opened.alive,

@@ -1,7 +1,7 @@
 //! `mapgrow report`: what grew, where, when, and what it cost.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -103,7 +103,13 @@ enum SortArg {
 /// Prints the report.
 pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     let Some(url) = &args.watch else {
-        return print(args, &build(args.source.as_deref(), &args.binary)?);
+        // The timeline is the largest part of a report, and text needs it for threads alone.
+        let options = Options {
+            timeline: args.json || matches!(args.by, ByArg::Thread),
+            ..Options::default()
+        };
+        let report = build_with(args.source.as_deref(), &args.binary, &options)?;
+        return print(args, &report);
     };
     let terminal = std::io::stdout().is_terminal() && !args.json;
     let show = |report: &Report, last: bool| {
@@ -188,7 +194,16 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a recording and gives it names from the binaries of this machine.
-pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<Report, Failure> {
+pub fn build(source: Option<&Path>, binaries: &[PathBuf]) -> Result<Report, Failure> {
+    build_with(source, binaries, &Options::default())
+}
+
+/// The same with less in it; whether the process runs is found out here.
+fn build_with(
+    source: Option<&Path>,
+    binaries: &[PathBuf],
+    options: &Options,
+) -> Result<Report, Failure> {
     if let Some(path) = source.filter(|path| !source::is_process(path)) {
         if let Some(report) = profile::report(path, binaries)? {
             return Ok(report);
@@ -208,7 +223,7 @@ pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<R
         ObjectSymbolizer::new(&files, places).with_generated(GeneratedCode::of(&source.recording));
     let options = Options {
         alive: source.alive,
-        ..Options::default()
+        ..*options
     };
     let mut report = Report::build(&source.recording, &mut symbolizer, &options);
     if source.contents_refused {
