@@ -2,14 +2,12 @@
 
 use super::beside::Beside;
 use super::sampling::{Sum, block_bytes};
+use super::shape;
 use super::{HeapProfile, HeapSample, Innermost, MapType, ProfileFunction, ProfilePlace};
-use crate::classify::catalogue::{Container, Family, UNKNOWN};
+use crate::classify::catalogue::{Container, Family};
 use crate::classify::go::{self, Grower, MapRuntime};
 use crate::report::model::{Caller, KnownBy, LoadedModule, StackFrame};
 use std::collections::{BTreeMap, HashMap};
-
-/// Sizes that one call must have allocated to be something that grows, when no name tells.
-const LEAST_SIZES: usize = 4;
 
 /// What a profile says of maps and slices.
 #[derive(Debug)]
@@ -72,7 +70,7 @@ impl Folded {
                 None => others.push(sample),
             }
         }
-        others = folding.by_behaviour(&mut growers, others);
+        others = folding.by_shape(&mut growers, others);
         let beside = Beside::of(profile, &others);
         for (key, growing) in &mut growers {
             growing.beside = beside.sum(key);
@@ -208,58 +206,38 @@ impl<'a> Folding<'a> {
         stack
     }
 
-    /// Where nothing tells what a call was: one that allocated blocks of many sizes, of which no
-    /// more than the largest are in use, grows something. Gives back the other samples.
-    fn by_behaviour<'s>(
+    /// Where nothing tells what a call was: by the line of source and by the sizes of the blocks
+    /// that it allocated. Gives back the other samples.
+    fn by_shape<'s>(
         &mut self,
         growers: &mut BTreeMap<Key, Growing>,
         samples: Vec<&'s HeapSample>,
     ) -> Vec<&'s HeapSample> {
-        let mut stacks: HashMap<&[u32], Vec<&HeapSample>> = HashMap::new();
+        let mut calls: BTreeMap<u32, Vec<&HeapSample>> = BTreeMap::new();
         let mut others = Vec::new();
         for sample in samples {
-            let unknown = sample.stack.first().is_some_and(|leaf| {
-                self.called
-                    .get(leaf)
-                    .is_some_and(|called| called.is_empty())
-            });
-            if unknown {
-                stacks.entry(&sample.stack).or_default().push(sample);
-            } else {
-                others.push(sample);
+            let leaf = sample.stack.first();
+            let unknown = leaf.filter(|leaf| self.called.get(leaf).is_some_and(Vec::is_empty));
+            match unknown {
+                Some(&leaf) => calls.entry(leaf).or_default().push(sample),
+                None => others.push(sample),
             }
         }
-        let grower = Grower {
-            family: &UNKNOWN,
-            grew: true,
-        };
-        for (_, samples) in stacks {
-            if grows(&samples) {
-                for sample in samples {
-                    self.take(growers, sample, grower, KnownBy::Behaviour);
+        for (leaf, samples) in calls {
+            let place = self.place(leaf);
+            let hint = place.and_then(|place| self.innermost.source(self.profile, place));
+            match shape::told(&samples, hint) {
+                Some((family, known_by)) => {
+                    let grower = Grower { family, grew: true };
+                    for sample in samples {
+                        self.take(growers, sample, grower, known_by);
+                    }
                 }
-            } else {
-                others.extend(samples);
+                None => others.extend(samples),
             }
         }
         others
     }
-}
-
-/// Whether blocks of one stack follow each other: many sizes, each about once, and only the
-/// largest in use.
-fn grows(samples: &[&HeapSample]) -> bool {
-    let mut sizes: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-    for sample in samples {
-        let Some(size) = block_bytes(sample) else {
-            return false;
-        };
-        let counts = sizes.entry(size).or_default();
-        counts.0 = counts.0.saturating_add(sample.allocated);
-        counts.1 = counts.1.saturating_add(sample.live);
-    }
-    let smaller = sizes.values().rev().skip(1);
-    sizes.len() >= LEAST_SIZES && smaller.clone().all(|&(_, live)| live == 0)
 }
 
 fn key(family: &'static Family, stack: &[StackFrame]) -> Key {
