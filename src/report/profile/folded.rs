@@ -22,8 +22,8 @@ pub(super) struct Folded {
     pub map_runtime: Option<MapRuntime>,
     /// Whether the program is written in Go.
     pub go: bool,
-    /// Whether some stacks end where it is not known what they called.
-    pub blind: bool,
+    /// Bytes allocated by calls of which it is not known what they called.
+    pub unknown_bytes: u64,
     pub warnings: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ impl Folded {
             innermost,
             called: HashMap::new(),
             runtime: None,
-            blind: false,
+            unknown_bytes: 0,
         };
         let mut all = Sum::default();
         let mut growers: BTreeMap<Key, Growing> = BTreeMap::new();
@@ -75,7 +75,7 @@ impl Folded {
         for (key, growing) in &mut growers {
             growing.beside = beside.sum(key);
         }
-        let (map_runtime, blind) = (folding.runtime, folding.blind);
+        let (map_runtime, unknown_bytes) = (folding.runtime, folding.unknown_bytes);
         Self {
             program: profile.program.clone(),
             taken_unix_ns: profile.taken_unix_ns,
@@ -85,7 +85,7 @@ impl Folded {
             growers,
             map_runtime,
             go: profile.functions.iter().any(is_go),
-            blind,
+            unknown_bytes,
             warnings: innermost.warnings(),
         }
     }
@@ -102,7 +102,7 @@ struct Folding<'a> {
     /// What the call at a place led to.
     called: HashMap<u32, Vec<String>>,
     runtime: Option<MapRuntime>,
-    blind: bool,
+    unknown_bytes: u64,
 }
 
 impl<'a> Folding<'a> {
@@ -142,7 +142,9 @@ impl<'a> Folding<'a> {
             self.called.insert(leaf, called);
         }
         let called = &self.called[&leaf];
-        self.blind |= called.is_empty();
+        if called.is_empty() {
+            self.unknown_bytes = self.unknown_bytes.saturating_add(sample.allocated_bytes);
+        }
         let names = || called.iter().map(String::as_str);
         if self.runtime.is_none() {
             self.runtime = go::map_runtime(names());

@@ -84,7 +84,7 @@ mod tests {
     fn sizes_and_lines_tell_maps_from_entries() {
         let assign = Some(SourceHint::IndexAssign);
         // Tables of a Swiss map, as Go 1.27 rounds them; headers and directories beside them.
-        let swiss = [(32, 9), (2048, 1), (13_568, 0), (27_264, 1026)];
+        let swiss = [(32, 9), (1792, 1), (13_568, 0), (27_264, 1026)];
         assert_eq!(family(&swiss, assign), Some("go_map"));
         let buckets = [(208, 4), (3456, 0), (434_176, 0), (7_012_352, 1)];
         assert_eq!(family(&buckets, assign), Some("go_map"));
