@@ -11,11 +11,13 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::inprocess;
 use crate::process;
-use crate::report::{Caller, EventKind, Options, Report};
+use crate::report::{Caller, EventKind, NextResize, Options, Report};
 use crate::thread::Busy;
 
 /// Events that a slow subscriber may fall behind.
 const CAPACITY: usize = 1024;
+/// Maps whose next resize is foretold, the largest.
+const FORETOLD_MAPS: usize = 256;
 /// How often the timeline is looked at.
 const PERIOD: Duration = Duration::from_millis(50);
 
@@ -41,6 +43,10 @@ pub struct GrowthEvent {
     pub caller: Option<Caller>,
     /// Type of the container, where debug information names it.
     pub type_name: Option<String>,
+    /// The resize that the same map comes to next, as far as it can be foretold of one of the
+    /// largest live maps. It is worth an alarm when [`NextResize::fits`] is false: the process
+    /// will then be killed, or the allocation fail.
+    pub next_resize: Option<NextResize>,
 }
 
 static CHANNEL: OnceLock<(Sender<GrowthEvent>, Receiver<GrowthEvent>)> = OnceLock::new();
@@ -101,7 +107,7 @@ fn pump(sender: &Sender<GrowthEvent>, mut progress: Progress) {
         }
         let options = Options {
             alive: Some(true),
-            max_maps: 0,
+            max_maps: FORETOLD_MAPS,
             timeline: true,
         };
         if let Some(report) = inprocess::build(recording, &options) {
@@ -125,6 +131,11 @@ fn hand_on(report: &Report, sender: &Sender<GrowthEvent>, progress: &mut Progres
         }
         next = next.max(number + 1);
         let site = report.sites.iter().find(|site| Some(site.id) == event.site);
+        // A table that has been replaced since tells nothing of the map's next.
+        let map = report
+            .maps
+            .iter()
+            .find(|map| Some(map.id) == event.map && map.bytes == new_bytes);
         let handed_on = sender.try_send(GrowthEvent {
             at: Duration::from_nanos(event.t_ns.unwrap_or(0)),
             kind: event.kind,
@@ -135,6 +146,7 @@ fn hand_on(report: &Report, sender: &Sender<GrowthEvent>, progress: &mut Progres
             family: site.and_then(|site| site.family),
             caller: site.and_then(|site| site.caller.clone()),
             type_name: site.and_then(|site| site.type_name.clone()),
+            next_resize: map.and_then(|map| map.next_resize.clone()),
         });
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = handed_on {
             DROPPED.fetch_add(1, Ordering::Relaxed);

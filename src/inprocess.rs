@@ -8,6 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::Ordering;
 
 use crate::classify::sources;
+use crate::headroom::Headroom;
 use crate::process;
 use crate::recording::Recording;
 use crate::recording::layout::{header, region};
@@ -58,6 +59,9 @@ fn copy(recording: &Recording, reason: u64) -> Vec<u8> {
         .collect();
     words[header::DUMP_REASON] = reason;
     words[header::DUMP_TICKS] = crate::clock::ticks();
+    for (word, value) in Headroom::of(None).encode() {
+        words[word] = value;
+    }
     for kind in 0..region::COUNT {
         let committed = recording.committed_words(kind);
         let row = header::REGIONS + kind * header::REGION_WORDS;

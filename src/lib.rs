@@ -6,6 +6,7 @@ pub mod classify;
 mod clock;
 mod config;
 mod events;
+pub mod headroom;
 mod hook;
 mod inprocess;
 mod lineage;

@@ -6,14 +6,25 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::verbs::{
+    check::{self, CheckArgs},
     completions::{self, CompletionsArgs},
     control::{self, Control, ControlArgs},
+    diff::{self, DiffArgs},
     dump::{self, DumpArgs},
+    flame::{self, FlameArgs},
+    html::{self, HtmlArgs},
     list::{self, ListArgs},
+    man::{self, ManArgs},
+    merge::{self, MergeArgs},
     pprof::{self, PprofArgs},
     report::{self, ReportArgs},
     run::{self, RunArgs},
+    serve::{self, ServeArgs},
+    top::{self, TopArgs},
 };
+
+#[cfg(feature = "parquet")]
+use crate::verbs::export::{self, ExportArgs};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -22,7 +33,8 @@ Examples:
   mapgrow report 4242                process 4242 as it is now, without stopping it
   mapgrow list                       what is being recorded, and what was left behind
 
-Exit status: 0 fine, 2 it could not be done; of `run`, that of the command.";
+Exit status: 0 fine, 1 a gate failed (check, diff), 2 it could not be done; of `run`, that of the
+command.";
 
 /// Which map grew, where, when, and what it cost
 #[derive(Debug, Parser)]
@@ -39,8 +51,25 @@ enum Verb {
     Run(RunArgs),
     /// Show what grew, where, when, and what it cost
     Report(ReportArgs),
+    /// Write the report as a page to look at: one HTML file that needs no network
+    Html(HtmlArgs),
+    /// Draw the call stacks that grow containers as a flame graph
+    Flame(FlameArgs),
+    /// Compare two reports place by place, across builds
+    Diff(DiffArgs),
+    /// Fail a build when bounds on growth are exceeded
+    Check(Box<CheckArgs>),
     /// Write a profile that pprof opens
     Pprof(PprofArgs),
+    /// Watch a process live
+    Top(TopArgs),
+    /// Put the reports of many processes together
+    Merge(MergeArgs),
+    /// Write columnar files (Parquet) for DuckDB, Spark, ClickHouse
+    #[cfg(feature = "parquet")]
+    Export(ExportArgs),
+    /// Serve metrics for Prometheus and profiles over HTTP, on loopback
+    Serve(ServeArgs),
     /// Copy the recording of a live process into a file, without stopping it
     Dump(DumpArgs),
     /// List recordings of running processes, and what others left behind
@@ -51,14 +80,27 @@ enum Verb {
     Off(ControlArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Write man pages
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 impl Verb {
     fn run(&self) -> Result<ExitCode, Failure> {
         let done = match self {
             Verb::Run(args) => return run::run(args),
+            Verb::Diff(args) => return diff::run(args),
+            Verb::Check(args) => return check::run(args),
             Verb::Report(args) => report::run(args),
+            Verb::Html(args) => html::run(args),
+            Verb::Flame(args) => flame::run(args),
             Verb::Pprof(args) => pprof::run(args),
+            Verb::Top(args) => top::run(args),
+            Verb::Merge(args) => merge::run(args),
+            #[cfg(feature = "parquet")]
+            Verb::Export(args) => export::run(args),
+            Verb::Man(args) => man::run(args, CommandLine::command()),
+            Verb::Serve(args) => serve::run(args),
             Verb::Dump(args) => dump::run(args),
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mapgrow::headroom::Headroom;
 use mapgrow::recording::layout::header;
 use mapgrow::recording::reader::Recording;
 
@@ -25,6 +26,15 @@ pub struct Source {
     pub contents_refused: bool,
 }
 
+/// Whether a name stands for a process.
+pub fn is_process(named: &Path) -> bool {
+    pid(named).is_some()
+}
+
+fn pid(named: &Path) -> Option<u32> {
+    named.to_str()?.parse().ok()
+}
+
 impl Source {
     /// Opens what the user named: digits are a process, anything else a file, nothing the
     /// newest dump.
@@ -34,7 +44,7 @@ impl Source {
                 Some(path) => Source::from_file(&path),
                 None => Err(no_dump()),
             },
-            Some(path) => match path.to_str().and_then(|text| text.parse().ok()) {
+            Some(path) => match pid(path) {
                 Some(pid) => Source::from_process(pid),
                 None => Source::from_file(path),
             },
@@ -74,6 +84,9 @@ impl Source {
         calibrate(&mut packed, &live);
         let running = live.life == Life::Running;
         let contents_refused = running && !contents::read_into(&mut packed, &live);
+        if running {
+            load::set_words(&mut packed, &Headroom::of(Some(live.header.pid())).encode());
+        }
         Ok(Source {
             recording: load::parse(packed, &live.path)?,
             contents_refused,

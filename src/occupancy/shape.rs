@@ -28,6 +28,14 @@ pub struct Shape {
     pub most_element: u64,
 }
 
+impl Shape {
+    /// Whether a table of this shape can have elements of `element` bytes.
+    #[must_use]
+    pub fn takes(&self, element: u64) -> bool {
+        (self.least_element..=self.most_element).contains(&element)
+    }
+}
+
 /// Entries that a table takes before it grows.
 #[must_use]
 pub const fn capacity_of(buckets: u64) -> u64 {
@@ -107,8 +115,7 @@ impl Block {
     /// Whether a table with elements of `element` bytes can have this size.
     #[must_use]
     pub fn fits(&self, element: u64) -> bool {
-        self.shapes()
-            .any(|shape| (shape.least_element..=shape.most_element).contains(&element))
+        self.shapes().any(|shape| shape.takes(element))
     }
 
     /// A block of another size, otherwise as this one: another table of the same map.

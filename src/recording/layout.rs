@@ -151,6 +151,18 @@ pub mod header {
     /// Head of the free list of history nodes: `lo32` node + 1, `hi32` tag against reuse.
     pub const HISTORY_FREE: usize = 104;
 
+    /// Limit of the control group that left the process least, bytes, when this copy was made; 0
+    /// when there is none or it is not known, as for the four that follow.
+    pub const CGROUP_LIMIT: usize = 112;
+    /// Bytes of it in use.
+    pub const CGROUP_USED: usize = 113;
+    /// Limit of the process' address space, bytes.
+    pub const ADDRESS_LIMIT: usize = 114;
+    /// Bytes of it in use.
+    pub const ADDRESS_USED: usize = 115;
+    /// Bytes that the machine had available.
+    pub const MACHINE_LEFT: usize = 116;
+
     /// Region table: [`REGION_WORDS`] words for each of [`super::region::COUNT`] regions.
     pub const REGIONS: usize = 128;
     /// Words per row of the region table: kind, byte offset of the region in this file or

@@ -12,6 +12,7 @@ use super::honesty;
 use super::maps::{self, Context};
 use super::model::{Mark, Report, Site};
 use super::modules;
+use super::peak;
 use super::process::{self, Threads};
 use super::relations::Relation;
 use super::resolve::Resolver;
@@ -80,7 +81,9 @@ pub(super) fn build(
         version: VERSION,
         process: process::process(recording, &clock, options),
         settings: process::settings(recording),
+        memory: process::memory(recording),
         totals: totals::totals(&context, &figures, &roots),
+        peak: peak::peak(&context, &blocks),
         sites,
         maps,
         timeline,
@@ -95,6 +98,7 @@ pub(super) fn build(
         threads: threads.model(&clock),
         modules: modules::loaded(recording),
         honesty,
+        members: Vec::new(),
         profile: None,
     }
 }

@@ -12,6 +12,8 @@ struct Table {
     bytes: u64,
     /// 0 when it was not recorded.
     serial: u64,
+    /// When it was replaced.
+    ticks: u64,
 }
 
 /// A live map: its tables from the first known one on.
@@ -36,6 +38,12 @@ impl Chain {
         before
             .chain([self.block.serial])
             .filter(|&serial| serial != 0)
+    }
+
+    /// Bytes of its earlier tables, oldest first, and when each was replaced.
+    pub fn replaced(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let before = self.before.iter().rev();
+        before.map(|table| (table.bytes, table.ticks))
     }
 
     /// Sizes of its tables, oldest first.
@@ -95,6 +103,7 @@ fn chain(recording: &Recording, block: LiveBlock, analysis: &Analysis, met: &mut
         chain.before.push(Table {
             bytes: node.bytes,
             serial: node.serial,
+            ticks: node.ticks,
         });
         if let Some(edge) = recording.edge(node.edge) {
             chain.birth_site = edge.old_site().unwrap_or(edge.new_site());

@@ -1,17 +1,24 @@
-//! What the live maps of a site hold together, and what would help them.
+//! What the live maps of a site hold together.
 
+use super::advice::advise;
 use super::chains::Chain;
 use super::contents::Contents;
+use super::forecast::{Forecast, Forecaster};
 use super::maps::Context;
 use super::model::Site;
-use super::text::units::{bytes, count, thousands};
-use crate::classify::catalogue::HASHBROWN;
-use crate::classify::shape;
+use crate::occupancy::{HashVerdict, Occupancy};
+use std::collections::BTreeMap;
 
-/// Advice is for what is worth somebody's time.
-const WORTHWHILE_BYTES: u64 = 1 << 20;
+/// A live map that was read, with what is foretold of it.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    /// Bytes of its table.
+    pub bytes: u64,
+    pub occupancy: Occupancy,
+    pub forecast: Forecast,
+}
 
-/// Sums over the live maps of a group.
+/// Sums over the live maps of a group, and those of its maps that stand out.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Holdings {
     live: u64,
@@ -21,10 +28,28 @@ pub(super) struct Holdings {
     tombstones: u64,
     capacity: Option<u64>,
     retained: Option<u64>,
-    /// What is wrong with the hash of the largest map that has something wrong with it.
-    hash: Option<(u64, &'static str)>,
+    /// Tables by log2 of their bytes.
+    sizes: BTreeMap<u32, u64>,
+    /// Bytes of an element, where all tables agree.
+    element: Option<u64>,
+    /// The largest with a bad hash.
+    worst_hash: Option<Held>,
+    most_tombstones: Option<Held>,
+    /// The largest that grows.
+    growing: Option<Held>,
     /// Buckets of the largest table.
     buckets: Option<(u64, u64)>,
+    /// Of the map that retains most: how much, since when at most, and what it held before at
+    /// least.
+    kept: Option<Kept>,
+}
+
+/// How a map came to keep what it does not need.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    retained: u64,
+    for_at_most_ns: Option<u64>,
+    had_entries: Option<u64>,
 }
 
 impl Holdings {
@@ -35,36 +60,113 @@ impl Holdings {
             retained: Some(0),
             ..Self::default()
         };
+        let forecaster = Forecaster::new(context.recording, context.clock, contents);
         let mut all = vec![empty; context.groups.all.len()];
         let certain = chains.iter().filter(|chain| chain.block.certain());
         for chain in certain {
             if let Some(group) = context.groups.index(chain.block.site) {
-                all[group].add(chain, contents);
+                all[group].add(context, chain, contents, &forecaster);
             }
+        }
+        for (holdings, group) in all.iter_mut().zip(&context.groups.all) {
+            let facts = group
+                .members
+                .iter()
+                .filter_map(|&site| context.analysis.fact(site));
+            holdings.element = facts.filter_map(|fact| fact.element_bytes).next();
         }
         all
     }
 
-    fn add(&mut self, chain: &Chain, contents: &Contents) {
+    fn add(
+        &mut self,
+        context: &Context<'_>,
+        chain: &Chain,
+        contents: &Contents,
+        forecaster: &Forecaster<'_>,
+    ) {
+        let bytes = chain.block.bytes;
         self.live += 1;
+        if let Some(log2) = bytes.checked_ilog2() {
+            *self.sizes.entry(log2).or_default() += 1;
+        }
         let Some(content) = contents.of_table(chain.block.serial) else {
             return;
         };
-        let told = &content.occupancy;
+        let told = content.occupancy;
         let sum = |sum: Option<u64>, more: Option<u64>| Some(sum?.saturating_add(more?));
         self.measured += 1;
         self.entries = self.entries.saturating_add(told.entries.value);
         self.tombstones = self.tombstones.saturating_add(told.tombstones.value);
         self.capacity = sum(self.capacity, told.capacity);
         self.retained = sum(self.retained, told.retained_bytes);
-        let size = chain.block.bytes;
-        let verdict = told.quality.map(|quality| quality.verdict.name());
-        if let Some(verdict) = verdict.filter(|&verdict| verdict != "good") {
-            self.hash = self.hash.max(Some((size, verdict)));
-        }
         if let Some(buckets) = told.buckets {
-            self.buckets = self.buckets.max(Some((size, buckets)));
+            self.buckets = self.buckets.max(Some((bytes, buckets)));
         }
+        let retained = told.retained_bytes.unwrap_or(0);
+        if self.kept.is_none_or(|kept| kept.retained < retained) {
+            self.kept = Some(Kept {
+                retained,
+                for_at_most_ns: kept_for(context, chain, content.ticks),
+                had_entries: forecaster.had_entries(content, chain),
+            });
+        }
+        let family = context.analysis.family(chain.block.site);
+        let held = Held {
+            bytes,
+            occupancy: told,
+            forecast: forecaster.of(chain, family, None),
+        };
+        let larger = |other: &Option<Held>| other.as_ref().is_none_or(|held| held.bytes < bytes);
+        let bad = |verdict| verdict != HashVerdict::Good;
+        if told.quality.is_some_and(|quality| bad(quality.verdict)) && larger(&self.worst_hash) {
+            self.worst_hash = Some(held.clone());
+        }
+        if held.forecast.entries_per_s.is_some() && larger(&self.growing) {
+            self.growing = Some(held.clone());
+        }
+        let tombstones = told.tombstones.value;
+        let before = self.most_tombstones.as_ref();
+        if before.map_or(0, |held| held.occupancy.tombstones.value) < tombstones {
+            self.most_tombstones = Some(held);
+        }
+    }
+
+    /// Entries that fit into the present tables.
+    pub fn capacity(&self) -> Option<u64> {
+        self.capacity
+    }
+
+    /// Live tables by log2 of their bytes.
+    pub fn sizes(&self) -> &BTreeMap<u32, u64> {
+        &self.sizes
+    }
+
+    /// Bytes of an element, where the type's name tells.
+    pub fn element(&self) -> Option<u64> {
+        self.element
+    }
+
+    /// Buckets of the largest live table, if it has so many bytes.
+    pub fn buckets_of(&self, bytes: u64) -> Option<u64> {
+        self.buckets
+            .filter(|&(size, _)| size == bytes)
+            .map(|(_, buckets)| buckets)
+    }
+
+    /// The largest map with a bad hash.
+    pub fn worst_hash(&self) -> Option<&Held> {
+        self.worst_hash.as_ref()
+    }
+
+    /// The map with most tombstones.
+    pub fn most_tombstones(&self) -> Option<&Held> {
+        self.most_tombstones.as_ref()
+    }
+
+    /// The largest map that grows.
+    pub fn growing(&self) -> Option<&Held> {
+        self.growing.as_ref()
     }
 
     /// Fills in the row of a site.
@@ -75,62 +177,17 @@ impl Holdings {
         site.tombstones = known(Some(self.tombstones));
         site.capacity = known(self.capacity);
         site.retained_bytes = known(self.retained);
-        let largest = site.example_tables.last().copied();
-        let final_buckets = match self.buckets {
-            Some((size, buckets)) if Some(size) == largest => Some(buckets),
-            _ => largest.and_then(buckets),
-        };
-        // What is too large now needs no larger start.
-        let size = self.shrink(site).or_else(|| presize(site, final_buckets));
-        site.advice.extend(size);
-        site.advice.extend(self.rehash(site));
-    }
-
-    fn shrink(&self, site: &Site) -> Option<String> {
-        let retained = site.retained_bytes?;
-        let worth = retained >= WORTHWHILE_BYTES && retained >= site.live_bytes / 2;
-        worth.then(|| {
-            format!(
-                "shrink_to_fit() would give back {}: {} left in tables for {}",
-                bytes(retained),
-                entries(self.entries),
-                thousands(self.capacity.unwrap_or(0)),
-            )
-        })
-    }
-
-    fn rehash(&self, site: &Site) -> Option<String> {
-        let (size, verdict) = self.hash?;
-        (size >= WORTHWHILE_BYTES && site.family == Some(HASHBROWN.name))
-            .then(|| format!("look at the hash of the keys: it is {verdict}"))
+        let kept = self.kept.filter(|kept| kept.retained > 0);
+        site.retained_for_at_most_ns = kept.and_then(|kept| kept.for_at_most_ns);
+        site.had_entries_at_least = kept.and_then(|kept| kept.had_entries);
+        advise(site, self, &buckets);
     }
 }
 
-fn entries(number: u64) -> String {
-    if number == 1 {
-        "1 entry".to_owned()
-    } else {
-        format!("{} entries", thousands(number))
-    }
-}
-
-/// A single map that grew to a known size could have been given that size at once.
-fn presize(site: &Site, buckets: Option<u64>) -> Option<String> {
-    let one = site.maps_created?.saturating_add(site.maps_late?) == 1;
-    let grows = site.grows.filter(|&grows| grows > 1)?;
-    let copied = site
-        .copied_bytes
-        .filter(|&copied| copied >= WORTHWHILE_BYTES)?;
-    let kept = site.example_tables.last() == site.largest_table_bytes.as_ref();
-    let buckets = buckets.filter(|_| one && kept && site.shrinks == Some(0))?;
-    // The fewest entries for which a table of this size is made.
-    let least = shape::capacity(buckets / 2).saturating_add(1);
-    let least = least.max(site.entries.unwrap_or(0));
-    Some(format!(
-        "create it with_capacity({least}) or more to save {} and {} of copying",
-        count(grows, "resize"),
-        bytes(copied),
-    ))
+/// How long a map can have kept what it does not need: its table was filled when it was made
+/// for the entries of the one before, so not longer than it has the table.
+fn kept_for(context: &Context<'_>, chain: &Chain, read: u64) -> Option<u64> {
+    context.clock.span(read.checked_sub(chain.block.ticks)?)
 }
 
 #[cfg(test)]
@@ -138,6 +195,7 @@ mod tests {
     use super::*;
     use crate::recording::layout::{edge, site};
     use crate::report::tests::{Names, program, report, table};
+    use crate::report::text::units::bytes;
 
     /// The row of a map that doubled from 2^10 to 2^16 buckets of 40 bytes, and was read or not.
     fn grown() -> Site {
@@ -163,6 +221,7 @@ mod tests {
             live: 1,
             measured: 1,
             entries,
+            sizes: BTreeMap::from([(table(1 << 16, 40).ilog2(), 1)]),
             capacity: Some(57_344),
             retained: Some(retained),
             ..Holdings::default()

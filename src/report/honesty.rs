@@ -21,6 +21,7 @@ pub(super) fn honesty(
     let mut honesty = Honesty {
         events_dropped: lost(header::RESIZE_HEAD, blocks.resizes.len())
             .saturating_add(lost(header::BIRTH_HEAD, blocks.births.len())),
+        timeline_complete_from_ns: complete_from(context, blocks),
         sites_folded: recording.header(header::SITES_FOLDED),
         stacks_truncated: recording.header(header::STACKS_TRUNCATED),
         maps_untracked: recording.header(header::TABLES_UNTRACKED),
@@ -44,6 +45,24 @@ pub(super) fn honesty(
     honesty.notes = notes(context, &honesty, sites);
     honesty.notes.extend(warnings);
     honesty
+}
+
+/// From when on both rings have every event. The youngest of the moments at which one that lost
+/// events begins.
+fn complete_from(context: &Context<'_>, blocks: &Blocks) -> Option<u64> {
+    let rings = [
+        (header::RESIZE_HEAD, &blocks.resizes),
+        (header::BIRTH_HEAD, &blocks.births),
+    ];
+    let mut from = context.clock.span(0)?;
+    for (head, kept) in rings {
+        if context.recording.header(head) > kept.len() as u64 {
+            let oldest = kept.iter().map(|event| event.ticks).min();
+            let newest = context.recording.header(header::NOW_TICKS);
+            from = from.max(context.clock.moment(oldest.unwrap_or(newest))?);
+        }
+    }
+    Some(from)
 }
 
 fn sum(figures: impl Iterator<Item = u64>) -> u64 {

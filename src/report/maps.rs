@@ -6,13 +6,14 @@ use super::chains::Chain;
 use super::clock::Clock;
 use super::contents::Contents;
 use super::elements::narrowed;
-use super::forecast;
+use super::forecast::{Forecast, Forecaster};
 use super::groups::Groups;
-use super::model::Map;
+use super::model::{Activity, Map};
 use super::process::Threads;
 use super::serials::Serials;
 use crate::classify::catalogue::{Family, HASHBROWN};
 use crate::classify::shape;
+use crate::occupancy::Occupancy;
 use crate::recording::layout::WEIGHT_ONE;
 use crate::recording::reader::Recording;
 
@@ -49,13 +50,20 @@ pub(super) fn maps(
     });
     let omitted = order.len().saturating_sub(context.options.max_maps) as u64;
     order.truncate(context.options.max_maps);
+    let forecaster = Forecaster::new(context.recording, context.clock, contents);
     let maps = order
         .into_iter()
-        .map(|chain| map(context, chain, serials, contents));
+        .map(|chain| map(context, chain, serials, contents, &forecaster));
     (maps.collect(), omitted)
 }
 
-fn map(context: &Context<'_>, chain: &Chain, serials: &mut Serials, contents: &Contents) -> Map {
+fn map(
+    context: &Context<'_>,
+    chain: &Chain,
+    serials: &mut Serials,
+    contents: &Contents,
+    forecaster: &Forecaster<'_>,
+) -> Map {
     let block = &chain.block;
     let tables = chain.sizes();
     let fact = context.analysis.fact(block.site);
@@ -72,9 +80,8 @@ fn map(context: &Context<'_>, chain: &Chain, serials: &mut Serials, contents: &C
     let element_bytes = occupancy
         .and_then(|occupancy| occupancy.element_bytes)
         .or_else(|| elements.as_ref()?.element());
-    let upcoming = content
-        .map(|content| forecast::upcoming(content, chain, context.clock))
-        .unwrap_or_default();
+    let forecast = forecaster.of(chain, family, elements.as_ref());
+    let had_entries = content.and_then(|content| forecaster.had_entries(content, chain));
     let group = context
         .groups
         .index(block.site)
@@ -102,6 +109,16 @@ fn map(context: &Context<'_>, chain: &Chain, serials: &mut Serials, contents: &C
             .zip(buckets)
             .map(|(entries, buckets)| entries as f64 / buckets as f64),
         retained_bytes: occupancy.and_then(|occupancy| occupancy.retained_bytes),
+        retained_for_at_most_ns: content
+            .filter(|content| {
+                content
+                    .occupancy
+                    .retained_bytes
+                    .is_some_and(|bytes| bytes > 0)
+            })
+            .and_then(|content| context.clock.span(content.ticks.checked_sub(block.ticks)?)),
+        had_entries_at_least: had_entries,
+        activity: occupancy.and_then(|occupancy| activity(occupancy, had_entries, &forecast)),
         measured_at_ns: content.and_then(|content| context.clock.moment(content.ticks)),
         tables,
         history_complete: chain.complete,
@@ -112,7 +129,27 @@ fn map(context: &Context<'_>, chain: &Chain, serials: &mut Serials, contents: &C
         hash_verdict: occupancy
             .and_then(|occupancy| occupancy.quality)
             .map(|quality| quality.verdict.name()),
-        next_resize: upcoming.first().cloned(),
-        upcoming,
+        entries_per_s: forecast.entries_per_s,
+        next_resize: forecast.upcoming.first().cloned(),
+        upcoming: forecast.upcoming,
+    }
+}
+
+/// Fewer tombstones than one in so many slots say nothing.
+const TOMBSTONE_SHARE: u64 = 8;
+
+fn activity(
+    occupancy: &Occupancy,
+    had_entries: Option<u64>,
+    forecast: &Forecast,
+) -> Option<Activity> {
+    let entries = occupancy.entries.value;
+    let many = occupancy.capacity?.div_ceil(TOMBSTONE_SHARE).max(8);
+    if occupancy.tombstones.value >= many && entries > 0 {
+        Some(Activity::Churning)
+    } else if had_entries.is_some_and(|had| had / 2 > entries) {
+        Some(Activity::Emptied)
+    } else {
+        forecast.entries_per_s.map(|_| Activity::Growing)
     }
 }

@@ -2,34 +2,45 @@
 //! assertions share. Depends on the recording's reader alone, never on the recorder.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod analysis;
 mod build;
 mod chains;
 mod clock;
 mod contents;
+pub mod curve;
+pub mod diff;
 mod elements;
 mod facts;
 mod figures;
 mod forecast;
+pub mod gates;
 mod groups;
 mod heap;
 mod holdings;
 mod honesty;
 mod maps;
+pub mod matching;
+pub mod measure;
+pub mod merge;
 mod model;
 mod modules;
+pub mod outlook;
 mod pauses;
+mod peak;
 mod process;
 pub mod profile;
 mod relations;
 mod resolve;
 mod serials;
+pub mod series;
 mod sites;
 pub mod symbols;
 pub mod text;
 mod timeline;
 mod totals;
 
+pub use build::VERSION;
 pub use heap::{Heap, HeapStack};
 pub use model::*;
 

@@ -4,32 +4,45 @@
 //! ([`Process::start_unix_ns`] ties them to the wall clock). `None` means that it cannot be
 //! known, never zero.
 
+mod advice;
 mod event;
 mod map;
+mod memory;
 mod module;
+mod peak;
 mod profile;
 mod site;
+mod word;
 
+pub use advice::*;
 pub use event::*;
 pub use map::*;
+pub use memory::*;
 pub use module::*;
+pub use peak::*;
 pub use profile::*;
 pub use site::*;
+pub use word::Word;
 
 /// Everything that a recording says, classified and with names.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Report {
     /// Always `mapgrow-report`.
-    pub format: &'static str,
+    #[cfg_attr(feature = "json", serde(deserialize_with = "word::word"))]
+    pub format: Word,
     /// Version of this format; raised when a field changes its meaning.
     pub version: u32,
     /// Whose recording this is.
     pub process: Process,
     /// How it was recorded.
     pub settings: Settings,
+    /// What the process could still have when this was recorded; `None` when nobody knows.
+    pub memory: Option<Memory>,
     /// Sums over all containers.
     pub totals: Totals,
+    /// The peak of all recorded blocks and its parts; `None` when nothing was recorded.
+    pub peak: Option<Peak>,
     /// Containers by the place in the program that allocates their tables, most harmful first.
     pub sites: Vec<Site>,
     /// Live maps, largest first.
@@ -41,16 +54,35 @@ pub struct Report {
     /// Threads seen.
     pub threads: Vec<Thread>,
     /// Objects that were loaded.
+    #[cfg_attr(feature = "json", serde(default))]
     pub modules: Vec<LoadedModule>,
     /// What is missing or uncertain.
     pub honesty: Honesty,
+    /// Of a merged report: the processes it was made of. Empty for a single process.
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "Vec::is_empty")
+    )]
+    pub members: Vec<Member>,
     /// What a report of heap profiles rests on; `None` for one of a recording.
     pub profile: Option<ProfileFacts>,
 }
 
+/// A process of a merged report.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Member {
+    /// What it is called in the merged report: `web-1: cache-server 4242`.
+    pub label: String,
+    /// The process.
+    pub process: Process,
+    /// Its sums.
+    pub totals: Totals,
+}
+
 /// The recorded process.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Process {
     /// Process id.
     pub pid: u32,
@@ -68,7 +100,11 @@ pub struct Process {
     pub state: ProcessState,
     /// What asked for this copy: `exit`, `signal`, `api` or `outside`; `None` when it is the
     /// recording itself.
-    pub dump_reason: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "word::maybe_word")
+    )]
+    pub dump_reason: Option<Word>,
     /// Identity of the recording, hexadecimal.
     pub recording_id: String,
     /// Identity of the recording of the process that this one was forked from.
@@ -77,7 +113,7 @@ pub struct Process {
 
 /// How a recording ended, as far as it can be told from the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum ProcessState {
     /// The process ended in an orderly way.
@@ -95,10 +131,11 @@ pub enum ProcessState {
 
 /// How it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Settings {
     /// `default` or `exact`.
-    pub mode: &'static str,
+    #[cfg_attr(feature = "json", serde(deserialize_with = "word::word"))]
+    pub mode: Word,
     /// Smallest table recorded with certainty.
     pub floor_bytes: u64,
     /// Mean bytes between samples of table-shaped blocks below the floor.
@@ -110,14 +147,18 @@ pub struct Settings {
     /// Bound of the recording.
     pub max_memory_bytes: u64,
     /// Allocator behind the recorder: `jemalloc`, `custom` or `program`.
-    pub backend: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "word::maybe_word")
+    )]
+    pub backend: Option<Word>,
     /// Signal that asks for a dump; `None` when none was taken.
     pub signal: Option<u64>,
 }
 
 /// Sums over all containers.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Totals {
     /// Bytes of live tables.
     pub live_bytes: u64,
@@ -161,7 +202,7 @@ pub struct Totals {
 
 /// A thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Thread {
     /// Name and thread id, as other parts of the report refer to it.
     pub label: String,
@@ -179,10 +220,14 @@ pub struct Thread {
 
 /// What is missing or uncertain.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Honesty {
     /// Events that are no longer in the timeline. Counts of sites include them.
     pub events_dropped: u64,
+    /// From when on the timeline has every event; 0 when none was dropped, `None` when the
+    /// recording holds no calibration of its clock.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub timeline_complete_from_ns: Option<u64>,
     /// Blocks whose site did not fit the site table.
     pub sites_folded: u64,
     /// Stacks cut short.

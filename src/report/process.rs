@@ -2,7 +2,8 @@
 
 use super::Options;
 use super::clock::Clock;
-use super::model::{Process, ProcessState, Settings, Thread};
+use super::model::{LeftUnder, Memory, Process, ProcessState, Settings, Thread};
+use crate::headroom::{Headroom, Limiter};
 use crate::recording::layout::header;
 use crate::recording::reader::{self, Recording};
 
@@ -52,6 +53,25 @@ fn last_ticks(recording: &Recording) -> u64 {
     newest(recording.resize_events())
         .max(newest(recording.birth_events()))
         .max(recording.header(header::NOW_TICKS))
+}
+
+pub(super) fn memory(recording: &Recording) -> Option<Memory> {
+    let headroom = Headroom::decode(|word| recording.header(word));
+    let (limiter, left_bytes) = headroom.left()?;
+    let (group, space) = (headroom.control_group, headroom.address_space);
+    Some(Memory {
+        left_bytes,
+        left_under: match limiter {
+            Limiter::ControlGroup => LeftUnder::ControlGroup,
+            Limiter::AddressSpace => LeftUnder::AddressSpace,
+            Limiter::Machine => LeftUnder::Machine,
+        },
+        cgroup_limit_bytes: group.map(|bound| bound.limit),
+        cgroup_used_bytes: group.map(|bound| bound.used),
+        address_space_limit_bytes: space.map(|bound| bound.limit),
+        address_space_used_bytes: space.map(|bound| bound.used),
+        machine_left_bytes: headroom.machine,
+    })
 }
 
 pub(super) fn settings(recording: &Recording) -> Settings {

@@ -95,6 +95,8 @@ pub(super) fn site(
         tombstones: None,
         capacity: None,
         retained_bytes: None,
+        retained_for_at_most_ns: None,
+        had_entries_at_least: None,
         smallest_table_bytes: sums.smallest,
         largest_table_bytes: sums.largest,
         example_tables: example.to_vec(),
@@ -105,6 +107,7 @@ pub(super) fn site(
             .filter(|_| !estimated),
         sampled: sums.sampled(samples, (!tree).then_some(flow)),
         advice: Vec::new(),
+        suggestions: Vec::new(),
     }
 }
 

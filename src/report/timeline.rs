@@ -31,6 +31,15 @@ pub(super) fn timeline(
         .map(|event| event.new_serial)
         .filter(|&serial| serial != 0)
         .collect();
+    // Blocks that no figure counts with certainty.
+    let samples: HashSet<u64> = blocks
+        .births
+        .iter()
+        .chain(&blocks.resizes)
+        .filter(|event| event.flags & event::FLAG_SAMPLED != 0)
+        .map(|event| event.new_serial)
+        .chain([0])
+        .collect();
     let mut events = Vec::new();
     let (births, replaced): (Vec<&BlockEvent>, Vec<&BlockEvent>) = blocks
         .births
@@ -48,7 +57,9 @@ pub(super) fn timeline(
         }
     }
     for event in blocks.resizes.iter().chain(replaced) {
-        if let Some(model) = resize(context, event, serials) {
+        if let Some(mut model) = resize(context, event, serials) {
+            let began = model.map.is_some() && model.old_bytes.is_some() && !model.sampled;
+            model.late = began && event.new_serial != 0 && samples.contains(&event.old_serial);
             events.push((event.ticks, 1, model));
         }
     }
@@ -74,6 +85,7 @@ fn plain(context: &Context<'_>, event: &BlockEvent, kind: EventKind) -> Event {
         new_bytes: None,
         pause_ns: None,
         in_place: event.flags & event::FLAG_IN_PLACE != 0,
+        late: false,
         sampled: event.flags & event::FLAG_SAMPLED != 0,
         label: None,
     }
@@ -166,6 +178,7 @@ fn of_mark(context: &Context<'_>, mark: &Mark) -> Event {
         new_bytes: None,
         pause_ns: None,
         in_place: false,
+        late: false,
         sampled: false,
         number: None,
         label: Some(mark.label.clone()),

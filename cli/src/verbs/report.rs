@@ -11,7 +11,8 @@ use mapgrow::report::{Options, Report};
 use crate::failure::Failure;
 use crate::output::{self, Color};
 use crate::profile::{self, watch::watch};
-use crate::source::Source;
+use crate::saved;
+use crate::source::{self, Source};
 use crate::symbols::{Files, ObjectSymbolizer, Places};
 
 const EXAMPLES: &str = "\
@@ -152,10 +153,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Reads a recording and gives it names from the binaries of this machine.
 pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<Report, Failure> {
-    if let Some(named) = source
-        && let Some(report) = profile::report(named, binaries)?
-    {
-        return Ok(report);
+    if let Some(path) = source.filter(|path| !source::is_process(path)) {
+        if let Some(report) = profile::report(path, binaries)? {
+            return Ok(report);
+        }
+        if let Some(report) = saved::open(path)? {
+            return Ok(report);
+        }
     }
     let source = Source::open(source)?;
     let files = Files::new();

@@ -16,12 +16,14 @@ use crate::failure::Failure;
 use crate::preload::program::{self, Blind};
 use crate::preload::session::{Ended, Session};
 use crate::preload::{child, library};
-use crate::{dumps, output};
+use crate::target::Target;
+use crate::{dumps, html, output};
 
 const EXAMPLES: &str = "\
 Examples:
   mapgrow run -- python3 script.py
   mapgrow run --exact -- ./server --port 8080
+  mapgrow run --html report.html -- redis-server
   mapgrow run -o before.mapgrow --quiet -- make test
 
 The report goes to standard error; the command's own output and status are what they are without
@@ -44,6 +46,9 @@ pub struct RunArgs {
     /// Write the report there instead of to standard error
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Write a page to look at, as `mapgrow html` does
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print the whole report as JSON
     #[arg(long)]
     json: bool,
@@ -136,22 +141,29 @@ fn conclude(
         .rposition(|one| one.pid == main && one.dump.is_some())
         .map(|at| ended.remove(at));
     let mut out = Output::new(args)?;
-    let mut main_report = None;
+    let mut resizes = 0;
     if let Some(dump) = own.as_ref().and_then(|own| own.dump.as_ref()) {
         let kept = keep(args, own.as_ref(), dump)?;
-        if !args.quiet {
+        if !args.quiet || args.html.is_some() {
             let report = super::report::build(Some(dump), &[])?;
-            out.report(&report, args.json)?;
-            out.line(&format!("recording: {}", kept.display()))?;
-            main_report = Some(report);
+            if !args.quiet {
+                out.report(&report, args.json)?;
+                out.line(&format!("recording: {}", kept.display()))?;
+            }
+            resizes = report.totals.resizes;
+            if let Some(path) = &args.html {
+                Target::of(Some(path), "report.html")?.write(html::page(report).as_bytes())?;
+                if !args.quiet {
+                    out.line(&format!("page: {}", path.display()))?;
+                }
+            }
         }
     }
     if args.quiet {
         return Ok(());
     }
-    let resized = main_report.is_some_and(|report| report.totals.resizes > 0);
     match blind {
-        Some(Blind::OwnAllocator(_)) if resized => {}
+        Some(Blind::OwnAllocator(_)) if resizes > 0 => {}
         Some(blind) => out.line(&blind.explanation(command))?,
         None if own.is_none() => out.line(&nothing(command, session))?,
         None => {}

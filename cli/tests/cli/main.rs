@@ -1,7 +1,11 @@
 //! The whole command, and its symbolizer, from outside.
 
+mod builds;
 mod files;
+mod fleet;
 mod place;
 mod processes;
 mod recorded;
+mod serving;
 mod symbols;
+mod terminal;

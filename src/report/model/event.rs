@@ -2,7 +2,7 @@
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum EventKind {
     /// The first table of a map.
@@ -27,7 +27,7 @@ pub enum EventKind {
 
 /// An event of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Event {
     /// When it ended; `None` when the recording holds no calibration of its clock.
     pub t_ns: Option<u64>,
@@ -51,6 +51,10 @@ pub struct Event {
     pub pause_ns: Option<u64>,
     /// Whether the table stayed at its address.
     pub in_place: bool,
+    /// Whether the map's exact history begins here: its old table was below the floor, not
+    /// recorded with certainty, and is in no figure but `old_bytes`.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub late: bool,
     /// Whether the map is a sampled one.
     pub sampled: bool,
     /// For a mark: its label.
@@ -59,7 +63,7 @@ pub struct Event {
 
 /// A mark set by the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Mark {
     /// When.
     pub t_ns: Option<u64>,

@@ -1,8 +1,10 @@
 //! Live maps.
 
+use super::Word;
+
 /// A live map.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Map {
     /// Number of the map: that of its first known table.
     pub id: u64,
@@ -19,7 +21,11 @@ pub struct Map {
     /// Thread that allocated the present table.
     pub thread: Option<String>,
     /// Which implementation it is.
-    pub family: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "crate::report::model::word::maybe_word")
+    )]
+    pub family: Option<Word>,
     /// Type as the program writes it.
     pub type_name: Option<String>,
     /// Buckets of the table.
@@ -42,6 +48,12 @@ pub struct Map {
     pub load: Option<f64>,
     /// Bytes beyond what the entries need.
     pub retained_bytes: Option<u64>,
+    /// For how long it has kept them, at most: since its table was made.
+    pub retained_for_at_most_ns: Option<u64>,
+    /// It had at least so many entries when its table was made; `None` when that is its first.
+    pub had_entries_at_least: Option<u64>,
+    /// What goes on in it, as far as its table shows.
+    pub activity: Option<Activity>,
     /// When the table was read for entries and the figures that come from them.
     pub measured_at_ns: Option<u64>,
     /// Sizes of the tables it had, oldest first, the present one last.
@@ -53,21 +65,47 @@ pub struct Map {
     /// How well the hash spreads the entries, 0 to 1.
     pub hash_quality: Option<f64>,
     /// What is wrong with the hash: `good`, `constant top bits`, `identity-like` or `clustered`.
-    pub hash_verdict: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "crate::report::model::word::maybe_word")
+    )]
+    pub hash_verdict: Option<Word>,
+    /// Entries per second by which it grows; `None` when it does not, or nobody knows.
+    pub entries_per_s: Option<f64>,
     /// When it will grow next.
     pub next_resize: Option<NextResize>,
     /// The next resizes, the first of them `next_resize`.
     pub upcoming: Vec<NextResize>,
 }
 
+/// What goes on in a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Activity {
+    /// Entries are inserted and deleted in turn: tombstones tell. It will be rehashed in place,
+    /// or grow, without getting any larger.
+    Churning,
+    /// Most of what was in it is gone, and its table is still the one for all.
+    Emptied,
+    /// It has got more entries since its table was made.
+    Growing,
+}
+
 /// A resize to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct NextResize {
-    /// Number of entries that triggers it.
-    pub at_entries: u64,
+    /// Number of entries that triggers it; `None` for a vector, whose entries nobody counts.
+    pub at_entries: Option<u64>,
     /// Bytes of the new table.
     pub needs_bytes: u64,
-    /// Time until then at the present rate.
+    /// Time until then at the present rate, from when this was recorded.
     pub eta_ns: Option<u64>,
+    /// Whether the new table fits into what the process can still have, beside the old one; of a
+    /// resize after the next, what the ones before it took is counted. `None` when it is not
+    /// known what is left.
+    pub fits: Option<bool>,
+    /// Bytes missing for it.
+    pub short_bytes: Option<u64>,
 }

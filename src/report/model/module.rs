@@ -2,7 +2,7 @@
 
 /// An object that was loaded while the recording was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct LoadedModule {
     /// Path as the loader knew it.
     pub path: String,

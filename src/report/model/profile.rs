@@ -1,11 +1,17 @@
 //! What a report of heap profiles rests on.
 
+use super::Word;
+
 /// The heap profiles that a report was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProfileFacts {
     /// Language of the program: `go`, where that can be told.
-    pub language: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "super::word::maybe_word")
+    )]
+    pub language: Option<Word>,
     /// Number of profiles: figures are those of the last.
     pub profiles: u64,
     /// When the last was taken, ns since 1970.
@@ -13,7 +19,11 @@ pub struct ProfileFacts {
     /// Mean bytes between two samples.
     pub period_bytes: Option<u64>,
     /// How maps are implemented: `swiss` or `buckets`.
-    pub map_runtime: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "super::word::maybe_word")
+    )]
+    pub map_runtime: Option<Word>,
     /// Bytes of all blocks allocated since the program started, estimated.
     pub allocated_bytes: u64,
     /// Samples, before they were scaled to estimates.

@@ -1,8 +1,10 @@
 //! Sites: containers by the place in the program that allocates their tables.
 
+use super::{Advice, Word};
+
 /// How a family is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum KnownBy {
     /// A function of the container allocated the table.
@@ -18,7 +20,7 @@ pub enum KnownBy {
 
 /// Which blocks the figures of a site count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Coverage {
     /// Every block.
@@ -34,7 +36,7 @@ pub enum Coverage {
 
 /// A place in a program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Caller {
     /// Function; where no name is known, the object and the offset in it.
     pub function: String,
@@ -46,7 +48,7 @@ pub struct Caller {
 
 /// One function of a call stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct StackFrame {
     /// Function; where no name is known, the object and the offset in it.
     pub function: String,
@@ -68,7 +70,7 @@ pub struct StackFrame {
 /// those are. The `est_*` fields estimate the whole, sampled blocks included, with a standard
 /// error.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Site {
     /// Number of the site in the recording.
     pub id: u32,
@@ -76,7 +78,11 @@ pub struct Site {
     pub recorded_sites: Vec<u32>,
     /// Which implementation the tables belong to; `None` for a mix that did not fit the site
     /// table.
-    pub family: Option<&'static str>,
+    #[cfg_attr(
+        feature = "json",
+        serde(default, deserialize_with = "crate::report::model::word::maybe_word")
+    )]
+    pub family: Option<Word>,
     /// How that is known.
     pub known_by: Option<KnownBy>,
     /// Whether all figures (not the `est_*` ones) are exact.
@@ -147,6 +153,11 @@ pub struct Site {
     pub capacity: Option<u64>,
     /// Bytes of live tables beyond what their entries need.
     pub retained_bytes: Option<u64>,
+    /// Of the map that retains most: for how long, at most. It has had its table so long, and
+    /// needed it when it was made.
+    pub retained_for_at_most_ns: Option<u64>,
+    /// The same map had at least so many entries when its table was made.
+    pub had_entries_at_least: Option<u64>,
     /// Smallest and largest table.
     pub smallest_table_bytes: Option<u64>,
     /// Largest table.
@@ -161,14 +172,17 @@ pub struct Site {
     pub series: Option<Series>,
     /// The sampled part; `None` when no sample was taken here.
     pub sampled: Option<Sampled>,
-    /// What would help.
+    /// What would help, in words.
     pub advice: Vec<String>,
+    /// The same, with what it would save.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub suggestions: Vec<Advice>,
 }
 
 /// What samples add to a site. Every `est_*` figure is for the whole site: the blocks recorded
 /// with certainty and an unbiased estimate of the others.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sampled {
     /// Sampled blocks.
     pub samples: u64,
@@ -196,7 +210,7 @@ pub struct Sampled {
 
 /// How long resizes took, from the allocation of the new table to the free of the old.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pauses {
     /// Resizes timed.
     pub count: u64,
@@ -216,7 +230,7 @@ pub struct Pauses {
 
 /// Number of tables in a range of sizes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct SizeCount {
     /// Smallest size counted; sizes below twice this.
     pub from_bytes: u64,
@@ -226,7 +240,7 @@ pub struct SizeCount {
 
 /// Live bytes over time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Series {
     /// Length of an interval.
     pub interval_ns: u64,

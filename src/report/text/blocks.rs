@@ -173,20 +173,14 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
         }
         page.row("contents", &text);
     }
+    if let Some(goes_on) = words::activity(map) {
+        page.row("activity", &goes_on);
+    }
     if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
         page.row("hash", verdict);
     }
     if let Some(next) = &map.next_resize {
-        let when = next
-            .eta_ns
-            .map(|ns| format!(", in about {} at this rate", time(ns)));
-        let text = format!(
-            "at {} entries, needs {}{}",
-            thousands(next.at_entries),
-            bytes(next.needs_bytes),
-            when.unwrap_or_default(),
-        );
-        page.row("grows", &text);
+        page.row("grows", &words::next_resize(next, report.memory.as_ref()));
     }
     if let Some(thread) = &map.thread {
         page.row("thread", &printable(thread));

@@ -3,15 +3,39 @@
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::words;
-use crate::report::model::{Process, ProcessState, Report, Site};
+use crate::report::model::{Member, Process, ProcessState, Report, Site};
+use crate::report::outlook;
 use crate::report::sites::harm;
 
-pub(super) fn lead(page: &mut Page, report: &Report) {
-    page.paragraph(&headline(report), 0, Style::Strong);
-    if let Some(kept) = kept(report) {
-        page.paragraph(&kept, 0, Style::Strong);
+/// The sentences that a report begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Headlines {
+    /// What did most harm, and what else one should know first.
+    pub findings: Vec<String>,
+    /// Whose recording it is, and the sums of the whole process.
+    pub sums: Vec<String>,
+}
+
+/// The sentences that a report begins with.
+#[must_use]
+pub fn headlines(report: &Report) -> Headlines {
+    let findings = [Some(headline(report)), kept(report), foretold(report)];
+    let sums = [Some(summary(report)), peak(report)];
+    Headlines {
+        findings: findings.into_iter().flatten().collect(),
+        sums: sums.into_iter().flatten().collect(),
     }
-    page.paragraph(&summary(report), 0, Style::Plain);
+}
+
+pub(super) fn lead(page: &mut Page, report: &Report) {
+    let Headlines { findings, sums } = headlines(report);
+    for line in &findings {
+        page.paragraph(line, 0, Style::Strong);
+    }
+    for line in &sums {
+        page.paragraph(line, 0, Style::Plain);
+    }
     let command = report.process.command.join(" ");
     if !command.is_empty() {
         let room = page.room();
@@ -81,8 +105,13 @@ fn kept(report: &Report) -> Option<String> {
     let room = worst
         .capacity
         .map(|capacity| format!(" in room for {}", thousands(capacity)));
+    let had = worst.had_entries_at_least;
+    let had = had.map(|had| format!("; it had {} or more", thousands(had)));
+    let since = worst.retained_for_at_most_ns.zip(had);
+    let since = since.map(|(ns, had)| format!("{had}, not longer than {} ago", time(ns)));
+    let since = since.unwrap_or_default();
     Some(format!(
-        "{} at {} keeps {} that it does not need: {}{}{maps}.",
+        "{} at {} keeps {} that it does not need: {}{}{maps}{since}.",
         capital(&words::container(worst.family, worst.type_name.as_deref())),
         words::place(worst.caller.as_ref()),
         bytes(retained),
@@ -91,6 +120,38 @@ fn kept(report: &Report) -> Option<String> {
             _ => format!("{} entries", thousands(entries)),
         },
         room.unwrap_or_default(),
+    ))
+}
+
+/// One sentence on the resize that comes first of those for which there is no room, of a process
+/// that goes on.
+fn foretold(report: &Report) -> Option<String> {
+    let ended = matches!(
+        report.process.state,
+        ProcessState::Ended | ProcessState::Killed
+    );
+    let (map, next) = outlook::first_without_room(report, u64::MAX).filter(|_| !ended)?;
+    Some(capital(&outlook::sentence(report, map, next)))
+}
+
+/// What of the peak was old tables beside new ones, if that is a good part of it.
+fn peak(report: &Report) -> Option<String> {
+    let peak = report.peak.as_ref()?;
+    let (overlap, extra) = (peak.overlap_bytes?, peak.extra_bytes?);
+    if extra < peak.bytes / 20 {
+        return None;
+    }
+    let most = if peak.without_overlap_error_bytes > 0 {
+        "at most "
+    } else {
+        ""
+    };
+    Some(format!(
+        "At the peak of {} old and new tables side by side held {}; it would have been \
+         {most}{} without the old ones.",
+        bytes(peak.bytes),
+        bytes(overlap),
+        bytes(peak.without_overlap_bytes),
     ))
 }
 
@@ -110,7 +171,11 @@ fn nothing(report: &Report) -> String {
 
 fn summary(report: &Report) -> String {
     let totals = &report.totals;
-    let mut text = whose(&report.process);
+    let mut text = if report.members.is_empty() {
+        whose(&report.process)
+    } else {
+        several(report)
+    };
     if report.sites.is_empty() {
         return text;
     }
@@ -184,6 +249,33 @@ fn whose(process: &Process) -> String {
         (ProcessState::Unfinished, None) => "running or killed".to_owned(),
     };
     format!("{name} (pid {}, {state})", process.pid)
+}
+
+/// The processes of a merged report, the largest first.
+fn several(report: &Report) -> String {
+    const SHOWN: usize = 3;
+    let mut members: Vec<&Member> = report.members.iter().collect();
+    members.sort_by_key(|member| std::cmp::Reverse(member.totals.peak_bytes));
+    let shown: Vec<String> = members
+        .iter()
+        .take(SHOWN)
+        .map(|member| {
+            format!(
+                "{} {}",
+                printable(&member.label),
+                bytes(member.totals.peak_bytes)
+            )
+        })
+        .collect();
+    let more = match members.len().saturating_sub(SHOWN) {
+        0 => "",
+        _ => ", ...",
+    };
+    let all = match members.len() {
+        1 => "1 process".to_owned(),
+        all => format!("{} processes", thousands(all as u64)),
+    };
+    format!("{all} (peaks: {}{more})", shown.join(", "))
 }
 
 pub(super) fn capital(text: &str) -> String {

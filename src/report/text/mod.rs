@@ -8,9 +8,13 @@ mod lead;
 mod page;
 mod profile;
 pub mod units;
-mod words;
+pub(super) mod words;
 
-use super::model::{EventKind, Honesty, Map, Report, Site};
+pub use lead::{Headlines, headlines};
+pub use words::{caller_at, frame_place, is_own, what};
+
+use super::diff::SiteSide;
+use super::model::{Caller, EventKind, Honesty, Map, Report, Site};
 use super::sites::harm;
 use blocks::Sum;
 use page::{Page, Style, printable};
@@ -275,4 +279,39 @@ fn honesty(honesty: &Honesty) -> String {
     }
     parts.push(format!("the recorder uses {}", bytes(honesty.self_bytes)));
     format!("honesty: {}.", parts.join(", "))
+}
+
+/// What a site is called: `HashMap<u64, Session> at src/cache.rs:58`.
+#[must_use]
+pub fn title(site: &Site) -> String {
+    named(site.family, site.type_name.as_deref(), site.caller.as_ref())
+}
+
+/// The same for a site of a comparison.
+#[must_use]
+pub fn title_of(side: &SiteSide) -> String {
+    named(side.family, side.type_name.as_deref(), side.caller.as_ref())
+}
+
+fn named(family: Option<&str>, type_name: Option<&str>, caller: Option<&Caller>) -> String {
+    let what = words::container(family, type_name);
+    format!("{what} at {}", place(caller))
+}
+
+/// Where a call was made: `src/cache.rs:58`, or what else is known of it.
+#[must_use]
+pub fn place(caller: Option<&Caller>) -> String {
+    words::place(caller)
+}
+
+/// `1.1 MiB -> 2.2 MiB -> ... (9 more) -> 640 MiB`.
+#[must_use]
+pub fn chain(sizes: &[u64]) -> String {
+    words::chain(sizes)
+}
+
+/// Text in at most `room` columns; what does not fit is cut out of its middle.
+#[must_use]
+pub fn fit(text: &str, room: usize) -> String {
+    page::fit(text, room)
 }

@@ -5,10 +5,44 @@ use super::units::{bytes, count, thousands, time};
 use crate::classify::go;
 use crate::classify::names::Name;
 use crate::classify::whose::{Whose, whose};
-use crate::report::model::{Caller, Coverage, KnownBy, Series, Site, StackFrame};
+use crate::report::model::{
+    Activity, Caller, Coverage, KnownBy, LeftUnder, Map, Memory, NextResize, Series, Site,
+    StackFrame,
+};
+
+/// What the containers of a site are called: their type, else their kind.
+#[must_use]
+pub fn what(site: &Site) -> String {
+    container(site.family, site.type_name.as_deref())
+}
+
+/// Where a frame stands in the sources: `src/cache.rs:58`.
+#[must_use]
+pub fn frame_place(frame: &StackFrame) -> Option<String> {
+    let file = source(frame.file.as_deref()?);
+    Some(match frame.line {
+        Some(line) => format!("{file}:{line}"),
+        None => file,
+    })
+}
+
+/// Whether a frame is the program's own, not of a library or of what starts programs.
+#[must_use]
+pub fn is_own(frame: &StackFrame) -> bool {
+    whose(&Name::parse(&frame.function), frame.file.as_deref()) == Whose::Program
+}
+
+/// Where a site's caller stands in its stack.
+#[must_use]
+pub fn caller_at(site: &Site, stack: &[StackFrame]) -> Option<usize> {
+    let caller = site.caller.as_ref()?;
+    stack
+        .iter()
+        .position(|frame| frame.function == caller.function && frame.line == caller.line)
+}
 
 /// What the container is called: its type, else its kind.
-pub(super) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
+pub(in crate::report) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
     let kind = match family {
         Some("hashbrown") => "a hash map",
         Some("raw_vec") => "a vector",
@@ -86,12 +120,7 @@ pub(super) fn function_and_place(caller: &Caller, room: usize) -> String {
 
 /// The program's own callers of a site, outwards: `demo::serve (src/main.rs:20)`.
 pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
-    let Some(caller) = &site.caller else {
-        return Vec::new();
-    };
-    let is_caller =
-        |frame: &StackFrame| frame.function == caller.function && frame.line == caller.line;
-    let Some(at) = site.stack.iter().position(is_caller) else {
+    let Some(at) = caller_at(site, &site.stack) else {
         return Vec::new();
     };
     let whose = |frame: &StackFrame| match site.family {
@@ -244,6 +273,75 @@ pub(super) fn contents(site: &Site) -> Option<String> {
         text.push_str(&format!(", {} more than they need", bytes(retained)));
     }
     Some(text)
+}
+
+/// `in about 14 min, at 29,360,129 entries: needs 6.0 GiB, 4.1 GiB left in its control group`.
+pub(super) fn next_resize(next: &NextResize, memory: Option<&Memory>) -> String {
+    let when = next.eta_ns.map(|ns| format!("in about {}", time(ns)));
+    let at = next
+        .at_entries
+        .map(|entries| format!("at {} entries", thousands(entries)));
+    let when: Vec<String> = when.into_iter().chain(at).collect();
+    let when = if when.is_empty() {
+        "when it is full".to_owned()
+    } else {
+        when.join(", ")
+    };
+    format!("{when}: {}", room_for(next, memory))
+}
+
+/// What goes on in a map, where that is worth a word.
+pub(super) fn activity(map: &Map) -> Option<String> {
+    match map.activity? {
+        Activity::Churning => Some(
+            "insert and delete in turn: tombstones fill it, not entries, and it is rehashed in \
+             place when they do"
+                .to_owned(),
+        ),
+        Activity::Emptied => {
+            let had = thousands(map.had_entries_at_least?);
+            let since = map
+                .retained_for_at_most_ns
+                .map(|ns| format!(", not longer than {} ago", time(ns)));
+            Some(format!(
+                "emptied: it had {had} entries or more{}",
+                since.unwrap_or_default()
+            ))
+        }
+        Activity::Growing => {
+            let rate = thousands(map.entries_per_s?.round() as u64);
+            Some(format!("grows by {rate} entries/s"))
+        }
+    }
+}
+
+/// `needs 6.0 GiB, 4.1 GiB left in its control group: will be OOM-killed`.
+pub(in crate::report) fn room_for(next: &NextResize, memory: Option<&Memory>) -> String {
+    let needs = format!("needs {}", bytes(next.needs_bytes));
+    let Some(memory) = memory.filter(|_| next.fits == Some(false)) else {
+        return needs;
+    };
+    // What the resizes before it leave.
+    let left = next
+        .needs_bytes
+        .saturating_sub(next.short_bytes.unwrap_or(0));
+    let then = if left < memory.left_bytes {
+        " then"
+    } else {
+        ""
+    };
+    let left = bytes(left);
+    match memory.left_under {
+        LeftUnder::ControlGroup => {
+            format!("{needs}, {left} left{then} in its control group: will be OOM-killed")
+        }
+        LeftUnder::AddressSpace => {
+            format!("{needs}, {left} left{then} of its address space: the allocation will fail")
+        }
+        LeftUnder::Machine => {
+            format!("{needs}, {left} left{then} on the machine: will be OOM-killed")
+        }
+    }
 }
 
 /// `12 s after the start`.

@@ -1,0 +1,207 @@
+//! What the page knows: the report as `mapgrow report --json` has it, with two parts in a form
+//! that is smaller and quicker to read. The timeline is in columns, and each frame of a stack is
+//! there once.
+
+use std::collections::HashMap;
+
+use mapgrow::report::curve::LiveCurve;
+use mapgrow::report::{Event, EventKind, Report, Series, StackFrame, series, text};
+use serde::Serialize;
+
+/// The page's data.
+#[derive(Debug, Serialize)]
+pub struct Data {
+    /// The report without its timeline and stacks.
+    report: Report,
+    /// The sentences that a report begins with.
+    headlines: text::Headlines,
+    /// For each site, in order: what its containers are called, and where they grow.
+    names: Vec<Names>,
+    /// All frames of all stacks.
+    frames: Vec<FrameRow>,
+    /// For each site, in order: its stack as numbers in `frames`, innermost first.
+    stacks: Vec<Vec<u32>>,
+    events: Columns,
+    curve: Option<CurveColumns>,
+    /// Live bytes of all sites together where the curve does not reach back to.
+    coarse: Option<Series>,
+}
+
+#[derive(Debug, Serialize)]
+struct Names {
+    what: String,
+    place: String,
+}
+
+/// A frame without its address: function, short and whole place, whether it is inlined, whether
+/// it is the program's own.
+type FrameRow = (String, Option<String>, Option<String>, bool, bool);
+
+/// The timeline without its marks, which are in the report, a column for each field.
+#[derive(Debug, Default, Serialize)]
+struct Columns {
+    /// Differences from one event to the next, the first from 0; `None` without a clock.
+    t_ns: Option<Vec<i64>>,
+    kind: Vec<EventKind>,
+    map: Vec<Option<u64>>,
+    old_map: Vec<Option<u64>>,
+    site: Vec<Option<u32>>,
+    /// Numbers in `threads`.
+    thread: Vec<Option<u32>>,
+    threads: Vec<String>,
+    old_bytes: Vec<Option<u64>>,
+    new_bytes: Vec<Option<u64>>,
+    pause_ns: Vec<Option<u64>>,
+    in_place: Vec<u8>,
+    late: Vec<u8>,
+    sampled: Vec<u8>,
+}
+
+/// [`LiveCurve`], all columns as differences from one step to the next.
+#[derive(Debug, Serialize)]
+struct CurveColumns {
+    complete_from_ns: u64,
+    before_bytes: u64,
+    t_ns: Vec<i64>,
+    live_bytes: Vec<i64>,
+    overlap_bytes: Vec<i64>,
+}
+
+impl Data {
+    /// Takes a report apart.
+    pub fn of(mut report: Report) -> Data {
+        let curve = LiveCurve::of(&report).map(|curve| CurveColumns {
+            complete_from_ns: curve.complete_from_ns,
+            before_bytes: curve.before_bytes,
+            t_ns: differences(&curve.t_ns, 0),
+            live_bytes: differences(&curve.live_bytes, curve.before_bytes),
+            overlap_bytes: differences(&curve.overlap_bytes, 0),
+        });
+        let headlines = text::headlines(&report);
+        let names = report.sites.iter().map(|site| Names {
+            what: text::what(site),
+            place: text::place(site.caller.as_ref()),
+        });
+        let names = names.collect();
+        let coarse = curve
+            .as_ref()
+            .filter(|curve| curve.complete_from_ns > 0)
+            .and_then(|_| series::together(&report.sites));
+        let mut frames = Interned::default();
+        let stacks = report
+            .sites
+            .iter_mut()
+            .map(|site| {
+                let stack = std::mem::take(&mut site.stack);
+                // What lies within the caller is the container and the allocator.
+                let own = text::caller_at(site, &stack).unwrap_or(0);
+                let rows = stack.into_iter().enumerate();
+                rows.map(|(at, frame)| frames.number(row(frame, at >= own)))
+                    .collect()
+            })
+            .collect();
+        let events = Columns::of(&std::mem::take(&mut report.timeline));
+        Data {
+            report,
+            headlines,
+            names,
+            frames: frames.all,
+            stacks,
+            events,
+            curve,
+            coarse,
+        }
+    }
+}
+
+impl Columns {
+    fn of(timeline: &[Event]) -> Columns {
+        let events = || {
+            timeline
+                .iter()
+                .filter(|event| event.kind != EventKind::Mark)
+        };
+        let mut threads = Interned::default();
+        let times: Option<Vec<u64>> = events().map(|event| event.t_ns).collect();
+        Columns {
+            t_ns: times.map(|times| differences(&times, 0)),
+            kind: events().map(|event| event.kind).collect(),
+            map: events().map(|event| event.map).collect(),
+            old_map: events().map(|event| event.old_map).collect(),
+            site: events().map(|event| event.site).collect(),
+            thread: events()
+                .map(|event| Some(threads.number(event.thread.clone()?)))
+                .collect(),
+            threads: threads.all,
+            old_bytes: events().map(|event| event.old_bytes).collect(),
+            new_bytes: events().map(|event| event.new_bytes).collect(),
+            pause_ns: events().map(|event| event.pause_ns).collect(),
+            in_place: events().map(|event| event.in_place.into()).collect(),
+            late: events().map(|event| event.late.into()).collect(),
+            sampled: events().map(|event| event.sampled.into()).collect(),
+        }
+    }
+}
+
+fn row(frame: StackFrame, outside: bool) -> FrameRow {
+    let short = text::frame_place(&frame);
+    let own = outside && text::is_own(&frame);
+    let whole = match (frame.file, frame.line, frame.module) {
+        (Some(file), Some(line), _) => Some(format!("{file}:{line}")),
+        (Some(file), None, _) => Some(file),
+        (None, _, module) => module,
+    };
+    (frame.function, short, whole, frame.inlined, own)
+}
+
+/// Small numbers for large ones. Sums of them are right even where a difference wraps around.
+fn differences(values: &[u64], mut last: u64) -> Vec<i64> {
+    let mut difference = |&value: &u64| {
+        let step = value.wrapping_sub(last).cast_signed();
+        last = value;
+        step
+    };
+    values.iter().map(&mut difference).collect()
+}
+
+/// Values, each once, in the order in which they came.
+struct Interned<T> {
+    all: Vec<T>,
+    numbers: HashMap<T, u32>,
+}
+
+impl<T> Default for Interned<T> {
+    fn default() -> Self {
+        Interned {
+            all: Vec::new(),
+            numbers: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Clone + Eq + std::hash::Hash> Interned<T> {
+    fn number(&mut self, value: T) -> u32 {
+        let next = self.all.len() as u32;
+        *self.numbers.entry(value).or_insert_with_key(|value| {
+            self.all.push(value.clone());
+            next
+        })
+    }
+}
+
+/// JSON that is safe within a `script` element: nothing in it can end the element or begin a
+/// comment. Strings read back as they were.
+pub fn json(data: &Data) -> String {
+    // A report holds strings, numbers and no maps with keys that are neither.
+    let json = serde_json::to_string(data).unwrap_or_default();
+    let mut safe = String::with_capacity(json.len());
+    for char in json.chars() {
+        match char {
+            '<' => safe.push_str("\\u003c"),
+            '>' => safe.push_str("\\u003e"),
+            '&' => safe.push_str("\\u0026"),
+            _ => safe.push(char),
+        }
+    }
+    safe
+}

@@ -1,0 +1,482 @@
+// The timeline: live bytes with each resize, pauses, marks; the overview that the window is
+// chosen in; mouse, touch and keys.
+
+const PAUSE_FLOOR = 1000;
+
+/** Where a site counts each kind. */
+const FIELDS = { grow: "grows", shrink: "shrinks", rehash: "rehashes", rebuild: "rebuilds", replace: "replaces", aborted: "aborted" };
+
+class Timeline {
+  constructor(page, view) {
+    this.page = page;
+    this.view = view;
+    this.chart = byId("chart");
+    this.overview = byId("overview");
+    this.tip = make("div", { class: "tip", "aria-hidden": "true", hidden: true });
+    this.chart.after(this.tip);
+    this.hover = null;
+    this.brush = null;
+    this.longest = 0;
+    for (let i = 0; i < page.events.count; i += 1) {
+      if (page.events.pause[i] > this.longest) this.longest = page.events.pause[i];
+    }
+    this.draw = onceAFrame(() => this.drawNow());
+    view.listen(() => this.draw());
+    new ResizeObserver(this.draw).observe(this.chart);
+    this.listenToPointer();
+    this.listenToOverview();
+    this.chart.addEventListener("keydown", (event) => this.key(event));
+    byId("zoom-in").addEventListener("click", () => view.zoom(0.5));
+    byId("zoom-out").addEventListener("click", () => view.zoom(2));
+    byId("zoom-reset").addEventListener("click", () => view.all());
+    this.legend();
+  }
+
+  legend() {
+    const kinds = new Set(this.view.resizes.map((i) => this.page.events.kind[i]));
+    const total = (field) => this.page.sites.reduce((sum, site) => sum + (site[field] ?? 0), 0);
+    const item = (swatch, text, hint) =>
+      make("li", { title: hint }, make("span", { class: `swatch ${swatch}`, "aria-hidden": "true" }), text);
+    const list = byId("legend");
+    list.append(item("live", "tables in use"), item("overlap", "old table beside the new one", "overlap: what is there twice while entries move"));
+    if (this.page.coarse !== null && this.page.curve !== null && this.page.curve.from > 0) {
+      list.append(item("coarse", "before the oldest event kept: at most this"));
+    }
+    for (const kind of RESIZES) {
+      if (kinds.has(kind) && total(FIELDS[kind]) > 0) list.append(item(`sign ${kind}`, `${kind} (${thousands(total(FIELDS[kind]))})`));
+    }
+    list.append(item("pause", "pause of the resizing thread"));
+    if (this.page.report.marks.length > 0) list.append(item("mark", "mark set by the program"));
+  }
+
+  /** Boxes of the parts in the chart, in CSS pixels. */
+  boxes() {
+    const width = this.chart.clientWidth;
+    const height = this.chart.clientHeight;
+    const left = width < 600 ? 54 : 70;
+    const plot = Math.max(10, Math.floor(width - left - 10));
+    const pause = 56;
+    const top = 22;
+    const axis = 24;
+    return {
+      width,
+      height,
+      curve: { left, top, width: plot, height: height - top - pause - axis - 14 },
+      pause: { left, top: height - axis - pause, width: plot, height: pause },
+      all: { left, top, width: plot, height: height - top - axis },
+    };
+  }
+
+  x(at) {
+    const { left, width } = this.boxes().all;
+    return left + ((at - this.view.from) / this.view.span) * width;
+  }
+
+  at(x) {
+    const { left, width } = this.boxes().all;
+    return this.view.from + ((x - left) / width) * this.view.span;
+  }
+
+  drawNow() {
+    this.drawOverview();
+    const boxes = this.boxes();
+    if (boxes.width === 0) return;
+    const context = sharp(this.chart, boxes.width, boxes.height);
+    const { from, to } = this.view;
+    timeAxis(context, boxes.all, from, to);
+    const columns = this.drawCurve(context, boxes.curve);
+    this.drawPauses(context, boxes.pause);
+    this.drawMarks(context, boxes.all);
+    if (columns !== null) this.drawSigns(context, boxes.curve, columns);
+    this.drawSelection(context, boxes);
+    if (this.brush !== null) {
+      const [a, b] = [this.brush.from, this.brush.to].sort((p, q) => p - q);
+      context.globalAlpha = 0.2;
+      context.fillStyle = theme.colors.select;
+      context.fillRect(a, boxes.all.top, b - a, boxes.all.height);
+      context.globalAlpha = 1;
+    }
+    byId("window").textContent = this.view.zoomed
+      ? `${moment(from, this.view.span)} to ${moment(to, this.view.span)}`
+      : `${time(this.page.end)}`;
+    byId("zoom-out").disabled = byId("zoom-reset").disabled = !this.view.zoomed;
+  }
+
+  /** The areas of live bytes; what each column shows. */
+  drawCurve(context, box) {
+    const { curve, coarse } = this.page;
+    const { colors } = theme;
+    if (curve === null) {
+      context.font = FONT;
+      context.fillStyle = colors.soft;
+      context.textAlign = "center";
+      const why = this.page.events.timed ? "Nothing happened in the recording." : "The recording holds no calibration of its clock, so nothing can be drawn over time.";
+      context.fillText(why, box.left + box.width / 2, box.top + box.height / 2);
+      return null;
+    }
+    const { from, to } = this.view;
+    const columns = sweep(curve, from, to, box.width);
+    const before = this.coarseColumns(box.width);
+    let most = largest(columns.live, 1);
+    if (before !== null && coarse !== null) most = largest(before, most);
+    most *= 1.08;
+    byteAxis(context, box, most);
+    const scale = box.height / most;
+    const known = Math.max(0, Math.min(box.width, Math.ceil(((curve.from - from) / (to - from)) * box.width)));
+    const heights = (values) => Array.from(values, (value, x) => (x < known ? 0 : value * scale));
+    if (known > 0 && before !== null) area(context, { ...box, width: known }, Array.from(before.subarray(0, known), (v) => v * scale), colors.coarse);
+    area(context, box, heights(columns.live), colors.overlap);
+    area(context, box, heights(columns.settled), colors["live-fill"]);
+    this.outline(context, box, columns.settled, scale, known);
+    columns.scale = scale;
+    columns.known = known;
+    return columns;
+  }
+
+  /** What the series of the sites say, for columns before the oldest event. */
+  coarseColumns(width) {
+    const { coarse, curve } = this.page;
+    if (coarse === null || curve.from <= this.view.from) return null;
+    const columns = new Float64Array(width);
+    for (let x = 0; x < width; x += 1) {
+      const at = this.view.from + ((x + 0.5) / width) * this.view.span;
+      const slot = Math.min(Math.floor(at / coarse.interval_ns), coarse.max_live_bytes.length - 1);
+      columns[x] = at < curve.from ? coarse.max_live_bytes[slot] ?? 0 : 0;
+    }
+    return columns;
+  }
+
+  outline(context, box, settled, scale, known) {
+    const bottom = box.top + box.height;
+    context.strokeStyle = theme.colors.live;
+    context.lineWidth = 1.25;
+    context.beginPath();
+    for (let x = known; x < settled.length; x += 1) {
+      const y = bottom - settled[x] * scale;
+      if (x === known) context.moveTo(box.left + x, y);
+      else context.lineTo(box.left + x, y);
+      context.lineTo(box.left + x + 1, y);
+    }
+    context.stroke();
+  }
+
+  /** The events in the window, as a range of numbers. */
+  visible() {
+    const { events } = this.page;
+    return [lowerBound(events.t, this.view.from), lowerBound(events.t, this.view.to + 1)];
+  }
+
+  drawPauses(context, box) {
+    const { events } = this.page;
+    const { colors } = theme;
+    context.font = FONT;
+    context.textAlign = "right";
+    context.textBaseline = "middle";
+    context.fillStyle = colors.soft;
+    const powers = [];
+    for (let pause = PAUSE_FLOOR; pause <= Math.max(this.longest, PAUSE_FLOOR * 10); pause *= 1000) powers.push(pause);
+    context.strokeStyle = colors.line;
+    for (const pause of [PAUSE_FLOOR, ...powers.slice(1)]) {
+      const y = box.top + box.height - this.pauseHeight(pause, box.height);
+      context.fillText(time(pause), box.left - 8, y);
+      context.beginPath();
+      context.moveTo(box.left, Math.round(y) + 0.5);
+      context.lineTo(box.left + box.width, Math.round(y) + 0.5);
+      context.stroke();
+    }
+    const highest = new Float64Array(box.width);
+    const mine = new Float64Array(box.width);
+    const [first, last] = this.visible();
+    const scale = box.width / this.view.span;
+    for (let i = first; i < last; i += 1) {
+      const pause = events.pause[i];
+      if (pause === NONE) continue;
+      const x = Math.min(box.width - 1, Math.floor((events.t[i] - this.view.from) * scale));
+      const columns = this.view.site !== null && events.site[i] === this.view.site.id ? mine : highest;
+      if (pause > columns[x]) columns[x] = pause;
+    }
+    const sticks = (columns, color) => {
+      context.fillStyle = color;
+      for (let x = 0; x < box.width; x += 1) {
+        if (columns[x] === 0) continue;
+        const height = Math.max(2, this.pauseHeight(columns[x], box.height));
+        context.fillRect(box.left + x - 0.5, box.top + box.height - height, 2, height);
+      }
+    };
+    context.globalAlpha = this.view.site === null ? 1 : 0.3;
+    sticks(highest, colors.pause);
+    context.globalAlpha = 1;
+    sticks(mine, colors.pause);
+  }
+
+  /** Height of a pause on a logarithmic scale. */
+  pauseHeight(pause, room) {
+    const most = Math.log(Math.max(this.longest, PAUSE_FLOOR * 10) / PAUSE_FLOOR);
+    return Math.max(0, (Math.log(Math.max(pause, PAUSE_FLOOR) / PAUSE_FLOOR) / most) * (room - 4));
+  }
+
+  drawMarks(context, box) {
+    const { colors } = theme;
+    context.font = FONT;
+    context.textAlign = "left";
+    context.textBaseline = "alphabetic";
+    context.strokeStyle = colors.mark;
+    context.fillStyle = colors.mark;
+    let free = -Infinity;
+    for (const mark of this.page.report.marks) {
+      if (mark.t_ns === null || mark.t_ns < this.view.from || mark.t_ns > this.view.to) continue;
+      const x = Math.round(this.x(mark.t_ns)) + 0.5;
+      context.setLineDash([3, 3]);
+      context.beginPath();
+      context.moveTo(x, box.top - 6);
+      context.lineTo(x, box.top + box.height);
+      context.stroke();
+      context.setLineDash([]);
+      const room = box.left + box.width - x - 4;
+      const label = fitted(context, mark.label, Math.min(160, room));
+      if (x < free || label === "") continue;
+      context.fillText(label, x + 4, box.top - 8);
+      free = x + context.measureText(label).width + 16;
+    }
+  }
+
+  /** A sign for the largest resize in every few pixels. */
+  drawSigns(context, box, columns) {
+    const { events } = this.page;
+    const cell = 10;
+    const cells = new Map();
+    const [first, last] = this.visible();
+    const scale = box.width / this.view.span;
+    for (let i = first; i < last; i += 1) {
+      if (!RESIZES.has(events.kind[i]) || !this.view.concerns(i)) continue;
+      const x = Math.min(box.width - 1, Math.floor((events.t[i] - this.view.from) * scale));
+      const key = Math.floor(x / cell);
+      const weight = events.oldBytes[i] + events.newBytes[i];
+      const there = cells.get(key);
+      if (there === undefined || weight > there.weight) cells.set(key, { i, x, weight });
+    }
+    this.signs = [];
+    const heaviest = largest([...cells.values()].map((one) => one.weight), 1);
+    for (const { i, x, weight } of cells.values()) {
+      if (x < columns.known) continue;
+      const y = box.top + box.height - columns.live[x] * columns.scale - 7;
+      this.signs.push({ i, x: box.left + x, y });
+      sign(context, events.kind[i], box.left + x + 0.5, y, 2 + 3 * Math.sqrt(weight / heaviest));
+    }
+  }
+
+  drawSelection(context, boxes) {
+    const { events } = this.page;
+    const { colors } = theme;
+    const line = (x, color, width) => {
+      context.strokeStyle = color;
+      context.lineWidth = width;
+      context.beginPath();
+      context.moveTo(x, boxes.all.top);
+      context.lineTo(x, boxes.all.top + boxes.all.height);
+      context.stroke();
+    };
+    if (this.hover !== null && this.brush === null) line(this.hover.x + 0.5, colors.faint, 1);
+    const { event } = this.view;
+    if (event === NONE) return;
+    const at = events.t[event];
+    if (at < this.view.from || at > this.view.to) return;
+    const pause = Math.max(events.pause[event], 0);
+    const [a, b] = [this.x(at - pause), this.x(at)];
+    context.globalAlpha = 0.25;
+    context.fillStyle = colors.select;
+    context.fillRect(a, boxes.all.top, Math.max(b - a, 1), boxes.all.height);
+    context.globalAlpha = 1;
+    line(Math.round(b) + 0.5, colors.select, 2);
+    const shown = this.signs?.find(({ i }) => i === event);
+    if (shown === undefined) return;
+    context.strokeStyle = colors.select;
+    context.beginPath();
+    context.arc(shown.x + 0.5, shown.y, 9, 0, 7);
+    context.stroke();
+  }
+
+  drawOverview() {
+    const canvas = this.overview;
+    const { clientWidth: width, clientHeight: height } = canvas;
+    if (width === 0) return;
+    const context = sharp(canvas, width, height);
+    const { left, width: plot } = this.boxes().all;
+    const { curve, start, end } = this.page;
+    const { colors } = theme;
+    const box = { left, top: 2, width: plot, height: height - 4 };
+    if (curve !== null) {
+      this.whole ??= { plot: 0 };
+      if (this.whole.plot !== plot) this.whole = { plot, columns: sweep(curve, start, end, plot) };
+      const { columns } = this.whole;
+      const scale = box.height / largest(columns.live, 1);
+      area(context, box, Array.from(columns.live, (v) => v * scale), colors.overlap);
+      area(context, box, Array.from(columns.settled, (v) => v * scale), colors.coarse);
+    }
+    const [a, b] = [this.view.from, this.view.to].map((t) => left + ((t - start) / (end - start)) * plot);
+    context.fillStyle = colors.paper;
+    context.globalAlpha = 0.65;
+    context.fillRect(left, 0, a - left, height);
+    context.fillRect(b, 0, left + plot - b, height);
+    context.globalAlpha = 1;
+    context.strokeStyle = colors.select;
+    context.lineWidth = 1.5;
+    context.strokeRect(a + 0.75, 0.75, Math.max(b - a - 1.5, 2), height - 1.5);
+  }
+
+  /** The resize that a person who points at `x`, `y` means: the largest within a few pixels. */
+  nearest(x, y) {
+    const { events } = this.page;
+    const boxes = this.boxes();
+    const sign = this.signs?.find((one) => Math.abs(one.x - x) <= 6 && Math.abs(one.y - y) <= 8);
+    if (sign !== undefined) return sign.i;
+    const reach = 5;
+    const first = lowerBound(events.t, this.at(x - reach));
+    const byPause = y >= boxes.pause.top;
+    let [best, most] = [NONE, -1];
+    for (let i = first; i < events.count && events.t[i] - Math.max(events.pause[i], 0) <= this.at(x + reach); i += 1) {
+      if (!RESIZES.has(events.kind[i]) || !this.view.concerns(i)) continue;
+      const weight = byPause ? events.pause[i] : events.oldBytes[i] + events.newBytes[i];
+      if (weight > most) [best, most] = [i, weight];
+    }
+    return best;
+  }
+
+  listenToPointer() {
+    const { chart, view } = this;
+    const place = (event) => {
+      const bounds = chart.getBoundingClientRect();
+      return [event.clientX - bounds.left, event.clientY - bounds.top];
+    };
+    chart.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      const [x, y] = place(event);
+      this.press = { x, y };
+      chart.setPointerCapture(event.pointerId);
+    });
+    chart.addEventListener("pointermove", (event) => {
+      const [x, y] = place(event);
+      if (this.press !== undefined && this.press !== null && Math.abs(x - this.press.x) > 4) {
+        const { left, width } = this.boxes().all;
+        const within = (p) => Math.min(Math.max(p, left), left + width);
+        this.brush = { from: within(this.press.x), to: within(x) };
+      }
+      this.point(x, y);
+    });
+    chart.addEventListener("pointerup", (event) => {
+      const [x, y] = place(event);
+      const { brush, press } = this;
+      this.brush = null;
+      this.press = null;
+      if (brush !== null) {
+        const [from, to] = [this.at(brush.from), this.at(brush.to)].sort((a, b) => a - b);
+        view.show(from, to);
+      } else if (press) {
+        const found = this.nearest(x, y);
+        if (found !== NONE) view.selectEvent(found);
+      }
+      this.draw();
+    });
+    chart.addEventListener("pointercancel", () => {
+      this.brush = this.press = null;
+      this.draw();
+    });
+    chart.addEventListener("pointerleave", () => this.point(null));
+    chart.addEventListener("dblclick", () => view.all());
+    chart.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      view.zoom(Math.exp(Math.sign(event.deltaY) * 0.25), this.at(place(event)[0]));
+    }, { passive: false });
+  }
+
+  /** Shows what is under the pointer. */
+  point(x, y) {
+    const { all } = this.boxes();
+    if (x === null || x < all.left || x > all.left + all.width || this.page.curve === null) {
+      this.hover = null;
+      this.tip.hidden = true;
+    } else {
+      this.hover = { x };
+      const found = this.nearest(x, y);
+      this.chart.style.cursor = found === NONE ? "crosshair" : "pointer";
+      this.tip.replaceChildren(...this.tipLines(found, this.at(x)));
+      this.tip.hidden = false;
+      const side = x > all.left + all.width / 2;
+      this.tip.style.left = side ? "" : `${this.chart.offsetLeft + x + 14}px`;
+      this.tip.style.right = side ? `${this.chart.offsetParent.clientWidth - this.chart.offsetLeft - x + 14}px` : "";
+      this.tip.style.top = `${this.chart.offsetTop + 30}px`;
+    }
+    this.draw();
+  }
+
+  tipLines(event, at) {
+    const { curve, events } = this.page;
+    const line = (text, kind) => make("div", { class: kind }, text);
+    const when = event === NONE ? at : events.t[event];
+    const step = lowerBound(curve.t, when) - 1;
+    const live = step < 0 ? curve.before : curve.live[step];
+    const lines = [line(`${moment(when, this.view.span / 100)}${when >= curve.from ? `: ${bytes(live)} live` : ""}`, "strong")];
+    if (event !== NONE) {
+      const site = this.page.siteById.get(events.site[event]);
+      lines.push(line(headOf(events, event)), line(site === undefined ? "" : `${site.what} at ${site.place}`));
+    }
+    return lines;
+  }
+
+  listenToOverview() {
+    const { overview, view, page } = this;
+    const at = (event) => {
+      const { left, width } = this.boxes().all;
+      const x = event.clientX - overview.getBoundingClientRect().left;
+      return page.start + ((x - left) / width) * (page.end - page.start);
+    };
+    let grip = null;
+    overview.addEventListener("pointerdown", (event) => {
+      const when = at(event);
+      // Inside a window that shows a part, it is moved; elsewhere a new one begins.
+      const inside = view.zoomed && when >= view.from && when <= view.to;
+      grip = inside ? { move: when - view.from, span: view.span } : { begin: when };
+      overview.setPointerCapture(event.pointerId);
+    });
+    overview.addEventListener("pointermove", (event) => {
+      if (grip === null) return;
+      const when = at(event);
+      if (grip.move !== undefined) view.show(when - grip.move, when - grip.move + grip.span);
+      else if (Math.abs(when - grip.begin) > (page.end - page.start) / 500) view.show(Math.min(when, grip.begin), Math.max(when, grip.begin));
+    });
+    const release = () => {
+      grip = null;
+    };
+    overview.addEventListener("pointerup", release);
+    overview.addEventListener("pointercancel", release);
+    overview.addEventListener("dblclick", () => view.all());
+  }
+
+  key(event) {
+    const { view } = this;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const go = (step) => {
+      const next = view.neighbour(step);
+      if (next === NONE) return say("No further resize.");
+      view.selectEvent(next);
+      return say(`${moment(this.page.events.t[next], view.span / 100)}: ${headOf(this.page.events, next)}`);
+    };
+    const actions = {
+      ArrowRight: () => (event.shiftKey ? view.move(0.2) : go(1)),
+      ArrowLeft: () => (event.shiftKey ? view.move(-0.2) : go(-1)),
+      "+": () => view.zoom(0.5),
+      "=": () => view.zoom(0.5),
+      "-": () => view.zoom(2),
+      0: () => view.all(),
+      Home: () => view.move(-1e9),
+      End: () => view.move(1e9),
+      Enter: () => view.event !== NONE && byId("details").focus(),
+      Escape: () => view.clear(),
+    };
+    const action = actions[event.key];
+    if (action === undefined) return;
+    event.preventDefault();
+    action();
+  }
+}

@@ -1,0 +1,93 @@
+//! `mapgrow diff`: what grew between two reports, place by place.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use mapgrow::report::diff::{Became, Tolerance, diff};
+use mapgrow::report::measure::Measure;
+
+use crate::failure::Failure;
+use crate::output::{self, Color};
+use crate::render;
+use crate::verbs::report;
+use crate::{quantity, rules};
+
+const EXAMPLES: &str = "\
+Examples:
+  mapgrow diff old.json new.mapgrow            what grew, what is new, what is gone
+  mapgrow diff monday.mapgrow 4242 --by live   against the process as it is now
+  mapgrow diff main.json pr.json --max-growth 10%    exit status 1 when a place grew by more
+
+A dump has addresses, which its binary alone can name. To compare across builds, save
+`mapgrow report --json` while the binary is there: saved reports keep their names.
+
+Exit status: 0 compared, 1 --max-growth was exceeded, 2 it could not be done.";
+
+/// What to compare.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DiffArgs {
+    /// The older: a dump, a recording, a saved report, or the id of a process
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// The newer
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// The figure that places are compared by: peak, live, allocated, resizes, overlap, pause
+    /// or retained
+    #[arg(long, value_name = "FIGURE", default_value = "peak", value_parser = rules::measure)]
+    by: Measure,
+    /// Fail (exit status 1) when a place grew by more than this share, or a new one is larger
+    /// than what counts as noise (64 KiB, 1 ms, 1 resize)
+    #[arg(long, value_name = "SHARE", value_parser = quantity::share)]
+    max_growth: Option<f64>,
+    /// Print the whole comparison as JSON
+    #[arg(long)]
+    json: bool,
+    /// How many places to show of each kind
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    top: usize,
+    /// Columns to fit into [default: those of the terminal, 100 in a pipe]
+    #[arg(long, value_name = "COLUMNS")]
+    width: Option<usize>,
+    /// When to use colours; NO_COLOR is respected
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+    /// A binary to take names from, when its build id is the recorded one; can be repeated
+    #[arg(long, value_name = "FILE")]
+    binary: Vec<PathBuf>,
+}
+
+/// Prints the comparison.
+pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
+    let old = report::build(Some(&args.old), &args.binary)?;
+    let new = report::build(Some(&args.new), &args.binary)?;
+    let tolerance = Tolerance {
+        share: args.max_growth.unwrap_or(Tolerance::default().share),
+        ..Tolerance::default()
+    };
+    let diff = diff(&old, &new, args.by, &tolerance);
+    if args.json {
+        output::write_with(|out| {
+            serde_json::to_writer(&mut *out, &diff).map_err(std::io::Error::from)?;
+            out.write_all(b"\n")
+        })?;
+    } else {
+        let page = render::diff::Page {
+            width: output::width(args.width),
+            color: args.color.wanted(),
+            top: args.top,
+        };
+        output::print(&render::diff::render(&diff, &page))?;
+    }
+    let too_much = args.max_growth.is_some()
+        && diff.sites.iter().any(|site| match site.became {
+            Became::Grew => true,
+            Became::New => site
+                .change(args.by)
+                .is_some_and(|change| change.new > Some(tolerance.of(args.by, 0))),
+            _ => false,
+        });
+    Ok(ExitCode::from(u8::from(too_much)))
+}

@@ -1,0 +1,339 @@
+//! How much more memory a process can have: what its control groups, its own limit and the
+//! machine leave it.
+//!
+//! All of it is read from `/proc` and `/sys/fs/cgroup` through small buffers on the stack, with
+//! `open`, `read` and `close` alone: so it may be done in a signal handler, where a dump takes
+//! it along, and from outside for any process.
+//!
+//! # Control groups
+//!
+//! `/proc/PID/cgroup` names the process' groups; each level up to the root may have a limit, and
+//! the one that leaves least counts. A level that is not to be seen (a container shows its own
+//! group as the root) is skipped. Page cache that is not in active use is given back before
+//! anybody is killed, and does not count as used. Swap is left out: who has to swap a hash map
+//! has lost already.
+
+use crate::recording::layout::header;
+use crate::sys::{Descriptor, Text};
+use core::ffi::CStr;
+
+/// Longest path that is looked at; a deeper group is not found, and unknown.
+const PATH: usize = 1024;
+/// Version 1 writes its largest number for no limit.
+const NO_LIMIT: u64 = 1 << 60;
+
+/// A limit, and how much of it is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Bytes allowed.
+    pub limit: u64,
+    /// Bytes in use.
+    pub used: u64,
+}
+
+impl Bound {
+    /// Bytes that can still be had.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+}
+
+/// What keeps a process from having more memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limiter {
+    /// A control group: who exceeds it is killed.
+    ControlGroup,
+    /// `RLIMIT_AS`: a larger allocation fails.
+    AddressSpace,
+    /// The memory of the machine: somebody is killed.
+    Machine,
+}
+
+/// How much more memory a process can have. `None` where there is no limit, or it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Headroom {
+    /// The control group that leaves least.
+    pub control_group: Option<Bound>,
+    /// The limit of the process' address space.
+    pub address_space: Option<Bound>,
+    /// Bytes that the machine has available without swapping.
+    pub machine: Option<u64>,
+}
+
+/// One version of the control groups' file system.
+struct Version {
+    /// Where it is mounted, by convention.
+    root: &'static [u8],
+    limit: &'static [u8],
+    used: &'static [u8],
+    /// Line of `memory.stat` with the bytes of page cache that can be given back.
+    reclaimable: &'static [u8],
+}
+
+const V1: Version = Version {
+    root: b"/sys/fs/cgroup/memory",
+    limit: b"/memory.limit_in_bytes",
+    used: b"/memory.usage_in_bytes",
+    reclaimable: b"total_inactive_file",
+};
+const V2: Version = Version {
+    root: b"/sys/fs/cgroup",
+    limit: b"/memory.max",
+    used: b"/memory.current",
+    reclaimable: b"inactive_file",
+};
+
+impl Headroom {
+    /// That of process `pid`; `None` stands for this one.
+    #[must_use]
+    pub fn of(pid: Option<u32>) -> Self {
+        Self {
+            control_group: control_group(pid),
+            address_space: address_space(pid),
+            machine: field(&path(&[b"/proc/meminfo"]), b"MemAvailable").map(kibibytes),
+        }
+    }
+
+    /// What leaves least, and how much.
+    #[must_use]
+    pub fn left(&self) -> Option<(Limiter, u64)> {
+        let bound = |limiter, bound: Option<Bound>| bound.map(|bound| (limiter, bound.left()));
+        [
+            bound(Limiter::ControlGroup, self.control_group),
+            bound(Limiter::AddressSpace, self.address_space),
+            self.machine.map(|left| (Limiter::Machine, left)),
+        ]
+        .into_iter()
+        .flatten()
+        .min_by_key(|&(_, left)| left)
+    }
+
+    /// Words of a recording's header, and their values.
+    #[must_use]
+    pub fn encode(&self) -> [(usize, u64); 5] {
+        let limit = |bound: Option<Bound>| bound.map_or(0, |bound| bound.limit);
+        let used = |bound: Option<Bound>| bound.map_or(0, |bound| bound.used);
+        [
+            (header::CGROUP_LIMIT, limit(self.control_group)),
+            (header::CGROUP_USED, used(self.control_group)),
+            (header::ADDRESS_LIMIT, limit(self.address_space)),
+            (header::ADDRESS_USED, used(self.address_space)),
+            (header::MACHINE_LEFT, self.machine.unwrap_or(0)),
+        ]
+    }
+
+    /// From the words of a recording's header.
+    #[must_use]
+    pub fn decode(word: impl Fn(usize) -> u64) -> Self {
+        let bound = |limit: usize, used: usize| {
+            let limit = word(limit);
+            (limit > 0).then(|| Bound {
+                limit,
+                used: word(used),
+            })
+        };
+        Self {
+            control_group: bound(header::CGROUP_LIMIT, header::CGROUP_USED),
+            address_space: bound(header::ADDRESS_LIMIT, header::ADDRESS_USED),
+            machine: Some(word(header::MACHINE_LEFT)).filter(|&left| left > 0),
+        }
+    }
+}
+
+fn path(parts: &[&[u8]]) -> Text<PATH> {
+    let mut path = Text::new();
+    for part in parts {
+        path.push(part);
+    }
+    path
+}
+
+/// `/proc/PID/name`.
+fn of_process(pid: Option<u32>, name: &[u8]) -> Text<PATH> {
+    let mut path = path(&[b"/proc/"]);
+    match pid {
+        Some(pid) => path.push_decimal(u64::from(pid)),
+        None => path.push(b"self"),
+    };
+    path.push(name);
+    path
+}
+
+fn kibibytes(number: u64) -> u64 {
+    number.saturating_mul(1024)
+}
+
+fn address_space(pid: Option<u32>) -> Option<Bound> {
+    let limit = field(&of_process(pid, b"/limits"), b"Max address space")?;
+    let used = field(&of_process(pid, b"/status"), b"VmSize").map(kibibytes)?;
+    Some(Bound { limit, used })
+}
+
+fn control_group(pid: Option<u32>) -> Option<Bound> {
+    let mut buffer = [0; 2048];
+    let file = open(&of_process(pid, b"/cgroup"))?;
+    let length = file.read_up_to(&mut buffer);
+    let groups = buffer.get(..length)?;
+    // `4:memory:/a/b`, or `0::/a/b` in version 2.
+    let levels = groups.split(|&byte| byte == b'\n').filter_map(|line| {
+        let mut parts = line.splitn(3, |&byte| byte == b':').skip(1);
+        let (controllers, group) = (parts.next()?, parts.next()?);
+        let memory = controllers
+            .split(|&byte| byte == b',')
+            .any(|name| name == b"memory");
+        match (memory, controllers.is_empty()) {
+            (true, _) => tightest(&V1, group),
+            (_, true) => tightest(&V2, group),
+            _ => None,
+        }
+    });
+    levels.min_by_key(Bound::left)
+}
+
+/// Of a group and those around it, the one that leaves least.
+fn tightest(version: &Version, group: &[u8]) -> Option<Bound> {
+    let mut best: Option<Bound> = None;
+    let mut group = group.strip_suffix(b"/").unwrap_or(group);
+    loop {
+        let of_level = |name: &[u8]| path(&[version.root, group, name]);
+        let limit = field(&of_level(version.limit), b"").filter(|&limit| limit < NO_LIMIT);
+        let bound = limit.and_then(|limit| {
+            let used = field(&of_level(version.used), b"")?;
+            let cache = field(&of_level(b"/memory.stat"), version.reclaimable).unwrap_or(0);
+            let used = used.saturating_sub(cache);
+            Some(Bound { limit, used })
+        });
+        best = best.into_iter().chain(bound).min_by_key(Bound::left);
+        let Some(up) = group.iter().rposition(|&byte| byte == b'/') else {
+            return best;
+        };
+        group = group.get(..up)?;
+    }
+}
+
+fn open(path: &Text<PATH>) -> Option<Descriptor> {
+    let path: &CStr = path.as_c_str()?;
+    Descriptor::open(path, libc::O_RDONLY, 0)
+}
+
+/// The first number of the first line that begins with `key`: `key: 12 kB`, `key 12`.
+fn field(path: &Text<PATH>, key: &[u8]) -> Option<u64> {
+    let file = open(path)?;
+    let mut finder = Finder::new(key);
+    let mut buffer = [0; 256];
+    loop {
+        let length = file.read_up_to(&mut buffer);
+        for &byte in buffer.get(..length)? {
+            if finder.see(byte) {
+                return finder.number;
+            }
+        }
+        if length < buffer.len() {
+            return finder.number;
+        }
+    }
+}
+
+/// Looks for a number in text that comes byte by byte.
+struct Finder<'a> {
+    key: &'a [u8],
+    /// Bytes of the line that agree with the key; `None` once one did not.
+    agreed: Option<usize>,
+    number: Option<u64>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(key: &'a [u8]) -> Self {
+        Self {
+            key,
+            agreed: Some(0),
+            number: None,
+        }
+    }
+
+    /// Takes the next byte; true when the number, if there is one, is complete.
+    fn see(&mut self, byte: u8) -> bool {
+        let Some(agreed) = self.agreed else {
+            self.agreed = (byte == b'\n').then_some(0);
+            return false;
+        };
+        match self.key.get(agreed) {
+            Some(&wanted) if wanted == byte => self.agreed = Some(agreed + 1),
+            Some(_) => self.agreed = (byte == b'\n').then_some(0),
+            None if byte.is_ascii_digit() => {
+                let digit = u64::from(byte - b'0');
+                let number = self.number.unwrap_or(0);
+                self.number = Some(number.saturating_mul(10).saturating_add(digit));
+            }
+            None if self.number.is_some() || byte == b'\n' => return true,
+            // The name goes on, or there are blanks.
+            None if byte.is_ascii_alphanumeric() || byte == b'_' => {
+                self.agreed = if self.key.is_empty() {
+                    Some(agreed)
+                } else {
+                    None
+                };
+            }
+            None => {}
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(text: &str, key: &str) -> Option<u64> {
+        let mut finder = Finder::new(key.as_bytes());
+        text.bytes().any(|byte| finder.see(byte));
+        finder.number
+    }
+
+    #[test]
+    fn fields_are_found_where_they_are() {
+        let stat = "inactive_file_x 1\ntotal_inactive_file 2\ninactive_file 34\n";
+        assert_eq!(find(stat, "inactive_file"), Some(34));
+        assert_eq!(find(stat, "total_inactive_file"), Some(2));
+        assert_eq!(find(stat, "missing"), None);
+        assert_eq!(
+            find("MemFree:  7 kB\nMemAvailable:   8123 kB\n", "MemAvailable"),
+            Some(8123)
+        );
+        assert_eq!(find("max\n", ""), None);
+        assert_eq!(find("268435456\n", ""), Some(268_435_456));
+        assert_eq!(find("99999999999999999999999\n", ""), Some(u64::MAX));
+        let limits = "Max stack size  8388608 unlimited bytes\nMax address space  unlimited  unlimited  bytes\n";
+        assert_eq!(find(limits, "Max stack size"), Some(8_388_608));
+        assert_eq!(find(limits, "Max address space"), None);
+    }
+
+    #[test]
+    fn this_process_has_some_memory_left() {
+        let own = Headroom::of(None);
+        assert!(own.machine.is_some_and(|left| left > 1 << 20), "{own:?}");
+        assert!(own.left().is_some());
+        let seen = Headroom::of(Some(std::process::id()));
+        assert_eq!(seen.address_space.is_some(), own.address_space.is_some());
+        assert_eq!(seen.control_group.is_some(), own.control_group.is_some());
+    }
+
+    #[test]
+    fn it_survives_being_stored() {
+        let bound = |limit, used| Some(Bound { limit, used });
+        let headroom = Headroom {
+            control_group: bound(1 << 30, 5 << 20),
+            address_space: None,
+            machine: Some(1 << 33),
+        };
+        let words = headroom.encode();
+        let word = |at: usize| words.iter().find(|word| word.0 == at).expect("a word").1;
+        assert_eq!(Headroom::decode(word), headroom);
+        assert_eq!(
+            headroom.left(),
+            Some((Limiter::ControlGroup, (1 << 30) - (5 << 20)))
+        );
+        assert_eq!(Headroom::decode(|_| 0), Headroom::default());
+    }
+}

@@ -1,0 +1,71 @@
+//! What to call, in the words of each container's language.
+
+/// The methods of a family. `None` where it has none for it.
+pub(super) struct Methods {
+    /// Room from the start; `N` stands for the number.
+    create: Option<&'static str>,
+    /// Gives back room.
+    pub shrink: Option<&'static str>,
+    /// Fills a new one with the entries of the old.
+    pub rebuild: &'static str,
+    /// Empties it and keeps its table.
+    pub clear: &'static str,
+    /// Other hashes to take.
+    pub hash: &'static str,
+}
+
+impl Methods {
+    /// `with_capacity(4096)`.
+    pub fn create(&self, entries: u64) -> Option<String> {
+        Some(self.create?.replace('N', &entries.to_string()))
+    }
+}
+
+const RUST: Methods = Methods {
+    create: Some("with_capacity(N)"),
+    shrink: Some("shrink_to_fit()"),
+    rebuild: "map = map.drain().collect()",
+    clear: "clear()",
+    hash: "RandomState, foldhash or ahash",
+};
+const CPP_MAP: Methods = Methods {
+    create: Some("reserve(N)"),
+    shrink: Some("rehash(0)"),
+    rebuild: "map = Map(map.begin(), map.end())",
+    clear: "clear()",
+    hash: "a hash that mixes all bits of the key",
+};
+const CPP_VECTOR: Methods = Methods {
+    shrink: Some("shrink_to_fit()"),
+    ..CPP_MAP
+};
+const OTHER: Methods = Methods {
+    create: None,
+    shrink: None,
+    rebuild: "fill a new one with its entries",
+    clear: "empty it",
+    hash: "a hash that mixes all bits of the key",
+};
+const PYTHON: Methods = Methods {
+    rebuild: "d = dict(d)",
+    shrink: Some("d = dict(d)"),
+    ..OTHER
+};
+const REDIS: Methods = Methods {
+    create: Some("dictExpand(d, N)"),
+    shrink: Some("dictResize(d)"),
+    ..OTHER
+};
+
+/// Those of a family.
+pub(super) fn of(family: Option<&str>) -> &'static Methods {
+    match family.unwrap_or_default() {
+        "hashbrown" | "raw_vec" | "smallvec" => &RUST,
+        "cpython_dict" => &PYTHON,
+        "redis_dict" => &REDIS,
+        name if name.ends_with("_vector") || name.ends_with("_string") => &CPP_VECTOR,
+        name if name.starts_with("libstdcxx") || name.starts_with("libcxx") => &CPP_MAP,
+        "abseil_flat" | "boost_unordered" => &CPP_MAP,
+        _ => &OTHER,
+    }
+}

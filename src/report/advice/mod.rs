@@ -1,0 +1,52 @@
+//! Advice for a site: what would help, and what it would save.
+//!
+//! Each kind is a function of what is known of the site, and silent where it does not pay. What
+//! a kind says it would save is arithmetic on bytes and counts; how much faster a program gets
+//! nobody has measured, and so nobody promises it.
+
+mod contents;
+mod methods;
+mod presize;
+mod resizing;
+
+use super::holdings::Holdings;
+use super::model::{Advice, AdviceKind, Site};
+
+/// Advice is for what is worth somebody's time.
+const WORTHWHILE_BYTES: u64 = 1 << 20;
+
+/// Fills in the advice for a site. `buckets`: of a table of so many bytes, where that is known.
+pub(super) fn advise(site: &mut Site, holdings: &Holdings, buckets: &dyn Fn(u64) -> Option<u64>) {
+    let reuse = resizing::reuse(site);
+    let shrink = contents::shrink(site, holdings);
+    // What is too large now needs no larger start, and what is kept for the next needs none.
+    let presize = if shrink.is_none() && reuse.is_none() {
+        presize::presize(site, holdings, buckets)
+    } else {
+        None
+    };
+    let all = [
+        shrink,
+        presize,
+        reuse,
+        contents::rebuild(site, holdings),
+        contents::bound(site, holdings),
+        contents::hasher(site, holdings),
+        resizing::split(site),
+    ];
+    site.suggestions = all.into_iter().flatten().collect();
+    site.advice = site
+        .suggestions
+        .iter()
+        .map(|one| one.text.clone())
+        .collect();
+}
+
+fn advice(kind: AdviceKind, text: String) -> Advice {
+    Advice {
+        kind,
+        text,
+        saves: super::model::Saving::default(),
+        risks_bytes: None,
+    }
+}

@@ -1,0 +1,380 @@
+//! Gates: bounds that a report has to keep, and the reasons when it does not.
+//!
+//! A [`Rule`] is judged on a report alone; [`against`] judges a report by an older one. Either
+//! gives [`Finding`]s. A gate of another kind needs a function that gives findings, no more.
+
+use super::diff::{Became, Diff, SiteChange, Tolerance, diff};
+use super::measure::Measure;
+use super::model::{Caller, Report, Site};
+use super::text;
+use super::text::units::count;
+
+/// A bound on a figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Which figure.
+    pub measure: Measure,
+    /// Which sites: part of the function, of `file:line` or of the type; `*` is each site on
+    /// its own. Without it the whole process.
+    pub site: Option<String>,
+    /// The largest value that is fine.
+    pub most: u64,
+}
+
+impl Rule {
+    /// A bound on the whole process.
+    #[must_use]
+    pub fn all(measure: Measure, most: u64) -> Self {
+        Self {
+            measure,
+            site: None,
+            most,
+        }
+    }
+
+    /// A bound on each site that `site` is part of the function, `file:line` or type of.
+    #[must_use]
+    pub fn site(measure: Measure, site: &str, most: u64) -> Self {
+        Self {
+            measure,
+            site: Some(site.to_owned()),
+            most,
+        }
+    }
+
+    /// The rule as it is written on the command line.
+    #[must_use]
+    pub fn written(&self) -> String {
+        let most = match self.measure {
+            Measure::Resizes => self.most.to_string(),
+            _ => self.measure.show(self.most).replace(' ', ""),
+        };
+        match &self.site {
+            Some(site) => format!("--max-{} {site}={most}", self.measure.name()),
+            None => format!("--max-{} {most}", self.measure.name()),
+        }
+    }
+
+    fn is_about(&self, site: &Site) -> bool {
+        let Some(pattern) = &self.site else {
+            return false;
+        };
+        let holds = |text: &str| text.contains(pattern.as_str());
+        let caller = site.caller.as_ref();
+        pattern == "*"
+            || site.type_name.as_deref().is_some_and(holds)
+            || caller.is_some_and(|caller| {
+                let line = caller.line.map(|line| format!(":{line}"));
+                let file = caller.file.as_deref().unwrap_or_default();
+                holds(&caller.function) || holds(&format!("{file}{}", line.unwrap_or_default()))
+            })
+    }
+}
+
+/// How a gate came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Outcome {
+    /// The bound is kept.
+    Held,
+    /// The rule names a site that the report does not have.
+    NoSuchSite,
+    /// The figure is not known, so nobody can tell.
+    Unknown,
+    /// The bound is exceeded.
+    Broken,
+}
+
+/// What became of one gate, at one site where it is about sites.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Finding {
+    /// How it came out.
+    pub outcome: Outcome,
+    /// The gate as it is written on the command line.
+    pub rule: String,
+    /// Which figure.
+    pub measure: Option<Measure>,
+    /// The figure.
+    pub found: Option<u64>,
+    /// The largest value that is fine.
+    pub most: Option<u64>,
+    /// The figure in the baseline.
+    pub baseline: Option<u64>,
+    /// Number of the site, where it is about one.
+    pub site: Option<u32>,
+    /// Where that is.
+    pub caller: Option<Caller>,
+    /// What is the case, in a sentence.
+    pub reason: String,
+    /// What would help.
+    pub advice: Vec<String>,
+}
+
+/// Judges a report by rules.
+#[must_use]
+pub fn judge(report: &Report, rules: &[Rule]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in rules {
+        if rule.site.is_none() {
+            findings.push(judge_all(report, rule));
+            continue;
+        }
+        let about: Vec<&Site> = report
+            .sites
+            .iter()
+            .filter(|site| rule.is_about(site))
+            .collect();
+        if about.is_empty() {
+            findings.push(no_such_site(report, rule));
+        }
+        findings.extend(about.into_iter().map(|site| judge_site(rule, site)));
+    }
+    findings
+}
+
+fn judge_all(report: &Report, rule: &Rule) -> Finding {
+    let (found, unknown) = rule.measure.of_all(report);
+    let bound = rule.measure.show(rule.most);
+    let outcome = outcome(found, rule.most);
+    let mut reason = match found {
+        Some(found) => format!(
+            "the process has {}, {}",
+            rule.measure.tell(found),
+            than(outcome, &bound)
+        ),
+        None => format!("{} is not known for this process", rule.measure.name()),
+    };
+    if unknown > 0 && found.is_some() {
+        reason.push_str(&format!(
+            " ({} could not be counted in)",
+            count(unknown as u64, "place")
+        ));
+    }
+    // The sites that have most of it are where something can be done.
+    let mut worst: Vec<&Site> = report.sites.iter().collect();
+    worst.sort_by_key(|site| std::cmp::Reverse(rule.measure.of(site)));
+    let worst = worst
+        .into_iter()
+        .filter(|site| rule.measure.of(site) > Some(0));
+    let mut advice = Vec::new();
+    if outcome == Outcome::Broken {
+        for site in worst.take(3) {
+            let figure = rule.measure.of(site).unwrap_or(0);
+            let mut line = format!("{}: {}", text::title(site), rule.measure.show(figure));
+            if let Some(first) = site.advice.first() {
+                line.push_str(&format!("; {first}"));
+            }
+            advice.push(line);
+        }
+    }
+    if outcome == Outcome::Unknown {
+        advice.push(how_to_know(rule.measure));
+    }
+    Finding {
+        outcome,
+        rule: rule.written(),
+        measure: Some(rule.measure),
+        found,
+        most: Some(rule.most),
+        baseline: None,
+        site: None,
+        caller: None,
+        reason,
+        advice,
+    }
+}
+
+fn judge_site(rule: &Rule, site: &Site) -> Finding {
+    let found = rule.measure.of(site);
+    let outcome = outcome(found, rule.most);
+    let bound = rule.measure.show(rule.most);
+    let reason = match found {
+        Some(found) => {
+            let tells = rule.measure.tell(found);
+            format!(
+                "{} has {tells}, {}",
+                text::title(site),
+                than(outcome, &bound)
+            )
+        }
+        None => format!(
+            "{} of {} is not known",
+            rule.measure.name(),
+            text::title(site)
+        ),
+    };
+    let advice = match outcome {
+        Outcome::Broken if site.advice.is_empty() => vec![what_to_do(rule.measure, site)],
+        Outcome::Broken => site.advice.clone(),
+        Outcome::Unknown => vec![how_to_know(rule.measure)],
+        Outcome::Held | Outcome::NoSuchSite => Vec::new(),
+    };
+    Finding {
+        outcome,
+        rule: rule.written(),
+        measure: Some(rule.measure),
+        found,
+        most: Some(rule.most),
+        baseline: None,
+        site: Some(site.id),
+        caller: site.caller.clone(),
+        reason,
+        advice,
+    }
+}
+
+fn no_such_site(report: &Report, rule: &Rule) -> Finding {
+    let pattern = rule.site.as_deref().unwrap_or_default();
+    Finding {
+        outcome: Outcome::NoSuchSite,
+        rule: rule.written(),
+        measure: Some(rule.measure),
+        found: None,
+        most: Some(rule.most),
+        baseline: None,
+        site: None,
+        caller: None,
+        reason: format!(
+            "no place of this report ({}) has {pattern:?} in its function, file:line or type",
+            count(report.sites.len() as u64, "place")
+        ),
+        advice: vec!["`mapgrow report` shows how the places are called".to_owned()],
+    }
+}
+
+fn outcome(found: Option<u64>, most: u64) -> Outcome {
+    match found {
+        None => Outcome::Unknown,
+        Some(found) if found > most => Outcome::Broken,
+        Some(_) => Outcome::Held,
+    }
+}
+
+fn than(outcome: Outcome, bound: &str) -> String {
+    match outcome {
+        Outcome::Broken => format!("more than {bound}"),
+        _ => format!("{bound} are fine"),
+    }
+}
+
+/// What helps in general, where the report has no advice of its own.
+fn what_to_do(measure: Measure, site: &Site) -> String {
+    match measure {
+        Measure::Resizes | Measure::Pause | Measure::Overlap => {
+            let sizes = match site.example_tables.len() {
+                0 | 1 => String::new(),
+                _ => format!(": its tables went {}", text::chain(&site.example_tables)),
+            };
+            format!("create it with_capacity for the entries that it will have{sizes}")
+        }
+        Measure::Retained => "call shrink_to_fit after the deletes, or build it anew".to_owned(),
+        Measure::Live | Measure::Peak | Measure::Allocated => {
+            "bound its entries, or raise the gate if the growth is wanted".to_owned()
+        }
+    }
+}
+
+fn how_to_know(measure: Measure) -> String {
+    match measure {
+        Measure::Retained => {
+            "what live tables hold is known for hashbrown maps that were live in a \
+                              dump; take the dump while the program runs, or bound `live` instead"
+        }
+        Measure::Pause => {
+            "the recording has no calibration of its clock: record for more than a \
+                           second, or let the program end by itself"
+        }
+        Measure::Resizes | Measure::Overlap => {
+            "nodes of trees are never resized; bound `live` or \
+                                                `allocated` instead"
+        }
+        _ => "record the program anew",
+    }
+    .to_owned()
+}
+
+/// Judges a report by an older one: no site may have grown by more than the tolerance, and no
+/// new site may be larger than that.
+#[must_use]
+pub fn against(
+    baseline: &Report,
+    report: &Report,
+    measures: &[Measure],
+    tolerance: &Tolerance,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for &measure in measures {
+        let diff = diff(baseline, report, measure, tolerance);
+        let before = findings.len();
+        for site in &diff.sites {
+            findings.extend(grown(site, measure, tolerance));
+        }
+        if findings.len() == before {
+            findings.push(nothing_grew(&diff, measure, tolerance));
+        }
+    }
+    findings
+}
+
+fn grown(site: &SiteChange, measure: Measure, tolerance: &Tolerance) -> Option<Finding> {
+    let change = site.change(measure)?;
+    let room = tolerance.of(measure, change.old.unwrap_or(0));
+    let place = site.new.as_ref()?;
+    let (title, after) = (text::title_of(place), change.new?);
+    let reason = match site.became {
+        Became::Grew => format!(
+            "{title} has {}, in the baseline {}",
+            measure.tell(after),
+            measure.show(change.old?)
+        ),
+        Became::New if after > room => format!("{title} is new and has {}", measure.tell(after)),
+        _ => return None,
+    };
+    Some(Finding {
+        outcome: Outcome::Broken,
+        rule: format!("--baseline ({})", measure.name()),
+        measure: Some(measure),
+        found: Some(after),
+        most: Some(change.old.unwrap_or(0).saturating_add(room)),
+        baseline: change.old,
+        site: Some(place.id),
+        caller: place.caller.clone(),
+        reason,
+        advice: match site.became {
+            Became::New => site.advice.clone(),
+            _ => [was_at(site), site.advice.clone()].concat(),
+        },
+    })
+}
+
+/// Where the baseline has the site, if that is elsewhere.
+fn was_at(site: &SiteChange) -> Vec<String> {
+    let before = site.old.as_ref().filter(|_| site.moved());
+    let place = before.map(|old| text::place(old.caller.as_ref()));
+    place
+        .map(|place| format!("in the baseline it was at {place}"))
+        .into_iter()
+        .collect()
+}
+
+fn nothing_grew(diff: &Diff, measure: Measure, tolerance: &Tolerance) -> Finding {
+    Finding {
+        outcome: Outcome::Held,
+        rule: format!("--baseline ({})", measure.name()),
+        measure: Some(measure),
+        found: None,
+        most: None,
+        baseline: None,
+        site: None,
+        caller: None,
+        reason: format!(
+            "none of {} grew in {} by more than {:.0} %",
+            count(diff.counts.matched as u64, "place"),
+            measure.name(),
+            tolerance.share * 100.0
+        ),
+        advice: Vec::new(),
+    }
+}

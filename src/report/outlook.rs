@@ -1,0 +1,94 @@
+//! Whether there is room for the resizes that are foretold.
+
+use super::gates::{Finding, Outcome};
+use super::model::{Map, NextResize, Report};
+use super::text::units::{bytes, time};
+use super::text::{self, words};
+
+/// Of all resizes that come within `within_ns`, the first for which there is no room, and its
+/// map.
+#[must_use]
+pub fn first_without_room(report: &Report, within_ns: u64) -> Option<(&Map, &NextResize)> {
+    let all = report.maps.iter().filter(|map| map.weight <= 1.0);
+    all.filter_map(|map| {
+        let next = map.upcoming.iter().find(|next| next.fits == Some(false))?;
+        Some((map, next, next.eta_ns.filter(|&eta| eta <= within_ns)?))
+    })
+    .min_by_key(|&(_, _, eta)| eta)
+    .map(|(map, next, _)| (map, next))
+}
+
+/// `HashMap<u64, Session> at src/cache.rs:58 grows in about 14 min: needs 6.0 GiB, 4.1 GiB left
+/// in its control group: will be OOM-killed.`
+pub(super) fn sentence(report: &Report, map: &Map, next: &NextResize) -> String {
+    let site = report.sites.iter().find(|site| site.id == map.table_site);
+    let again = match map.upcoming.iter().position(|other| other == next) {
+        Some(0) | None => "grows",
+        Some(1) => "grows for the second time",
+        Some(_) => "grows for the third time",
+    };
+    let when = next.eta_ns.map(|eta| format!(" in about {}", time(eta)));
+    format!(
+        "{} at {} {again}{}: {}.",
+        words::container(map.family, map.type_name.as_deref()),
+        text::place(site.and_then(|site| site.caller.as_ref())),
+        when.unwrap_or_default(),
+        words::room_for(next, report.memory.as_ref()),
+    )
+}
+
+/// Judges whether there is room for the resizes that are foretold to come within `within`
+/// (nanoseconds; without it, for the next three of each live map).
+#[must_use]
+pub fn judge(report: &Report, within: Option<u64>) -> Finding {
+    let within_ns = within.unwrap_or(u64::MAX);
+    let first = first_without_room(report, within_ns);
+    let site = first.and_then(|(map, _)| {
+        let site = report.sites.iter().find(|site| site.id == map.table_site);
+        site.or_else(|| report.sites.iter().find(|site| Some(site.id) == map.site))
+    });
+    let (outcome, reason) = match (first, &report.memory) {
+        (Some((map, next)), _) => (Outcome::Broken, sentence(report, map, next)),
+        (None, None) => (
+            Outcome::Unknown,
+            "it is not known how much memory the process could still have: take a dump of it \
+             while it runs"
+                .to_owned(),
+        ),
+        (None, Some(memory)) => {
+            let due = |next: &&NextResize| next.eta_ns.is_some_and(|eta| eta <= within_ns);
+            let growing = report.maps.iter().flat_map(|map| &map.upcoming);
+            let largest = growing.filter(due).map(|next| next.needs_bytes).max();
+            let left = bytes(memory.left_bytes);
+            (
+                Outcome::Held,
+                match largest {
+                    Some(needs) => format!(
+                        "there is room for every resize that is foretold: the largest needs {}, \
+                         {left} are left",
+                        bytes(needs)
+                    ),
+                    None => format!("no map grows; {left} are left"),
+                },
+            )
+        }
+    };
+    Finding {
+        outcome,
+        rule: match within {
+            None => "--forecast".to_owned(),
+            Some(within) => format!("--forecast={}", time(within).replace(' ', "")),
+        },
+        measure: None,
+        found: first.map(|(_, next)| next.needs_bytes),
+        most: first.map(|(_, next)| {
+            next.needs_bytes
+                .saturating_sub(next.short_bytes.unwrap_or(0))
+        }),
+        baseline: None,
+        site: site.map(|site| site.id),
+        caller: site.and_then(|site| site.caller.clone()),
+        reason,
+        advice: site.map(|site| site.advice.clone()).unwrap_or_default(),
+    }
+}

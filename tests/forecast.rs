@@ -1,0 +1,237 @@
+//! What the report foretells of a map that grows, against what then happens: when it is resized,
+//! how many bytes that takes, and whether there is room for it.
+
+mod support;
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use support::{Scratch, array, command, example, number, report, run, text};
+
+/// The report on a running program; `None` before it has a recording, or after its end.
+fn look(child: &Child, scratch: &Scratch) -> Option<Value> {
+    let output = cli(child, scratch)
+        .arg("--json")
+        .output()
+        .expect("the command starts");
+    serde_json::from_slice(&output.stdout)
+        .ok()
+        .filter(|_| output.status.success())
+}
+
+fn cli(child: &Child, scratch: &Scratch) -> Command {
+    let mut command = Command::new(support::cli());
+    command
+        .env("MAPGROW_DIR", scratch.recordings())
+        .args(["report", &child.id().to_string()]);
+    command
+}
+
+fn foretold(map: &Value) -> Vec<&Value> {
+    array(map, "upcoming").iter().collect()
+}
+
+#[test]
+fn a_steady_map_grows_when_foretold() {
+    let scratch = Scratch::new("forecast-steady");
+    let program = example("victim_growing", "release");
+    // Built before the program starts: it does not wait.
+    support::cli();
+    let mut child = command(&program, &scratch)
+        .args(["40000", "7"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    std::thread::sleep(Duration::from_millis(900));
+    let mut seen: Vec<Value> = Vec::new();
+    while child.try_wait().expect("it can be waited for").is_none() {
+        let map = look(&child, &scratch).and_then(|report| array(&report, "maps").first().cloned());
+        seen.extend(map);
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    let output = child.wait_with_output().expect("it ended");
+    let told = String::from_utf8_lossy(&output.stdout);
+    let behind: u64 = told
+        .split_whitespace()
+        .nth(1)
+        .and_then(|ns| ns.parse().ok())
+        .expect("told");
+    let report = report(&scratch.path("out.mapgrow"));
+    assert!(
+        number(&report["memory"], "left_bytes") > 0,
+        "{}",
+        report["memory"]
+    );
+    let (mut checked, mut worst) = (0, 0.0_f64);
+    for map in &seen {
+        for (ahead, next) in foretold(map).into_iter().enumerate() {
+            let bytes = number(next, "needs_bytes");
+            let resize = array(&report, "timeline")
+                .iter()
+                .find(|event| text(event, "kind") == "grow" && number(event, "new_bytes") == bytes);
+            let (Some(resize), Some(eta)) = (resize, next["eta_ns"].as_u64()) else {
+                continue;
+            };
+            // Before the first tenth of a second nobody can foretell to a tenth.
+            let happened = number(resize, "t_ns") - number(resize, "pause_ns");
+            let took = happened.saturating_sub(number(map, "measured_at_ns"));
+            if took < 100_000_000 {
+                continue;
+            }
+            let off = took.abs_diff(eta);
+            worst = worst.max(off as f64 / took as f64);
+            checked += 1;
+            assert!(
+                off <= took / 10 + behind + 3_000_000,
+                "resize {ahead} from now foretold in {eta} ns, came in {took}; {behind} ns behind: {map}"
+            );
+        }
+    }
+    println!(
+        "{checked} resizes foretold, up to three ahead, at worst {:.1} % off; the program was {behind} ns behind",
+        worst * 100.0
+    );
+    // The last resizes foretold are beyond the program's end.
+    assert!(checked >= 12, "{checked} of {}", seen.len());
+    let ahead = |map: &Value| foretold(map).len();
+    assert!(seen.iter().all(|map| ahead(map) == 3), "{seen:?}");
+}
+
+/// Watches a program that runs out of memory: the warnings it got, and how it ended.
+fn watch(mut child: Child, scratch: &Scratch, under: &str, words: &str) {
+    let (mut looks, mut warned, mut failed, mut screens) = (0, 0, 0, Vec::new());
+    let ended = loop {
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            break status;
+        }
+        let report = look(&child, scratch);
+        looks += usize::from(report.is_some());
+        let warning = report.as_ref().and_then(|report| {
+            let map = array(report, "maps").first()?;
+            let next = foretold(map)
+                .into_iter()
+                .find(|next| next["fits"] == false)?;
+            (text(&report["memory"], "left_under") == under && !next["eta_ns"].is_null())
+                .then_some(())
+        });
+        if warning.is_some() {
+            warned += 1;
+            let mut check = Command::new(support::cli());
+            check.env("MAPGROW_DIR", scratch.recordings());
+            check.args(["check", &child.id().to_string(), "--forecast=1min"]);
+            // The program may just have ended.
+            let status = check.output().expect("the command starts").status.code();
+            failed += usize::from(status == Some(1));
+            assert!(matches!(status, Some(1 | 2)), "{status:?}");
+            let output = cli(&child, scratch).output().expect("the command starts");
+            screens.push(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    println!(
+        "{looks} looks, {warned} of them warned, {failed} checks failed; it ended with {ended}"
+    );
+    assert!(failed > 0, "no check failed");
+    let screen = screens.iter().find(|screen| screen.contains(words));
+    let screen = screen.unwrap_or_else(|| panic!("no first screen says {words:?}: {screens:?}"));
+    let first: Vec<&str> = screen.lines().take(12).collect();
+    println!("{}", first.join("\n"));
+    let first = first.join(" ");
+    assert!(
+        first.contains("tests/victims/growing.rs") && first.contains(words),
+        "{first}"
+    );
+    assert!(!ended.success(), "it was to run out of memory");
+}
+
+#[test]
+fn the_warning_comes_before_the_address_space_ends() {
+    let scratch = Scratch::new("forecast-address-space");
+    let program = example("victim_growing", "release");
+    // Built before the program starts: it does not wait.
+    support::cli();
+    let mut limited = command(Path::new("sh"), &scratch);
+    limited
+        .args(["-c", "ulimit -v 700000; exec \"$0\" 150000 60"])
+        .arg(program)
+        .stderr(Stdio::null());
+    let child = limited.spawn().expect("the program starts");
+    watch(child, &scratch, "address_space", "the allocation will fail");
+}
+
+/// A control group of our own, removed at the end.
+struct Group(PathBuf);
+
+impl Group {
+    /// `None` where we are not allowed to make one.
+    fn new(limit: u64) -> Option<Group> {
+        let name = format!("mapgrow-test-{}", std::process::id());
+        let versions = [
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            ("/sys/fs/cgroup", "memory.max"),
+        ];
+        versions.iter().find_map(|(root, file)| {
+            // Elsewhere it would be a plain directory.
+            Path::new(root)
+                .join("cgroup.procs")
+                .exists()
+                .then_some(())?;
+            let group = Group(Path::new(root).join(&name));
+            std::fs::create_dir(&group.0).ok()?;
+            std::fs::write(group.0.join(file), limit.to_string()).ok()?;
+            Some(group)
+        })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The kernel may still be busy with the last process.
+        for _ in 0..50 {
+            if std::fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn the_warning_comes_before_the_oom_killer() {
+    let scratch = Scratch::new("forecast-cgroup");
+    let program = example("victim_growing", "release");
+    // Built before the program starts: it does not wait.
+    support::cli();
+    let Some(group) = Group::new(320 << 20) else {
+        println!("not allowed to make a control group here: nothing shown");
+        return;
+    };
+    let mut limited = command(Path::new("sh"), &scratch);
+    limited
+        .args([
+            "-c",
+            "echo $$ > \"$1/cgroup.procs\" && exec \"$0\" 150000 60",
+        ])
+        .arg(program)
+        .arg(&group.0);
+    let child = limited.spawn().expect("the program starts");
+    watch(child, &scratch, "control_group", "will be OOM-killed");
+}
+
+/// Without a limit of its own a process still has the machine's.
+#[test]
+fn what_the_machine_has_left_is_in_every_dump() {
+    let scratch = Scratch::new("forecast-machine");
+    let program = example("victim_growing", "release");
+    // Built before the program starts: it does not wait.
+    support::cli();
+    run(command(&program, &scratch).args(["1000000", "1"]));
+    let report = report(&scratch.path("out.mapgrow"));
+    let memory = &report["memory"];
+    assert!(
+        number(memory, "machine_left_bytes") >= number(memory, "left_bytes"),
+        "{memory}"
+    );
+    assert_eq!(report["maps"][0]["next_resize"]["fits"], true, "{memory}");
+}

@@ -1,0 +1,38 @@
+//! Inserts into a map at a steady rate: `victim_growing ENTRIES_PER_SECOND SECONDS`. Says at the
+//! end by how many nanoseconds it was behind its schedule at worst.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+#[global_allocator]
+static ALLOC: mapgrow::MapGrow = mapgrow::MapGrow::new();
+
+#[inline(never)]
+fn add_session(sessions: &mut HashMap<u64, [u64; 15]>, number: u64) {
+    sessions.insert(number, [number; 15]);
+}
+
+fn main() {
+    let argument = |at| {
+        let text = std::env::args().nth(at).expect("two arguments");
+        text.parse::<u64>().expect("a number")
+    };
+    let (rate, seconds) = (argument(1), argument(2));
+    let interval = Duration::from_nanos(1_000_000_000 / rate);
+    let mut sessions = HashMap::new();
+    let start = Instant::now();
+    let mut behind = Duration::ZERO;
+    for number in 0..rate * seconds {
+        let due = interval * number as u32;
+        let mut now = start.elapsed();
+        while now < due {
+            std::thread::sleep((due - now).max(Duration::from_millis(1)));
+            now = start.elapsed();
+            // A sleep is a little too long, always: that is no delay.
+            behind = behind.max(now.saturating_sub(due + Duration::from_millis(2)));
+        }
+        add_session(&mut sessions, number);
+    }
+    println!("{} {}", sessions.len(), behind.as_nanos());
+    std::mem::forget(sessions);
+}
