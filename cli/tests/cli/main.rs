@@ -5,6 +5,7 @@ mod files;
 mod fleet;
 mod place;
 mod processes;
+mod profiles;
 mod recorded;
 mod serving;
 mod symbols;

@@ -276,6 +276,7 @@ fn timeline(
                 pause_ns: None,
                 in_place: false,
                 sampled: true,
+                late: false,
                 label: None,
             });
         }
