@@ -34,6 +34,7 @@ pub static GO_MAP: Family = Family {
     callers: &[],
     hosts: &[],
     rehashes_unseen: true,
+    step_by_step: false,
 };
 
 /// Functions within which a map's table is replaced by more room: as last part of the path, any
@@ -62,6 +63,7 @@ pub static GO_SLICE: Family = Family {
     callers: &[],
     hosts: &[],
     rehashes_unseen: false,
+    step_by_step: false,
 };
 
 /// Functions that only the implementation with groups of slots has (Go 1.24 and later).

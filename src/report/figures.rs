@@ -25,6 +25,8 @@ pub(super) struct Flow {
     pub copied: u64,
     pub overlap_peak: u64,
     pub overlap_ticks: u64,
+    /// Longest time that old and new table lived side by side while entries moved step by step.
+    pub both_lived: Option<u64>,
     pub pauses: PauseSum,
     /// Blocks of this group that a resize replaced.
     pub resized_away: u64,

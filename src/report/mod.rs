@@ -35,6 +35,7 @@ mod resolve;
 mod serials;
 pub mod series;
 mod sites;
+mod succession;
 pub mod symbols;
 pub mod text;
 mod timeline;

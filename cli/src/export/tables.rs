@@ -177,7 +177,7 @@ pub fn maps<'a>() -> Columns<'a, Map> {
         column("weight", Real(|m| Some(m.row.weight))),
         column(
             "next_at_entries",
-            Number(|m| Some(m.row.next_resize.as_ref()?.at_entries)),
+            Number(|m| m.row.next_resize.as_ref()?.at_entries),
         ),
         column(
             "next_needs_bytes",

@@ -129,5 +129,8 @@ fn label(site: &Site) -> String {
 
 /// Known times first, then the fewest bytes.
 fn soon(due: &NextResize) -> (u64, u64) {
-    (due.eta_ns.unwrap_or(u64::MAX), due.at_entries)
+    (
+        due.eta_ns.unwrap_or(u64::MAX),
+        due.at_entries.unwrap_or(u64::MAX),
+    )
 }

@@ -213,9 +213,10 @@ fn list(frame: &mut Frame<'_>, state: &mut State, area: Rect) {
 fn figures(row: &Row) -> [String; 7] {
     let unknown = || "?".to_owned();
     let next = row.next.as_ref().map(|next| {
-        let when = match next.eta_ns {
-            Some(eta) => format!("{}, ", time(eta)),
-            None => format!("at {}, ", thousands(next.at_entries)),
+        let when = match (next.eta_ns, next.at_entries) {
+            (Some(eta), _) => format!("{}, ", time(eta)),
+            (None, Some(entries)) => format!("at {}, ", thousands(entries)),
+            (None, None) => String::new(),
         };
         format!("{when}{}", bytes(next.needs_bytes))
     });

@@ -13,7 +13,7 @@ use crate::output::{self, Color};
 use crate::profile::{self, watch::watch};
 use crate::saved;
 use crate::source::{self, Source};
-use crate::symbols::{Files, ObjectSymbolizer, Places};
+use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -168,7 +168,8 @@ pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<R
         program: source.recording.exe(),
         binaries: binaries.to_vec(),
     };
-    let mut symbolizer = ObjectSymbolizer::new(&files, places);
+    let mut symbolizer =
+        ObjectSymbolizer::new(&files, places).with_generated(GeneratedCode::of(&source.recording));
     let options = Options {
         alive: source.alive,
         ..Options::default()

@@ -3,5 +3,6 @@
 
 mod containers;
 mod host;
+mod python;
 mod support;
 mod ways;

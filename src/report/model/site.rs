@@ -143,6 +143,9 @@ pub struct Site {
     pub overlap_peak_bytes: Option<u64>,
     /// When that was.
     pub overlap_peak_at_ns: Option<u64>,
+    /// Longest time that old and new table lived side by side, of resizes that moved the entries
+    /// step by step.
+    pub overlap_longest_ns: Option<u64>,
     /// How long resizes took.
     pub pause_ns: Option<Pauses>,
     /// Entries in the live maps; `None` unless the tables of all of them were read.

@@ -274,9 +274,10 @@ fn timeline(
                 old_bytes: Some(old),
                 new_bytes: Some(now.sum.live_bytes),
                 pause_ns: None,
+                overlap_ns: None,
                 in_place: false,
-                sampled: true,
                 late: false,
+                sampled: true,
                 label: None,
             });
         }

@@ -66,6 +66,12 @@ pub(super) fn place(caller: Option<&Caller>) -> String {
         }) => {
             format!("{}:{line}", source(file))
         }
+        // A function of a script.
+        Some(Caller {
+            file: Some(file),
+            function,
+            ..
+        }) => format!("{} ({})", printable(function), source(file)),
         Some(Caller { function, .. }) => printable(function),
         None => "an unknown place".to_owned(),
     }
@@ -359,7 +365,7 @@ pub(super) fn known_by(site: &Site) -> Option<&'static str> {
         Some(KnownBy::Source) => {
             Some("by the line of source and the sizes of its blocks; no name tells")
         }
-        Some(KnownBy::Layout) => Some("a hash map by the shape of its tables; no name tells"),
+        Some(KnownBy::Layout) => Some("by the shape of its tables; no name tells"),
         Some(KnownBy::Behaviour) => Some("by how its blocks follow each other; no name tells"),
         Some(KnownBy::Symbol) | None => None,
     }
