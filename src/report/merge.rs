@@ -127,8 +127,6 @@ fn totals(sum: &mut Totals, more: &Totals, shift: u64) {
         (&mut sum.live_bytes, more.live_bytes),
         (&mut sum.resizes, more.resizes),
         (&mut sum.allocated_bytes, more.allocated_bytes),
-        (&mut sum.copied_bytes, more.copied_bytes),
-        (&mut sum.maps_live, more.maps_live),
         (&mut sum.heap_live_error_bytes, more.heap_live_error_bytes),
         (&mut sum.other_live_bytes, more.other_live_bytes),
         (&mut sum.est_live_bytes, more.est_live_bytes),
@@ -142,6 +140,8 @@ fn totals(sum: &mut Totals, more: &Totals, shift: u64) {
         sum.overlap_peak_bytes = more.overlap_peak_bytes;
         sum.overlap_peak_at_ns = more.overlap_peak_at_ns.map(|at| at.saturating_add(shift));
     }
+    add(&mut sum.copied_bytes, more.copied_bytes);
+    add(&mut sum.maps_live, more.maps_live);
     add(&mut sum.pause_total_ns, more.pause_total_ns);
     sum.pause_max_ns = sum.pause_max_ns.max(more.pause_max_ns);
 }

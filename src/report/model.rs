@@ -12,6 +12,8 @@ mod module;
 mod peak;
 mod profile;
 mod site;
+#[cfg(feature = "json")]
+mod unknown;
 mod word;
 
 pub use advice::*;
@@ -84,15 +86,18 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Process {
-    /// Process id.
+    /// Process id; 0 when it is not known, null in JSON.
+    #[cfg_attr(feature = "json", serde(with = "unknown"))]
     pub pid: u32,
-    /// Process id of the parent.
+    /// Process id of the parent; 0 when it is not known, null in JSON.
+    #[cfg_attr(feature = "json", serde(with = "unknown"))]
     pub parent_pid: u32,
     /// Path of the executable.
     pub exe: Option<String>,
     /// Command line, one string per argument.
     pub command: Vec<String>,
-    /// Wall clock when recording began.
+    /// Wall clock when recording began; 0 when it is not known, null in JSON.
+    #[cfg_attr(feature = "json", serde(with = "unknown"))]
     pub start_unix_ns: u64,
     /// From the start of the recording to its last sign of life.
     pub duration_ns: Option<u64>,
@@ -144,7 +149,8 @@ pub struct Settings {
     pub sample_heap_bytes: u64,
     /// CPU budget per thread, parts per million; `None` without a budget.
     pub budget_ppm: Option<u64>,
-    /// Bound of the recording.
+    /// Bound of the recording; 0 when it is not known, null in JSON.
+    #[cfg_attr(feature = "json", serde(with = "unknown"))]
     pub max_memory_bytes: u64,
     /// Allocator behind the recorder: `jemalloc`, `custom` or `program`.
     #[cfg_attr(
@@ -173,7 +179,7 @@ pub struct Totals {
     /// Bytes of all tables ever allocated.
     pub allocated_bytes: u64,
     /// Bytes moved from old tables to new ones.
-    pub copied_bytes: u64,
+    pub copied_bytes: Option<u64>,
     /// Largest old and new table that were live side by side in one resize.
     pub overlap_peak_bytes: u64,
     /// When that was.
@@ -183,7 +189,7 @@ pub struct Totals {
     /// Longest single resize.
     pub pause_max_ns: Option<u64>,
     /// Live maps.
-    pub maps_live: u64,
+    pub maps_live: Option<u64>,
     /// All live heap bytes, containers or not; `None` when it is not known.
     pub heap_live_bytes: Option<u64>,
     /// `heap_live_bytes` is at most this far off.

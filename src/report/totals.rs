@@ -36,7 +36,7 @@ pub(super) fn totals(context: &Context<'_>, figures: &Figures, roots: &Roots) ->
         peak_at_ns: peak.ticks.and_then(|ticks| clock.moment_if_set(ticks)),
         resizes: flow(|flow| flow.resizes),
         allocated_bytes: sum(|sums| sums.alloc_bytes),
-        copied_bytes: flow(|flow| flow.copied),
+        copied_bytes: Some(flow(|flow| flow.copied)),
         overlap_peak_bytes: overlap.map_or(0, |flow| flow.overlap_peak),
         overlap_peak_at_ns: overlap.and_then(|flow| clock.moment_if_set(flow.overlap_ticks)),
         pause_total_ns: clock.span(flow(|flow| flow.pauses.total)),
@@ -48,7 +48,7 @@ pub(super) fn totals(context: &Context<'_>, figures: &Figures, roots: &Roots) ->
                 .max()
                 .unwrap_or(0),
         ),
-        maps_live: maps_live(context, figures),
+        maps_live: Some(maps_live(context, figures)),
         heap_live_bytes: heap.map(|(bytes, _)| bytes),
         heap_live_error_bytes: heap.map_or(0, |(_, error)| error),
         map_share: heap

@@ -74,13 +74,13 @@ pub fn processes<'a>() -> Columns<'a, Report> {
         ),
         column("heap_live_bytes", Number(|p| p.row.totals.heap_live_bytes)),
         column("map_share", Real(|p| p.row.totals.map_share)),
-        column("maps_live", Number(|p| Some(p.row.totals.maps_live))),
+        column("maps_live", Number(|p| p.row.totals.maps_live)),
         column("resizes", Number(|p| Some(p.row.totals.resizes))),
         column(
             "allocated_bytes",
             Number(|p| Some(p.row.totals.allocated_bytes)),
         ),
-        column("copied_bytes", Number(|p| Some(p.row.totals.copied_bytes))),
+        column("copied_bytes", Number(|p| p.row.totals.copied_bytes)),
         column(
             "overlap_peak_bytes",
             Number(|p| Some(p.row.totals.overlap_peak_bytes)),

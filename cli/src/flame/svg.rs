@@ -77,5 +77,8 @@ fn shade(kind: Kind, name: &str) -> Color {
 fn program(report: &Report) -> String {
     let path = report.process.exe.as_deref().unwrap_or("unknown program");
     let name = path.rsplit('/').next().unwrap_or(path);
-    format!("{} (pid {})", plain(name), report.process.pid)
+    match report.process.pid {
+        0 => plain(name).to_string(),
+        pid => format!("{} (pid {pid})", plain(name)),
+    }
 }

@@ -65,7 +65,10 @@ fn title(report: &Report) -> String {
     let process = &report.process;
     let program = process.exe.as_deref().unwrap_or("unknown program");
     let program = program.rsplit('/').next().unwrap_or(program);
-    format!("{program} ({}), mapgrow", process.pid)
+    match process.pid {
+        0 => format!("{program}, mapgrow"),
+        pid => format!("{program} ({pid}), mapgrow"),
+    }
 }
 
 /// As a content policy names inline text.

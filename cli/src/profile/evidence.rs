@@ -1,14 +1,16 @@
-//! What tells which functions a profile left out: the running service, else the binary.
+//! What tells which functions a profile left out: the running service, else the binary, else the
+//! sources.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use mapgrow::report::LoadedModule;
-use mapgrow::report::profile::{HeapProfile, Innermost, MapType, ProfilePlace};
+use mapgrow::report::profile::{HeapProfile, Innermost, MapType, ProfilePlace, SourceHint};
 use mapgrow::report::symbols::Module;
 
 use super::binary::GoBinary;
 use super::service::Service;
+use super::source::Sources;
 use crate::symbols::{Files, Located, Places, locate};
 
 /// Everything that can be asked.
@@ -19,6 +21,7 @@ pub struct Evidence<'a> {
     opened: HashMap<(String, Option<String>), Option<GoBinary<'a>>>,
     /// What the service said: functions by the return address that they were called from.
     called: HashMap<u64, Vec<String>>,
+    sources: Sources,
     warnings: Vec<String>,
 }
 
@@ -31,6 +34,7 @@ impl<'a> Evidence<'a> {
             binaries,
             opened: HashMap::new(),
             called: HashMap::new(),
+            sources: Sources::default(),
             warnings: Vec::new(),
         };
         if let Some(service) = service {
@@ -81,7 +85,10 @@ impl<'a> Evidence<'a> {
         };
         let opened = match locate(self.files, &places, &wanted) {
             Located::Found(opened) => GoBinary::new(*opened),
-            Located::Unusable(sentence) => Err(sentence),
+            Located::Unusable(_) => Err(format!(
+                "{} is gone or another build than the one that ran: it cannot tell what was called",
+                module.path
+            )),
             Located::NoFile => return None,
         };
         match opened {
@@ -110,6 +117,12 @@ impl Innermost for Evidence<'_> {
 
     fn map_type(&mut self, profile: &HeapProfile, place: &ProfilePlace) -> Option<MapType> {
         self.binary(profile, place)?.map_type(profile, place)
+    }
+
+    fn source(&mut self, profile: &HeapProfile, place: &ProfilePlace) -> Option<SourceHint> {
+        let &(function, line) = place.lines.first()?;
+        let function = profile.functions.get(function as usize)?;
+        self.sources.hint(function.file.as_deref()?, line?)
     }
 
     fn warnings(&self) -> Vec<String> {

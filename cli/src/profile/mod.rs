@@ -4,6 +4,7 @@
 mod binary;
 mod evidence;
 mod service;
+mod source;
 pub mod watch;
 
 use std::fs::File;

@@ -99,7 +99,7 @@ const PROCESS: [Metric<Report>; 11] = {
             |r| r.totals.heap_live_bytes.map(|bytes| bytes as f64),
         ),
         metric("mapgrow_maps_live", Gauge, "Live maps", |r| {
-            figure(r.totals.maps_live)
+            r.totals.maps_live.and_then(figure)
         }),
         metric(
             "mapgrow_overlap_peak_bytes",
@@ -126,7 +126,7 @@ const PROCESS: [Metric<Report>; 11] = {
             "mapgrow_copied_bytes",
             Counter,
             "Bytes moved from old tables to new ones",
-            |r| figure(r.totals.copied_bytes),
+            |r| r.totals.copied_bytes.and_then(figure),
         ),
         metric(
             "mapgrow_pause_seconds",

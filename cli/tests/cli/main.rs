@@ -6,6 +6,7 @@ mod fleet;
 mod pages;
 mod place;
 mod processes;
+mod profiles;
 mod recorded;
 mod serving;
 mod symbols;

@@ -9,6 +9,9 @@ use super::{Advice, Word};
 pub enum KnownBy {
     /// A function of the container allocated the table.
     Symbol,
+    /// The line of source assigns to a map or appends to a slice, and the blocks have sizes that
+    /// go with that.
+    Source,
     /// The blocks have the sizes and the alignment that only this family gives them.
     Layout,
     /// The blocks replace each other as a growing container's do.

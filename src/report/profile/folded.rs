@@ -2,14 +2,12 @@
 
 use super::beside::Beside;
 use super::sampling::{Sum, block_bytes};
+use super::shape;
 use super::{HeapProfile, HeapSample, Innermost, MapType, ProfileFunction, ProfilePlace};
-use crate::classify::catalogue::{Container, Family, UNKNOWN};
+use crate::classify::catalogue::{Container, Family};
 use crate::classify::go::{self, Grower, MapRuntime};
 use crate::report::model::{Caller, KnownBy, LoadedModule, StackFrame};
 use std::collections::{BTreeMap, HashMap};
-
-/// Sizes that one call must have allocated to be something that grows, when no name tells.
-const LEAST_SIZES: usize = 4;
 
 /// What a profile says of maps and slices.
 #[derive(Debug)]
@@ -24,8 +22,8 @@ pub(super) struct Folded {
     pub map_runtime: Option<MapRuntime>,
     /// Whether the program is written in Go.
     pub go: bool,
-    /// Whether some stacks end where it is not known what they called.
-    pub blind: bool,
+    /// Bytes allocated by calls of which it is not known what they called.
+    pub unknown_bytes: u64,
     pub warnings: Vec<String>,
 }
 
@@ -60,7 +58,7 @@ impl Folded {
             innermost,
             called: HashMap::new(),
             runtime: None,
-            blind: false,
+            unknown_bytes: 0,
         };
         let mut all = Sum::default();
         let mut growers: BTreeMap<Key, Growing> = BTreeMap::new();
@@ -72,12 +70,12 @@ impl Folded {
                 None => others.push(sample),
             }
         }
-        others = folding.by_behaviour(&mut growers, others);
+        others = folding.by_shape(&mut growers, others);
         let beside = Beside::of(profile, &others);
         for (key, growing) in &mut growers {
             growing.beside = beside.sum(key);
         }
-        let (map_runtime, blind) = (folding.runtime, folding.blind);
+        let (map_runtime, unknown_bytes) = (folding.runtime, folding.unknown_bytes);
         Self {
             program: profile.program.clone(),
             taken_unix_ns: profile.taken_unix_ns,
@@ -87,7 +85,7 @@ impl Folded {
             growers,
             map_runtime,
             go: profile.functions.iter().any(is_go),
-            blind,
+            unknown_bytes,
             warnings: innermost.warnings(),
         }
     }
@@ -104,7 +102,7 @@ struct Folding<'a> {
     /// What the call at a place led to.
     called: HashMap<u32, Vec<String>>,
     runtime: Option<MapRuntime>,
-    blind: bool,
+    unknown_bytes: u64,
 }
 
 impl<'a> Folding<'a> {
@@ -144,7 +142,9 @@ impl<'a> Folding<'a> {
             self.called.insert(leaf, called);
         }
         let called = &self.called[&leaf];
-        self.blind |= called.is_empty();
+        if called.is_empty() {
+            self.unknown_bytes = self.unknown_bytes.saturating_add(sample.allocated_bytes);
+        }
         let names = || called.iter().map(String::as_str);
         if self.runtime.is_none() {
             self.runtime = go::map_runtime(names());
@@ -208,58 +208,38 @@ impl<'a> Folding<'a> {
         stack
     }
 
-    /// Where nothing tells what a call was: one that allocated blocks of many sizes, of which no
-    /// more than the largest are in use, grows something. Gives back the other samples.
-    fn by_behaviour<'s>(
+    /// Where nothing tells what a call was: by the line of source and by the sizes of the blocks
+    /// that it allocated. Gives back the other samples.
+    fn by_shape<'s>(
         &mut self,
         growers: &mut BTreeMap<Key, Growing>,
         samples: Vec<&'s HeapSample>,
     ) -> Vec<&'s HeapSample> {
-        let mut stacks: HashMap<&[u32], Vec<&HeapSample>> = HashMap::new();
+        let mut calls: BTreeMap<u32, Vec<&HeapSample>> = BTreeMap::new();
         let mut others = Vec::new();
         for sample in samples {
-            let unknown = sample.stack.first().is_some_and(|leaf| {
-                self.called
-                    .get(leaf)
-                    .is_some_and(|called| called.is_empty())
-            });
-            if unknown {
-                stacks.entry(&sample.stack).or_default().push(sample);
-            } else {
-                others.push(sample);
+            let leaf = sample.stack.first();
+            let unknown = leaf.filter(|leaf| self.called.get(leaf).is_some_and(Vec::is_empty));
+            match unknown {
+                Some(&leaf) => calls.entry(leaf).or_default().push(sample),
+                None => others.push(sample),
             }
         }
-        let grower = Grower {
-            family: &UNKNOWN,
-            grew: true,
-        };
-        for (_, samples) in stacks {
-            if grows(&samples) {
-                for sample in samples {
-                    self.take(growers, sample, grower, KnownBy::Behaviour);
+        for (leaf, samples) in calls {
+            let place = self.place(leaf);
+            let hint = place.and_then(|place| self.innermost.source(self.profile, place));
+            match shape::told(&samples, hint) {
+                Some((family, known_by)) => {
+                    let grower = Grower { family, grew: true };
+                    for sample in samples {
+                        self.take(growers, sample, grower, known_by);
+                    }
                 }
-            } else {
-                others.extend(samples);
+                None => others.extend(samples),
             }
         }
         others
     }
-}
-
-/// Whether blocks of one stack follow each other: many sizes, each about once, and only the
-/// largest in use.
-fn grows(samples: &[&HeapSample]) -> bool {
-    let mut sizes: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-    for sample in samples {
-        let Some(size) = block_bytes(sample) else {
-            return false;
-        };
-        let counts = sizes.entry(size).or_default();
-        counts.0 = counts.0.saturating_add(sample.allocated);
-        counts.1 = counts.1.saturating_add(sample.live);
-    }
-    let smaller = sizes.values().rev().skip(1);
-    sizes.len() >= LEAST_SIZES && smaller.clone().all(|&(_, live)| live == 0)
 }
 
 fn key(family: &'static Family, stack: &[StackFrame]) -> Key {

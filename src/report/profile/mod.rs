@@ -8,6 +8,7 @@ mod beside;
 mod folded;
 mod rows;
 mod sampling;
+mod shape;
 
 use super::model::{LoadedModule, Report};
 use folded::Folded;
@@ -79,6 +80,15 @@ pub struct MapType {
     pub slot_bytes: Option<u64>,
 }
 
+/// What a line of source does that may grow something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceHint {
+    /// Assigns to an index: of a map, or of a slice, which allocates nothing.
+    IndexAssign,
+    /// Appends to a slice.
+    Append,
+}
+
 /// Knows what profiles leave out: Go does not tell which functions of its run-time library were
 /// at the innermost end of a stack.
 pub trait Innermost {
@@ -88,6 +98,9 @@ pub trait Innermost {
 
     /// The type of the map that the call at a place assigns to.
     fn map_type(&mut self, profile: &HeapProfile, place: &ProfilePlace) -> Option<MapType>;
+
+    /// What the innermost line of a place does, if its source can be read.
+    fn source(&mut self, profile: &HeapProfile, place: &ProfilePlace) -> Option<SourceHint>;
 
     /// Sentences about what could not be found out and why, each once.
     fn warnings(&self) -> Vec<String>;

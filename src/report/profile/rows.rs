@@ -314,7 +314,7 @@ fn notes(last: &Folded, sites: &[Site]) -> Vec<String> {
             "Go's heap profiles show the heap as the last garbage collection left it".to_owned(),
         );
     }
-    if last.blind && last.go {
+    if last.go && last.unknown_bytes >= last.all.allocated_bytes / 20 {
         notes.push(
             "Go leaves the functions of its run-time library out of heap profiles, so some lines \
              cannot be told to grow a map or a slice: name the program with --binary FILE, or \

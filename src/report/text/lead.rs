@@ -192,8 +192,8 @@ fn summary(report: &Report) -> String {
     if let Some(total) = totals.pause_total_ns.filter(|&total| total > 0) {
         parts.push(format!("{} in all", time(total)));
     }
-    if totals.copied_bytes > 0 {
-        parts.push(format!("{} copied", bytes(totals.copied_bytes)));
+    if let Some(copied) = totals.copied_bytes.filter(|&copied| copied > 0) {
+        parts.push(format!("{} copied", bytes(copied)));
     }
     text.push_str(&parts.join(", "));
     let bound = if totals.peak_error_bytes > 0 {

@@ -362,6 +362,9 @@ pub(super) fn after(ns: u64) -> String {
 /// How a family is known, where it is not by name.
 pub(super) fn known_by(site: &Site) -> Option<&'static str> {
     match site.known_by {
+        Some(KnownBy::Source) => {
+            Some("by the line of source and the sizes of its blocks; no name tells")
+        }
         Some(KnownBy::Layout) => Some("by the shape of its tables; no name tells"),
         Some(KnownBy::Behaviour) => Some("by how its blocks follow each other; no name tells"),
         Some(KnownBy::Symbol) | None => None,

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mapgrow::report::Report;
-use mapgrow::report::profile::{HeapProfile, Innermost, MapType, ProfilePlace};
+use mapgrow::report::profile::{HeapProfile, Innermost, MapType, ProfilePlace, SourceHint};
 use mapgrow::report::text::{TextOptions, render};
 use mapgrow_cli::pprof;
 
@@ -27,6 +27,10 @@ impl Innermost for Answers {
             refers: place.address % 2 == 0,
             slot_bytes: None,
         })
+    }
+
+    fn source(&mut self, _: &HeapProfile, place: &ProfilePlace) -> Option<SourceHint> {
+        [None, Some(SourceHint::Append), Some(SourceHint::IndexAssign)][place.address as usize / 4 % 3]
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -27,7 +27,7 @@ function summary(page) {
     ["worst overlap", bytes(totals.overlap_peak_bytes), at(totals.overlap_peak_at_ns)],
     ["longest pause", totals.pause_max_ns === null ? null : time(totals.pause_max_ns)],
     ["pauses in all", totals.pause_total_ns === null ? null : time(totals.pause_total_ns)],
-    ["copied", bytes(totals.copied_bytes)],
+    ["copied", totals.copied_bytes === null ? null : bytes(totals.copied_bytes)],
     ["share of the heap", totals.map_share === null ? null : percent(totals.map_share), totals.heap_live_bytes === null ? undefined : `of ${bytes(totals.heap_live_bytes)}`],
   ]);
   const notes = honesty.notes.length > 0 ? honesty.notes : ["Nothing: every figure is exact."];
