@@ -133,6 +133,10 @@ pub(crate) struct FreedBlock {
     pub(crate) grown_only: bool,
 }
 
+/// How well an allocation fits a free, the smaller the better: by size, then by how far in both
+/// meet, the frame that they share, and age.
+type Rank = (u8, u64, u16, u64);
+
 /// What a free turned out to be.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
@@ -281,7 +285,7 @@ impl PendingStack {
                 own_start = block.start_ticks;
             }
         }
-        let mut best: Option<((u8, u64, u16, u64), Block, Join)> = None;
+        let mut best: Option<(Rank, Block, Join)> = None;
         for (block, frames) in self.since(since.max(own_start)) {
             let Some(fit) = fit(bytes, block.bytes, align_log2, block.align_log2) else {
                 continue;
