@@ -42,7 +42,7 @@ build recorded
 
 for mode in off on exact; do
     echo "== MAPGROW=$mode"
-    for arguments in "--sort code" "--files --sort lines" "--output json"; do
+    for arguments in "--sort code" "--compact --sort files" "--output json"; do
         # shellcheck disable=SC2086
         "$work/target-plain/release/tokei" $arguments "$input" >"$work/plain.txt"
         rm -f "$work/out.mapgrow"

@@ -111,7 +111,7 @@ fn shop() -> Profile {
     ])
 }
 
-fn site<'a>(report: &'a Value, line: u64) -> &'a Value {
+fn site(report: &Value, line: u64) -> &Value {
     let sites = report["sites"].as_array().expect("sites");
     let found = sites.iter().find(|site| site["caller"]["line"] == line);
     found.expect("a site at that line")

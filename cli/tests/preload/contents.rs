@@ -64,7 +64,8 @@ fill(3_000, 1, True)
         .collect();
     for line in told.lines() {
         let (entries, deleted) = line.split_once(' ').unwrap();
-        let said = |map: &&Value, field: &str, truth: &str| map[field].to_string() == truth;
+        let said =
+            |map: &Value, field: &str, truth: &str| map[field].as_u64() == truth.parse().ok();
         let found = maps.iter().find(|map| {
             map["family"] == "cpython_dict"
                 && said(map, "entries", entries)
