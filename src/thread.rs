@@ -9,7 +9,7 @@
 
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use crate::clock;
 use crate::config::{Mode, Settings};
@@ -18,7 +18,7 @@ use crate::process::{Lesson, State};
 use crate::recording::Recording;
 use crate::recording::layout::{WEIGHT_ONE, header, thread};
 use crate::sampler::Sampler;
-use crate::stack::{Capture, Outcome, ThreadStacks};
+use crate::stack::ThreadStacks;
 
 /// Alignment from which a small block is treated as a possible table: hashbrown's control group.
 pub(crate) const TABLE_ALIGN: usize = 16;
@@ -45,8 +45,11 @@ pub(crate) struct Hot {
     pub(crate) lesson: Cell<*mut Lesson>,
 }
 
+mod counters;
 #[cfg(all(feature = "preload", target_arch = "x86_64"))]
 mod initial_exec;
+
+pub(crate) use counters::{Counters, Serials};
 
 #[cfg(not(all(feature = "preload", target_arch = "x86_64")))]
 thread_local! {
@@ -182,62 +185,10 @@ pub(crate) struct Cold {
     pub(crate) stacks: ThreadStacks,
 }
 
-/// Numbers for blocks, taken from the process' in runs.
-pub(crate) struct Serials {
-    next: u64,
-    end: u64,
-}
-
-impl Serials {
-    /// A number that no other block of the process has.
-    pub(crate) fn next(&mut self) -> u64 {
-        if self.next == self.end {
-            self.next = SERIALS.fetch_add(SERIAL_BLOCK, Ordering::Relaxed);
-            self.end = self.next + SERIAL_BLOCK;
-        }
-        self.next += 1;
-        self.next - 1
-    }
-}
-
-/// Counts that are kept here and copied to the thread's slot when its totals are flushed.
-#[derive(Default, Clone, Copy)]
-pub(crate) struct Counters {
-    pub(crate) captures: u64,
-    pub(crate) memo_hits: u64,
-    pub(crate) memo_checks: u64,
-    pub(crate) memo_mismatches: u64,
-    pub(crate) recorder_ticks: u64,
-    pub(crate) recorded: u64,
-}
-
-impl Counters {
-    /// Counts a stack capture.
-    #[inline]
-    pub(crate) fn captured(&mut self, capture: &Capture<'_>) {
-        self.captures += 1;
-        match capture.outcome {
-            Outcome::Hit => self.memo_hits += 1,
-            Outcome::Checked => {
-                self.memo_hits += 1;
-                self.memo_checks += 1;
-            }
-            Outcome::Mismatch => {
-                self.memo_checks += 1;
-                self.memo_mismatches += 1;
-            }
-            _ => {}
-        }
-    }
-}
-
 /// All `Cold`s ever made; pages are handed on, never given back.
 static COLDS: AtomicPtr<Cold> = AtomicPtr::new(ptr::null_mut());
 /// Where the search for an ended thread goes on.
 static CURSOR: AtomicPtr<Cold> = AtomicPtr::new(ptr::null_mut());
-/// Source of serials, in blocks.
-static SERIALS: AtomicU64 = AtomicU64::new(1);
-const SERIAL_BLOCK: u64 = 4096;
 
 fn own_tid() -> i32 {
     // SAFETY: `gettid` has no preconditions.
@@ -296,7 +247,7 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         (*pages).freed = 0;
         (*pages).allocate_chunk = 0;
         (*pages).free_chunk = 0;
-        (*pages).serial = Serials { next: 0, end: 0 };
+        (*pages).serial = Serials::default();
         (*pages).counters = Counters::default();
         (*pages).untimed = 0;
         (*pages).budget_checked = 0;

@@ -1,0 +1,155 @@
+use super::*;
+
+/// Stacks as (slot, pc) pairs, innermost frame first.
+fn stack(frames: &[(u64, u64)]) -> Vec<Return> {
+    let entry = |&(slot, pc)| Return { slot, pc };
+    frames.iter().map(entry).collect()
+}
+
+impl PendingStack {
+    fn allocated(&mut self, address: usize, bytes: usize, frames: &[(u64, u64)]) {
+        let block = Block {
+            address,
+            bytes,
+            align_log2: 4,
+            start_ticks: self.starts.iter().max().copied().unwrap_or(0) + 1,
+            ..Block::default()
+        };
+        self.push(&block, &stack(frames));
+    }
+
+    /// The outcome of a free of `address`, allocated at `since`.
+    fn freed(&mut self, address: usize, bytes: usize, since: u64, stack: &[Return]) -> Outcome {
+        let freed = FreedBlock {
+            address,
+            bytes,
+            align_log2: 4,
+            since,
+            grown_only: false,
+        };
+        self.resolve(&freed, stack)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.blocks().next().is_none()
+    }
+}
+
+/// The growth function, called from the program at 90, calls the allocator at 10 and the
+/// free at 20.
+const GROWS: [(u64, u64); 2] = [(100, 10), (200, 90)];
+const FREES: [(u64, u64); 2] = [(100, 20), (200, 90)];
+
+#[test]
+fn a_first_growth_right_after_creation_is_a_replacement() {
+    let mut pending = PendingStack::new();
+    pending.allocated(0x1000, 84, &GROWS);
+    pending.allocated(0x2000, 152, &GROWS);
+    let outcome = pending.freed(0x1000, 84, 0, &stack(&FREES));
+    let Outcome::Replaced(new, join) = outcome else {
+        panic!("not replaced");
+    };
+    assert_eq!(new.address, 0x2000);
+    assert_eq!((join.frame, join.free_pc), (0, 20));
+    assert!(pending.is_empty());
+}
+
+/// A node that the program's own function asked for without a function in between, just before
+/// the container that it is put into grows.
+#[test]
+fn a_block_of_the_callers_own_is_no_successor() {
+    let mut pending = PendingStack::new();
+    let grows = [(100, 10), (120, 15), (200, 90)];
+    pending.allocated(0x1000, 16, &grows);
+    pending.allocated(0x2000, 32, &[(200, 80), (300, 99)]);
+    pending.allocated(0x3000, 40, &grows);
+    let frees = stack(&[(120, 16), (200, 90), (300, 99)]);
+    let outcome = pending.freed(0x1000, 16, 0, &frees);
+    assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x3000));
+}
+
+/// A deque's array of pointers doubles, and a block for elements comes right after it.
+#[test]
+fn what_doubles_fits_better_than_what_is_merely_larger() {
+    let mut pending = PendingStack::new();
+    pending.allocated(0x2000, 1024, &GROWS);
+    pending.allocated(0x3000, 4080, &GROWS);
+    let outcome = pending.freed(0x1000, 512, 0, &stack(&FREES));
+    assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x2000));
+}
+
+#[test]
+fn what_was_there_before_takes_no_place() {
+    let mut pending = PendingStack::new();
+    pending.allocated(0x1000, 24, &[(200, 80)]);
+    pending.allocated(0x2000, 152, &GROWS);
+    let shrinks = [(80, 11), (100, 12), (200, 90)];
+    pending.allocated(0x3000, 84, &shrinks);
+    pending.forget(0x2000);
+    let outcome = pending.freed(0x2000, 152, 2, &stack(&FREES));
+    assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x3000));
+}
+
+#[test]
+fn a_growth_that_is_given_up_is_abandoned_though_the_hasher_filled_a_map() {
+    let mut pending = PendingStack::new();
+    pending.allocated(0x1000, 84, &GROWS);
+    pending.allocated(0x2000, 152, &GROWS);
+    let in_hasher = [(40, 11), (60, 30), (100, 15), (200, 90)];
+    pending.allocated(0x3000, 152, &in_hasher);
+    let outcome = pending.freed(0x2000, 152, 0, &stack(&FREES));
+    let Outcome::Abandoned(new, join) = outcome else {
+        panic!("not abandoned");
+    };
+    assert_eq!(new.address, 0x2000);
+    assert_eq!(join.frame, 0);
+}
+
+#[test]
+fn a_function_that_jumps_to_the_free_is_still_the_same() {
+    let mut pending = PendingStack::new();
+    pending.allocated(0x2000, 84, &GROWS);
+    let outcome = pending.freed(0x1000, 152, 0, &stack(&FREES[1..]));
+    let Outcome::Replaced(_, join) = outcome else {
+        panic!("not replaced");
+    };
+    assert_eq!((join.frame, join.free_pc, join.free_callee_pc), (0, 0, 0));
+}
+
+#[test]
+fn a_free_from_elsewhere_is_a_drop() {
+    let mut pending = PendingStack::new();
+    pending.allocated(0x2000, 152, &GROWS);
+    let elsewhere = stack(&[(100, 20), (200, 91)]);
+    let outcome = pending.freed(0x1000, 84, 0, &elsewhere);
+    assert!(outcome.kind().is_none());
+}
+
+const GROW: u64 = 0x7f80;
+const CALLER: u64 = 0x8000;
+
+/// A growth function, called again and again from one place of a loop, allocates at pc 10
+/// and frees at pc 11.
+#[test]
+fn a_table_and_its_successor_from_one_loop_are_a_resize() {
+    let mut pending = PendingStack::new();
+    let (allocates, frees) = ([(GROW, 10), (CALLER, 20)], [(GROW, 11), (CALLER, 20)]);
+    pending.allocated(0x1000, 2056, &allocates);
+    pending.allocated(0x2000, 4328, &allocates);
+    let outcome = pending.freed(0x1000, 2056, 0, &stack(&frees));
+    assert!(matches!(outcome, Outcome::Replaced(new, join)
+        if new.address == 0x2000 && join.frame == 0 && join.free_pc == 11));
+}
+
+/// The new table is given up after a hasher, called by the growth function, allocated a
+/// larger block.
+#[test]
+fn a_table_that_is_given_up_is_not_replaced_by_what_a_hasher_allocated() {
+    let mut pending = PendingStack::new();
+    pending.allocated(0x1000, 2056, &[(GROW, 10), (CALLER, 20)]);
+    let hasher = [(0x7f00, 30), (GROW, 12), (CALLER, 20)];
+    pending.allocated(0x2000, 4096, &hasher);
+    let frees = stack(&[(GROW, 11), (CALLER, 20)]);
+    let outcome = pending.freed(0x1000, 2056, 0, &frees);
+    assert!(matches!(outcome, Outcome::Abandoned(own, _) if own.address == 0x1000));
+}
