@@ -16,7 +16,7 @@
 /// First word of every recording: the bytes `MAPGROW\x1a`.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"MAPGROW\x1a");
 /// Layout version. A reader refuses a newer one.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 /// Weight of a block that was recorded with certainty: 1.0 in fixed point.
 pub const WEIGHT_ONE: u64 = 256;
 /// The site that everything is folded into once the site table is full.
