@@ -30,6 +30,12 @@ fn watch(events: &crossbeam_channel::Receiver<mapgrow::GrowthEvent>) -> u32 {
                     Some(caller) => caller.function.as_str(),
                     None => "somewhere",
                 };
+                if event
+                    .next_resize
+                    .is_some_and(|next| next.fits == Some(false))
+                {
+                    println!("alarm: there is no memory left for its next growth");
+                }
                 println!(
                     "alarm: a container in {place} grew to {} MiB and stalled its thread for {:?}",
                     event.new_bytes >> 20,

@@ -41,6 +41,7 @@ pub fn snapshot() -> Option<Report> {
 /// one more), or when the file cannot be made.
 pub fn dump() -> std::io::Result<std::path::PathBuf> {
     use std::os::unix::ffi::OsStringExt;
+    let mut path = Vec::new();
     let written = {
         let _busy = Busy::report();
         let (state, recording) = State::get()
@@ -48,9 +49,11 @@ pub fn dump() -> std::io::Result<std::path::PathBuf> {
             .ok_or_else(|| std::io::Error::other("nothing was recorded yet"))?;
         let _errno = ErrnoGuard::save();
         measure::measure(recording);
-        snapshot::dump(recording, &state.settings, header::REASON_API)
+        snapshot::dump(recording, &state.settings, header::REASON_API, |written| {
+            path.extend_from_slice(written);
+        })
     };
-    let path = written.map_err(|error| {
+    written.map_err(|error| {
         std::io::Error::other(match error {
             DumpError::Busy => "another dump is being written",
             DumpError::Create => "the dump could not be created; set MAPGROW_OUT",
@@ -58,7 +61,7 @@ pub fn dump() -> std::io::Result<std::path::PathBuf> {
             DumpError::Name => "no name for the dump was free; put %n into MAPGROW_OUT",
         })
     })?;
-    Ok(std::ffi::OsString::from_vec(path.as_bytes().to_vec()).into())
+    Ok(std::ffi::OsString::from_vec(path).into())
 }
 
 /// Sets a mark on the timeline: "requests started", "cache warmed up". At most 104 bytes of the

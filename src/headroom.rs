@@ -1,9 +1,9 @@
 //! How much more memory a process can have: what its control groups, its own limit and the
 //! machine leave it.
 //!
-//! All of it is read from `/proc` and `/sys/fs/cgroup` through small buffers on the stack, with
-//! `open`, `read` and `close` alone: so it may be done in a signal handler, where a dump takes
-//! it along, and from outside for any process.
+//! All of it is read from `/proc` and `/sys/fs/cgroup` with `open`, `read` and `close` alone, and
+//! hardly any stack: so it may be done in a signal handler, where a dump takes it along, and
+//! from outside for any process.
 //!
 //! # Control groups
 //!
@@ -15,10 +15,11 @@
 
 use crate::recording::layout::header;
 use crate::sys::{Descriptor, Text};
-use core::ffi::CStr;
 
 /// Longest path that is looked at; a deeper group is not found, and unknown.
 const PATH: usize = 1024;
+/// Bytes of `/proc/PID/cgroup` that are looked at.
+const GROUPS: usize = 2048;
 /// Version 1 writes its largest number for no limit.
 const NO_LIMIT: u64 = 1 << 60;
 
@@ -84,14 +85,45 @@ const V2: Version = Version {
     reclaimable: b"inactive_file",
 };
 
+/// Room to work in, for callers whose stack has none.
+pub(crate) struct Scratch {
+    path: Text<PATH>,
+    groups: [u8; GROUPS],
+}
+
+impl Scratch {
+    pub(crate) const fn new() -> Self {
+        Self {
+            path: Text::new(),
+            groups: [0; GROUPS],
+        }
+    }
+
+    /// The first number in a file, behind `key`.
+    fn field(&mut self, file: &[&[u8]], key: &[u8]) -> Option<u64> {
+        field(path(&mut self.path, file), key)
+    }
+
+    /// The same in a file of `/proc/PID`.
+    fn of_process(&mut self, pid: Option<u32>, name: &[u8], key: &[u8]) -> Option<u64> {
+        field(of_process(&mut self.path, pid, name), key)
+    }
+}
+
 impl Headroom {
     /// That of process `pid`; `None` stands for this one.
     #[must_use]
     pub fn of(pid: Option<u32>) -> Self {
+        Self::read(pid, &mut Scratch::new())
+    }
+
+    /// As [`of`](Self::of), with hardly any stack.
+    pub(crate) fn read(pid: Option<u32>, scratch: &mut Scratch) -> Self {
+        let machine = scratch.field(&[b"/proc/meminfo"], b"MemAvailable");
         Self {
-            control_group: control_group(pid),
-            address_space: address_space(pid),
-            machine: field(&path(&[b"/proc/meminfo"]), b"MemAvailable").map(kibibytes),
+            control_group: control_group(pid, scratch),
+            address_space: address_space(pid, scratch),
+            machine: machine.map(kibibytes),
         }
     }
 
@@ -141,8 +173,8 @@ impl Headroom {
     }
 }
 
-fn path(parts: &[&[u8]]) -> Text<PATH> {
-    let mut path = Text::new();
+fn path<'a>(path: &'a mut Text<PATH>, parts: &[&[u8]]) -> &'a Text<PATH> {
+    path.clear();
     for part in parts {
         path.push(part);
     }
@@ -150,57 +182,66 @@ fn path(parts: &[&[u8]]) -> Text<PATH> {
 }
 
 /// `/proc/PID/name`.
-fn of_process(pid: Option<u32>, name: &[u8]) -> Text<PATH> {
-    let mut path = path(&[b"/proc/"]);
+fn of_process<'a>(path: &'a mut Text<PATH>, pid: Option<u32>, name: &[u8]) -> &'a Text<PATH> {
+    path.clear();
+    path.push(b"/proc/");
     match pid {
         Some(pid) => path.push_decimal(u64::from(pid)),
         None => path.push(b"self"),
     };
-    path.push(name);
-    path
+    path.push(name)
 }
 
 fn kibibytes(number: u64) -> u64 {
     number.saturating_mul(1024)
 }
 
-fn address_space(pid: Option<u32>) -> Option<Bound> {
-    let limit = field(&of_process(pid, b"/limits"), b"Max address space")?;
-    let used = field(&of_process(pid, b"/status"), b"VmSize").map(kibibytes)?;
-    Some(Bound { limit, used })
+fn address_space(pid: Option<u32>, scratch: &mut Scratch) -> Option<Bound> {
+    let limit = scratch.of_process(pid, b"/limits", b"Max address space")?;
+    let used = scratch.of_process(pid, b"/status", b"VmSize")?;
+    Some(Bound {
+        limit,
+        used: kibibytes(used),
+    })
 }
 
-fn control_group(pid: Option<u32>) -> Option<Bound> {
-    let mut buffer = [0; 2048];
-    let file = open(&of_process(pid, b"/cgroup"))?;
-    let length = file.read_up_to(&mut buffer);
-    let groups = buffer.get(..length)?;
+fn control_group(pid: Option<u32>, scratch: &mut Scratch) -> Option<Bound> {
+    let file = open(of_process(&mut scratch.path, pid, b"/cgroup"))?;
+    let length = file.read_up_to(&mut scratch.groups);
+    drop(file);
+    let groups = scratch.groups.get(..length)?;
+    let mut best: Option<Bound> = None;
     // `4:memory:/a/b`, or `0::/a/b` in version 2.
-    let levels = groups.split(|&byte| byte == b'\n').filter_map(|line| {
+    for line in groups.split(|&byte| byte == b'\n') {
         let mut parts = line.splitn(3, |&byte| byte == b':').skip(1);
-        let (controllers, group) = (parts.next()?, parts.next()?);
-        let memory = controllers
-            .split(|&byte| byte == b',')
-            .any(|name| name == b"memory");
-        match (memory, controllers.is_empty()) {
-            (true, _) => tightest(&V1, group),
-            (_, true) => tightest(&V2, group),
-            _ => None,
-        }
-    });
-    levels.min_by_key(Bound::left)
+        let (Some(controllers), Some(group)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        let mut names = controllers.split(|&byte| byte == b',');
+        let version = if controllers.is_empty() {
+            &V2
+        } else if names.any(|name| name == b"memory") {
+            &V1
+        } else {
+            continue;
+        };
+        let bound = tightest(version, group, &mut scratch.path);
+        best = best.into_iter().chain(bound).min_by_key(Bound::left);
+    }
+    best
 }
 
 /// Of a group and those around it, the one that leaves least.
-fn tightest(version: &Version, group: &[u8]) -> Option<Bound> {
+fn tightest(version: &Version, group: &[u8], file: &mut Text<PATH>) -> Option<Bound> {
     let mut best: Option<Bound> = None;
     let mut group = group.strip_suffix(b"/").unwrap_or(group);
     loop {
-        let of_level = |name: &[u8]| path(&[version.root, group, name]);
-        let limit = field(&of_level(version.limit), b"").filter(|&limit| limit < NO_LIMIT);
+        let mut of_level =
+            |name: &[u8], key: &[u8]| field(path(file, &[version.root, group, name]), key);
+        let limit = of_level(version.limit, b"").filter(|&limit| limit < NO_LIMIT);
         let bound = limit.and_then(|limit| {
-            let used = field(&of_level(version.used), b"")?;
-            let cache = field(&of_level(b"/memory.stat"), version.reclaimable).unwrap_or(0);
+            let used = of_level(version.used, b"")?;
+            let cache = of_level(b"/memory.stat", version.reclaimable).unwrap_or(0);
             let used = used.saturating_sub(cache);
             Some(Bound { limit, used })
         });
@@ -213,15 +254,14 @@ fn tightest(version: &Version, group: &[u8]) -> Option<Bound> {
 }
 
 fn open(path: &Text<PATH>) -> Option<Descriptor> {
-    let path: &CStr = path.as_c_str()?;
-    Descriptor::open(path, libc::O_RDONLY, 0)
+    Descriptor::open(path.as_c_str()?, libc::O_RDONLY, 0)
 }
 
 /// The first number of the first line that begins with `key`: `key: 12 kB`, `key 12`.
 fn field(path: &Text<PATH>, key: &[u8]) -> Option<u64> {
     let file = open(path)?;
     let mut finder = Finder::new(key);
-    let mut buffer = [0; 256];
+    let mut buffer = [0; 128];
     loop {
         let length = file.read_up_to(&mut buffer);
         for &byte in buffer.get(..length)? {

@@ -18,8 +18,10 @@ use crate::tables::live::Slot;
 /// Frames of an allocation that are kept for comparison. A growth function lies within a few
 /// frames of the allocator (at most eight in debug builds of hashbrown).
 pub(crate) const FRAMES: usize = 16;
-/// Allocations of a thread that are remembered.
-const PENDING: usize = 8;
+/// Allocations of a thread that are remembered. A hasher that makes and drops maps while a table
+/// grows takes one place again and again; one that keeps more than this many pushes the table that
+/// grows out.
+const PENDING: usize = 16;
 
 /// A block that was allocated. Address 0: none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,17 +36,21 @@ pub(crate) struct Block {
     pub(crate) start_ticks: u64,
 }
 
-/// A block that may turn out to be the new table of a resize.
+/// The innermost frames of an allocation's stack.
 #[derive(Clone, Copy)]
-pub(crate) struct Pending {
-    pub(crate) block: Block,
-    frame_count: usize,
-    frames: [Return; FRAMES],
+struct Frames {
+    count: usize,
+    returns: [Return; FRAMES],
 }
 
-impl Pending {
-    fn frames(&self) -> &[Return] {
-        self.frames.get(..self.frame_count).unwrap_or(&[])
+impl Frames {
+    const NONE: Self = Self {
+        count: 0,
+        returns: [Return { slot: 0, pc: 0 }; FRAMES],
+    };
+
+    fn as_slice(&self) -> &[Return] {
+        self.returns.get(..self.count).unwrap_or(&[])
     }
 }
 
@@ -110,6 +116,18 @@ fn fit(old_bytes: usize, new_bytes: usize, old_align: u8, new_align: u8) -> Opti
     }
 }
 
+/// A block that is about to be freed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FreedBlock {
+    pub(crate) address: usize,
+    pub(crate) bytes: usize,
+    pub(crate) align_log2: u8,
+    /// When it was allocated, ticks; 0: not known.
+    pub(crate) since: u64,
+    /// Only what is larger is taken for its successor.
+    pub(crate) grown_only: bool,
+}
+
 /// What a free turned out to be.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
@@ -132,10 +150,13 @@ impl Outcome {
     }
 }
 
-/// The latest allocations of one thread, most recent last.
+/// The latest allocations of one thread that are not freed yet, in no order.
 pub(crate) struct PendingStack {
-    entries: [Pending; PENDING],
-    next: usize,
+    /// Start of the allocation in each place, 0 in an empty one: apart from the rest, because it
+    /// is all that most frees look at.
+    starts: [u64; PENDING],
+    blocks: [Block; PENDING],
+    frames: [Frames; PENDING],
 }
 
 impl PendingStack {
@@ -149,41 +170,58 @@ impl PendingStack {
             serial: 0,
             start_ticks: 0,
         };
-        let none = Pending {
-            block: NONE,
-            frame_count: 0,
-            frames: [Return { slot: 0, pc: 0 }; FRAMES],
-        };
         Self {
-            entries: [none; PENDING],
-            next: 0,
+            starts: [0; PENDING],
+            blocks: [NONE; PENDING],
+            frames: [Frames::NONE; PENDING],
         }
     }
 
-    /// Remembers an allocation and the innermost frames of its stack; the oldest one is
-    /// forgotten.
+    /// Remembers an allocation and the innermost frames of its stack; if there is no room, the
+    /// oldest one is forgotten.
     pub(crate) fn push(&mut self, block: &Block, stack: &[Return]) {
-        let Some(entry) = self.entries.get_mut(self.next % PENDING) else {
+        let mut place = 0;
+        let mut oldest = u64::MAX;
+        for (at, &start) in self.starts.iter().enumerate() {
+            if start < oldest {
+                (place, oldest) = (at, start);
+            }
+            if start == 0 {
+                break;
+            }
+        }
+        let (Some(start), Some(held), Some(frames)) = (
+            self.starts.get_mut(place),
+            self.blocks.get_mut(place),
+            self.frames.get_mut(place),
+        ) else {
             return;
         };
-        self.next = self.next.wrapping_add(1);
-        entry.block = *block;
-        entry.frame_count = stack.len().min(FRAMES);
-        for (place, frame) in entry.frames.iter_mut().zip(stack) {
+        // A clock that stands at 0 must not make the place look empty.
+        *start = block.start_ticks.max(1);
+        *held = *block;
+        frames.count = stack.len().min(FRAMES);
+        for (place, frame) in frames.returns.iter_mut().zip(stack) {
             *place = *frame;
         }
     }
 
-    fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.entries
+    /// The blocks whose allocation began after `ticks`, and their stacks.
+    fn since(&self, ticks: u64) -> impl Iterator<Item = (&Block, &Frames)> {
+        self.starts
             .iter()
-            .map(|entry| &entry.block)
-            .filter(|block| block.address != 0)
+            .zip(self.blocks.iter().zip(&self.frames))
+            .filter(move |(start, _)| **start > ticks)
+            .map(|(_, pending)| pending)
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.since(0).map(|(block, _)| block)
     }
 
     /// Whether an allocation that began after `ticks` is remembered.
     pub(crate) fn any_since(&self, ticks: u64) -> bool {
-        self.blocks().any(|block| block.start_ticks > ticks)
+        self.starts.iter().any(|&start| start > ticks)
     }
 
     /// Whether the allocation of the block at `address` is remembered.
@@ -193,65 +231,71 @@ impl PendingStack {
 
     /// Forgets the block at `address`, which moved by `realloc` or is gone.
     pub(crate) fn forget(&mut self, address: usize) {
-        for entry in &mut self.entries {
-            if entry.block.address == address {
-                entry.block.address = 0;
+        for (start, block) in self.starts.iter_mut().zip(&self.blocks) {
+            if *start != 0 && block.address == address {
+                *start = 0;
             }
         }
     }
 
     /// Whether a block of `bytes` could be the old table of a remembered allocation: a cheap
-    /// look before a stack is captured for a block that is not recorded.
-    pub(crate) fn could_replace(&self, bytes: usize, align_log2: u8) -> bool {
+    /// look before a stack is captured for a block that is not recorded. `expected`: the block is
+    /// one of the first that are freed after such an allocation, which may have grown by any
+    /// factor. A block larger than the new one is never taken for its predecessor: a map made
+    /// where another one grows next looks the same.
+    pub(crate) fn could_replace(&self, bytes: usize, align_log2: u8, expected: bool) -> bool {
         self.blocks().any(|block| {
             fit(bytes, block.bytes, align_log2, block.align_log2) == Some(0)
                 // Primes and rounding make some double by a little more.
-                && block.bytes <= bytes.saturating_mul(2).saturating_add(bytes / 4)
+                && (expected || block.bytes <= bytes.saturating_mul(2).saturating_add(bytes / 4))
         })
     }
 
-    /// Matches a free of `address`, allocated at `since` (0: not known), whose stack is `free`
-    /// (innermost frame first).
+    /// Matches a free whose stack is `free` (innermost frame first).
     ///
     /// Only a block that was allocated after the freed one can replace it. If the freed block's
     /// own allocation is still remembered, its stack may seem to share an activation with the
     /// free though it was another one, entered from the same place: a map's first growth right
     /// after its creation. So a later allocation that lies as close to the place where it meets
     /// the free wins; only if there is none was the block abandoned.
-    pub(crate) fn resolve(
-        &mut self,
-        address: usize,
-        bytes: usize,
-        align_log2: u8,
-        since: u64,
-        free: &[Return],
-    ) -> Outcome {
-        let mut best: Option<(u8, u16, Block, Join)> = None;
+    pub(crate) fn resolve(&mut self, freed: &FreedBlock, free: &[Return]) -> Outcome {
+        let FreedBlock {
+            address,
+            bytes,
+            align_log2,
+            since,
+            grown_only,
+        } = *freed;
+        // Of the own allocation, and of what was allocated since.
         let mut own = None;
-        for age in 0..PENDING {
-            let at = self.next.wrapping_sub(1 + age) % PENDING;
-            let Some(pending) = self.entries.get(at) else {
-                continue;
-            };
-            let block = pending.block;
+        let mut own_start = 0;
+        for (block, frames) in self.since(0) {
             if block.address == address {
-                own = join(pending.frames(), free).map(|join| (block, join));
-                break;
+                own = join(frames.as_slice(), free).map(|join| (*block, join));
+                own_start = block.start_ticks;
             }
-            if block.address == 0 || block.start_ticks <= since {
-                continue;
-            }
+        }
+        let mut best: Option<(u8, u16, u64, Block, Join)> = None;
+        for (block, frames) in self.since(since.max(own_start)) {
             let Some(fit) = fit(bytes, block.bytes, align_log2, block.align_log2) else {
                 continue;
             };
-            if best.is_some_and(|(least, ..)| fit > least) {
+            if grown_only && fit != 0 {
                 continue;
             }
-            let Some(join) = join(pending.frames(), free) else {
+            if block.address == address || best.as_ref().is_some_and(|(least, ..)| fit > *least) {
+                continue;
+            }
+            let Some(join) = join(frames.as_slice(), free) else {
                 continue;
             };
-            if best.is_none_or(|(f, frame, ..)| (fit, join.frame) < (f, frame)) {
-                best = Some((fit, join.frame, block, join));
+            // Of two that are as good the later one.
+            let rank = (fit, join.frame, u64::MAX - block.start_ticks);
+            if best
+                .as_ref()
+                .is_none_or(|&(f, frame, age, ..)| rank < (f, frame, age))
+            {
+                best = Some((rank.0, rank.1, rank.2, *block, join));
             }
         }
         self.forget(address);
@@ -261,7 +305,7 @@ impl PendingStack {
             return Outcome::Abandoned(block, join);
         }
         match best {
-            Some((_, _, block, join)) => {
+            Some((.., block, join)) => {
                 self.forget(block.address);
                 Outcome::Replaced(block, join)
             }
@@ -286,10 +330,22 @@ mod tests {
                 address,
                 bytes,
                 align_log2: 4,
-                start_ticks: self.next as u64 + 1,
+                start_ticks: self.starts.iter().max().copied().unwrap_or(0) + 1,
                 ..Block::default()
             };
             self.push(&block, &stack(frames));
+        }
+
+        /// The outcome of a free of `address`, allocated at `since`.
+        fn freed(&mut self, address: usize, bytes: usize, since: u64, stack: &[Return]) -> Outcome {
+            let freed = FreedBlock {
+                address,
+                bytes,
+                align_log2: 4,
+                since,
+                grown_only: false,
+            };
+            self.resolve(&freed, stack)
         }
 
         fn is_empty(&self) -> bool {
@@ -307,7 +363,7 @@ mod tests {
         let mut pending = PendingStack::new();
         pending.allocated(0x1000, 84, &GROWS);
         pending.allocated(0x2000, 152, &GROWS);
-        let outcome = pending.resolve(0x1000, 84, 4, 0, &stack(&FREES));
+        let outcome = pending.freed(0x1000, 84, 0, &stack(&FREES));
         let Outcome::Replaced(new, join) = outcome else {
             panic!("not replaced");
         };
@@ -324,7 +380,7 @@ mod tests {
         let shrinks = [(80, 11), (100, 12), (200, 90)];
         pending.allocated(0x3000, 84, &shrinks);
         pending.forget(0x2000);
-        let outcome = pending.resolve(0x2000, 152, 4, 2, &stack(&FREES));
+        let outcome = pending.freed(0x2000, 152, 2, &stack(&FREES));
         assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x3000));
     }
 
@@ -335,7 +391,7 @@ mod tests {
         pending.allocated(0x2000, 152, &GROWS);
         let in_hasher = [(40, 11), (60, 30), (100, 15), (200, 90)];
         pending.allocated(0x3000, 152, &in_hasher);
-        let outcome = pending.resolve(0x2000, 152, 4, 0, &stack(&FREES));
+        let outcome = pending.freed(0x2000, 152, 0, &stack(&FREES));
         let Outcome::Abandoned(new, join) = outcome else {
             panic!("not abandoned");
         };
@@ -347,7 +403,7 @@ mod tests {
     fn a_function_that_jumps_to_the_free_is_still_the_same() {
         let mut pending = PendingStack::new();
         pending.allocated(0x2000, 84, &GROWS);
-        let outcome = pending.resolve(0x1000, 152, 4, 0, &stack(&FREES[1..]));
+        let outcome = pending.freed(0x1000, 152, 0, &stack(&FREES[1..]));
         let Outcome::Replaced(_, join) = outcome else {
             panic!("not replaced");
         };
@@ -359,7 +415,7 @@ mod tests {
         let mut pending = PendingStack::new();
         pending.allocated(0x2000, 152, &GROWS);
         let elsewhere = stack(&[(100, 20), (200, 91)]);
-        let outcome = pending.resolve(0x1000, 84, 4, 0, &elsewhere);
+        let outcome = pending.freed(0x1000, 84, 0, &elsewhere);
         assert!(outcome.kind().is_none());
     }
 
@@ -374,7 +430,7 @@ mod tests {
         let (allocates, frees) = ([(GROW, 10), (CALLER, 20)], [(GROW, 11), (CALLER, 20)]);
         pending.allocated(0x1000, 2056, &allocates);
         pending.allocated(0x2000, 4328, &allocates);
-        let outcome = pending.resolve(0x1000, 2056, 4, 0, &stack(&frees));
+        let outcome = pending.freed(0x1000, 2056, 0, &stack(&frees));
         assert!(matches!(outcome, Outcome::Replaced(new, join)
             if new.address == 0x2000 && join.frame == 0 && join.free_pc == 11));
     }
@@ -388,7 +444,7 @@ mod tests {
         let hasher = [(0x7f00, 30), (GROW, 12), (CALLER, 20)];
         pending.allocated(0x2000, 4096, &hasher);
         let frees = stack(&[(GROW, 11), (CALLER, 20)]);
-        let outcome = pending.resolve(0x1000, 2056, 4, 0, &frees);
+        let outcome = pending.freed(0x1000, 2056, 0, &frees);
         assert!(matches!(outcome, Outcome::Abandoned(own, _) if own.address == 0x1000));
     }
 }

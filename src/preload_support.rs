@@ -163,11 +163,8 @@ pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), Refused> {
         .zip(process::existing_recording())
         .ok_or(Refused::Nothing)?;
     let _errno = ErrnoGuard::save();
-    match snapshot::dump(recording, &state.settings, header::REASON_API) {
-        Ok(written) => {
-            path(written.as_bytes());
-            Ok(())
-        }
+    match snapshot::dump(recording, &state.settings, header::REASON_API, path) {
+        Ok(()) => Ok(()),
         Err(DumpError::Busy) => Err(Refused::Busy),
         Err(DumpError::Create) => Err(Refused::Create),
         Err(DumpError::Write) => Err(Refused::Write),

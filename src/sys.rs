@@ -88,6 +88,12 @@ impl<const N: usize> Text<N> {
         self
     }
 
+    /// Empties the text, to be built anew.
+    pub(crate) fn clear(&mut self) {
+        self.truncate(0);
+        self.cut = false;
+    }
+
     /// Shortens the text to its first `len` bytes.
     pub(crate) fn truncate(&mut self, len: usize) {
         while self.len > len {
@@ -243,6 +249,15 @@ pub(crate) fn each_entry(directory: &CStr, mut visit: impl FnMut(&CStr)) -> bool
             rest = rest.get(length..).unwrap_or(&[]);
         }
     }
+}
+
+/// Whether the calling thread runs on its alternative signal stack.
+pub(crate) fn on_signal_stack() -> bool {
+    // SAFETY: `stack_t` is plain data for which zero is valid.
+    let mut stack: libc::stack_t = unsafe { core::mem::zeroed() };
+    // SAFETY: a query: `stack` is a place for the result.
+    let known = unsafe { libc::sigaltstack(core::ptr::null(), &raw mut stack) } == 0;
+    known && stack.ss_flags & libc::SS_ONSTACK != 0
 }
 
 /// Makes a directory for this user alone, or checks that it is one: a directory (no link),

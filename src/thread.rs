@@ -442,25 +442,30 @@ impl Cold {
         sampled
     }
 
-    /// After a block that just crossed the floor was allocated, where sizes are not known: the
-    /// block that it replaces lies below the floor, in no record and on no page of the filter.
-    /// So the next few frees leave the fast path.
+    /// After a table was recorded whose predecessor may lie below what frees are looked at by
+    /// size and on no page of the filter: the next few frees leave the fast path. That is so for
+    /// sampled tables, for those that grew by more than the usual factor, and, where sizes are
+    /// not known, for all that just crossed the floor.
     pub(crate) fn expect_frees(&mut self, bytes: usize, settings: &Settings) {
+        /// Frees between the allocation of a new table and that of the old one: usually none,
+        /// but hashers may use the heap.
         const FREES: u32 = 4;
-        if !settings.sizes_known && bytes / 4 < settings.floor {
+        if bytes / 4 < settings.floor {
             self.expected_frees = FREES;
             HOT.with(|hot| hot.free_floor.set(0));
         }
     }
 
-    /// Counts a free that left the fast path.
-    pub(crate) fn one_free_less(&mut self, settings: &Settings) {
-        if !settings.sizes_known {
-            self.expected_frees = self.expected_frees.saturating_sub(1);
+    /// Counts a free that left the fast path. True when it was one of those expected.
+    pub(crate) fn one_free_less(&mut self, settings: &Settings) -> bool {
+        let expected = self.expected_frees > 0;
+        if expected {
+            self.expected_frees -= 1;
             if self.expected_frees == 0 {
                 HOT.with(|hot| hot.free_floor.set(free_floor(settings)));
             }
         }
+        expected
     }
 
     fn publish_counters(&self, recording: &Recording) {

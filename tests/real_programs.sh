@@ -5,11 +5,11 @@
 #
 #   tests/real_programs.sh [--exact] [--table FILE] [NAME...]
 #
-# MAPGROW: the command (default: target/release/mapgrow). Programs that are not installed are
+# COMMAND: the command (default: target/release/mapgrow). Programs that are not installed are
 # skipped, and said to be. FULL=1 takes the large sizes (1 GB to sort, all of Python's suites).
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
-mapgrow=${MAPGROW:-$here/target/release/mapgrow}
+mapgrow=${COMMAND:-$here/target/release/mapgrow}
 options=(--quiet) table=/dev/stdout names=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -134,21 +134,22 @@ snapshot() {
     *) (cd "$1" && find . -type f -print0 | sort -z | xargs -0r sha256sum; find . -type l -o -type d | sort) ;;
     esac
 }
-once() { # name directory prefix...
-    local name=$1 directory=$2
+# Both runs happen in a directory of the same name: compilers write it into what they make.
+once() { # name result prefix...
+    local name=$1 result=$2 directory=$work/$1/run
     shift 2
     mkdir -p "$directory/cwd"
     local user; user=$(as_user "$name")
-    [ -z "$user" ] || { chown -R "$user" "$directory" "$HOME"; chmod 755 "$work" "$directory"; }
+    [ -z "$user" ] || { chown -R "$user" "$directory" "$HOME"; chmod 755 "$work" "$work/$name" "$directory"; }
     local runner=(bash -c "cd '$directory/cwd' && case_$name")
     [ -z "$user" ] || runner=(setpriv --reuid="$user" --regid="$user" --clear-groups "$@" "${runner[@]}")
     [ -n "$user" ] || runner=("$@" "${runner[@]}")
     local begin; begin=$(date +%s%N)
-    (cd "$directory/cwd" && timeout -k 10 900 "${runner[@]}") > "$directory/out" 2> "$directory/err" < /dev/null
+    (cd "$directory/cwd" && timeout -k 10 1800 "${runner[@]}") > "$directory/out" 2> "$directory/err" < /dev/null
     echo $? > "$directory/status"
     echo $((($(date +%s%N) - begin) / 1000000)) > "$directory/ms"
     snapshot "$directory/cwd" "$(declare -F "files_$name" > /dev/null && "files_$name" || echo all)" > "$directory/files"
-    sed -i "s#$directory#DIR#g" "$directory/out" "$directory/err" "$directory/files"
+    mv "$directory" "$result"
 }
 for function in $(declare -F | awk '{ print $3 }' | grep -E '^(case_|full)'); do export -f "${function?}"; done
 export material work
@@ -161,9 +162,9 @@ report ------- ------ ------- ------ ------
 for name in "${names[@]}"; do
     if ! command -v "$(needs "$name")" > /dev/null; then report "$name" skipped - - "$(needs "$name") is not installed"; continue; fi
     if declare -F "prepare_$name" > /dev/null && ! "prepare_$name" > "$work/prepare.log" 2>&1; then report "$name" skipped - - 'no material'; continue; fi
-    once "$name" "$work/$name-plain/d"
-    once "$name" "$work/$name-with/d" "$mapgrow" run "${options[@]}" --
-    plain=$work/$name-plain/d with=$work/$name-with/d result=same remark=
+    plain=$work/$name/plain with=$work/$name/with result=same remark=
+    once "$name" "$plain"
+    once "$name" "$with" "$mapgrow" run "${options[@]}" --
     for what in status out err files; do
         if ! cmp -s "$plain/$what" "$with/$what"; then
             result=DIFFERENT remark="$remark $what"

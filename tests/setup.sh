@@ -2,7 +2,7 @@
 # Installs what the tests need beyond cargo, gcc, make, python3 and git, where it is missing.
 set -eu
 missing=
-for tool in g++ objcopy; do
+for tool in g++ objcopy tmux; do
     command -v "$tool" >/dev/null || missing="$missing $tool"
 done
 [ -n "$missing" ] || exit 0

@@ -104,6 +104,23 @@ fn every_signal_gets_its_dump() {
     finish(child);
 }
 
+/// A handler that needs more stack than there is ends the program: alternative stacks are small.
+#[test]
+fn a_signal_is_taken_on_a_small_stack() {
+    let scratch = Scratch::new("small-stack");
+    let program = example("victim_small_stack", "release");
+    let output =
+        run(command(&program, &scratch).env("MAPGROW_OUT", scratch.path("dump-%n.mapgrow")));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "10000\n");
+    assert_eq!(dumps(&scratch).len(), 4, "three signals and the end");
+    let scratch = Scratch::new("small-stack-exit");
+    let output = run(command(&program, &scratch)
+        .arg("exit")
+        .env("MAPGROW_OUT", scratch.path("dump-%n.mapgrow")));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "10000\n");
+    assert_eq!(dumps(&scratch).len(), 1, "the end");
+}
+
 /// Signals faster than dumps: some coincide, none is stuck, all dumps open.
 #[test]
 fn a_burst_of_signals_is_survived() {

@@ -14,10 +14,17 @@ use crate::verbs::{
     flame::{self, FlameArgs},
     html::{self, HtmlArgs},
     list::{self, ListArgs},
+    man::{self, ManArgs},
+    merge::{self, MergeArgs},
     pprof::{self, PprofArgs},
     report::{self, ReportArgs},
     run::{self, RunArgs},
+    serve::{self, ServeArgs},
+    top::{self, TopArgs},
 };
+
+#[cfg(feature = "parquet")]
+use crate::verbs::export::{self, ExportArgs};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -54,6 +61,15 @@ enum Verb {
     Check(Box<CheckArgs>),
     /// Write a profile that pprof opens
     Pprof(PprofArgs),
+    /// Watch a process live
+    Top(TopArgs),
+    /// Put the reports of many processes together
+    Merge(MergeArgs),
+    /// Write columnar files (Parquet) for DuckDB, Spark, ClickHouse
+    #[cfg(feature = "parquet")]
+    Export(ExportArgs),
+    /// Serve metrics for Prometheus and profiles over HTTP, on loopback
+    Serve(ServeArgs),
     /// Copy the recording of a live process into a file, without stopping it
     Dump(DumpArgs),
     /// List recordings of running processes, and what others left behind
@@ -64,6 +80,9 @@ enum Verb {
     Off(ControlArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Write man pages
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 impl Verb {
@@ -76,6 +95,12 @@ impl Verb {
             Verb::Html(args) => html::run(args),
             Verb::Flame(args) => flame::run(args),
             Verb::Pprof(args) => pprof::run(args),
+            Verb::Top(args) => top::run(args),
+            Verb::Merge(args) => merge::run(args),
+            #[cfg(feature = "parquet")]
+            Verb::Export(args) => export::run(args),
+            Verb::Man(args) => man::run(args, CommandLine::command()),
+            Verb::Serve(args) => serve::run(args),
             Verb::Dump(args) => dump::run(args),
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),

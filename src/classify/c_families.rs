@@ -21,12 +21,21 @@ const fn family(
         callers: &[],
         hosts: &[],
         rehashes_unseen: false,
+        step_by_step: false,
     }
 }
 
 /// A family whose functions have names that others may have too.
 const fn called_by(callers: &'static [&'static str], family: Family) -> Family {
     Family { callers, ..family }
+}
+
+/// A family whose entries move to the new table a few at a time.
+const fn step_by_step(family: Family) -> Family {
+    Family {
+        step_by_step: true,
+        ..family
+    }
 }
 
 /// Containers of C and C++ that symbols tell.
@@ -252,7 +261,7 @@ pub(super) static C_FAMILIES: [&Family; 25] = [
             "app1",
         ],
     ),
-    &family(
+    &step_by_step(family(
         "redis_dict",
         Map,
         &[
@@ -281,7 +290,7 @@ pub(super) static C_FAMILIES: [&Family; 25] = [
             "dictRehashMilliseconds",
             "dictRehashMicroseconds",
         ],
-    ),
+    )),
     &family(
         "lua_table",
         Map,
@@ -434,7 +443,7 @@ pub(super) const C_PLUMBING: &[&str] = &[
     "_PyObject_Malloc",
     "_PyObject_Calloc",
     "_PyObject_Realloc",
-    "pymalloc_alloc",
+    "pymalloc_*",
     "zmalloc",
     "zcalloc",
     "zcalloc_num",

@@ -2,7 +2,8 @@
 //!
 //! A pattern is matched on the path of a function as [`Name`] brings it into form:
 //! `a::b::` (ending in `::`) is a prefix, `*::name` any function of that name, `*::a::*` any
-//! path with `a::` in it, `name_*` any C function that starts so, anything else the whole path.
+//! path with `a::` in it, `name_*` any C function that starts so (`a::name_*` any in `a`), anything
+//! else the whole path.
 
 use super::c_families::C_FAMILIES;
 use super::names::Name;
@@ -44,6 +45,8 @@ pub struct Family {
     pub hosts: &'static [&'static str],
     /// Whether growth within the same size happens without an allocation, unseen.
     pub rehashes_unseen: bool,
+    /// Whether a resize goes on over many calls, old and new table side by side meanwhile.
+    pub step_by_step: bool,
 }
 
 const RUST_MAPS: &[&str] = &[
@@ -74,6 +77,7 @@ pub static HASHBROWN: Family = Family {
     callers: &[],
     hosts: RUST_MAPS,
     rehashes_unseen: true,
+    step_by_step: false,
 };
 
 /// `Vec`, `String`, `VecDeque`, `BinaryHeap`.
@@ -107,6 +111,7 @@ pub static RAW_VEC: Family = Family {
         "alloc::collections::binary_heap::",
     ],
     rehashes_unseen: false,
+    step_by_step: false,
 };
 
 /// `BTreeMap` and `BTreeSet`: nodes.
@@ -119,6 +124,7 @@ pub static BTREE: Family = Family {
     callers: &[],
     hosts: &[],
     rehashes_unseen: false,
+    step_by_step: false,
 };
 
 /// A container that nobody catalogued and that grows by `realloc` or by replacing blocks.
@@ -131,6 +137,7 @@ pub static UNKNOWN: Family = Family {
     callers: &[],
     hosts: &[],
     rehashes_unseen: false,
+    step_by_step: false,
 };
 
 /// The smallvec crate's vector.
@@ -147,6 +154,7 @@ pub static SMALLVEC: Family = Family {
     callers: &[],
     hosts: &[],
     rehashes_unseen: false,
+    step_by_step: false,
 };
 
 /// All families that symbols tell: Rust's, and those of C and C++.
@@ -154,6 +162,12 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
     [&HASHBROWN, &RAW_VEC, &BTREE, &SMALLVEC]
         .into_iter()
         .chain(C_FAMILIES)
+}
+
+/// The family of that name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Family> {
+    families().find(|family| family.name == name)
 }
 
 /// Names of functions that fill a container anew: a free that meets the new table in one of
@@ -189,7 +203,8 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
             }
         }
     } else if let Some(start) = pattern.strip_suffix('*') {
-        path.starts_with(start) && !path.contains("::")
+        path.strip_prefix(start)
+            .is_some_and(|rest| !rest.contains("::"))
     } else if pattern.ends_with("::") {
         path.starts_with(pattern)
     } else {

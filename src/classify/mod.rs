@@ -3,6 +3,8 @@
 
 mod c_families;
 pub mod catalogue;
+pub mod cpython;
+pub mod go;
 pub mod names;
 pub mod shape;
 pub mod sources;

@@ -2,11 +2,10 @@
 //! inherits.
 
 use super::CERTAIN;
-use super::books::{in_filter, sampled_flag};
-use crate::config::Settings;
+use super::books::sampled_flag;
 use crate::lineage::Outcome;
 use crate::recording::Recording;
-use crate::recording::layout::{WEIGHT_ONE, edge, event, header, live};
+use crate::recording::layout::{edge, event, header, live};
 use crate::tables::edges::{EdgeKey, ReplaceFigures};
 use crate::tables::history::Earlier;
 use crate::tables::live::LiveRecord;
@@ -29,31 +28,17 @@ pub(super) fn certain(record: &LiveRecord) -> bool {
     record.weight == CERTAIN && u64::from(record.flags) & live::FLAG_FOLLOWED == 0
 }
 
-/// Weight of a replacement that was seen only because both blocks were recorded: one over the
-/// probability of that. `old` `None`: a block that is looked for whenever `new` is recorded.
-fn weight_of_replacement(
-    old: Option<&LiveRecord>,
-    new: &LiveRecord,
-    old_in_filter: bool,
-) -> Option<u32> {
-    match old {
-        None => Some(new.weight),
-        Some(old) if certain(old) => Some(new.weight),
-        Some(_) if certain(new) && !old_in_filter => Some(CERTAIN),
-        // Recorded by chance of an even earlier block: not to be counted.
-        Some(old) if u64::from(old.flags) & live::FLAG_FOLLOWED != 0 => None,
-        Some(old) => {
-            let product = u64::from(old.weight) * u64::from(new.weight) / WEIGHT_ONE;
-            Some(u32::try_from(product).unwrap_or(u32::MAX))
-        }
-    }
+/// Weight of a replacement. Once a new table is recorded the free of the old one is looked for
+/// whatever is known of that one, so a replacement is seen exactly as often as the new block is
+/// recorded. `None`: not to be counted, as the new block is recorded by chance of an earlier one.
+fn weight_of_replacement(new: &LiveRecord) -> Option<u32> {
+    (u64::from(new.flags) & live::FLAG_FOLLOWED == 0).then_some(new.weight)
 }
 
 /// Makes an edge of what a free turned out to be, and hands the old block's history on. `None`
 /// when the block was dropped, which is then on the timeline.
 pub(super) fn settle(
     recording: &Recording,
-    settings: &Settings,
     cold: &mut Cold,
     old_bytes: u64,
     old: Option<&LiveRecord>,
@@ -89,7 +74,7 @@ pub(super) fn settle(
     let weight = if abandoned {
         Some(new.weight)
     } else {
-        weight_of_replacement(old, &new, in_filter(settings, old_bytes as usize))
+        weight_of_replacement(&new)
     };
     let old_site = match old {
         Some(old) if certain(old) && weight == Some(CERTAIN) => old.site,

@@ -10,7 +10,7 @@ mod realloc;
 
 use crate::clock;
 use crate::config::{Defaults, Mode};
-use crate::lineage::{Block, Outcome};
+use crate::lineage::{Block, FreedBlock, Outcome};
 use crate::process::{self, State};
 use crate::recording::Recording;
 use crate::recording::layout::{WEIGHT_ONE, event, header, live, site};
@@ -19,8 +19,8 @@ use crate::tables::edges::ReplaceFigures;
 use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, Cold, HOT};
 use crate::timeline::Event;
-use books::{insert, sampled_flag, site_of, take_out};
-use follow::{Freed, settle};
+use books::{in_filter, insert, sampled_flag, site_of, take_out};
+use follow::{Freed, certain, settle};
 
 /// Certain, in fixed point.
 const CERTAIN: u32 = WEIGHT_ONE as u32;
@@ -265,13 +265,18 @@ impl Session {
         if countdown < 0 {
             cold.flush(recording);
         }
-        cold.one_free_less(settings);
+        let expected = cold.one_free_less(settings);
         let align_log2 = align.trailing_zeros() as u8;
         let start = clock::ticks();
         let found = recording.live.find(address as u64);
         let old = match found {
             Some(slot) => Some(take_out(recording, settings, slot, address, bytes)?),
-            None if cold.pending.could_replace(bytes, align_log2) => None,
+            // Looked for by its size or expected; not by chance, for the page that it lies on.
+            None if (expected || !in_filter(settings, bytes))
+                && cold.pending.could_replace(bytes, align_log2, expected) =>
+            {
+                None
+            }
             None => {
                 if bytes >= settings.floor {
                     recording.count(header::FREES_UNKNOWN, 1);
@@ -281,27 +286,29 @@ impl Session {
         };
         // A stack is worth its cost only if it can tell something: whether a newer block took
         // this one's place, or whether an unwinding growth gives up the block it had just made.
+        // If not all tables of this size are recorded, what took its place may not be: then it is
+        // looked for only right after something that grew was recorded.
         let since = old.as_ref().map_or(0, |old| old.ticks);
+        let sure = old.as_ref().is_some_and(certain);
         let own = cold.pending.holds(address) && state.may_be_unwinding();
-        let outcome = if own || cold.pending.any_since(since) {
+        let newer = (sure || expected || old.is_none()) && cold.pending.any_since(since);
+        let outcome = if own || newer {
             // SAFETY: as in `allocated`.
             let capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
             cold.counters.captured(&capture);
-            cold.pending
-                .resolve(address, bytes, align_log2, since, capture.returns())
+            let freed = FreedBlock {
+                address,
+                bytes,
+                align_log2,
+                since,
+                grown_only: !sure,
+            };
+            cold.pending.resolve(&freed, capture.returns())
         } else {
             cold.pending.forget(address);
             Outcome::Dropped
         };
-        let freed = settle(
-            recording,
-            settings,
-            cold,
-            bytes as u64,
-            old.as_ref(),
-            &outcome,
-            start,
-        );
+        let freed = settle(recording, cold, bytes as u64, old.as_ref(), &outcome, start);
         if freed.is_none() {
             if let Some(old) = &old {
                 recording.history.release_chain(old.history);

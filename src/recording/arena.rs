@@ -7,7 +7,7 @@
 //! error instead, needs no descriptor (daemons close them all), and leaves the piece unused when
 //! it does fail.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::layout::{self, header, region};
 use crate::config::Settings;
@@ -18,6 +18,8 @@ use crate::tables::index::words_for_levels;
 /// Unit in which regions are committed.
 const STEP: usize = 64 << 10;
 const PAGE: usize = 4096;
+/// Once the system has refused memory it is asked again at one in so many occasions only.
+const RETRY_ONE_IN: u32 = 1024;
 /// With this many recordings in the directory a new process keeps its own to itself.
 const RECORDINGS_PER_DIRECTORY: usize = 64;
 
@@ -29,6 +31,8 @@ pub(crate) struct Arena {
     length: usize,
     /// Pieces must be populated before they are touched.
     populate: AtomicBool,
+    /// Times in a row that memory was refused, or not asked for after a refusal.
+    refused: AtomicU32,
     path: Text<{ crate::config::PATH_MAX }>,
 }
 
@@ -130,6 +134,7 @@ impl Arena {
             base,
             length,
             populate,
+            refused: AtomicU32::new(0),
             path,
         })
     }
@@ -183,11 +188,18 @@ impl Arena {
     fn commit_more(&self, kind: usize, row: usize, from: usize, to: usize) -> bool {
         let _errno = sys::ErrnoGuard::save();
         if self.populate.load(Ordering::Relaxed) {
+            let refused = self.refused.load(Ordering::Relaxed);
+            if !refused.is_multiple_of(RETRY_ONE_IN) {
+                self.refused.store(refused + 1, Ordering::Relaxed);
+                return false;
+            }
             let start = self.region(kind).as_ptr() as usize + from / PAGE * PAGE;
             let end = page_up(self.region(kind).as_ptr() as usize + to);
             if !populate(start, end - start) {
+                self.refused.store(1, Ordering::Relaxed);
                 return false;
             }
+            self.refused.store(0, Ordering::Relaxed);
         }
         let Some(committed) = self.header.get(row + 3) else {
             return false;

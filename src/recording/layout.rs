@@ -447,6 +447,8 @@ pub mod edge {
     pub const W_GROWS: usize = 23;
     /// Of `W_COUNT`, shrinks.
     pub const W_SHRINKS: usize = 24;
+    /// Estimated variance of `W_COUNT`, in squares of one passage.
+    pub const VAR_COUNT: usize = 25;
     /// Histogram of pauses: 128 counters of 32 bits, two to a word, low half first; a counter
     /// stands still from 0xF0000000 on. Bucket bounds are those of [`pause_bucket`](super::pause_bucket).
     pub const PAUSES: usize = 32;

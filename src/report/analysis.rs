@@ -8,7 +8,7 @@ use super::facts::{SiteFacts, group_width};
 use super::model::KnownBy;
 use super::relations::{Relation, relation};
 use super::resolve::Resolver;
-use crate::classify::catalogue::{Family, HASHBROWN, RAW_VEC, UNKNOWN};
+use crate::classify::catalogue::{self, Family, HASHBROWN, RAW_VEC, UNKNOWN};
 use crate::classify::shape::Elements;
 use crate::classify::whose::Whose;
 use crate::recording::layout::{edge, event, header};
@@ -142,6 +142,11 @@ impl Analysis {
             if fact.family.is_none() && nameless && fact.looks_like_hashbrown(&site, recording) {
                 fact.family = Some(&HASHBROWN);
                 fact.known_by = Some(KnownBy::Layout);
+            }
+            if fact.family.is_none() && nameless && fact.looks_like_cpython_dict() {
+                fact.family = catalogue::named("cpython_dict");
+                fact.known_by = Some(KnownBy::Layout);
+                fact.step_out_of_nameless_code();
             }
         }
     }

@@ -18,6 +18,7 @@ use super::relations::Relation;
 use super::resolve::Resolver;
 use super::serials::Serials;
 use super::sites::{self, Parts};
+use super::succession::Successions;
 use super::symbols::Symbolizer;
 use super::timeline;
 use super::totals::{self, Figures};
@@ -45,7 +46,8 @@ pub(super) fn build(
         threads: &threads,
         options,
     };
-    let figures = Figures {
+    let successions = Successions::of(&blocks, &analysis, &groups);
+    let mut figures = Figures {
         sums: groups
             .all
             .iter()
@@ -54,10 +56,14 @@ pub(super) fn build(
         flows: figures::flows(recording, &analysis, &groups),
         samples: LiveSamples::of(&blocks, &groups),
     };
+    successions.add_to(&mut figures.flows, &groups);
     let roots = Roots::of(recording, &analysis);
-    let chains = chains::chains(recording, &blocks, &analysis, &groups);
+    let mut chains = chains::chains(recording, &blocks, &analysis, &groups);
+    for chain in &mut chains {
+        chain.lengthen(&successions);
+    }
     let contents = Contents::of(recording, &analysis, &chains);
-    let mut serials = Serials::of(&chains, &blocks, &analysis);
+    let mut serials = Serials::of(&chains, &blocks, &analysis, &successions);
     let examples = examples(&context, &blocks, &chains, &mut serials);
     let mut sites = sites(&context, &figures, &roots, &examples, &resolver);
     let holdings = Holdings::of(&context, &chains, &contents);
@@ -71,7 +77,7 @@ pub(super) fn build(
     let (maps, maps_omitted) = maps::maps(&context, &chains, &mut serials, &contents);
     let marks = recording.marks();
     let timeline = if options.timeline {
-        timeline::timeline(&context, &blocks, &marks, &mut serials)
+        timeline::timeline(&context, &blocks, &successions, &marks, &mut serials)
     } else {
         Vec::new()
     };
@@ -99,6 +105,7 @@ pub(super) fn build(
         modules: modules::loaded(recording),
         honesty,
         members: Vec::new(),
+        profile: None,
     }
 }
 

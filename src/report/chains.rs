@@ -3,6 +3,7 @@
 use super::analysis::{Analysis, Blocks};
 use super::groups::Groups;
 use super::relations::Relation;
+use super::succession::Successions;
 use crate::recording::layout::live;
 use crate::recording::reader::{LiveBlock, Recording};
 
@@ -44,6 +45,26 @@ impl Chain {
     pub fn replaced(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let before = self.before.iter().rev();
         before.map(|table| (table.bytes, table.ticks))
+    }
+
+    /// Adds the tables that moved into the first one step by step.
+    pub fn lengthen(&mut self, successions: &Successions) {
+        let mut first = self
+            .before
+            .last()
+            .map_or(self.block.serial, |table| table.serial);
+        while let Some(moved) = successions.move_into(first) {
+            self.before.push(Table {
+                bytes: moved.old.bytes,
+                serial: moved.old.serial,
+                ticks: moved.ended_ticks,
+            });
+            self.born_ticks = moved.old.born_ticks;
+            self.birth_site = moved.old.site;
+            // Whether there was a smaller one before is not known.
+            self.complete = false;
+            first = moved.old.serial;
+        }
     }
 
     /// Sizes of its tables, oldest first.

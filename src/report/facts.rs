@@ -3,6 +3,7 @@
 use super::model::KnownBy;
 use super::resolve::{PhysicalFrame, Resolver};
 use crate::classify::catalogue::{self, Family};
+use crate::classify::cpython;
 use crate::classify::names::Name;
 use crate::classify::shape::Elements;
 use crate::classify::types;
@@ -47,7 +48,7 @@ impl SiteFacts {
         let found = family_by_symbol(&stack);
         let used = site.word(layout::site::ALLOCS) | site.word(layout::site::SAMPLED_ALLOCS) != 0;
         let mut facts = Self {
-            caller: caller(&stack),
+            caller: caller(&stack).map(|at| scripts_function(&stack, at)),
             family: found.map(|(family, _)| family),
             known_by: found.map(|_| KnownBy::Symbol),
             type_name: None,
@@ -91,6 +92,37 @@ impl SiteFacts {
         let mut elements = Elements::new(align, group);
         self.sizes.iter().for_each(|&bytes| elements.see(bytes));
         !elements.impossible()
+    }
+
+    /// Whether an interpreter without symbols allocates tables of a dict here.
+    pub fn looks_like_cpython_dict(&self) -> bool {
+        /// Two could be chance.
+        const ENOUGH: usize = 3;
+        let names = self
+            .stack
+            .iter()
+            .flat_map(|frame| frame.functions.iter())
+            .filter_map(|function| function.name.as_ref());
+        self.sizes.len() >= ENOUGH
+            && self
+                .sizes
+                .iter()
+                .all(|&bytes| cpython::is_dict_table(bytes))
+            && names
+                .into_iter()
+                .any(|name| cpython::is_interpreters(&name.path))
+    }
+
+    /// The innermost functions belong to the container, though no name says so: the caller is
+    /// the first function that has a name.
+    pub fn step_out_of_nameless_code(&mut self) {
+        let named = self.stack.iter().position(|frame| {
+            let function = frame.functions.first();
+            function.is_some_and(|function| function.whose == Some(Whose::Program))
+        });
+        if let (Some(named), Some((at, _))) = (named, self.caller) {
+            self.caller = Some((named.max(at), 0));
+        }
     }
 
     fn find_type(
@@ -205,6 +237,18 @@ fn caller(stack: &[PhysicalFrame]) -> Option<Position> {
         }
     }
     library
+}
+
+/// Where an interpreter runs a function of its language, that function is the program's own, and
+/// the interpreter is not; a library that the function called is.
+fn scripts_function(stack: &[PhysicalFrame], caller: Position) -> Position {
+    let Some(script) = stack.iter().position(PhysicalFrame::generated) else {
+        return caller;
+    };
+    let interpreter = script.checked_sub(1).and_then(|at| stack[at].module);
+    let (at, _) = caller;
+    let of_interpreter = at < script && interpreter.is_some() && stack[at].module == interpreter;
+    if of_interpreter { (script, 0) } else { caller }
 }
 
 /// How the program writes the type: by the functions between the table and the program.

@@ -25,11 +25,15 @@ pub(super) struct Flow {
     pub copied: u64,
     pub overlap_peak: u64,
     pub overlap_ticks: u64,
+    /// Longest time that old and new table lived side by side while entries moved step by step.
+    pub both_lived: Option<u64>,
     pub pauses: PauseSum,
     /// Blocks of this group that a resize replaced.
     pub resized_away: u64,
     /// The same with the weights of sampled maps, these alone.
     pub w_resizes: f64,
+    /// Estimated variance of that.
+    pub var_resizes: f64,
 }
 
 fn fixed(weight: u64) -> f64 {
@@ -83,6 +87,7 @@ pub(super) fn flows(recording: &Recording, analysis: &Analysis, groups: &Groups)
         }
         flow.pauses.add(&edge);
         flow.w_resizes += fixed(edge.word(edge::W_COUNT));
+        flow.var_resizes += edge.word(edge::VAR_COUNT) as f64;
     }
     flows
 }
@@ -186,6 +191,7 @@ impl Sums {
             est_maps_live: self.allocs.saturating_sub(self.frees) as f64 + live.blocks,
             est_maps_live_error: live.var_blocks.sqrt(),
             est_resizes: flow.map(|flow| flow.resizes as f64 + flow.w_resizes),
+            est_resizes_error: flow.map(|flow| flow.var_resizes.sqrt()),
         })
     }
 }

@@ -8,7 +8,7 @@ use super::model::NextResize;
 use crate::classify::catalogue::{Container, Family};
 use crate::classify::shape::Elements;
 use crate::headroom::Headroom;
-use crate::occupancy::{Block, capacity_of};
+use crate::occupancy::{Block, Occupancy, capacity_of};
 use crate::recording::layout::header;
 use crate::recording::reader::Recording;
 
@@ -116,7 +116,8 @@ impl<'a> Forecaster<'a> {
             filled: entries,
         };
         let per_ns = self.rate(&points, &now, capacity / 4);
-        let mut at = entries.saturating_add(left).saturating_add(1);
+        let more = inserts_before_growth(occupancy).unwrap_or(left);
+        let mut at = entries.saturating_add(more).saturating_add(1);
         if at <= capacity / 2 {
             // Mostly tombstones: they are cleared in place, and it grows when it is really full.
             at = capacity.saturating_add(1);
@@ -254,6 +255,20 @@ fn full_at(content: &Content, bytes: u64) -> Option<u64> {
     let block = content.block.with_bytes(bytes);
     let shape = block.shapes().find(|shape| shape.takes(element))?;
     Some(capacity_of(shape.buckets).saturating_add(1))
+}
+
+/// Entries that a table is expected to take before it has to make room.
+///
+/// An insert takes the first bucket on its way that is empty or a tombstone, and only an empty one
+/// counts against what is left. So the two get fewer at the same pace, and with e empty buckets, t
+/// tombstones and l left, l / e of all e + t are taken when none is left.
+pub(super) fn inserts_before_growth(occupancy: &Occupancy) -> Option<u64> {
+    let (buckets, left) = (occupancy.buckets?, occupancy.growth_left?);
+    let free = buckets.checked_sub(occupancy.entries.value)?;
+    let empty = free
+        .checked_sub(occupancy.tombstones.value)
+        .filter(|&empty| empty > 0)?;
+    u64::try_from(u128::from(free) * u128::from(left) / u128::from(empty)).ok()
 }
 
 /// Resizes of one map, with what they leave of the memory there is.

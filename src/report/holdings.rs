@@ -7,6 +7,7 @@ use super::forecast::{Forecast, Forecaster};
 use super::maps::Context;
 use super::model::Site;
 use crate::occupancy::{HashVerdict, Occupancy};
+use crate::recording::layout::header;
 use std::collections::BTreeMap;
 
 /// A live map that was read, with what is foretold of it.
@@ -30,7 +31,9 @@ pub(super) struct Holdings {
     retained: Option<u64>,
     /// Tables by log2 of their bytes.
     sizes: BTreeMap<u32, u64>,
-    /// Bytes of an element, where all tables agree.
+    /// Bytes from which every table is counted.
+    floor: u64,
+    /// Bytes of an element, where the type's name tells.
     element: Option<u64>,
     /// The largest with a bad hash.
     worst_hash: Option<Held>,
@@ -58,6 +61,7 @@ impl Holdings {
         let empty = Self {
             capacity: Some(0),
             retained: Some(0),
+            floor: context.recording.header(header::FLOOR),
             ..Self::default()
         };
         let forecaster = Forecaster::new(context.recording, context.clock, contents);
@@ -140,6 +144,11 @@ impl Holdings {
     /// Live tables by log2 of their bytes.
     pub fn sizes(&self) -> &BTreeMap<u32, u64> {
         &self.sizes
+    }
+
+    /// Bytes from which every table is counted.
+    pub fn floor(&self) -> u64 {
+        self.floor
     }
 
     /// Bytes of an element, where the type's name tells.

@@ -46,6 +46,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
         honesty: nothing_amiss(),
         members: Vec::new(),
         modules: Vec::new(),
+        profile: None,
     };
     merged.process.start_unix_ns = start;
     let mut folded = sites::Sites::default();

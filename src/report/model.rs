@@ -10,6 +10,7 @@ mod map;
 mod memory;
 mod module;
 mod peak;
+mod profile;
 mod site;
 mod word;
 
@@ -19,11 +20,12 @@ pub use map::*;
 pub use memory::*;
 pub use module::*;
 pub use peak::*;
+pub use profile::*;
 pub use site::*;
 pub use word::Word;
 
 /// Everything that a recording says, classified and with names.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Report {
     /// Always `mapgrow-report`.
@@ -62,6 +64,8 @@ pub struct Report {
         serde(default, skip_serializing_if = "Vec::is_empty")
     )]
     pub members: Vec<Member>,
+    /// What a report of heap profiles rests on; `None` for one of a recording.
+    pub profile: Option<ProfileFacts>,
 }
 
 /// A process of a merged report.
@@ -77,7 +81,7 @@ pub struct Member {
 }
 
 /// The recorded process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Process {
     /// Process id.
@@ -108,7 +112,7 @@ pub struct Process {
 }
 
 /// How a recording ended, as far as it can be told from the recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum ProcessState {
@@ -121,11 +125,12 @@ pub enum ProcessState {
     /// A copy taken while the process ran.
     Snapshot,
     /// The recording was not finished, and nobody said whether the process still runs.
+    #[default]
     Unfinished,
 }
 
 /// How it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Settings {
     /// `default` or `exact`.
@@ -214,7 +219,7 @@ pub struct Thread {
 }
 
 /// What is missing or uncertain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Honesty {
     /// Events that are no longer in the timeline. Counts of sites include them.

@@ -1,12 +1,17 @@
 //! What an edge means: a resize, or one container in place of another.
 
 use super::facts::{SiteFacts, group_width};
+use super::model::KnownBy;
 use super::resolve::{Function, PhysicalFrame, Resolver};
 use crate::classify::catalogue::{Container, Family, HASHBROWN, RAW_VEC};
 use crate::classify::shape::Elements;
 use crate::classify::whose::Whose;
 use crate::recording::layout::edge;
 use crate::recording::reader::{Edge, EdgeKind, Recording};
+
+/// Frames between an allocation and the function that grows a container, at most, where no name
+/// tells which one that is.
+const NEAR: usize = 2;
 
 /// What became of the old block when the new one came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +84,8 @@ pub(super) fn relation(
     };
     match replaced(recording, edge, new, family, &meeting, &free) {
         Relation::Resize => Relation::Resize,
+        // Which table took its place is told by the order of events.
+        _ if family.step_by_step => Relation::Unrelated,
         // The end of a block that nobody recorded is nobody's rebuild.
         Relation::Rebuild if old.is_none() => Relation::Unrelated,
         other if same_kind => other,
@@ -121,6 +128,10 @@ fn replaced(
     let (function, inwards) = match meeting {
         Meeting::In { function, inwards } => (function, inwards),
         Meeting::Unnamed if family == &HASHBROWN => return unnamed(recording, edge, new),
+        // Known by the sizes of its tables: what frees the old one so near is what grows.
+        Meeting::Unnamed if new.known_by == Some(KnownBy::Layout) && edge.join() <= NEAR => {
+            return Relation::Resize;
+        }
         Meeting::Unnamed | Meeting::Nowhere => return Relation::Replace,
     };
     let Some(name) = &function.name else {
@@ -194,8 +205,7 @@ fn unnamed(recording: &Recording, edge: &Edge<'_>, new: &SiteFacts) -> Relation 
     let slack = u128::from(count) * u128::from(align) * 2;
     let doubled = 2 * old.saturating_sub(tails);
     let doubles = old > 0 && doubled.abs_diff(new.saturating_sub(tails)) <= slack;
-    let near = edge.join() <= 2;
-    if direct || near && doubles {
+    if direct || edge.join() <= NEAR && doubles {
         Relation::Resize
     } else {
         Relation::Replace

@@ -38,6 +38,12 @@ impl PhysicalFrame {
             .any(|function| function.name.is_some())
     }
 
+    /// Whether this is code that the process generated, and what it stands for is known: a
+    /// function of the language that an interpreter runs, say.
+    pub fn generated(&self) -> bool {
+        self.module.is_none() && self.named()
+    }
+
     /// Whether line tables cover the address, so that inlined functions are known too.
     pub fn has_lines(&self) -> bool {
         self.functions
@@ -103,7 +109,10 @@ impl<'a> Resolver<'a> {
         let module = module.and_then(|index| self.modules.get(index));
         let frames = match module {
             Some(module) => self.symbolizer.frames(module, address - 1),
-            None => Vec::new(),
+            None => {
+                let generated = self.symbolizer.generated(address.saturating_sub(1));
+                generated.into_iter().collect()
+            }
         };
         let frames = if frames.is_empty() {
             vec![Frame::default()]

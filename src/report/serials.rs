@@ -3,6 +3,7 @@
 use super::analysis::{Analysis, Blocks};
 use super::chains::Chain;
 use super::relations::Relation;
+use super::succession::Successions;
 use crate::recording::layout::event;
 use std::collections::HashMap;
 
@@ -15,7 +16,12 @@ pub(super) struct Serials {
 }
 
 impl Serials {
-    pub fn of(chains: &[Chain], blocks: &Blocks, analysis: &Analysis) -> Self {
+    pub fn of(
+        chains: &[Chain],
+        blocks: &Blocks,
+        analysis: &Analysis,
+        successions: &Successions,
+    ) -> Self {
         let mut serials = Self::default();
         for chain in chains {
             let mut before = None;
@@ -32,6 +38,9 @@ impl Serials {
             if moved && event.old_serial != 0 && event.new_serial != 0 {
                 serials.join(event.old_serial, event.new_serial);
             }
+        }
+        for moved in successions.all() {
+            serials.join(moved.old.serial, moved.new.serial);
         }
         serials
     }

@@ -90,6 +90,7 @@ pub(super) fn site(
         copied_bytes: certain(flow.copied),
         overlap_peak_bytes: certain(flow.overlap_peak),
         overlap_peak_at_ns: certain(flow.overlap_ticks).and_then(|t| clock.moment_if_set(t)),
+        overlap_longest_ns: flow.both_lived.and_then(|ticks| clock.span(ticks)),
         pause_ns: flow.pauses.model(clock).filter(|_| !tree),
         entries: None,
         tombstones: None,

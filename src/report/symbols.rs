@@ -35,6 +35,13 @@ pub trait Symbolizer {
     /// physical function last. Empty when nothing is known.
     fn frames(&mut self, module: &Module, address: u64) -> Vec<Frame>;
 
+    /// The function at an address that lies in no object: machine code that the process itself
+    /// generated, as interpreters and just-in-time compilers do.
+    fn generated(&mut self, address: u64) -> Option<Frame> {
+        let _ = address;
+        None
+    }
+
     /// Element types of the container whose growth function is the physical function at
     /// `address` (for a map: key and value), when debug information or mangling has them:
     /// `["u64", "Session"]`.

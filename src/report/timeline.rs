@@ -5,6 +5,7 @@ use super::maps::Context;
 use super::model::{Event, EventKind};
 use super::relations::Relation;
 use super::serials::Serials;
+use super::succession::{Move, Successions};
 use crate::recording::layout::event;
 use crate::recording::reader::{BlockEvent, Mark};
 use std::collections::HashSet;
@@ -12,6 +13,7 @@ use std::collections::HashSet;
 pub(super) fn timeline(
     context: &Context<'_>,
     blocks: &Blocks,
+    successions: &Successions,
     marks: &[Mark],
     serials: &mut Serials,
 ) -> Vec<Event> {
@@ -40,13 +42,20 @@ pub(super) fn timeline(
         .map(|event| event.new_serial)
         .chain([0])
         .collect();
+    let moves = successions.all();
+    let no_births: HashSet<u64> = moves
+        .iter()
+        .map(|moved| moved.new.serial)
+        .chain(no_births)
+        .collect();
     let mut events = Vec::new();
     let (births, replaced): (Vec<&BlockEvent>, Vec<&BlockEvent>) = blocks
         .births
         .iter()
         .partition(|event| event.kind != event::KIND_ABANDON);
     for event in births {
-        let suppressed = event.kind == event::KIND_CREATE && no_births.contains(&event.new_serial);
+        let suppressed = ended_by(event, successions).is_some()
+            || event.kind == event::KIND_CREATE && no_births.contains(&event.new_serial);
         let order = if event.kind == event::KIND_CREATE {
             0
         } else {
@@ -57,10 +66,16 @@ pub(super) fn timeline(
         }
     }
     for event in blocks.resizes.iter().chain(replaced) {
-        if let Some(mut model) = resize(context, event, serials) {
+        let suppressed = ended_by(event, successions).is_some();
+        if let Some(mut model) = resize(context, event, serials).filter(|_| !suppressed) {
             let began = model.map.is_some() && model.old_bytes.is_some() && !model.sampled;
             model.late = began && event.new_serial != 0 && samples.contains(&event.old_serial);
             events.push((event.ticks, 1, model));
+        }
+    }
+    for event in blocks.births.iter().chain(&blocks.resizes) {
+        if let Some(moved) = ended_by(event, successions) {
+            events.push((event.ticks, 1, step_by_step(context, event, moved, serials)));
         }
     }
     for mark in marks {
@@ -84,10 +99,43 @@ fn plain(context: &Context<'_>, event: &BlockEvent, kind: EventKind) -> Event {
         old_bytes: None,
         new_bytes: None,
         pause_ns: None,
+        overlap_ns: None,
         in_place: event.flags & event::FLAG_IN_PLACE != 0,
         late: false,
         sampled: event.flags & event::FLAG_SAMPLED != 0,
         label: None,
+    }
+}
+
+/// The move of which this event is the end.
+fn ended_by<'a>(event: &BlockEvent, successions: &'a Successions) -> Option<&'a Move> {
+    let ends = matches!(event.kind, event::KIND_DROP | event::KIND_REPLACE);
+    let moved = successions.move_out_of(event.old_serial).filter(|_| ends)?;
+    (moved.ended_ticks == event.ticks).then_some(moved)
+}
+
+fn step_by_step(
+    context: &Context<'_>,
+    event: &BlockEvent,
+    moved: &Move,
+    serials: &mut Serials,
+) -> Event {
+    let kind = by_bytes(moved.old.bytes, moved.new.bytes);
+    Event {
+        map: serials.map_of(moved.new.serial),
+        site: context.groups.id(moved.new.site),
+        old_bytes: Some(moved.old.bytes),
+        new_bytes: Some(moved.new.bytes),
+        overlap_ns: context.clock.span(moved.both_lived()),
+        ..plain(context, event, kind)
+    }
+}
+
+fn by_bytes(old: u64, new: u64) -> EventKind {
+    match new.cmp(&old) {
+        std::cmp::Ordering::Greater => EventKind::Grow,
+        std::cmp::Ordering::Less => EventKind::Shrink,
+        std::cmp::Ordering::Equal => EventKind::Rehash,
     }
 }
 
@@ -120,11 +168,7 @@ fn resize(context: &Context<'_>, event: &BlockEvent, serials: &mut Serials) -> O
         .old_site()
         .and_then(|old| context.groups.id(old))
         .filter(|_| edge.id != 0);
-    let by_bytes = match event.new_bytes.cmp(&event.old_bytes) {
-        std::cmp::Ordering::Greater => EventKind::Grow,
-        std::cmp::Ordering::Less => EventKind::Shrink,
-        std::cmp::Ordering::Equal => EventKind::Rehash,
-    };
+    let by_bytes = by_bytes(event.old_bytes, event.new_bytes);
     let (kind, site) = match (context.analysis.relation(event.what), event.kind) {
         (_, event::KIND_REALLOC) | (Relation::Resize, _) => (by_bytes, new_site?),
         (Relation::Rebuild, _) => (EventKind::Rebuild, new_site?),
@@ -177,6 +221,7 @@ fn of_mark(context: &Context<'_>, mark: &Mark) -> Event {
         old_bytes: None,
         new_bytes: None,
         pause_ns: None,
+        overlap_ns: None,
         in_place: false,
         late: false,
         sampled: false,

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::DumpError;
-use crate::config::{AtExit, PATH_MAX};
+use crate::config::AtExit;
 use crate::measure;
 use crate::process::{self, State};
 use crate::recording::Recording;
@@ -17,16 +17,34 @@ use crate::thread::{self, Busy};
 #[unsafe(link_section = ".fini_array")]
 pub(super) static AT_EXIT: extern "C" fn() = at_exit;
 
-fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<Text<PATH_MAX>, DumpError> {
+fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<(), DumpError> {
     // Not for a signal handler, where a sudden end may happen.
     if ending == Ending::Orderly {
         measure::measure(recording);
     }
-    super::dump(recording, &state.settings, header::REASON_EXIT)
+    super::dump(recording, &state.settings, header::REASON_EXIT, |_| ())
+}
+
+/// Says that the dump at exit could not be written, and where.
+#[cold]
+#[inline(never)]
+fn complain_of_dump(state: &State) {
+    let mut path = Text::new();
+    super::path::expand(&mut path, &state.settings, b"%e", 0, 0);
+    sys::complain(&[
+        b"the dump could not be written (",
+        path.as_bytes(),
+        b"); set MAPGROW_OUT to a writable place",
+    ]);
 }
 
 extern "C" fn at_exit() {
-    leave(Ending::Orderly);
+    // A handler that calls `exit` may do so on a few kilobytes of stack.
+    leave(if sys::on_signal_stack() {
+        Ending::Sudden
+    } else {
+        Ending::Orderly
+    });
 }
 
 /// How a process, or the program in it, comes to its end.
@@ -90,21 +108,14 @@ pub(crate) fn leave(ending: Ending) {
         AtExit::Report if ending != Ending::Orderly => {}
         AtExit::Report => crate::inprocess::print_report(recording),
         AtExit::Dump => match dump(recording, state, ending) {
-            Ok(_) => {
-                let target = super::path::target(&state.settings, b"", 0, 0);
-                if target.in_default_directory {
-                    super::path::prune(&target.directory());
+            Ok(()) => {
+                if state.settings.out.as_bytes().is_empty() && ending == Ending::Orderly {
+                    super::path::prune(&state.settings.state_dir);
                 }
             }
             // Another thread writes it.
             Err(DumpError::Busy) => {}
-            Err(_) => sys::complain(&[
-                b"the dump could not be written (",
-                super::path::target(&state.settings, b"%e", 0, 0)
-                    .path()
-                    .as_bytes(),
-                b"); set MAPGROW_OUT to a writable place",
-            ]),
+            Err(_) => complain_of_dump(state),
         },
     }
     recording.unlink();

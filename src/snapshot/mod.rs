@@ -8,6 +8,7 @@ mod exit;
 pub(crate) mod path;
 mod signal;
 
+use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[cfg(feature = "preload")]
@@ -16,7 +17,7 @@ pub(crate) use signal::take_signal;
 
 use crate::clock;
 use crate::config::{PATH_MAX, Settings};
-use crate::headroom::Headroom;
+use crate::headroom::{Headroom, Scratch};
 use crate::recording::Recording;
 use crate::recording::layout::{header, region};
 use crate::sys::{Descriptor, Text};
@@ -48,22 +49,74 @@ pub(crate) fn reset_after_fork() {
     SEQUENCE.store(0, Ordering::Release);
 }
 
-/// Writes a dump; its path. `reason` is one of `header::REASON_*`.
+/// The names that a dump takes: kept here rather than on the stack, because a signal handler may
+/// have no more than a few hundred bytes of that left.
+struct Names {
+    program: Text<{ header::EXE_WORDS * 8 + 1 }>,
+    path: Text<PATH_MAX>,
+    temporary: Text<PATH_MAX>,
+    headroom: Scratch,
+}
+
+struct NamesCell(UnsafeCell<Names>);
+
+// SAFETY: the names are reached through a `Writer` alone, of which there is one at a time.
+unsafe impl Sync for NamesCell {}
+
+static NAMES: NamesCell = NamesCell(UnsafeCell::new(Names {
+    program: Text::new(),
+    path: Text::new(),
+    temporary: Text::new(),
+    headroom: Scratch::new(),
+}));
+
+/// The right to write a dump: `WRITING` is set for as long as it lives.
+struct Writer(());
+
+impl Writer {
+    /// `None` while somebody else writes.
+    fn begin() -> Option<Self> {
+        (!WRITING.swap(true, Ordering::Acquire)).then_some(Self(()))
+    }
+
+    fn names(&mut self) -> &mut Names {
+        // SAFETY: there is one writer at a time, and it is borrowed for as long as the names are.
+        unsafe { &mut *NAMES.0.get() }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        WRITING.store(false, Ordering::Release);
+    }
+}
+
+/// Writes a dump and hands its path to `published`. `reason` is one of `header::REASON_*`. Uses
+/// less than a kilobyte of stack.
 pub(crate) fn dump(
     recording: &Recording,
     settings: &Settings,
     reason: u64,
-) -> Result<Text<PATH_MAX>, DumpError> {
-    if WRITING.swap(true, Ordering::Acquire) {
+    published: impl FnOnce(&[u8]),
+) -> Result<(), DumpError> {
+    let Some(mut writer) = Writer::begin() else {
         AGAIN.store(true, Ordering::Release);
         return Err(DumpError::Busy);
+    };
+    let result = write(recording, settings, reason, writer.names());
+    if result.is_ok() {
+        published(writer.names().path.as_bytes());
     }
-    let mut result = write(recording, settings, reason);
+    drop(writer);
     // A request that came meanwhile may have come after its figures were copied.
-    while AGAIN.swap(false, Ordering::AcqRel) {
-        result = write(recording, settings, reason);
+    while AGAIN.load(Ordering::Acquire) {
+        let Some(mut writer) = Writer::begin() else {
+            break;
+        };
+        if AGAIN.swap(false, Ordering::AcqRel) {
+            let _ = write(recording, settings, reason, writer.names());
+        }
     }
-    WRITING.store(false, Ordering::Release);
     result
 }
 
@@ -71,32 +124,42 @@ fn write(
     recording: &Recording,
     settings: &Settings,
     reason: u64,
-) -> Result<Text<PATH_MAX>, DumpError> {
+    names: &mut Names,
+) -> Result<(), DumpError> {
     let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed) + 1;
-    let program = program_name(recording);
-    let target = path::target(settings, program.as_bytes(), sequence, 0);
-    if target.in_default_directory {
-        path::make_directories(&target.directory());
+    program_name(recording, &mut names.program);
+    let program = names.program.as_bytes();
+    path::expand(&mut names.path, settings, program, sequence, 0);
+    if settings.out.as_bytes().is_empty() {
+        path::make_directories(&names.path, &mut names.temporary);
     }
-    let temporary = target.temporary();
-    let temporary = temporary.as_c_str().ok_or(DumpError::Create)?;
+    path::temporary(&names.path, &mut names.temporary);
+    let temporary = names.temporary.as_c_str().ok_or(DumpError::Create)?;
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let file = Descriptor::open(temporary, flags, 0o600).ok_or(DumpError::Create)?;
-    let written = write_regions(recording, &file, sequence, reason);
+    let written = write_regions(recording, &file, sequence, reason, &mut names.headroom);
     drop(file);
-    let published = if written {
-        path::publish(temporary, settings, program.as_bytes(), sequence).ok_or(DumpError::Name)
-    } else {
+    let result = if !written {
         Err(DumpError::Write)
+    } else if !path::publish(temporary, &mut names.path, settings, program, sequence) {
+        Err(DumpError::Name)
+    } else {
+        Ok(())
     };
-    if published.is_err() {
+    if result.is_err() {
         // SAFETY: `temporary` is a C string.
         unsafe { libc::unlink(temporary.as_ptr()) };
     }
-    published
+    result
 }
 
-fn write_regions(recording: &Recording, file: &Descriptor, sequence: u64, reason: u64) -> bool {
+fn write_regions(
+    recording: &Recording,
+    file: &Descriptor,
+    sequence: u64,
+    reason: u64,
+    scratch: &mut Scratch,
+) -> bool {
     recording.calibrate();
     for (copy, word) in HEADER.iter().zip(recording.header()) {
         copy.store(word.load(Ordering::Acquire), Ordering::Relaxed);
@@ -109,7 +172,7 @@ fn write_regions(recording: &Recording, file: &Descriptor, sequence: u64, reason
     set(header::DUMP_REASON, reason);
     set(header::DUMP_TICKS, clock::ticks());
     set(header::DUMP_SEQ, sequence);
-    for (word, value) in Headroom::of(None).encode() {
+    for (word, value) in Headroom::read(None, scratch).encode() {
         set(word, value);
     }
     let mut offset = header::WORDS * 8;
@@ -132,32 +195,22 @@ fn write_regions(recording: &Recording, file: &Descriptor, sequence: u64, reason
         })
 }
 
-/// Last component of the executable's path, for file names.
-fn program_name(recording: &Recording) -> Text<256> {
-    let mut path = Text::<{ header::EXE_WORDS * 8 + 1 }>::new();
-    for word in recording
-        .header()
-        .iter()
-        .skip(header::EXE)
-        .take(header::EXE_WORDS)
-    {
+/// Puts the last component of the executable's path into `name`, for file names.
+fn program_name(recording: &Recording, name: &mut Text<{ header::EXE_WORDS * 8 + 1 }>) {
+    name.truncate(0);
+    let words = recording.header().iter();
+    for word in words.skip(header::EXE).take(header::EXE_WORDS) {
         for byte in word.load(Ordering::Relaxed).to_le_bytes() {
-            if byte != 0 {
-                path.push(&[byte]);
+            match byte {
+                0 => {}
+                b'/' => name.truncate(0),
+                _ => {
+                    name.push(&[byte]);
+                }
             }
         }
     }
-    let bytes = path.as_bytes();
-    let start = bytes
-        .iter()
-        .rposition(|&b| b == b'/')
-        .map_or(0, |at| at + 1);
-    let mut name = Text::new();
-    name.push(
-        bytes
-            .get(start..)
-            .filter(|name| !name.is_empty())
-            .unwrap_or(b"program"),
-    );
-    name
+    if name.as_bytes().is_empty() {
+        name.push(b"program");
+    }
 }

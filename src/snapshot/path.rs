@@ -12,21 +12,18 @@ const KEPT: usize = 64;
 /// Names tried before giving up.
 const TRIES: u64 = 1000;
 
-/// The directory and the pattern of file names of this process' dumps.
-pub(crate) struct Target {
-    /// The full path for sequence number `n`.
-    path: Text<PATH_MAX>,
-    /// Bytes of `path` that name the directory, without the slash; 0 for the working directory.
-    directory: usize,
-    pub(crate) in_default_directory: bool,
-}
-
-/// Builds the path of dump number `sequence`: `MAPGROW_OUT` with `%p` (pid), `%n` (sequence
-/// number), `%e` (program name) and `%%` replaced, else
+/// Puts the path of dump number `sequence` into `path`: `MAPGROW_OUT` with `%p` (pid), `%n`
+/// (sequence number), `%e` (program name) and `%%` replaced, else
 /// `<state directory>/<program>-<unix seconds>-<pid>-<n>.mapgrow`. `attempt` above 0 makes a
 /// pattern that names an existing file name another one.
-pub(crate) fn target(settings: &Settings, program: &[u8], sequence: u64, attempt: u64) -> Target {
-    let mut path = Text::new();
+pub(crate) fn expand(
+    path: &mut Text<PATH_MAX>,
+    settings: &Settings,
+    program: &[u8],
+    sequence: u64,
+    attempt: u64,
+) {
+    path.truncate(0);
     let pid = u64::from(std::process::id());
     let pattern = settings.out.as_bytes();
     if pattern.is_empty() {
@@ -59,82 +56,67 @@ pub(crate) fn target(settings: &Settings, program: &[u8], sequence: u64, attempt
     if attempt > 0 {
         path.push(b".").push_decimal(attempt);
     }
-    let directory = path
-        .as_bytes()
-        .iter()
-        .rposition(|&b| b == b'/')
-        .unwrap_or(0);
-    Target {
-        path,
-        directory,
-        in_default_directory: pattern.is_empty(),
+}
+
+/// The directory of a path, as a path.
+fn directory(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(0) => b"/",
+        Some(slash) => path.get(..slash).unwrap_or(b"."),
+        None => b".",
     }
 }
 
-impl Target {
-    pub(crate) fn path(&self) -> &Text<PATH_MAX> {
-        &self.path
-    }
-
-    /// The directory as a path.
-    pub(crate) fn directory(&self) -> Text<PATH_MAX> {
-        let mut directory = self.path.clone();
-        directory.truncate(self.directory);
-        if directory.as_bytes().is_empty() {
-            directory.push(if self.path.as_bytes().starts_with(b"/") {
-                b"/"
-            } else {
-                b"."
-            });
-        }
-        directory
-    }
-
-    /// A name in the same directory that nobody else uses.
-    pub(crate) fn temporary(&self) -> Text<PATH_MAX> {
-        let mut name = self.directory();
-        name.push(b"/.mapgrow-")
-            .push_hex(sys::random())
-            .push(b".tmp");
-        name
-    }
+/// Puts a name in the directory of `path` that nobody else uses into `name`.
+pub(crate) fn temporary(path: &Text<PATH_MAX>, name: &mut Text<PATH_MAX>) {
+    name.truncate(0);
+    name.push(directory(path.as_bytes()))
+        .push(b"/.mapgrow-")
+        .push_hex(sys::random())
+        .push(b".tmp");
 }
 
-/// Makes the default directory and its missing parents, for this user alone.
-pub(crate) fn make_directories(directory: &Text<PATH_MAX>) {
-    let bytes = directory.as_bytes();
-    for at in 1..=bytes.len() {
-        if at < bytes.len() && bytes.get(at) != Some(&b'/') {
-            continue;
-        }
-        let mut prefix = directory.clone();
-        prefix.truncate(at);
+/// Makes the directory of `path` and its missing parents, for this user alone. `prefix` is room
+/// to work in.
+pub(crate) fn make_directories(path: &Text<PATH_MAX>, prefix: &mut Text<PATH_MAX>) {
+    let make = |prefix: &Text<PATH_MAX>| {
         if let Some(path) = prefix.as_c_str() {
             // SAFETY: `path` is a C string. That it exists already is the usual case.
             unsafe { libc::mkdir(path.as_ptr(), 0o700) };
         }
+    };
+    prefix.truncate(0);
+    for &byte in directory(path.as_bytes()) {
+        if byte == b'/' && !prefix.as_bytes().is_empty() {
+            make(prefix);
+        }
+        prefix.push(&[byte]);
     }
+    make(prefix);
 }
 
-/// Gives a finished file its name, trying further names while one is taken. The sequence number
-/// that was used, or `None`.
+/// Gives a finished file its name, trying further names while one is taken. `path` is the name
+/// then; false if it could not be given one.
 pub(crate) fn publish(
     temporary: &CStr,
+    path: &mut Text<PATH_MAX>,
     settings: &Settings,
     program: &[u8],
     sequence: u64,
-) -> Option<Text<PATH_MAX>> {
+) -> bool {
     for attempt in 0..TRIES {
-        let target = target(settings, program, sequence, attempt);
-        let path = target.path().as_c_str()?;
-        if rename_new(temporary, path) {
-            return Some(target.path().clone());
+        expand(path, settings, program, sequence, attempt);
+        let Some(name) = path.as_c_str() else {
+            return false;
+        };
+        if rename_new(temporary, name) {
+            return true;
         }
         if sys::errno() != libc::EEXIST {
-            return None;
+            return false;
         }
     }
-    None
+    false
 }
 
 /// Renames without replacing; `errno` is `EEXIST` when the name is taken.
@@ -159,11 +141,13 @@ fn rename_new(from: &CStr, to: &CStr) -> bool {
     unsafe { libc::link(from.as_ptr(), to.as_ptr()) == 0 && libc::unlink(from.as_ptr()) == 0 }
 }
 
-/// Removes the oldest dumps of the default directory beyond the bound, a few at a time.
-pub(crate) fn prune(directory: &Text<PATH_MAX>) {
+/// Removes the oldest dumps of the default directory beyond the bound, a few at a time. Not for a
+/// signal handler, whose stack may be small.
+#[inline(never)]
+pub(crate) fn prune(state_dir: &Text<PATH_MAX>) {
     const AT_ONCE: usize = 4;
     for _ in 0..AT_ONCE {
-        let Some(path) = directory.as_c_str() else {
+        let Some(path) = state_dir.as_c_str() else {
             return;
         };
         let mut count = 0;
@@ -173,7 +157,7 @@ pub(crate) fn prune(directory: &Text<PATH_MAX>) {
                 return;
             }
             count += 1;
-            let mut full = directory.clone();
+            let mut full = state_dir.clone();
             full.push(b"/").push(name.to_bytes());
             // SAFETY: `stat` is plain data for which zero is valid.
             let mut stat: libc::stat = unsafe { core::mem::zeroed() };
@@ -209,12 +193,18 @@ mod tests {
         settings
     }
 
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
     #[test]
     fn patterns_are_expanded() {
         let pid = std::process::id();
         let path = |out: &str, attempt| {
-            let target = target(&settings(out), b"prog", 3, attempt);
-            String::from_utf8(target.path().as_bytes().to_vec()).unwrap()
+            let mut path = Text::new();
+            path.push(b"what was here before, which is longer");
+            expand(&mut path, &settings(out), b"prog", 3, attempt);
+            text(path.as_bytes())
         };
         assert_eq!(path("/a/%e-%p-%n.x", 0), format!("/a/prog-{pid}-3.x"));
         assert_eq!(path("100%%%", 0), "100%%");
@@ -224,14 +214,21 @@ mod tests {
 
     #[test]
     fn the_directory_of_a_path() {
-        let directory = |out: &str| {
-            let target = target(&settings(out), b"prog", 1, 0);
-            String::from_utf8(target.directory().as_bytes().to_vec()).unwrap()
-        };
+        let directory = |path: &str| text(directory(path.as_bytes()));
         assert_eq!(directory("/a/b"), "/a");
         assert_eq!(directory("/b"), "/");
         assert_eq!(directory("b"), ".");
         assert_eq!(directory("a/b"), "a");
+    }
+
+    #[test]
+    fn missing_directories_are_made() {
+        let base = std::env::temp_dir().join(format!("mapgrow-dirs-{}", std::process::id()));
+        let mut path = Text::new();
+        path.push(base.join("a/b/dump").to_str().unwrap().as_bytes());
+        make_directories(&path, &mut Text::new());
+        assert!(base.join("a/b").is_dir());
+        std::fs::remove_dir_all(&base).unwrap();
     }
 
     #[test]
@@ -243,7 +240,9 @@ mod tests {
         let temporary = directory.join("tmp");
         std::fs::write(&temporary, b"new").unwrap();
         let name = std::ffi::CString::new(temporary.to_str().unwrap()).unwrap();
-        let path = publish(&name, &settings(out.to_str().unwrap()), b"p", 1).unwrap();
+        let mut path = Text::new();
+        let settings = settings(out.to_str().unwrap());
+        assert!(publish(&name, &mut path, &settings, b"p", 1));
         assert!(path.as_bytes().ends_with(b"dump.1"));
         assert_eq!(std::fs::read(&out).unwrap(), b"precious");
         assert_eq!(std::fs::read(directory.join("dump.1")).unwrap(), b"new");

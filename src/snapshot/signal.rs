@@ -34,6 +34,6 @@ extern "C" fn on_signal(_: libc::c_int) {
     let Some(state) = State::get() else { return };
     // Never the one to create a recording or to notice a fork: that is not for a handler.
     if let Some(recording) = crate::process::existing_recording() {
-        let _ = super::dump(recording, &state.settings, header::REASON_SIGNAL);
+        let _ = super::dump(recording, &state.settings, header::REASON_SIGNAL, |_| ());
     }
 }

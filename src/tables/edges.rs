@@ -1,6 +1,6 @@
 //! Edges: in which way one block followed another, how often, and at what cost.
 
-use super::figures::{add, add_to_histogram, mix, raise, raise_max, weighted};
+use super::figures::{add, add_to_histogram, mix, raise, raise_max, variance, weighted};
 use super::index::{Index, Indexed};
 use super::pool::{Commit, Pool, word};
 use crate::recording::layout::{WEIGHT_ONE, edge, header, pause_bucket, region};
@@ -147,6 +147,7 @@ impl<'a, C: Commit> EdgeTable<'a, C> {
             let weight = u64::from(figures.weight);
             add(&record[edge::SAMPLED], 1);
             add(&record[edge::W_COUNT], weight);
+            add(&record[edge::VAR_COUNT], variance(1, figures.weight, 1));
             add(
                 &record[edge::W_OLD_BYTES],
                 weighted(figures.old_bytes, figures.weight),

@@ -344,8 +344,8 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// Estimates of bytes allocated, for shapes with enough bytes below the floor for a sample
-    /// to say something: some ten times the sampling interval.
+    /// Estimates of bytes allocated and of resizes, for shapes with enough bytes below the floor
+    /// for a sample to say something: some ten times the sampling interval.
     pub fn estimates(&self, seed: u32, deviations: &mut Vec<Deviation>, table: &mut Table) {
         for (shape, family, truth) in self.shapes() {
             let below = number(truth, "allocated_bytes") - number(truth, "floor_bytes");
@@ -353,21 +353,12 @@ impl<'a> Books<'a> {
                 "hashbrown" => "sample_tables_bytes",
                 _ => "sample_heap_bytes",
             };
-            if below < 10 * number(&self.report["settings"], interval) {
+            let enough = 10 * number(&self.report["settings"], interval);
+            if below < enough {
                 continue;
             }
-            let (mut estimate, mut variance) = (0.0, 0.0);
-            for site in self.sites_of(shape, family) {
-                match &site["sampled"] {
-                    Value::Null => estimate += number(site, "allocated_bytes") as f64,
-                    sampled => {
-                        estimate += sampled["est_allocated_bytes"].as_f64().unwrap_or(0.0);
-                        let error = &sampled["est_allocated_bytes_error"];
-                        variance += error.as_f64().unwrap_or(0.0).powi(2);
-                    }
-                }
-            }
-            if variance == 0.0 {
+            let bytes = number(truth, "allocated_bytes");
+            let Some(sigmas) = self.deviation(shape, family, "allocated_bytes", bytes) else {
                 table.add(
                     shape,
                     &format!("{family}: sampled, run {seed}"),
@@ -375,13 +366,39 @@ impl<'a> Books<'a> {
                     "nothing",
                 );
                 continue;
-            }
-            let truth = number(truth, "allocated_bytes") as f64;
+            };
             deviations.push(Deviation {
-                shape: format!("{shape}, {family}"),
-                sigmas: (estimate - truth) / variance.sqrt(),
+                shape: format!("{shape}, {family}: allocated_bytes"),
+                sigmas,
             });
+            // Only some of the tables are there by a resize: it takes more of them to judge.
+            let resizes = number(truth, "grows") + number(truth, "shrinks");
+            if family == "hashbrown"
+                && below >= 10 * enough
+                && let Some(sigmas) = self.deviation(shape, family, "resizes", resizes)
+            {
+                deviations.push(Deviation {
+                    shape: format!("{shape}, {family}: resizes"),
+                    sigmas,
+                });
+            }
         }
+    }
+
+    /// How far the estimate of a figure lies from the truth; `None` if nothing is estimated.
+    fn deviation(&self, shape: &str, family: &str, figure: &str, truth: u64) -> Option<f64> {
+        let (mut estimate, mut variance) = (0.0, 0.0);
+        for site in self.sites_of(shape, family) {
+            match &site["sampled"] {
+                Value::Null => estimate += site[figure].as_u64().unwrap_or(0) as f64,
+                sampled => {
+                    let of = |name: String| sampled[name.as_str()].as_f64().unwrap_or(0.0);
+                    estimate += of(format!("est_{figure}"));
+                    variance += of(format!("est_{figure}_error")).powi(2);
+                }
+            }
+        }
+        (variance > 0.0).then(|| (estimate - truth as f64) / variance.sqrt())
     }
 }
 

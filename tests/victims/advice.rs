@@ -101,7 +101,10 @@ fn presize(after: bool) {
 }
 
 fn shrink(after: bool) {
-    let mut map: Wide = (0..400_000).map(|key| (key, [key; 5])).collect();
+    let mut map = Wide::new();
+    for key in 0..400_000 {
+        map.insert(key, [key; 5]);
+    }
     map.retain(|key, _| key % 100 == 0);
     advised(AdviceKind::Shrink);
     if after {
@@ -134,7 +137,7 @@ fn rebuild(after: bool) {
     if after {
         map = map.drain().collect();
     }
-    for key in next..next + 25_000 {
+    for key in next..next + 62_000 {
         map.insert(key, [key; 5]);
     }
     took(None);
@@ -210,7 +213,7 @@ fn look_ups<H: Hasher + Default>() {
     took(Some(COMPARED.get() as f64 / LOOK_UPS as f64));
 }
 
-/// One map, or eight of an eighth each: as many as the advice says, handed over by the test.
+/// One map, or as many as the advice says, handed over by the test.
 fn split(after: bool) {
     let parts = std::env::args().nth(3).and_then(|parts| parts.parse().ok());
     let parts = if after { parts.unwrap_or(1) } else { 1 };

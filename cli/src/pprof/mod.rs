@@ -3,10 +3,13 @@
 mod containers;
 mod heap;
 pub mod proto;
+mod read;
 mod tables;
+mod wire;
 
 pub use containers::of_report;
 pub use heap::of_heap;
+pub use read::{MOST_BYTES as MOST_PROFILE_BYTES, heap_profile, looks_like_profile};
 
 use std::io::{self, Write};
 

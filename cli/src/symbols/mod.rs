@@ -5,6 +5,7 @@
 //! into it. A file that is not the one that ran gives no names at all, and a sentence instead.
 
 mod files;
+mod generated;
 mod locate;
 mod modules;
 mod names;
@@ -17,9 +18,12 @@ use std::collections::HashMap;
 use mapgrow::report::symbols::{Frame, Module, Symbolizer};
 
 pub use files::Files;
+pub(crate) use files::OpenObject;
+pub use generated::GeneratedCode;
 pub use locate::Places;
+pub(crate) use locate::{Located, locate};
+pub(crate) use table::SymbolTable;
 
-use locate::{Located, locate};
 use object_file::ObjectFile;
 
 /// Resolves addresses with the object files of this machine.
@@ -28,6 +32,7 @@ pub struct ObjectSymbolizer<'a> {
     places: Places,
     /// What each module's file turned out to be, by path and build id.
     modules: HashMap<(String, Vec<u8>), Option<ObjectFile<'a>>>,
+    generated: GeneratedCode,
     warnings: Vec<String>,
 }
 
@@ -38,8 +43,14 @@ impl<'a> ObjectSymbolizer<'a> {
             files,
             places,
             modules: HashMap::new(),
+            generated: GeneratedCode::default(),
             warnings: Vec::new(),
         }
+    }
+
+    /// The same, with names for code that the process generated.
+    pub fn with_generated(self, generated: GeneratedCode) -> ObjectSymbolizer<'a> {
+        ObjectSymbolizer { generated, ..self }
     }
 
     fn object(&mut self, module: &Module) -> Option<&ObjectFile<'a>> {
@@ -89,6 +100,10 @@ impl Symbolizer for ObjectSymbolizer<'_> {
         self.object(module)
             .map(|object| object.frames(in_file))
             .unwrap_or_default()
+    }
+
+    fn generated(&mut self, address: u64) -> Option<Frame> {
+        self.generated.function(address)
     }
 
     fn element_type(&mut self, module: &Module, address: u64) -> Option<String> {

@@ -5,9 +5,15 @@ pub mod completions;
 pub mod control;
 pub mod diff;
 pub mod dump;
+#[cfg(feature = "parquet")]
+pub mod export;
 pub mod flame;
 pub mod html;
 pub mod list;
+pub mod man;
+pub mod merge;
 pub mod pprof;
 pub mod report;
 pub mod run;
+pub mod serve;
+pub mod top;

@@ -1,6 +1,6 @@
 //! `mapgrow pprof`: a report in the format of pprof.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mapgrow::report::{Heap, Options};
@@ -41,7 +41,7 @@ pub struct PprofArgs {
 /// Writes the profile.
 pub fn run(args: &PprofArgs) -> Result<(), Failure> {
     let (profile, notes) = if args.heap {
-        let heap = heap(args)?;
+        let heap = heap(args.source.as_deref(), &args.binary)?;
         (pprof::of_heap(&heap), heap.notes)
     } else {
         let report = report::build(args.source.as_deref(), &args.binary)?;
@@ -60,13 +60,14 @@ pub fn run(args: &PprofArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn heap(args: &PprofArgs) -> Result<Heap, Failure> {
-    let source = Source::open(args.source.as_deref())?;
+/// Reads every block of a recording, with names from the binaries of this machine.
+pub fn heap(source: Option<&Path>, binaries: &[PathBuf]) -> Result<Heap, Failure> {
+    let source = Source::open(source)?;
     let files = Files::new();
     let places = Places {
         pid: source.running,
         program: source.recording.exe(),
-        binaries: args.binary.clone(),
+        binaries: binaries.to_vec(),
     };
     let mut symbolizer = ObjectSymbolizer::new(&files, places);
     let options = Options {

@@ -1,6 +1,8 @@
 //! `mapgrow report`: what grew, where, when, and what it cost.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use mapgrow::report::text::{By, Sort, TextOptions, render, render_map};
@@ -8,10 +10,11 @@ use mapgrow::report::{Options, Report};
 
 use crate::failure::Failure;
 use crate::output::{self, Color};
+use crate::profile::{self, watch::watch};
 use crate::render::heat;
 use crate::saved;
 use crate::source::{self, Source};
-use crate::symbols::{Files, ObjectSymbolizer, Places};
+use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,15 +22,27 @@ Examples:
   mapgrow report 4242                process 4242 as it is now, without stopping it
   mapgrow report app.mapgrow --by map --sort live --top 20
   mapgrow report 4242 --map 17 --svg > table.svg
-  mapgrow report --json | jq '.sites[0].caller'";
+  mapgrow report --json | jq '.sites[0].caller'
+  mapgrow report heap.pb.gz --binary ./server        a heap profile of a Go program
+  mapgrow report --watch http://localhost:6060/debug/pprof/heap --every 10s --for 5m";
 
 /// What the report is about.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
-    /// A dump, a recording, or the id of a process; without it, the newest dump
-    #[arg(value_name = "FILE|PID")]
+    /// A dump, a recording, the id of a process, or a Go heap profile as a file or an http URL;
+    /// without it, the newest dump
+    #[arg(value_name = "FILE|PID|URL")]
     source: Option<PathBuf>,
+    /// Take heap profiles of a running Go service from this URL, time and again
+    #[arg(long, value_name = "URL", conflicts_with = "source")]
+    watch: Option<PathBuf>,
+    /// Time between two profiles
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, requires = "watch")]
+    every: Duration,
+    /// Stop watching after this time, and report once, at its end
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, requires = "watch")]
+    length: Option<Duration>,
     /// Print the whole report as JSON
     #[arg(long)]
     json: bool,
@@ -87,18 +102,35 @@ enum SortArg {
 
 /// Prints the report.
 pub fn run(args: &ReportArgs) -> Result<(), Failure> {
-    let report = build(args.source.as_deref(), &args.binary)?;
+    let Some(url) = &args.watch else {
+        return print(args, &build(args.source.as_deref(), &args.binary)?);
+    };
+    let terminal = std::io::stdout().is_terminal() && !args.json;
+    let show = |report: &Report, last: bool| {
+        if !last && args.length.is_some() {
+            return Ok(());
+        }
+        if terminal && !last {
+            // From the top of an empty screen.
+            output::print("\x1b[H\x1b[2J")?;
+        }
+        print(args, report)
+    };
+    watch(url, args.every, args.length, &args.binary, show)
+}
+
+fn print(args: &ReportArgs, report: &Report) -> Result<(), Failure> {
     if let Some(id) = args.map {
-        return show_map(args, &report, id);
+        return show_map(args, report, id);
     }
     if args.json {
         output::write_with(|out| {
-            serde_json::to_writer(&mut *out, &report).map_err(std::io::Error::from)?;
+            serde_json::to_writer(&mut *out, report).map_err(std::io::Error::from)?;
             out.write_all(b"\n")
         })?;
     } else {
         let text = render(
-            &report,
+            report,
             &TextOptions {
                 width: output::width(args.width),
                 color: args.color.wanted(),
@@ -137,12 +169,33 @@ fn show_map(args: &ReportArgs, report: &Report, id: u64) -> Result<(), Failure> 
     output::print(&text)
 }
 
+/// `500ms`, `10s`, `5m`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let milliseconds: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("a number and a unit are needed: 500ms, 10s, 5m, 2h".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|error| format!("{error}"))?;
+    match number.checked_mul(milliseconds) {
+        Some(time @ 1..=31_536_000_000) => Ok(Duration::from_millis(time)),
+        _ => Err("it must be between 1ms and a year".to_owned()),
+    }
+}
+
 /// Reads a recording and gives it names from the binaries of this machine.
 pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<Report, Failure> {
-    if let Some(path) = source.filter(|path| !source::is_process(path))
-        && let Some(report) = saved::open(path)?
-    {
-        return Ok(report);
+    if let Some(path) = source.filter(|path| !source::is_process(path)) {
+        if let Some(report) = profile::report(path, binaries)? {
+            return Ok(report);
+        }
+        if let Some(report) = saved::open(path)? {
+            return Ok(report);
+        }
     }
     let source = Source::open(source)?;
     let files = Files::new();
@@ -151,7 +204,8 @@ pub fn build(source: Option<&std::path::Path>, binaries: &[PathBuf]) -> Result<R
         program: source.recording.exe(),
         binaries: binaries.to_vec(),
     };
-    let mut symbolizer = ObjectSymbolizer::new(&files, places);
+    let mut symbolizer =
+        ObjectSymbolizer::new(&files, places).with_generated(GeneratedCode::of(&source.recording));
     let options = Options {
         alive: source.alive,
         ..Options::default()

@@ -2,8 +2,11 @@
 
 mod builds;
 mod files;
+mod fleet;
 mod pages;
 mod place;
 mod processes;
 mod recorded;
+mod serving;
 mod symbols;
+mod terminal;

@@ -33,14 +33,14 @@ pub fn victim() -> &'static Path {
 }
 
 /// The program while it waits, its maps grown.
-struct Victim {
+pub struct Victim {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
 impl Victim {
-    fn start(place: &Place) -> Victim {
+    pub fn start(place: &Place) -> Victim {
         Victim::start_at(place, victim())
     }
 
@@ -64,17 +64,17 @@ impl Victim {
     }
 
     /// Grows the `number`th map.
-    fn grow(&mut self, number: u32) {
+    pub fn grow(&mut self, number: u32) {
         let input = self.input.as_mut().expect("open");
         input.write_all(b"x").expect("it listens");
         self.expect(&format!("{number} 100000"));
     }
 
-    fn pid(&self) -> String {
+    pub fn pid(&self) -> String {
         self.child.id().to_string()
     }
 
-    fn finish(mut self) {
+    pub fn finish(mut self) {
         drop(self.input.take());
         assert!(self.child.wait().expect("it ends").success());
     }

@@ -4,5 +4,6 @@
 mod containers;
 mod contents;
 mod host;
+mod python;
 mod support;
 mod ways;

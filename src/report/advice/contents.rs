@@ -2,6 +2,7 @@
 
 use super::{WORTHWHILE_BYTES, advice, methods};
 use crate::occupancy::HashVerdict;
+use crate::report::forecast::inserts_before_growth;
 use crate::report::holdings::{Held, Holdings};
 use crate::report::model::{Advice, AdviceKind, Saving, Site};
 use crate::report::text::units::{bytes, count, thousands, time};
@@ -47,7 +48,7 @@ pub(super) fn shrink(site: &Site, holdings: &Holdings) -> Option<Advice> {
 pub(super) fn rebuild(site: &Site, holdings: &Holdings) -> Option<Advice> {
     let held = holdings.most_tombstones()?;
     let occupancy = &held.occupancy;
-    let (capacity, left) = (occupancy.capacity?, occupancy.growth_left?);
+    let (capacity, left) = (occupancy.capacity?, inserts_before_growth(occupancy)?);
     let (there, tombstones) = (occupancy.entries.value, occupancy.tombstones.value);
     let next = held.forecast.upcoming.first()?.needs_bytes;
     let saved = next.saturating_sub(held.bytes);
@@ -57,7 +58,7 @@ pub(super) fn rebuild(site: &Site, holdings: &Holdings) -> Option<Advice> {
         && occupancy.retained_bytes == Some(0)
         && saved >= WORTHWHILE_BYTES;
     let text = format!(
-        "entries come and go, and {} fill its table: after {} more it doubles to {}. Rebuilt \
+        "entries come and go, and {} fill its table: after about {} more it doubles to {}. Rebuilt \
          ({}) it takes {} more as it is",
         count(tombstones, "tombstone"),
         entries(left),

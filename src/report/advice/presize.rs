@@ -23,7 +23,13 @@ impl Finals {
     /// was the last. `None` where maps did not all begin alike.
     fn of(site: &Site, holdings: &Holdings) -> Option<Self> {
         let mut tables = holdings.sizes().clone();
-        for size in &site.freed_sizes {
+        // Below the floor there are only samples.
+        let counted = |bytes: u64| bytes >= holdings.floor();
+        for size in site
+            .freed_sizes
+            .iter()
+            .filter(|size| counted(size.from_bytes))
+        {
             *tables.entry(size.from_bytes.ilog2()).or_default() += size.count;
         }
         let (&start, &first) = tables.first_key_value()?;
@@ -111,6 +117,8 @@ pub(super) fn presize(
         half
     };
     let resizes = finals.sum(|last| u64::from(last.min(size).saturating_sub(finals.start)));
+    // That out of a table below the floor was counted, too.
+    let resizes = resizes.saturating_add(site.maps_late?);
     let copied = finals.sum(|last| tables.between(finals.start, last.min(size)));
     if resizes < 2 || copied < WORTHWHILE_BYTES {
         return None;

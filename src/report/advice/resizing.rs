@@ -6,6 +6,8 @@ use crate::report::text::units::{bytes, count, time};
 
 /// A resize that stalls its thread for longer is worth dividing.
 const STALL_NS: u64 = 50_000_000;
+/// A smaller table that stalls for so long was kept waiting by something else than its size.
+const SPLIT_BYTES: u64 = 16 << 20;
 /// More parts than this nobody wants.
 const MOST_PARTS: u64 = 256;
 /// Containers made and dropped, for one that is live: fewer are no habit.
@@ -20,13 +22,12 @@ pub(super) fn split(site: &Site) -> Option<Advice> {
         .filter(|&stall| stall > STALL_NS)?;
     let overlap = site
         .overlap_peak_bytes
-        .filter(|&overlap| overlap >= WORTHWHILE_BYTES)?;
+        .filter(|&overlap| overlap >= SPLIT_BYTES)?;
     let parts = stall.div_ceil(STALL_NS).next_power_of_two().min(MOST_PARTS);
     let each = overlap / parts;
     let text = format!(
-        "divide it into {parts} maps by a hash of the key: a resize then moves a {} part of it, \
-         {} of old and new table at once instead of {}. The worst one now stalls for {}",
-        ordinal(parts),
+        "divide it into {parts} maps by a hash of the key: a resize then has {} of old and new \
+         table at once instead of {}. The worst one now stalls for {}",
         bytes(each),
         bytes(overlap),
         time(stall),
@@ -38,13 +39,6 @@ pub(super) fn split(site: &Site) -> Option<Advice> {
         },
         ..advice(AdviceKind::Split, text)
     })
-}
-
-fn ordinal(number: u64) -> String {
-    match number % 10 {
-        2 if number % 100 != 12 => format!("{number}nd"),
-        _ => format!("{number}th"),
-    }
 }
 
 /// Containers that are filled and dropped over and over, each growing from nothing.

@@ -225,5 +225,9 @@ fn sampled(sum: Option<Sampled>, more: Option<&Sampled>) -> Option<Sampled> {
         est_maps_live: sum.est_maps_live + more.est_maps_live,
         est_maps_live_error: sum.est_maps_live_error.hypot(more.est_maps_live_error),
         est_resizes: sum.est_resizes.zip(more.est_resizes).map(|(a, b)| a + b),
+        est_resizes_error: sum
+            .est_resizes_error
+            .zip(more.est_resizes_error)
+            .map(|(a, b)| a.hypot(b)),
     })
 }

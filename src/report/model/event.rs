@@ -49,6 +49,9 @@ pub struct Event {
     pub new_bytes: Option<u64>,
     /// How long it took.
     pub pause_ns: Option<u64>,
+    /// For a resize that moved the entries step by step: how long old and new table lived side
+    /// by side.
+    pub overlap_ns: Option<u64>,
     /// Whether the table stayed at its address.
     pub in_place: bool,
     /// Whether the map's exact history begins here: its old table was below the floor, not

@@ -16,16 +16,18 @@ pub enum KnownBy {
 }
 
 /// Which blocks the figures of a site count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Coverage {
     /// Every block.
+    #[default]
     All,
     /// Every block at or above the floor, if there is any; smaller ones are in the `est_*`
     /// fields.
     AboveFloor,
-    /// Nodes of a tree, which are sampled whatever their size: the figures are estimates.
+    /// Samples, whatever the size: nodes of a tree, and everything in a heap profile. The figures
+    /// are estimates.
     Sampled,
 }
 
@@ -64,7 +66,7 @@ pub struct StackFrame {
 /// The figures count blocks that were recorded with certainty; [`Site::coverage`] says which
 /// those are. The `est_*` fields estimate the whole, sampled blocks included, with a standard
 /// error.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Site {
     /// Number of the site in the recording.
@@ -138,6 +140,9 @@ pub struct Site {
     pub overlap_peak_bytes: Option<u64>,
     /// When that was.
     pub overlap_peak_at_ns: Option<u64>,
+    /// Longest time that old and new table lived side by side, of resizes that moved the entries
+    /// step by step.
+    pub overlap_longest_ns: Option<u64>,
     /// How long resizes took.
     pub pause_ns: Option<Pauses>,
     /// Entries in the live maps; `None` unless the tables of all of them were read.
@@ -199,6 +204,8 @@ pub struct Sampled {
     pub est_maps_live_error: f64,
     /// Resizes; `None` where the family has none.
     pub est_resizes: Option<f64>,
+    /// Standard error.
+    pub est_resizes_error: Option<f64>,
 }
 
 /// How long resizes took, from the allocation of the new table to the free of the old.

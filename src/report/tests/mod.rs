@@ -5,6 +5,7 @@ mod counts;
 mod curve;
 mod kinds;
 mod nameless;
+mod stepwise;
 mod text;
 
 use super::symbols::{Frame, Module, Symbolizer};
@@ -53,6 +54,16 @@ impl Names {
         BASE + 0x1000 + self.next
     }
 
+    /// A function of code that the process generated, at a return address outside all objects.
+    pub fn generates(&mut self, address: u64, function: &str, file: &str) {
+        let frame = Frame {
+            function: Some(function.to_owned()),
+            file: Some(file.to_owned()),
+            line: None,
+        };
+        self.frames.insert(address - 1, vec![frame]);
+    }
+
     /// The element types of what grows at `address`.
     pub fn holds(&mut self, address: u64, types: &str) {
         self.types.insert(address - 1, types.to_owned());
@@ -63,6 +74,10 @@ impl Symbolizer for Names {
     fn frames(&mut self, module: &Module, address: u64) -> Vec<Frame> {
         assert!((module.start..module.end).contains(&address));
         self.frames.get(&address).cloned().unwrap_or_default()
+    }
+
+    fn generated(&mut self, address: u64) -> Option<Frame> {
+        self.frames.get(&address)?.first().cloned()
     }
 
     fn element_type(&mut self, _module: &Module, address: u64) -> Option<String> {

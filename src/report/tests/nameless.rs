@@ -170,3 +170,64 @@ fn a_nameless_birth_is_told_by_what_it_grew_into() {
         (Some(born), grown)
     );
 }
+
+/// An interpreter of Python without symbols: `sizes` are those of its tables.
+fn python(exported: &str, sizes: &[u64]) -> Report {
+    let (mut names, mut program) = (Names::default(), program());
+    let mut frames: Vec<u64> = (0..2).map(|_| names.nameless()).collect();
+    frames.push(names.at(&[exported]));
+    let free = names.nameless();
+    let site = program.recording.site(site::ENTRY_ALLOC, &frames);
+    let edge = program
+        .recording
+        .edge(edge::KIND_REPLACE, Some(site), site, 1, free);
+    let mut block = program.alloc(site, sizes[0], 16);
+    for &bytes in &sizes[1..] {
+        block = program.replace(block, edge, bytes, 100);
+    }
+    program.keep(block, 0x7000_0000_1000);
+    report(&mut program, &mut names)
+}
+
+#[test]
+fn dicts_of_a_stripped_interpreter_are_known_by_their_sizes() {
+    let sizes = [568, 1104, 2200, 4624];
+    let report = python("_PyEval_EvalFrameDefault", &sizes);
+    let found = only(&report);
+    assert_eq!(
+        (found.family, found.known_by),
+        (Some("cpython_dict"), Some(KnownBy::Layout))
+    );
+    assert_eq!((found.grows, found.replaces), (Some(3), Some(0)));
+    assert_eq!(report.maps[0].tables, sizes);
+    let caller = found.caller.as_ref().map(|caller| caller.function.as_str());
+    assert_eq!(caller, Some("_PyEval_EvalFrameDefault"));
+    // In another program, or with sizes that no dict has, nothing says so.
+    for (exported, sizes) in [("main", sizes), ("PyDict_SetItem", [568, 1104, 2200, 4096])] {
+        let report = python(exported, &sizes);
+        let mut families = report.sites.iter().map(|site| site.family);
+        assert!(
+            families.all(|family| family != Some("cpython_dict")),
+            "{exported}"
+        );
+    }
+}
+
+#[test]
+fn the_caller_is_the_function_that_an_interpreter_runs() {
+    let (mut names, mut program) = (Names::default(), program());
+    let mut stack: Vec<u64> = ["dictresize", "insertdict", "_PyEval_EvalFrameDefault"]
+        .iter()
+        .map(|name| names.at(&[name]))
+        .collect();
+    let elsewhere = 0x6000_0000_1000;
+    stack.push(elsewhere);
+    names.generates(elsewhere, "load_prices", "/home/x/work.py");
+    let site = program.recording.site(site::ENTRY_ALLOC, &stack);
+    let block = program.alloc(site, 4624, 16);
+    program.keep(block, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    let caller = only(&report).caller.as_ref().expect("a caller");
+    assert_eq!(caller.function, "load_prices");
+    assert_eq!(caller.file.as_deref(), Some("/home/x/work.py"));
+}

@@ -47,10 +47,14 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
         let when = site
             .overlap_peak_at_ns
             .map(|ns| format!(", {}", words::after(ns)));
+        let long = site
+            .overlap_longest_ns
+            .map(|ns| format!(", for up to {}", time(ns)));
         let text = format!(
-            "{} of old and new table at once{}",
+            "{} of old and new table at once{}{}",
             bytes(overlap),
-            when.unwrap_or_default()
+            when.unwrap_or_default(),
+            long.unwrap_or_default()
         );
         page.row("overlap", &text);
     }

@@ -7,6 +7,7 @@ mod blocks;
 mod heat;
 mod lead;
 mod page;
+mod profile;
 pub mod units;
 pub(super) mod words;
 
@@ -83,7 +84,10 @@ pub enum Sort {
 #[must_use]
 pub fn render(report: &Report, options: &TextOptions) -> String {
     let mut page = Page::new(options.width, options.color);
-    lead::lead(&mut page, report);
+    match &report.profile {
+        Some(facts) => profile::lead(&mut page, report, facts),
+        None => lead::lead(&mut page, report),
+    }
     match options.by {
         By::Site => by_site(&mut page, report, options),
         By::Map => by_map(&mut page, report, options),
@@ -94,7 +98,11 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     for note in &report.honesty.notes {
         page.paragraph(&format!("note: {}", printable(note)), 6, Style::Plain);
     }
-    page.paragraph(&honesty(&report.honesty), 9, Style::Faint);
+    let honesty = match &report.profile {
+        Some(facts) => profile::honesty(facts),
+        None => honesty(&report.honesty),
+    };
+    page.paragraph(&honesty, 9, Style::Faint);
     page.finish()
 }
 
@@ -118,6 +126,8 @@ fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {
         sum.add(site);
         let pause = sum.pause_total;
         match options.sort {
+            // A profile knows no pauses and no copies: what is in use hurts.
+            Sort::Harm if report.profile.is_some() => site.live_bytes,
             Sort::Harm => harm(site),
             Sort::Live => site.live_bytes,
             Sort::Peak => site.peak_live_bytes.unwrap_or(0),
@@ -129,7 +139,10 @@ fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {
     // Stable: sites that tie stay in the order of the report.
     sites.sort_by_key(|site| Reverse(key(site)));
     for (index, site) in sites.iter().take(options.top).enumerate() {
-        blocks::site(page, index + 1, site);
+        match &report.profile {
+            Some(_) => profile::site(page, index + 1, site, report),
+            None => blocks::site(page, index + 1, site),
+        }
     }
     let mut rest = Sum::default();
     sites

@@ -2,6 +2,7 @@
 
 use super::page::{fit, printable};
 use super::units::{bytes, count, thousands, time};
+use crate::classify::go;
 use crate::classify::names::Name;
 use crate::classify::whose::{Whose, whose};
 use crate::report::model::{
@@ -46,6 +47,8 @@ pub(in crate::report) fn container(family: Option<&str>, type_name: Option<&str>
         Some("hashbrown") => "a hash map",
         Some("raw_vec") => "a vector",
         Some("btree") => "a B-tree",
+        Some("go_map") => "a map",
+        Some("go_slice") => "a slice",
         Some("unknown_container") => "a container",
         Some(other) => other,
         None => "something",
@@ -63,6 +66,12 @@ pub(super) fn place(caller: Option<&Caller>) -> String {
         }) => {
             format!("{}:{line}", source(file))
         }
+        // A function of a script.
+        Some(Caller {
+            file: Some(file),
+            function,
+            ..
+        }) => format!("{} ({})", printable(function), source(file)),
         Some(Caller { function, .. }) => printable(function),
         None => "an unknown place".to_owned(),
     }
@@ -120,7 +129,10 @@ pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
     let Some(at) = caller_at(site, &site.stack) else {
         return Vec::new();
     };
-    let whose = |frame: &StackFrame| whose(&Name::parse(&frame.function), frame.file.as_deref());
+    let whose = |frame: &StackFrame| match site.family {
+        Some(family) if family.starts_with("go_") => go::whose(&go::name(&frame.function)),
+        _ => whose(&Name::parse(&frame.function), frame.file.as_deref()),
+    };
     site.stack[at + 1..]
         .iter()
         .take_while(|frame| whose(frame) != Whose::Entry)
@@ -207,7 +219,7 @@ pub(super) fn maps(site: &Site) -> Option<String> {
 }
 
 /// An estimate, with the digits that it deserves.
-fn rounded(estimate: u64) -> u64 {
+pub(super) fn rounded(estimate: u64) -> u64 {
     let digits = estimate.checked_ilog10().unwrap_or(0);
     let step = 10u64.pow(digits.saturating_sub(1));
     estimate.saturating_add(step / 2) / step * step
@@ -350,7 +362,7 @@ pub(super) fn after(ns: u64) -> String {
 /// How a family is known, where it is not by name.
 pub(super) fn known_by(site: &Site) -> Option<&'static str> {
     match site.known_by {
-        Some(KnownBy::Layout) => Some("a hash map by the shape of its tables; no name tells"),
+        Some(KnownBy::Layout) => Some("by the shape of its tables; no name tells"),
         Some(KnownBy::Behaviour) => Some("by how its blocks follow each other; no name tells"),
         Some(KnownBy::Symbol) | None => None,
     }

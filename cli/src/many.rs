@@ -1,0 +1,44 @@
+//! Many reports, each with what its process is called.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use mapgrow::report::merge::Part;
+
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::verbs::report;
+
+/// Reads what was named as `[LABEL=]FILE|PID`, telling how far it is.
+pub fn read(sources: &[PathBuf], binaries: &[PathBuf]) -> Result<Vec<Part>, Failure> {
+    let mut progress = Progress::new("reading", sources.len());
+    let (mut parts, mut taken) = (Vec::new(), HashSet::new());
+    for source in sources {
+        let (label, path) = named(source);
+        progress.step(&label);
+        let report = report::build(Some(&path), binaries)?;
+        let mut unique = label.clone();
+        let mut number = 1;
+        while !taken.insert(unique.clone()) {
+            number += 1;
+            unique = format!("{label}#{number}");
+        }
+        parts.push(Part {
+            label: unique,
+            report,
+        });
+    }
+    Ok(parts)
+}
+
+/// What a source is called, and its path. A file that has `=` in its name is meant as it is.
+fn named(source: &Path) -> (String, PathBuf) {
+    if let Some((label, path)) = source.to_str().and_then(|text| text.split_once('='))
+        && !label.is_empty()
+        && !source.exists()
+    {
+        return (label.to_owned(), PathBuf::from(path));
+    }
+    let name = source.file_stem().unwrap_or(source.as_os_str());
+    (name.to_string_lossy().into_owned(), source.to_owned())
+}

@@ -1,0 +1,75 @@
+//! The page that lists what is served.
+
+use mapgrow::report::text::{title, units::bytes};
+
+use super::targets::Reading;
+
+/// Places listed for each target.
+const MOST_SITES: usize = 5;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;\
+padding:0 1rem;color-scheme:light dark}code{font-size:.9em}h2{margin-bottom:.2rem}\
+li{margin:.1rem 0}.faint{opacity:.7}";
+
+/// The page.
+pub fn index(readings: &[Reading]) -> String {
+    let mut page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>mapgrow</title>\
+         <style>{STYLE}</style><h1>mapgrow</h1>\
+         <p><a href=\"/metrics\"><code>/metrics</code></a> for Prometheus, of all targets.</p>"
+    );
+    for (at, reading) in readings.iter().enumerate() {
+        page.push_str(&target(at, reading));
+    }
+    page.push_str("</html>\n");
+    page
+}
+
+fn target(at: usize, reading: &Reading) -> String {
+    let mut text = format!("<h2>{}</h2>", escaped(&reading.name));
+    let Some(report) = &reading.report else {
+        return text + "<p>It cannot be read.</p>";
+    };
+    let process = &report.process;
+    let program = process.exe.as_deref().unwrap_or("unknown program");
+    let state = if reading.up {
+        ""
+    } else {
+        ", gone: these are its last figures"
+    };
+    text.push_str(&format!(
+        "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; their peak was {}.</p><ul>",
+        escaped(program),
+        process.pid,
+        bytes(report.totals.live_bytes),
+        bytes(report.totals.peak_bytes),
+    ));
+    for site in report.sites.iter().take(MOST_SITES) {
+        text.push_str(&format!(
+            "<li>{}: {} live</li>",
+            escaped(&title(site)),
+            bytes(site.live_bytes)
+        ));
+    }
+    text.push_str(&format!(
+        "</ul><p>Profiles: <a href=\"/debug/pprof/mapgrow?target={at}\">containers</a>, \
+         <a href=\"/debug/pprof/heap?target={at}\">whole heap</a>. \
+         <code>go tool pprof http://.../debug/pprof/mapgrow?target={at}</code></p>"
+    ));
+    text
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for next in text.chars() {
+        match next {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            next => out.push(next),
+        }
+    }
+    out
+}

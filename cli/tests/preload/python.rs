@@ -1,0 +1,101 @@
+//! CPython's containers: what the interpreter says of their sizes, to the byte.
+
+use crate::support::Place;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Blocks up to this size come from an arena of the interpreter's.
+const ARENA: u64 = 512;
+
+/// Interpreters of this machine: the system's and the one that the user calls.
+fn interpreters() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = ["/usr/bin/python3", "python3"]
+        .iter()
+        .filter_map(|name| {
+            let asked = Command::new(name)
+                .args([
+                    "-c",
+                    "import os, sys; print(os.path.realpath(sys.executable))",
+                ])
+                .output()
+                .ok()?;
+            let path = String::from_utf8(asked.stdout).ok()?;
+            Some(PathBuf::from(path.trim_end()))
+        })
+        .collect();
+    found.dedup();
+    assert!(!found.is_empty(), "python3 is needed");
+    found
+}
+
+fn victim(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/victims")
+        .join(name)
+}
+
+/// The map whose table is of this size now.
+fn map(report: &Value, bytes: u64) -> &Value {
+    let maps = report["maps"].as_array().unwrap();
+    maps.iter()
+        .find(|map| map["bytes"] == bytes)
+        .unwrap_or_else(|| panic!("no map of {bytes} bytes"))
+}
+
+#[test]
+fn containers_grow_where_getsizeof_says() {
+    for python in interpreters() {
+        let place = Place::new();
+        let script = victim("containers.py");
+        let arguments = [script.to_str().unwrap()];
+        let (output, reports) = place.run(&["--exact"], &python, &arguments);
+        assert!(output.status.success(), "{output:?}");
+        let truth: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for (family, sizes) in truth.as_object().unwrap() {
+            let sizes: Vec<u64> = sizes
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(Value::as_u64)
+                .collect();
+            let tables: Vec<u64> = sizes.into_iter().filter(|&bytes| bytes > ARENA).collect();
+            let what = format!("{} {family}", python.display());
+            let map = map(&reports[0], *tables.last().unwrap());
+            let shown: Vec<u64> = map["tables"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(Value::as_u64)
+                .collect();
+            let sites = reports[0]["sites"].as_array().unwrap();
+            let of_map = |site: &&Value| [&map["site"], &map["table_site"]].contains(&&site["id"]);
+            let figure = |name: &str| -> u64 {
+                let sites = sites.iter().filter(of_map);
+                sites.flat_map(|site| site[name].as_u64()).sum()
+            };
+            let known = map["family"] == family.as_str();
+            if known && map["history_complete"] == true {
+                assert_eq!(shown, tables, "{what}");
+            } else {
+                // Without symbols the first resizes look like chance, and a long history keeps
+                // its end.
+                assert!(
+                    shown.len() > 3 && tables.ends_with(&shown),
+                    "{what}: {shown:?}"
+                );
+            }
+            if known {
+                assert_eq!(figure("grows"), tables.len() as u64 - 1, "{what}");
+                assert_eq!(
+                    figure("allocated_bytes"),
+                    tables.iter().sum::<u64>(),
+                    "{what}"
+                );
+                assert_eq!(figure("live_bytes"), *tables.last().unwrap(), "{what}");
+            }
+            // Their sizes alone tell dicts, whether the interpreter has symbols or not.
+            assert!(known || family != "cpython_dict", "{what}: {map}");
+        }
+    }
+}
