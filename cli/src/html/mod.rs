@@ -62,6 +62,9 @@ pub fn page(report: Report) -> String {
 }
 
 fn title(report: &Report) -> String {
+    if report.members.len() > 1 {
+        return format!("{} processes, mapgrow", report.members.len());
+    }
     let process = &report.process;
     let program = process.exe.as_deref().unwrap_or("unknown program");
     let program = program.rsplit('/').next().unwrap_or(program);

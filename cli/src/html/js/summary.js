@@ -10,9 +10,10 @@ const STATES = {
 
 function summary(page) {
   const { process, totals, settings, honesty } = page.report;
-  const program = (process.exe ?? "unknown program").split("/").pop();
+  const members = page.report.members?.length ?? 0;
+  const program = members > 1 ? count(members, "process").replace("processs", "processes") : (process.exe ?? "unknown program").split("/").pop();
   const lasted = process.duration_ns === null ? "" : `, ${time(process.duration_ns)}`;
-  byId("whose").append(make("b", {}, program), ` pid ${process.pid}, ${STATES[process.state] ?? process.state}${lasted}`);
+  byId("whose").append(make("b", {}, program), `${process.pid === 0 ? "" : ` pid ${process.pid}`}, ${STATES[process.state] ?? process.state}${lasted}`);
   const { findings, sums } = page.headlines;
   const lines = [...findings.map((line) => make("p", { class: "lead" }, line)), ...sums.map((line) => make("p", { class: "sums" }, line))];
   const command = process.command.join(" ");
@@ -20,11 +21,13 @@ function summary(page) {
   if (command !== "") byId("headlines").append(make("p", { class: "command" }, make("span", {}, "command "), make("code", {}, command)));
   const bound = totals.peak_error_bytes > 0 ? "\u2264 " : "";
   const at = (ns) => (ns === null ? undefined : `${moment(ns, page.end / 100)} after the start`);
+  // A heap profile knows what is there, not what was resized.
+  const resized = page.sites.length === 0 || page.sites.some((site) => site.resizes !== null);
   pairs(byId("figures"), [
-    ["resizes", thousands(totals.resizes)],
+    ["resizes", resized ? thousands(totals.resizes) : null],
     ["peak in containers", bound + bytes(totals.peak_bytes), at(totals.peak_at_ns)],
     ["live at the end", bytes(totals.live_bytes), "bytes of live tables"],
-    ["worst overlap", bytes(totals.overlap_peak_bytes), at(totals.overlap_peak_at_ns)],
+    ["worst overlap", resized ? bytes(totals.overlap_peak_bytes) : null, at(totals.overlap_peak_at_ns)],
     ["longest pause", totals.pause_max_ns === null ? null : time(totals.pause_max_ns)],
     ["pauses in all", totals.pause_total_ns === null ? null : time(totals.pause_total_ns)],
     ["copied", totals.copied_bytes === null ? null : bytes(totals.copied_bytes)],

@@ -23,6 +23,16 @@ class Timeline {
     view.listen(() => this.draw());
     new ResizeObserver(this.draw).observe(this.chart);
     this.legend();
+    if (page.curve === null) this.nothing();
+  }
+
+  /** Says why there is no timeline. The place for details stays. */
+  nothing() {
+    const { events } = this.page;
+    byId("timeline").classList.add("empty");
+    byId("timeline-none").textContent = events.count > 0 && !events.timed
+      ? "The recording holds no calibration of its clock, so nothing can be drawn over time."
+      : "There is nothing to draw over time: no event is in the report. A profile says what is there, not when it came.";
   }
 
   legend() {
@@ -99,14 +109,7 @@ class Timeline {
   drawCurve(context, box) {
     const { curve, coarse } = this.page;
     const { colors } = theme;
-    if (curve === null) {
-      context.font = FONT;
-      context.fillStyle = colors.soft;
-      context.textAlign = "center";
-      const why = this.page.events.timed ? "Nothing happened in the recording." : "The recording holds no calibration of its clock, so nothing can be drawn over time.";
-      context.fillText(why, box.left + box.width / 2, box.top + box.height / 2);
-      return null;
-    }
+    if (curve === null) return null;
     const { from, to } = this.view;
     const columns = sweep(curve, from, to, box.width);
     const before = this.coarseColumns(box.width);
