@@ -293,11 +293,11 @@ impl Recording {
         let words = layout::event::WORDS;
         let capacity = self.regions[kind].capacity / (words as u64 * 8);
         let slots = self.regions[kind].committed / (words * 8);
-        let mut events: Vec<BlockEvent> = (0..slots)
-            .filter_map(|slot| {
-                BlockEvent::read(&self.record(kind, words, slot), slot as u64, capacity)
-            })
-            .collect();
+        // Nearly all slots hold an event; their number is bounded by the bytes that are there.
+        let mut events = Vec::with_capacity(slots);
+        events.extend((0..slots).filter_map(|slot| {
+            BlockEvent::read(&self.record(kind, words, slot), slot as u64, capacity)
+        }));
         events.sort_unstable_by_key(|event| event.number);
         events
     }

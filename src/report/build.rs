@@ -34,6 +34,8 @@ pub(super) fn build(
     options: &Options,
 ) -> Report {
     let (clock, threads) = (Clock::of(recording), Threads::of(recording));
+    // It reads the rings for itself: before anything else is held in memory.
+    let process = process::process(recording, &clock, options);
     let mut resolver = Resolver::new(recording, symbolizer);
     let blocks = Blocks::read(recording);
     let analysis = Analysis::of(recording, &blocks, &mut resolver);
@@ -85,7 +87,7 @@ pub(super) fn build(
     Report {
         format: "mapgrow-report",
         version: VERSION,
-        process: process::process(recording, &clock, options),
+        process,
         settings: process::settings(recording),
         memory: process::memory(recording),
         totals: totals::totals(&context, &figures, &roots),
