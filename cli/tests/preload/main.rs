@@ -2,6 +2,7 @@
 //! say of themselves.
 
 mod containers;
+mod families;
 mod host;
 mod python;
 mod support;
