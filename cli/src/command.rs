@@ -11,6 +11,7 @@ use crate::verbs::{
     control::{self, Control, ControlArgs},
     diff::{self, DiffArgs},
     dump::{self, DumpArgs},
+    families,
     flame::{self, FlameArgs},
     html::{self, HtmlArgs},
     list::{self, ListArgs},
@@ -78,6 +79,9 @@ enum Verb {
     On(ControlArgs),
     /// Pause recording in a live process
     Off(ControlArgs),
+    /// Print the table of containers that reports know by their functions
+    #[command(after_help = families::HELP)]
+    Families,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write man pages
@@ -105,6 +109,7 @@ impl Verb {
             Verb::List(args) => list::run(args),
             Verb::On(args) => control::run(args, Control::On),
             Verb::Off(args) => control::run(args, Control::Off),
+            Verb::Families => families::run(),
             Verb::Completions(args) => completions::run(args, &mut CommandLine::command()),
         };
         done.map(|()| ExitCode::SUCCESS)
@@ -114,7 +119,7 @@ impl Verb {
 /// Runs the command with the arguments of this process.
 pub fn main() -> ExitCode {
     let command = CommandLine::parse();
-    match command.verb.run() {
+    match families::extend().and_then(|()| command.verb.run()) {
         Ok(code) => code,
         Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(Failure::Told(sentence)) => {

@@ -5,8 +5,10 @@
 //! path with `a::` in it, `name_*` any C function that starts so (`a::name_*` any in `a`), anything
 //! else the whole path.
 
-use super::c_families::C_FAMILIES;
+use super::c_families::{C_FAMILIES, C_PLUMBING};
 use super::names::Name;
+use super::table::{self, Table, TableError};
+use std::sync::OnceLock;
 
 /// What a container is to the program that uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,11 +159,36 @@ pub static SMALLVEC: Family = Family {
     step_by_step: false,
 };
 
-/// All families that symbols tell: Rust's, and those of C and C++.
+/// What the user added.
+static ADDED: OnceLock<Table> = OnceLock::new();
+
+/// Adds families and functions, as [`table`] describes them, that go before the known ones. To be
+/// called before the first report is made; what a second call adds is left out.
+///
+/// # Errors
+/// The first line that is not understood.
+pub fn add(text: &str) -> Result<(), TableError> {
+    let table = table::parse(text)?;
+    // The first one stays.
+    let _ = ADDED.set(table);
+    Ok(())
+}
+
+fn added() -> impl Iterator<Item = &'static Family> {
+    ADDED.get().into_iter().flat_map(|table| &table.families)
+}
+
+/// All families that symbols tell: the user's, Rust's, and those of C and C++.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    [&HASHBROWN, &RAW_VEC, &BTREE, &SMALLVEC]
-        .into_iter()
+    added()
+        .chain([&HASHBROWN, &RAW_VEC, &BTREE, &SMALLVEC])
         .chain(C_FAMILIES)
+}
+
+/// Functions of C and C++, and the user's, that only hand requests on to the allocator.
+pub fn plumbing() -> impl Iterator<Item = &'static str> {
+    let added = ADDED.get().into_iter().flat_map(|table| &table.plumbing);
+    added.chain(C_PLUMBING).copied()
 }
 
 /// The family of that name.
@@ -236,14 +263,14 @@ pub fn family_asking<'a, Outwards: Iterator<Item = &'a Name>>(
 /// The family of which a function of C or C++ is part.
 #[must_use]
 pub fn family_of_code(name: &Name) -> Option<&'static Family> {
-    C_FAMILIES
-        .into_iter()
+    added()
+        .chain(C_FAMILIES)
         .find(|family| any(family.own, &name.path))
 }
 
 /// Whether a function is part of a C or C++ container.
 pub(super) fn is_container_code(path: &str) -> bool {
-    C_FAMILIES.iter().any(|family| {
+    added().chain(C_FAMILIES).any(|family| {
         any(family.own, path) || family.callers.is_empty() && any(family.tables, path)
     })
 }

@@ -8,5 +8,6 @@ pub mod go;
 pub mod names;
 pub mod shape;
 pub mod sources;
+pub mod table;
 pub mod types;
 pub mod whose;

@@ -1,8 +1,7 @@
 //! Whose code a function is: the allocator's plumbing, a container's, the run-time library's or
 //! the program's own. Patterns are those of the [catalogue](super::catalogue).
 
-use super::c_families::C_PLUMBING;
-use super::catalogue::{any, is_container_code};
+use super::catalogue::{any, is_container_code, matches, plumbing};
 use super::names::Name;
 
 /// What only hands a request on to the allocator; the function behind it tells the family.
@@ -144,7 +143,7 @@ pub enum Whose {
 pub fn whose(name: &Name, file: Option<&str>) -> Whose {
     let of_trait = name.of_trait.as_deref();
     if any(PLUMBING, &name.path)
-        || any(C_PLUMBING, &name.path)
+        || plumbing().any(|pattern| matches(pattern, &name.path))
         || of_trait.is_some_and(|of| PLUMBING_TRAITS.contains(&of))
     {
         return Whose::Plumbing;

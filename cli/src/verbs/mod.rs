@@ -7,6 +7,7 @@ pub mod diff;
 pub mod dump;
 #[cfg(feature = "parquet")]
 pub mod export;
+pub mod families;
 pub mod flame;
 pub mod html;
 pub mod list;

@@ -3,6 +3,7 @@
 
 mod containers;
 mod contents;
+mod families;
 mod host;
 mod python;
 mod support;
