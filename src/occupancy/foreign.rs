@@ -119,7 +119,7 @@ fn cpython(reader: &mut impl BlockReader, bytes: u64) -> Option<Foreign> {
 
 fn chains(pid: u32, address: u64, bytes: u64, reader: &mut impl BlockReader) -> Option<Foreign> {
     let buckets = bytes / 8;
-    if bytes % 8 != 0 || buckets < 8 {
+    if !bytes.is_multiple_of(8) || buckets < 8 {
         return None;
     }
     let (mut used, mut followed) = (0_u64, 0_u64);
