@@ -56,17 +56,18 @@ function onceAFrame(draw) {
 /** Text cut in the middle to fit `room` pixels. */
 function fitted(context, text, room) {
   if (context.measureText(text).width <= room) return text;
-  const each = context.measureText("n").width;
-  const letters = Math.floor(room / each);
-  if (letters < 3) return "";
-  let keep = Math.min(letters, text.length);
-  while (keep > 2) {
+  const cut = (keep) => {
     const head = Math.ceil(keep / 2);
-    const cut = `${text.slice(0, head)}\u2026${text.slice(text.length - (keep - head))}`;
-    if (context.measureText(cut).width <= room) return cut;
-    keep -= 1;
+    return `${text.slice(0, head)}\u2026${text.slice(text.length - (keep - head))}`;
+  };
+  // Halving: measuring is what takes the time.
+  let [fits, tooLong] = [2, text.length];
+  while (tooLong - fits > 1) {
+    const middle = (fits + tooLong) >> 1;
+    if (context.measureText(cut(middle)).width <= room) fits = middle;
+    else tooLong = middle;
   }
-  return "";
+  return fits > 2 ? cut(fits) : "";
 }
 
 /** Index of the first of ascending values that is not below `wanted`. */
