@@ -22,7 +22,7 @@ use super::memory::{MANY, ProcessMemory, read_many};
 /// Bytes read at once.
 const CHUNK: usize = 4096;
 /// Buckets followed at most in search of the container they belong to.
-const MOST_FOLLOWED: u64 = 1 << 20;
+const MOST_FOLLOWED: u64 = 1 << 16;
 /// Pointers into user space lie below.
 const HIGHEST: u64 = 1 << 47;
 
@@ -119,7 +119,7 @@ fn cpython(reader: &mut impl BlockReader, bytes: u64) -> Option<Foreign> {
 
 fn chains(pid: u32, address: u64, bytes: u64, reader: &mut impl BlockReader) -> Option<Foreign> {
     let buckets = bytes / 8;
-    if bytes % 8 != 0 || buckets < 8 {
+    if !bytes.is_multiple_of(8) || buckets < 8 {
         return None;
     }
     let (mut used, mut followed) = (0_u64, 0_u64);

@@ -135,7 +135,7 @@ fn rebuild(after: bool) {
     assert!(map.capacity() < capacity, "tombstones take room");
     advised(AdviceKind::Rebuild);
     if after {
-        map = map.drain().collect();
+        map = std::mem::take(&mut map).into_iter().collect();
     }
     for key in next..next + 62_000 {
         map.insert(key, [key; 5]);
