@@ -22,7 +22,7 @@ use super::memory::{MANY, ProcessMemory, read_many};
 /// Bytes read at once.
 const CHUNK: usize = 4096;
 /// Buckets followed at most in search of the container they belong to.
-const MOST_FOLLOWED: u64 = 1 << 20;
+const MOST_FOLLOWED: u64 = 1 << 16;
 /// Pointers into user space lie below.
 const HIGHEST: u64 = 1 << 47;
 

@@ -64,6 +64,8 @@ pub(super) struct HeatSums {
     /// Buckets of that table, and where its control bytes begin.
     buckets: u64,
     begin: u64,
+    /// log2 of the buckets in a part: both are powers of two.
+    shift: u32,
     /// Buckets seen, entries and tombstones.
     cells: [[u32; 3]; CELLS],
 }
@@ -73,17 +75,16 @@ impl HeatSums {
         Self {
             buckets,
             begin,
+            shift: (buckets / cells_of(buckets).max(1) as u64).trailing_zeros(),
             cells: [[0; 3]; CELLS],
         }
     }
 
     /// Adds a run of valid control bytes that lies at `at`.
     pub(super) fn add(&mut self, at: u64, bytes: &[u8]) {
-        let cells = cells_of(self.buckets) as u128;
         let first = at.saturating_sub(self.begin);
         for (index, window) in bytes.as_chunks::<WINDOW>().0.iter().enumerate() {
-            let place = u128::from(first) + (index * WINDOW) as u128;
-            let cell = place * cells / u128::from(self.buckets.max(1));
+            let cell = (first + (index * WINDOW) as u64) >> self.shift;
             let Some([seen, full, deleted]) = self.cells.get_mut(cell as usize) else {
                 continue;
             };

@@ -127,4 +127,4 @@ pub(super) fn read_many(pid: u32, addresses: &[u64], each: usize, into: &mut [u8
 }
 
 /// Places read at once at most.
-pub(super) const MANY: usize = 128;
+pub(super) const MANY: usize = 512;

@@ -24,7 +24,7 @@ impl Methods {
 const RUST: Methods = Methods {
     create: Some("with_capacity(N)"),
     shrink: Some("shrink_to_fit()"),
-    rebuild: "map = map.drain().collect()",
+    rebuild: "map = std::mem::take(&mut map).into_iter().collect()",
     clear: "clear()",
     hash: "RandomState, foldhash or ahash",
 };

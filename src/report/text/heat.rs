@@ -8,7 +8,9 @@ use crate::report::model::HeatMap;
 const COLUMNS: usize = 32;
 /// From empty to full.
 const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
-/// Where there are more tombstones than entries.
+/// Percent of the buckets of a part.
+const MANY: u8 = 20;
+/// Where there are many tombstones, and more of them than entries.
 const TOMBSTONES: char = 'x';
 
 /// Draws the parts of a table line by line, two characters each.
@@ -20,7 +22,7 @@ pub(super) fn heat(page: &mut Page, heat: &HeatMap) {
         .map(|(&entries, &tombstones)| {
             let most = SHADES.len() - 1;
             let shade = usize::from(entries).saturating_mul(most).div_ceil(100);
-            if tombstones > entries {
+            if tombstones > entries && tombstones >= MANY {
                 TOMBSTONES
             } else {
                 SHADES[shade.min(most)]
@@ -38,7 +40,7 @@ pub(super) fn heat(page: &mut Page, heat: &HeatMap) {
         "",
         &format!(
             "{} buckets in each part; blank: no entry, ░ to 25 %, ▒ to 50 %, ▓ to 75 %, █ above, x: \
-             more tombstones",
+             tombstones, 20 % or more",
             thousands(heat.buckets_per_part)
         ),
     );
