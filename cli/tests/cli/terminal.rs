@@ -157,13 +157,12 @@ fn keys_do_what_the_help_says() {
 
     // A small terminal shows less, a large one everything again.
     assert!(terminal.tmux(&["resize-window", "-x", "50", "-y", "8"]).0);
-    let screen = terminal.until("narrow view", |screen| !screen.contains("NEXT RESIZE"));
+    let screen = terminal.until("narrow view", |screen| {
+        let small = !screen.contains("NEXT RESIZE");
+        small && screen.contains("LIVE") && screen.contains("PLACE")
+    });
     assert!(
         screen.lines().all(|line| line.chars().count() <= 50),
-        "{screen}"
-    );
-    assert!(
-        screen.contains("LIVE") && screen.contains("PLACE"),
         "{screen}"
     );
     assert!(terminal.tmux(&["resize-window", "-x", "140", "-y", "30"]).0);
