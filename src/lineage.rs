@@ -103,6 +103,10 @@ fn join(allocation: &[Return], free: &[Return]) -> Option<Join> {
     None
 }
 
+/// How well a block may have taken another's place, the smaller the better: fit of the sizes,
+/// where in the stack both meet, frames from there to the allocation, and how long ago.
+type Rank = (u8, u64, u16, u64);
+
 /// The worst fit of a block that is larger than the one before.
 const MUCH_LARGER: u8 = 1;
 
@@ -281,7 +285,7 @@ impl PendingStack {
                 own_start = block.start_ticks;
             }
         }
-        let mut best: Option<((u8, u64, u16, u64), Block, Join)> = None;
+        let mut best: Option<(Rank, Block, Join)> = None;
         for (block, frames) in self.since(since.max(own_start)) {
             let Some(fit) = fit(bytes, block.bytes, align_log2, block.align_log2) else {
                 continue;
