@@ -103,6 +103,10 @@ fn join(allocation: &[Return], free: &[Return]) -> Option<Join> {
     None
 }
 
+/// How well a block may have taken another's place, the smaller the better: fit of the sizes,
+/// where in the stack both meet, frames from there to the allocation, and how long ago.
+type Rank = (u8, u64, u16, u64);
+
 /// The worst fit of a block that is larger than the one before.
 const MUCH_LARGER: u8 = 1;
 

@@ -136,3 +136,37 @@ fn a_directory_that_is_not_there_harms_nobody() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("/nonexistent"), "{stderr:?}");
 }
+
+/// A program that runs with another user's rights than its caller's takes nothing from the
+/// caller's environment. Needs to be root to make one.
+#[test]
+fn a_set_user_id_program_takes_no_configuration_from_the_environment() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    // SAFETY: reads this process's own user.
+    if unsafe { libc::geteuid() } != 0 {
+        return eprintln!("skipped: only root can make a set-user-id program of another user");
+    }
+    const NOBODY: u32 = 65534;
+    let scratch = Scratch::new("set-user-id");
+    let place = std::env::temp_dir().join(format!("mapgrow-suid-{}", std::process::id()));
+    fs::create_dir(&place).expect("a directory");
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).expect("open to all");
+    let program = place.join("victim");
+    fs::copy(example("victim_ends", "dev"), &program).expect("a copy");
+    let named = scratch.path("named.mapgrow");
+    let runs = |mode: u32| {
+        fs::set_permissions(&program, fs::Permissions::from_mode(mode)).expect("own file");
+        let output = run(command(&program, &scratch)
+            .arg("return")
+            .env("MAPGROW", "no such mode")
+            .env("MAPGROW_OUT", &named));
+        assert_eq!(output.stdout, b"sum 333328333350000\n");
+        let told = !output.stderr.is_empty();
+        (told, fs::remove_file(&named).is_ok())
+    };
+    // The same file, first without the bit: its environment counts.
+    chown(&program, Some(NOBODY), None).expect("root may");
+    assert_eq!(runs(0o755), (true, true));
+    assert_eq!(runs(0o4755), (false, false));
+    fs::remove_dir_all(&place).expect("our own");
+}
