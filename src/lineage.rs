@@ -137,10 +137,6 @@ pub(crate) struct FreedBlock {
     pub(crate) grown_only: bool,
 }
 
-/// How well an allocation fits a free, the smaller the better: by size, then by how far in both
-/// meet, the frame that they share, and age.
-type Rank = (u8, u64, u16, u64);
-
 /// What a free turned out to be.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {

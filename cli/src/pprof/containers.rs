@@ -39,7 +39,8 @@ pub fn of_report(report: &Report) -> Profile {
     for map in &report.maps {
         let key = (Some(map.id), map.thread.clone());
         let part = parts.entry(map.table_site).or_default().entry(key);
-        part.or_default().live += map.bytes;
+        let live = &mut part.or_default().live;
+        *live = live.saturating_add(map.bytes);
     }
     for event in &report.timeline {
         if let Some(site) = event.site.filter(|_| is_resize(event)) {

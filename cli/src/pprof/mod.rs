@@ -9,7 +9,7 @@ mod wire;
 
 pub use containers::of_report;
 pub use heap::of_heap;
-pub use read::{MOST_BYTES as MOST_PROFILE_BYTES, heap_profile, looks_like_profile};
+pub use read::{LOOK_BYTES, MOST_BYTES as MOST_PROFILE_BYTES, heap_profile, looks_like_profile};
 
 use std::io::{self, Write};
 

@@ -21,14 +21,30 @@ pub const MOST_BYTES: u64 = 128 << 20;
 const MOST_PIECE_BYTES: usize = 1 << 20;
 /// Pieces at most.
 const MOST_PIECES: usize = 4 << 20;
+/// Places of a stack that are kept, the innermost.
+const MOST_PLACES: usize = 1024;
+/// Functions of a place that are kept, the innermost.
+const MOST_LINES: usize = 64;
+/// Bytes of a name or a path that are kept.
+const MOST_NAME_BYTES: usize = 2048;
+/// Functions on all stacks together: stacks share places, so that a small file could ask for much
+/// work.
+const MOST_FRAMES: usize = 32 << 20;
 
-/// Whether bytes may be a profile: gzip, or the first field of `profile.proto`.
+/// Bytes that [`looks_like_profile`] wants to see.
+pub const LOOK_BYTES: u64 = 3;
+
+/// Whether bytes may be a profile: gzip, or a message that begins with a kind of value, as
+/// sample types (field 1) or, from Go, as the type of the period (field 11).
 #[must_use]
 pub fn looks_like_profile(start: &[u8]) -> bool {
-    const GZIP: [u8; 2] = [0x1f, 0x8b];
-    // Every writer begins with the kinds of values: field 1, with a length.
-    const FIRST_FIELD: u8 = 0x0a;
-    start.starts_with(&GZIP) || start.first() == Some(&FIRST_FIELD)
+    /// Two numbers and their keys.
+    const MOST_KIND_BYTES: u8 = 22;
+    match start {
+        [0x1f, 0x8b, ..] => true,
+        [0x0a | 0x5a, length, 0x08 | 0x10, ..] => *length <= MOST_KIND_BYTES,
+        _ => false,
+    }
 }
 
 /// Reads a heap profile.
@@ -124,7 +140,8 @@ impl<'a> Raw<'a> {
 
     fn string(&self, index: i64) -> Option<String> {
         let bytes = self.strings.get(usize::try_from(index).ok()?)?;
-        (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
+        let kept = &bytes[..bytes.len().min(MOST_NAME_BYTES)];
+        (!kept.is_empty()).then(|| String::from_utf8_lossy(kept).into_owned())
     }
 
     /// The column of a kind of value.
@@ -175,6 +192,7 @@ impl<'a> Raw<'a> {
             lines: location
                 .line
                 .iter()
+                .take(MOST_LINES)
                 .filter_map(|line| {
                     let function = *function_of.get(&line.function_id)?;
                     let number = u32::try_from(line.line).ok().filter(|&number| number > 0);
@@ -182,12 +200,13 @@ impl<'a> Raw<'a> {
                 })
                 .collect(),
         });
+        let places: Vec<ProfilePlace> = places.collect();
         let samples = self.samples.iter().map(|sample| {
             let value = |column: Option<usize>| {
                 let value = column.and_then(|column| sample.values.get(column));
                 value.map_or(0, |&value| u64::try_from(value).unwrap_or(0))
             };
-            let places = sample.locations.iter();
+            let places = sample.locations.iter().take(MOST_PLACES);
             HeapSample {
                 stack: places.filter_map(|id| place_of.get(id).copied()).collect(),
                 block_bytes: sample.block_bytes.and_then(|(key, bytes)| {
@@ -200,6 +219,12 @@ impl<'a> Raw<'a> {
                 live_bytes: value(columns[3]),
             }
         });
+        let samples: Vec<HeapSample> = samples.collect();
+        let on_stack = samples.iter().flat_map(|sample| &sample.stack);
+        let frames = on_stack.map(|&place| places[place as usize].lines.len().max(1));
+        if frames.sum::<usize>() > MOST_FRAMES {
+            return Err(format!("its stacks have more than {MOST_FRAMES} functions"));
+        }
         Ok(HeapProfile {
             program: modules.first().map(|module| module.path.clone()),
             taken_unix_ns: u64::try_from(self.time_nanos).ok().filter(|&ns| ns > 0),
@@ -207,8 +232,8 @@ impl<'a> Raw<'a> {
                 .ok()
                 .filter(|&period| period > 0 && heap_period),
             functions: functions.collect(),
-            places: places.collect(),
-            samples: samples.collect(),
+            samples,
+            places,
             modules,
         })
     }

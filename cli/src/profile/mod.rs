@@ -16,7 +16,7 @@ use mapgrow::report::profile::{HeapProfile, History};
 
 use crate::failure::Failure;
 use crate::load;
-use crate::pprof::{MOST_PROFILE_BYTES, heap_profile, looks_like_profile};
+use crate::pprof::{LOOK_BYTES, MOST_PROFILE_BYTES, heap_profile, looks_like_profile};
 use crate::symbols::Files;
 
 use evidence::Evidence;
@@ -50,7 +50,7 @@ fn from_file(path: &Path) -> Result<Option<HeapProfile>, Failure> {
             .read_to_end(bytes)
             .map_err(|error| Failure::file("read", path, &error))
     };
-    read(&mut bytes, 2)?;
+    read(&mut bytes, LOOK_BYTES)?;
     if !looks_like_profile(&bytes) {
         return Ok(None);
     }

@@ -11,6 +11,7 @@ use mapgrow::report::{Options, Report};
 use crate::failure::Failure;
 use crate::output::{self, Color};
 use crate::profile::{self, watch::watch};
+use crate::quantity;
 use crate::render::heat;
 use crate::saved;
 use crate::source::{self, Source};
@@ -24,7 +25,7 @@ Examples:
   mapgrow report 4242 --map 17 --svg > table.svg
   mapgrow report --json | jq '.sites[0].caller'
   mapgrow report heap.pb.gz --binary ./server        a heap profile of a Go program
-  mapgrow report --watch http://localhost:6060/debug/pprof/heap --every 10s --for 5m";
+  mapgrow report --watch http://localhost:6060/debug/pprof/heap --every 10s --for 5min";
 
 /// What the report is about.
 #[derive(Debug, Args)]
@@ -175,21 +176,15 @@ fn show_map(args: &ReportArgs, report: &Report, id: u64) -> Result<(), Failure> 
     output::print(&text)
 }
 
-/// `500ms`, `10s`, `5m`, `2h`.
+/// A time to wait: `500ms`, `10s`, `5min`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let milliseconds: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("a number and a unit are needed: 500ms, 10s, 5m, 2h".to_owned()),
-    };
-    let number: u64 = number.parse().map_err(|error| format!("{error}"))?;
-    match number.checked_mul(milliseconds) {
-        Some(time @ 1..=31_536_000_000) => Ok(Duration::from_millis(time)),
-        _ => Err("it must be between 1ms and a year".to_owned()),
+    const LEAST: Duration = Duration::from_millis(10);
+    const MOST: Duration = Duration::from_secs(365 * 24 * 3600);
+    let time = Duration::from_nanos(quantity::ns(text)?);
+    if (LEAST..=MOST).contains(&time) {
+        Ok(time)
+    } else {
+        Err("it must be between 10ms and a year".to_owned())
     }
 }
 

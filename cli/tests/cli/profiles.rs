@@ -238,3 +238,27 @@ fn addresses_that_cannot_be_read_get_a_sentence() {
         assert!(error.contains(says), "{error}");
     }
 }
+
+#[test]
+fn what_fuzzing_found_does_no_harm() {
+    let place = Place::new();
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
+    let mut seen = 0;
+    for kind in ["dump", "profile"] {
+        for file in std::fs::read_dir(corpus.join(kind)).expect("the corpus") {
+            let file = file.expect("a file").path();
+            let (name, out) = (file.to_str().expect("UTF-8"), place.path("out.pb.gz"));
+            let out = out.to_str().expect("UTF-8");
+            for verb in [&["report", name][..], &["pprof", name, "-o", out]] {
+                let output = place.run(verb);
+                let error = String::from_utf8_lossy(&output.stderr);
+                assert!(
+                    matches!(output.status.code(), Some(0 | 2)),
+                    "{verb:?}: {error}"
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 4, "{seen}");
+}

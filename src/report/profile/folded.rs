@@ -9,6 +9,10 @@ use crate::classify::go::{self, Grower, MapRuntime};
 use crate::report::model::{Caller, KnownBy, LoadedModule, StackFrame};
 use std::collections::{BTreeMap, HashMap};
 
+/// Bytes of stacks that are kept: a forged profile could have as many and as long ones as it
+/// likes.
+const MOST_STACK_BYTES: usize = 128 << 20;
+
 /// What a profile says of maps and slices.
 #[derive(Debug)]
 pub(super) struct Folded {
@@ -57,6 +61,7 @@ impl Folded {
             profile,
             innermost,
             called: HashMap::new(),
+            room: MOST_STACK_BYTES,
             runtime: None,
             unknown_bytes: 0,
         };
@@ -101,6 +106,8 @@ struct Folding<'a> {
     innermost: &'a mut dyn Innermost,
     /// What the call at a place led to.
     called: HashMap<u32, Vec<String>>,
+    /// Bytes of stacks that may still be kept.
+    room: usize,
     runtime: Option<MapRuntime>,
     unknown_bytes: u64,
 }
@@ -159,8 +166,17 @@ impl<'a> Folding<'a> {
         grower: Grower,
         known_by: KnownBy,
     ) {
-        let stack = self.stack(sample);
-        let key = key(grower.family, &stack);
+        let mut stack = self.stack(sample);
+        let mut key = key(grower.family, &stack);
+        if !growers.contains_key(&key) {
+            let bytes = stack.iter().map(stored_bytes).sum::<usize>();
+            if bytes > self.room {
+                // Without their places, all others are one.
+                (key.caller, key.outwards, stack) = (None, Vec::new(), Vec::new());
+            } else {
+                self.room -= bytes;
+            }
+        }
         let growing = growers.entry(key).or_insert_with(|| Growing {
             family: grower.family,
             known_by,
@@ -240,6 +256,12 @@ impl<'a> Folding<'a> {
         }
         others
     }
+}
+
+/// What a frame takes in a report and in its key.
+fn stored_bytes(frame: &StackFrame) -> usize {
+    let text = [&frame.file, &frame.module].into_iter().flatten();
+    2 * (size_of::<StackFrame>() + frame.function.len() + text.map(String::len).sum::<usize>())
 }
 
 fn key(family: &'static Family, stack: &[StackFrame]) -> Key {
