@@ -57,6 +57,7 @@ pub(super) fn build(
             .collect(),
         flows: figures::flows(recording, &analysis, &groups),
         samples: LiveSamples::of(&blocks, &groups),
+        all_samples: LiveSamples::of_all(&blocks),
     };
     successions.add_to(&mut figures.flows, &groups);
     let roots = Roots::of(recording, &analysis);

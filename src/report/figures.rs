@@ -7,7 +7,7 @@ use super::model::{Coverage, Sampled, Series, SizeCount};
 use super::pauses::PauseSum;
 use super::relations::Relation;
 use crate::recording::layout::{self, WEIGHT_ONE, edge, header, site};
-use crate::recording::reader::{Recording, Site};
+use crate::recording::reader::{LiveBlock, Recording, Site};
 use std::collections::BTreeMap;
 
 /// What edges say about a group.
@@ -209,25 +209,42 @@ impl LiveSamples {
     /// For every group.
     pub fn of(blocks: &Blocks, groups: &Groups) -> Vec<Self> {
         let mut all = vec![Self::default(); groups.all.len()];
-        for block in blocks
-            .live
-            .iter()
-            .filter(|block| !block.certain() && !block.followed())
-        {
-            let Some(group) = groups.index(block.site) else {
-                continue;
-            };
-            let (sum, weight) = (&mut all[group], fixed(u64::from(block.weight)));
-            let bytes = block.bytes as f64;
-            // Horvitz-Thompson, with p = 1 / weight.
-            let spread = (weight * (weight - 1.0)).max(0.0);
-            sum.blocks += weight;
-            sum.bytes += weight * bytes;
-            sum.var_blocks += spread;
-            sum.var_bytes += spread * bytes * bytes;
+        for block in sampled(blocks) {
+            if let Some(group) = groups.index(block.site) {
+                all[group].add(block);
+            }
         }
         all
     }
+
+    /// For all that was sampled, containers or not.
+    pub fn of_all(blocks: &Blocks) -> Self {
+        let mut sum = Self::default();
+        sampled(blocks).for_each(|block| sum.add(block));
+        sum
+    }
+
+    fn add(&mut self, block: &LiveBlock) {
+        let weight = fixed(u64::from(block.weight));
+        let bytes = block.bytes as f64;
+        // Horvitz-Thompson, with p = 1 / weight.
+        let spread = (weight * (weight - 1.0)).max(0.0);
+        self.blocks += weight;
+        self.bytes += weight * bytes;
+        self.var_blocks += spread;
+        self.var_bytes += spread * bytes * bytes;
+    }
+
+    /// Standard error of `bytes`.
+    pub fn bytes_error(&self) -> f64 {
+        self.var_bytes.sqrt()
+    }
+}
+
+/// Live blocks that stand for others too.
+fn sampled(blocks: &Blocks) -> impl Iterator<Item = &LiveBlock> {
+    let live = blocks.live.iter();
+    live.filter(|block| !block.certain() && !block.followed())
 }
 
 /// A peak: an upper bound, how far below it the true one may lie, and when it was.

@@ -192,7 +192,8 @@ pub struct Totals {
     pub maps_live: Option<u64>,
     /// All live heap bytes, containers or not; `None` when it is not known.
     pub heap_live_bytes: Option<u64>,
-    /// `heap_live_bytes` is at most this far off.
+    /// `heap_live_bytes` is at most this far off; two standard errors where it is estimated from
+    /// samples, as under the preload library.
     pub heap_live_error_bytes: u64,
     /// Share of the live heap that containers hold, 0 to 1.
     pub map_share: Option<f64>,

@@ -12,6 +12,8 @@ pub(super) struct Figures {
     pub sums: Vec<Sums>,
     pub flows: Vec<Flow>,
     pub samples: Vec<LiveSamples>,
+    /// What live samples add up to, those of no group included.
+    pub all_samples: LiveSamples,
 }
 
 pub(super) fn totals(context: &Context<'_>, figures: &Figures, roots: &Roots) -> Totals {
@@ -28,7 +30,11 @@ pub(super) fn totals(context: &Context<'_>, figures: &Figures, roots: &Roots) ->
     let est_live_bytes = live_bytes.saturating_add(sampled_live as u64);
     let sampled_bytes: f64 = figures.sums.iter().map(|sums| sums.w_alloc_bytes).sum();
     let variance: f64 = figures.sums.iter().map(|sums| sums.var_alloc_bytes).sum();
-    let heap = heap_live(recording, context.threads);
+    let heap = if recording.header(header::BACKEND) == header::BACKEND_PROGRAM {
+        heap_estimate(recording, &figures.all_samples)
+    } else {
+        heap_live(recording, context.threads)
+    };
     Totals {
         live_bytes,
         peak_bytes: peak.bytes,
@@ -116,6 +122,14 @@ fn sites(context: &Context<'_>) -> (Vec<u32>, Vec<u32>) {
     let used = context.recording.sites().map(|site| site.id);
     used.filter(|&id| context.analysis.fact(id).is_some_and(|fact| fact.used))
         .partition(|&id| context.groups.index(id).is_some())
+}
+
+/// All live heap bytes where frees do not tell their size, as C's `free` does not: what was
+/// recorded with certainty and what the samples stand for; two standard errors.
+fn heap_estimate(recording: &Recording, samples: &LiveSamples) -> Option<(u64, u64)> {
+    let certain = recording.header(header::LIVE_BYTES);
+    let bytes = certain.saturating_add(samples.bytes as u64);
+    (bytes > 0).then(|| (bytes, (2.0 * samples.bytes_error()) as u64))
 }
 
 /// All live heap bytes, and how far off that may be.

@@ -75,3 +75,25 @@ fill(3_000, 1, True)
         assert!(map["capacity"].as_u64() >= map["entries"].as_u64(), "{map}");
     }
 }
+
+/// C's `free` does not say how much it frees: what is live is estimated from samples then, and must
+/// lie within its error.
+#[test]
+fn the_live_heap_is_what_was_not_freed() {
+    let place = Place::new();
+    let program = place.compile("heap.cpp", &["-O1"]);
+    let (output, reports) = place.run(&[], &program, &[]);
+    let truth: f64 = String::from_utf8_lossy(&output.stdout)
+        .trim()
+        .parse()
+        .expect("the program prints its live bytes");
+    let totals = &reports[0]["totals"];
+    let heap = totals["heap_live_bytes"].as_f64().expect("known");
+    let error = totals["heap_live_error_bytes"].as_f64().expect("known");
+    // Twice the stated two standard errors: one run in fifteen thousand lies farther off. The C
+    // library's own blocks are a few kilobytes.
+    assert!(
+        (heap - truth).abs() < 2.0 * error + 100_000.0 && error < truth / 3.0,
+        "truth {truth}, report {heap} +- {error}"
+    );
+}
