@@ -15,7 +15,8 @@ const TRIES: u64 = 1000;
 /// Puts the path of dump number `sequence` into `path`: `MAPGROW_OUT` with `%p` (pid), `%n`
 /// (sequence number), `%e` (program name) and `%%` replaced, else
 /// `<state directory>/<program>-<unix seconds>-<pid>-<n>.mapgrow`. `attempt` above 0 makes a
-/// pattern that names an existing file name another one.
+/// pattern that names an existing file name another one: the default one by its number, so that
+/// the name keeps its form.
 pub(crate) fn expand(
     path: &mut Text<PATH_MAX>,
     settings: &Settings,
@@ -35,7 +36,7 @@ pub(crate) fn expand(
         path.push(b"-")
             .push_decimal(pid)
             .push(b"-")
-            .push_decimal(sequence)
+            .push_decimal(sequence + attempt)
             .push(b".mapgrow");
     } else {
         let mut rest = pattern.iter();
@@ -53,7 +54,7 @@ pub(crate) fn expand(
             rest.next();
         }
     }
-    if attempt > 0 {
+    if attempt > 0 && !pattern.is_empty() {
         path.push(b".").push_decimal(attempt);
     }
 }
@@ -210,6 +211,8 @@ mod tests {
         assert_eq!(path("100%%%", 0), "100%%");
         assert_eq!(path("/a/%q", 0), "/a/%q");
         assert_eq!(path("/a/b", 2), "/a/b.2");
+        assert!(path("", 0).ends_with("-3.mapgrow"));
+        assert!(path("", 2).ends_with("-5.mapgrow"));
     }
 
     #[test]
