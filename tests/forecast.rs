@@ -120,10 +120,10 @@ fn watch(mut child: Child, scratch: &Scratch, under: &str, words: &str) {
             let mut check = Command::new(support::cli());
             check.env("MAPGROW_DIR", scratch.recordings());
             check.args(["check", &child.id().to_string(), "--forecast=1min"]);
-            // The program may just have ended.
+            // The program goes on: it may have grown by then, or have ended.
             let status = check.output().expect("the command starts").status.code();
             failed += usize::from(status == Some(1));
-            assert!(matches!(status, Some(1 | 2)), "{status:?}");
+            assert!(matches!(status, Some(0..=2)), "{status:?}");
             let output = cli(&child, scratch).output().expect("the command starts");
             screens.push(String::from_utf8_lossy(&output.stdout).into_owned());
         }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 use crate::failure::{Failure, plain};
 
@@ -23,8 +23,7 @@ pub enum Color {
 }
 
 impl Color {
-    /// Whether standard output gets colours.
-    pub fn wanted(self) -> bool {
+    fn wanted(self) -> bool {
         match self {
             Color::Always => true,
             Color::Never => false,
@@ -33,13 +32,32 @@ impl Color {
     }
 }
 
-/// Columns to fit into.
-pub fn width(asked: Option<usize>) -> usize {
-    let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(w, _)| usize::from(w.0));
-    asked
-        .or_else(terminal)
-        .unwrap_or(PIPE_WIDTH)
-        .max(LEAST_WIDTH)
+/// How text is laid out: what all verbs that print a page of it take.
+#[derive(Debug, Args)]
+pub struct Look {
+    /// Columns to fit into [default: those of the terminal, 100 in a pipe]
+    #[arg(long, value_name = "COLUMNS")]
+    width: Option<usize>,
+    /// When to use colours; NO_COLOR is respected
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+}
+
+impl Look {
+    /// Columns to fit into.
+    pub fn columns(&self) -> usize {
+        let terminal =
+            || terminal_size::terminal_size_of(io::stdout()).map(|(w, _)| usize::from(w.0));
+        self.width
+            .or_else(terminal)
+            .unwrap_or(PIPE_WIDTH)
+            .max(LEAST_WIDTH)
+    }
+
+    /// Whether standard output gets colours.
+    pub fn colors(&self) -> bool {
+        self.color.wanted()
+    }
 }
 
 /// Columns of the terminal that standard error goes to.

@@ -1,6 +1,6 @@
 //! What a verb works on: a file, a process, or the newest dump.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mapgrow::headroom::Headroom;
 use mapgrow::recording::layout::header;
@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::load;
 use crate::process::{self, Life};
 use crate::recordings::{self, RecordingFile};
+use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
 
 /// A recording that was opened for reading.
 pub struct Source {
@@ -24,6 +25,19 @@ pub struct Source {
     pub alive: Option<bool>,
     /// Whether the system would not let us read the memory of the process.
     pub contents_refused: bool,
+}
+
+impl Source {
+    /// What gives its addresses names: the binaries of this machine, those that the user named,
+    /// and what an interpreter lists of its own code.
+    pub fn symbolizer<'a>(&self, files: &'a Files, binaries: &[PathBuf]) -> ObjectSymbolizer<'a> {
+        let places = Places {
+            pid: self.running,
+            program: self.recording.exe(),
+            binaries: binaries.to_vec(),
+        };
+        ObjectSymbolizer::new(files, places).with_generated(GeneratedCode::of(&self.recording))
+    }
 }
 
 /// Whether a name stands for a process.

@@ -9,7 +9,7 @@ use mapgrow::report::{Options, Report};
 
 use crate::failure::Failure;
 use crate::source::Source;
-use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
+use crate::symbols::{Files, ObjectSymbolizer};
 
 /// What a reading gave.
 pub enum Reading {
@@ -78,15 +78,7 @@ fn read(
                 return;
             }
         };
-        let names = symbolizer.get_or_insert_with(|| {
-            let places = Places {
-                pid: opened.running,
-                program: opened.recording.exe(),
-                binaries: Vec::new(),
-            };
-            ObjectSymbolizer::new(&files, places)
-                .with_generated(GeneratedCode::of(&opened.recording))
-        });
+        let names = symbolizer.get_or_insert_with(|| opened.symbolizer(&files, &[]));
         let options = Options {
             alive: opened.alive,
             max_maps: MOST_MAPS,

@@ -10,7 +10,7 @@ use mapgrow::report::measure::Measure;
 use mapgrow::report::outlook;
 
 use crate::failure::Failure;
-use crate::output::{self, Color};
+use crate::output::{self, Look};
 use crate::render;
 use crate::verbs::report;
 use crate::{quantity, rules};
@@ -85,12 +85,8 @@ pub struct CheckArgs {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
-    /// Columns to fit into [default: those of the terminal, 100 in a pipe]
-    #[arg(long, value_name = "COLUMNS")]
-    width: Option<usize>,
-    /// When to use colours; NO_COLOR is respected
-    #[arg(long, value_enum, default_value_t = Color::Auto)]
-    color: Color,
+    #[command(flatten)]
+    look: Look,
     /// A binary to take names from, when its build id is the recorded one; can be repeated
     #[arg(long, value_name = "FILE")]
     binary: Vec<PathBuf>,
@@ -226,7 +222,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
             out.write_all(b"\n")
         })?;
     } else {
-        let (width, color) = (output::width(args.width), args.color.wanted());
+        let (width, color) = (args.look.columns(), args.look.colors());
         output::print(&render::check::render(
             &findings,
             asked.require_sites,

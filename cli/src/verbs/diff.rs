@@ -8,7 +8,7 @@ use mapgrow::report::diff::{Became, Tolerance, diff};
 use mapgrow::report::measure::Measure;
 
 use crate::failure::Failure;
-use crate::output::{self, Color};
+use crate::output::{self, Look};
 use crate::render;
 use crate::verbs::report;
 use crate::{quantity, rules};
@@ -48,12 +48,8 @@ pub struct DiffArgs {
     /// How many places to show of each kind
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
-    /// Columns to fit into [default: those of the terminal, 100 in a pipe]
-    #[arg(long, value_name = "COLUMNS")]
-    width: Option<usize>,
-    /// When to use colours; NO_COLOR is respected
-    #[arg(long, value_enum, default_value_t = Color::Auto)]
-    color: Color,
+    #[command(flatten)]
+    look: Look,
     /// A binary to take names from, when its build id is the recorded one; can be repeated
     #[arg(long, value_name = "FILE")]
     binary: Vec<PathBuf>,
@@ -75,8 +71,8 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
         })?;
     } else {
         let page = render::diff::Page {
-            width: output::width(args.width),
-            color: args.color.wanted(),
+            width: args.look.columns(),
+            color: args.look.colors(),
             top: args.top,
         };
         output::print(&render::diff::render(&diff, &page))?;

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::pprof;
 use crate::source::Source;
-use crate::symbols::{Files, ObjectSymbolizer, Places};
+use crate::symbols::Files;
 use crate::verbs::report;
 
 const EXAMPLES: &str = "\
@@ -64,12 +64,7 @@ pub fn run(args: &PprofArgs) -> Result<(), Failure> {
 pub fn heap(source: Option<&Path>, binaries: &[PathBuf]) -> Result<Heap, Failure> {
     let source = Source::open(source)?;
     let files = Files::new();
-    let places = Places {
-        pid: source.running,
-        program: source.recording.exe(),
-        binaries: binaries.to_vec(),
-    };
-    let mut symbolizer = ObjectSymbolizer::new(&files, places);
+    let mut symbolizer = source.symbolizer(&files, binaries);
     let options = Options {
         alive: source.alive,
         ..Options::default()

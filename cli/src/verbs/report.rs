@@ -9,13 +9,13 @@ use mapgrow::report::text::{By, Sort, TextOptions, render, render_map};
 use mapgrow::report::{Options, Report};
 
 use crate::failure::Failure;
-use crate::output::{self, Color};
+use crate::output::{self, Look};
 use crate::profile::{self, watch::watch};
 use crate::quantity;
 use crate::render::heat;
 use crate::saved;
 use crate::source::{self, Source};
-use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
+use crate::symbols::Files;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,12 +62,8 @@ pub struct ReportArgs {
     /// How many blocks to show
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
-    /// Columns to fit into [default: those of the terminal, 100 in a pipe]
-    #[arg(long, value_name = "COLUMNS")]
-    width: Option<usize>,
-    /// When to use colours; NO_COLOR is respected
-    #[arg(long, value_enum, default_value_t = Color::Auto)]
-    color: Color,
+    #[command(flatten)]
+    look: Look,
     /// A binary to take names from, when its build id is the recorded one; can be repeated
     #[arg(long, value_name = "FILE")]
     binary: Vec<PathBuf>,
@@ -139,8 +135,8 @@ fn print(args: &ReportArgs, report: &Report) -> Result<(), Failure> {
         let text = render(
             report,
             &TextOptions {
-                width: output::width(args.width),
-                color: args.color.wanted(),
+                width: args.look.columns(),
+                color: args.look.colors(),
                 top: args.top,
                 by: args.by.into(),
                 sort: args.sort.into(),
@@ -167,8 +163,8 @@ fn show_map(args: &ReportArgs, report: &Report, id: u64) -> Result<(), Failure> 
         })?
     } else {
         let options = TextOptions {
-            width: output::width(args.width),
-            color: args.color.wanted(),
+            width: args.look.columns(),
+            color: args.look.colors(),
             ..TextOptions::default()
         };
         render_map(report, id, &options).ok_or_else(missing)?
@@ -209,13 +205,7 @@ fn build_with(
     }
     let source = Source::open(source)?;
     let files = Files::new();
-    let places = Places {
-        pid: source.running,
-        program: source.recording.exe(),
-        binaries: binaries.to_vec(),
-    };
-    let mut symbolizer =
-        ObjectSymbolizer::new(&files, places).with_generated(GeneratedCode::of(&source.recording));
+    let mut symbolizer = source.symbolizer(&files, binaries);
     let options = Options {
         alive: source.alive,
         ..*options
