@@ -81,4 +81,8 @@ pub trait Symbolizer {
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Nothing more will be asked about the recording at hand, except for the warnings: what was
+    /// kept for it may go.
+    fn done(&mut self) {}
 }

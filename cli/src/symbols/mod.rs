@@ -114,4 +114,9 @@ impl Symbolizer for ObjectSymbolizer<'_> {
     fn warnings(&self) -> Vec<String> {
         self.warnings.clone()
     }
+
+    fn done(&mut self) {
+        self.modules.clear();
+        self.files.rest();
+    }
 }

@@ -81,7 +81,7 @@ impl<'a> ObjectFile<'a> {
         let mut frames = self
             .debug
             .as_ref()
-            .and_then(|debug| debug.frames(address).ok())
+            .and_then(|debug| debug.frames(address, self.symbols()).ok())
             .unwrap_or_default();
         let physical = match frames.last_mut() {
             Some(last) => last,
@@ -136,7 +136,7 @@ impl<'a> ObjectFile<'a> {
         self.symbols()
             .names_at(address)
             .first()
-            .and_then(|name| types::from_symbol(&names::demangle(name)))
+            .and_then(|name| types::from_symbol(&self.symbols().readable(name)))
     }
 }
 
@@ -166,7 +166,11 @@ impl<'a> DebugInfo<'a> {
         })
     }
 
-    fn frames(&self, address: u64) -> Result<Vec<NamedFrame>, gimli::Error> {
+    fn frames(
+        &self,
+        address: u64,
+        symbols: &SymbolTable<'_>,
+    ) -> Result<Vec<NamedFrame>, gimli::Error> {
         let mut found = self.context.find_frames(address).skip_all_loads()?;
         let mut frames = Vec::new();
         while let Some(frame) = found.next()? {
@@ -180,7 +184,7 @@ impl<'a> DebugInfo<'a> {
             let full_name = raw.as_deref().is_some_and(names::is_mangled);
             let function = raw.map(|raw| {
                 if full_name || !is_rust {
-                    return names::demangle(&raw);
+                    return symbols.readable(&raw).to_string();
                 }
                 // The allocator's entry points belong to no module.
                 let in_module = file.filter(|_| !types::enters_allocator(&raw));
