@@ -4,6 +4,7 @@ use super::modules::Modules;
 use super::symbols::{Frame, Module, Symbolizer};
 use crate::classify::names::Name;
 use crate::classify::whose::{self, Whose};
+use crate::recording::layout::edge;
 use crate::recording::reader::{Recording, Site};
 use foldhash::{HashMap, HashSet};
 use std::rc::Rc;
@@ -76,6 +77,39 @@ impl<'a> Resolver<'a> {
             known: HashMap::default(),
             frames_left: recording.stack_words().saturating_mul(2),
         }
+    }
+
+    /// Announces the addresses of all sites and edges.
+    pub fn look_ahead(&mut self, recording: &Recording) {
+        let mut keys: HashSet<(usize, u64)> = HashSet::default();
+        let mut left = self.frames_left;
+        let epoch = |site: u32| recording.site(site).map_or(0, |site| site.module_epoch());
+        let frees = recording
+            .edges()
+            .map(|edge| (edge.word(edge::FREE_PC), epoch(edge.new_site())));
+        let mut see = |address: u64, epoch: usize| {
+            let call = address.checked_sub(1)?;
+            keys.insert((self.modules.at(call, epoch)?, call));
+            Some(())
+        };
+        for (address, epoch) in frees {
+            see(address, epoch);
+        }
+        for site in recording.sites() {
+            let stack = recording.stack(&site);
+            let Some(rest) = left.checked_sub(stack.len()) else {
+                break;
+            };
+            left = rest;
+            for address in stack.iter() {
+                see(address, site.module_epoch());
+            }
+        }
+        let addresses: Vec<(&Module, u64)> = keys
+            .into_iter()
+            .filter_map(|(module, call)| Some((self.modules.get(module)?, call)))
+            .collect();
+        self.symbolizer.look_ahead(&addresses);
     }
 
     /// The call stack of a site, innermost first.

@@ -35,6 +35,12 @@ pub trait Symbolizer {
     /// physical function last. Empty when nothing is known.
     fn frames(&mut self, module: &Module, address: u64) -> Vec<Frame>;
 
+    /// These addresses will be asked for, each as [`frames`](Symbolizer::frames) takes it: many
+    /// at once can be looked up faster than one by one.
+    fn look_ahead(&mut self, addresses: &[(&Module, u64)]) {
+        let _ = addresses;
+    }
+
     /// The function at an address that lies in no object: machine code that the process itself
     /// generated, as interpreters and just-in-time compilers do.
     fn generated(&mut self, address: u64) -> Option<Frame> {

@@ -80,12 +80,19 @@ pub struct OpenObject<'a> {
 impl<'a> OpenObject<'a> {
     /// Opens an object file.
     pub fn open(files: &'a Files, path: &Path) -> io::Result<OpenObject<'a>> {
-        let data = files.map(path)?;
-        let object = object::File::parse(data).map_err(io::Error::other)?;
+        OpenObject::parse(path, files.map(path)?)
+    }
+
+    /// The same file once more, for another thread.
+    pub(super) fn again(&self) -> io::Result<OpenObject<'a>> {
+        OpenObject::parse(&self.path, self.data)
+    }
+
+    fn parse(path: &Path, data: &'a [u8]) -> io::Result<OpenObject<'a>> {
         Ok(OpenObject {
             path: path.to_owned(),
             data,
-            object,
+            object: object::File::parse(data).map_err(io::Error::other)?,
         })
     }
 

@@ -24,7 +24,9 @@ const MOST_ORIGINS: usize = 16;
 pub struct ObjectFile<'a> {
     object: OpenObject<'a>,
     debug_file: Option<OpenObject<'a>>,
-    debug: Option<DebugInfo<'a>>,
+    files: &'a Files,
+    /// Loaded at the first address.
+    debug: OnceCell<Option<DebugInfo<'a>>>,
     symbols: OnceCell<SymbolTable<'a>>,
 }
 
@@ -46,18 +48,33 @@ impl<'a> ObjectFile<'a> {
         } else {
             object.debug_file(files)
         };
-        let debug = DebugInfo::load(files, debug_file.as_ref().unwrap_or(&object));
         ObjectFile {
             object,
             debug_file,
-            debug,
+            files,
+            debug: OnceCell::new(),
             symbols: OnceCell::new(),
         }
     }
 
     /// Whether functions have lines and inlined callees.
     pub fn has_lines(&self) -> bool {
-        self.debug.is_some()
+        self.with_dwarf().has_dwarf()
+    }
+
+    /// The file itself, without its debug information.
+    pub fn opened(&self) -> &OpenObject<'a> {
+        &self.object
+    }
+
+    /// The object that has the debug information, if any has.
+    fn with_dwarf(&self) -> &OpenObject<'a> {
+        self.debug_file.as_ref().unwrap_or(&self.object)
+    }
+
+    fn debug(&self) -> Option<&DebugInfo<'a>> {
+        let load = || DebugInfo::load(self.files, self.with_dwarf());
+        self.debug.get_or_init(load).as_ref()
     }
 
     /// Whether any function has a name.
@@ -79,8 +96,7 @@ impl<'a> ObjectFile<'a> {
     /// Functions at an address of the file, innermost first.
     pub fn frames(&self, address: u64) -> Vec<Frame> {
         let mut frames = self
-            .debug
-            .as_ref()
+            .debug()
             .and_then(|debug| debug.frames(address, self.symbols()).ok())
             .unwrap_or_default();
         let physical = match frames.last_mut() {
@@ -111,7 +127,7 @@ impl<'a> ObjectFile<'a> {
     /// function that tells, as long as only containers' own code was passed on the way.
     pub fn element_type(&self, address: u64) -> Option<String> {
         let shared = self.symbols().is_shared(address);
-        if let Some(debug) = &self.debug
+        if let Some(debug) = self.debug()
             && let Ok(named) = debug.debug_names(address)
         {
             let physical = named.len().saturating_sub(1);

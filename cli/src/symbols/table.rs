@@ -109,8 +109,11 @@ impl<'a> SymbolTable<'a> {
     /// Whether several Rust or C++ functions share the body at an address, so that none of
     /// their type arguments can be trusted.
     pub fn is_shared(&self, address: u64) -> bool {
-        let mut distinct: Vec<&str> = self
-            .names_at(address)
+        let names = self.names_at(address);
+        if names.len() < 2 {
+            return false;
+        }
+        let mut distinct: Vec<&str> = names
             .into_iter()
             .filter(|name| names::is_mangled(name))
             .map(names::without_suffix)
