@@ -113,7 +113,7 @@ pub fn read(path: &Path) -> Result<(RulesFile, Vec<Rule>), Failure> {
     let mut file: RulesFile = toml::from_str(&text).map_err(|error| {
         let line = error
             .span()
-            .map(|span| text[..span.start].lines().count().max(1));
+            .map(|span| text[..span.start].matches('\n').count() + 1);
         let place = line.map_or(String::new(), |line| format!("line {line}: "));
         cannot(format!("{place}{}", error.message()))
     })?;

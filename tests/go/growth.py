@@ -90,13 +90,16 @@ def check_service(directory, program):
         sites, at = check("from the running service", told, types=False)
         assert {site["known_by"] for site in sites.values()} == {"symbol"}
         assert told["profile"]["map_runtime"] == "swiss"
-        watch = subprocess.Popen(
-            [MAPGROW, "report", "--json", "--watch", url, "--every", "500ms", "--for", "8s"],
-            stdout=subprocess.PIPE, text=True)
+        # To a file: nobody empties a pipe while the service grows.
+        watched = directory / "watched.json"
+        with watched.open("w") as file:
+            watch = subprocess.Popen(
+                [MAPGROW, "report", "--json", "--watch", url, "--every", "500ms", "--for", "8s"],
+                stdout=file)
         # Grow until the watch has ended: whenever it looks, something has happened.
         while watch.poll() is None:
             step()
-        told = json.loads(watch.stdout.read())
+        told = json.loads(watched.read_text())
         assert told["profile"]["profiles"] > 3, told["profile"]
         grown = [event for event in told["timeline"] if event["kind"] == "grow"]
         names = {site["id"]: site["caller"]["line"] for site in told["sites"]}

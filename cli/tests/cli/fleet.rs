@@ -9,7 +9,7 @@ use crate::place::{Place, json, printed, told};
 
 /// A recording of one map that went through five sizes, the last of them `buckets` slots of 32
 /// bytes.
-fn recording(pid: u64, buckets: u64) -> Vec<u8> {
+pub fn recording(pid: u64, buckets: u64) -> Vec<u8> {
     let mut program = Program::new();
     program
         .recording

@@ -3,6 +3,7 @@
 mod builds;
 mod files;
 mod fleet;
+mod gates;
 mod pages;
 mod place;
 mod processes;
