@@ -13,6 +13,9 @@ const LEAST_SIZES: usize = 4;
 const LEAST_TABLE_BYTES: u64 = 2 << 10;
 /// Blocks below this are the small parts of a map: headers, directories, single groups.
 const LEAST_SHAPED_BYTES: u64 = 512;
+/// So are larger ones that make up less than one part in so many of what the call allocated: a
+/// directory has eight bytes for a whole table.
+const LEAST_SHARE: u64 = 32;
 
 /// The family of what a call allocates, by what its line of source does and by the sizes of its
 /// blocks. Where no line tells: blocks of many sizes, of which the largest alone is in use.
@@ -23,7 +26,9 @@ pub(super) fn told(
     let sizes = sizes(samples)?;
     match hint {
         Some(SourceHint::Append) if sizes.len() > 1 => Some((&GO_SLICE, KnownBy::Source)),
-        Some(SourceHint::IndexAssign) if halves(&sizes) => Some((&GO_MAP, KnownBy::Source)),
+        Some(SourceHint::IndexAssign) if halves(&weighty(samples)) => {
+            Some((&GO_MAP, KnownBy::Source))
+        }
         Some(SourceHint::IndexAssign) => None,
         _ => follows(&sizes).then_some((&UNKNOWN, KnownBy::Behaviour)),
     }
@@ -39,10 +44,23 @@ fn sizes(samples: &[&HeapSample]) -> Option<BTreeMap<u64, u64>> {
     Some(sizes)
 }
 
+/// The sizes of blocks that make up most of what was allocated, ascending.
+fn weighty(samples: &[&HeapSample]) -> Vec<u64> {
+    let mut bytes: BTreeMap<u64, u64> = BTreeMap::new();
+    for sample in samples {
+        let of_size = bytes.entry(block_bytes(sample).unwrap_or(0)).or_default();
+        *of_size = of_size.saturating_add(sample.allocated_bytes);
+    }
+    let all = bytes.values().fold(0, |sum: u64, &b| sum.saturating_add(b));
+    let least = all / LEAST_SHARE;
+    bytes.retain(|&size, bytes| size >= LEAST_SHAPED_BYTES && *bytes >= least);
+    bytes.into_keys().collect()
+}
+
 /// Whether every size is the largest, halved some number of times: the tables of a map, which
 /// doubles. Go's allocator rounds up by an eighth at most.
-fn halves(sizes: &BTreeMap<u64, u64>) -> bool {
-    let Some((&largest, _)) = sizes.last_key_value() else {
+fn halves(sizes: &[u64]) -> bool {
+    let Some(&largest) = sizes.last() else {
         return false;
     };
     let halved = |size: u64| {
@@ -50,11 +68,7 @@ fn halves(sizes: &BTreeMap<u64, u64>) -> bool {
         let apart = times.log2() - times.log2().round();
         apart.abs() <= 1.125_f64.log2()
     };
-    largest >= LEAST_TABLE_BYTES
-        && sizes
-            .keys()
-            .filter(|&&size| size >= LEAST_SHAPED_BYTES)
-            .all(|&size| halved(size))
+    largest >= LEAST_TABLE_BYTES && sizes.iter().all(|&size| halved(size))
 }
 
 /// Whether blocks follow each other: many sizes, and only the largest in use.
@@ -72,7 +86,8 @@ mod tests {
             .iter()
             .map(|&(size, live)| HeapSample {
                 block_bytes: Some(size),
-                allocated: 1,
+                allocated: live.max(1),
+                allocated_bytes: size * live.max(1),
                 live,
                 ..HeapSample::default()
             })
@@ -88,6 +103,9 @@ mod tests {
         assert_eq!(family(&swiss, assign), Some("go_map"));
         let buckets = [(208, 4), (3456, 0), (434_176, 0), (7_012_352, 1)];
         assert_eq!(family(&buckets, assign), Some("go_map"));
+        // A directory of the larger map was among the samples.
+        let with_directory = [(64, 9), (2304, 28), (27_264, 255)];
+        assert_eq!(family(&with_directory, assign), Some("go_map"));
         // An entry of one size, and entries of any size, made where they are inserted.
         assert_eq!(family(&[(64, 100_000)], assign), None);
         assert_eq!(family(&[(3072, 5), (4096, 7), (5376, 1)], assign), None);
