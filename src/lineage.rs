@@ -23,7 +23,7 @@ pub(crate) const FRAMES: usize = 16;
 /// grows out.
 const PENDING: usize = 16;
 
-/// A block that was allocated. Address 0: none.
+/// A block that was allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Block {
     pub(crate) address: usize,
@@ -159,10 +159,30 @@ impl Outcome {
     }
 }
 
+/// Places in use: bit n for place n.
+#[derive(Clone, Copy)]
+struct Places(u32);
+
+const _: () = assert!(PENDING <= u32::BITS as usize);
+
+impl Iterator for Places {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let place = self.0.trailing_zeros();
+        self.0 &= self.0.wrapping_sub(1);
+        (place < u32::BITS).then_some(place as usize)
+    }
+}
+
 /// The latest allocations of one thread that are not freed yet, in no order.
 pub(crate) struct PendingStack {
-    /// Start of the allocation in each place, 0 in an empty one: apart from the rest, because it
-    /// is all that most frees look at.
+    used: Places,
+    /// Start of the latest allocation that was remembered: most frees are of blocks that nothing
+    /// was allocated after, and look no further.
+    latest: u64,
+    /// Start of the allocation in each place.
     starts: [u64; PENDING],
     blocks: [Block; PENDING],
     frames: [Frames; PENDING],
@@ -180,6 +200,8 @@ impl PendingStack {
             start_ticks: 0,
         };
         Self {
+            used: Places(0),
+            latest: 0,
             starts: [0; PENDING],
             blocks: [NONE; PENDING],
             frames: [Frames::NONE; PENDING],
@@ -189,14 +211,14 @@ impl PendingStack {
     /// Remembers an allocation and the innermost frames of its stack; if there is no room, the
     /// oldest one is forgotten.
     pub(crate) fn push(&mut self, block: &Block, stack: &[Return]) {
-        let mut place = 0;
-        let mut oldest = u64::MAX;
-        for (at, &start) in self.starts.iter().enumerate() {
-            if start < oldest {
-                (place, oldest) = (at, start);
-            }
-            if start == 0 {
-                break;
+        let mut place = self.used.0.trailing_ones() as usize;
+        if place >= PENDING {
+            place = 0;
+            let mut oldest = u64::MAX;
+            for (at, &start) in self.starts.iter().enumerate() {
+                if start < oldest {
+                    (place, oldest) = (at, start);
+                }
             }
         }
         let (Some(start), Some(held), Some(frames)) = (
@@ -206,8 +228,10 @@ impl PendingStack {
         ) else {
             return;
         };
-        // A clock that stands at 0 must not make the place look empty.
+        self.used.0 |= 1 << place;
+        // A clock that stands at 0 must not make the allocation look like none at all.
         *start = block.start_ticks.max(1);
+        self.latest = self.latest.max(*start);
         *held = *block;
         frames.count = stack.len().min(FRAMES);
         for (place, frame) in frames.returns.iter_mut().zip(stack) {
@@ -216,21 +240,27 @@ impl PendingStack {
     }
 
     /// The blocks whose allocation began after `ticks`, and their stacks.
+    #[inline]
     fn since(&self, ticks: u64) -> impl Iterator<Item = (&Block, &Frames)> {
-        self.starts
-            .iter()
-            .zip(self.blocks.iter().zip(&self.frames))
-            .filter(move |(start, _)| **start > ticks)
-            .map(|(_, pending)| pending)
+        self.used.filter_map(move |at| {
+            let start = *self.starts.get(at)?;
+            (start > ticks).then_some((self.blocks.get(at)?, self.frames.get(at)?))
+        })
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.since(0).map(|(block, _)| block)
+        self.used.filter_map(|at| self.blocks.get(at))
     }
 
     /// Whether an allocation that began after `ticks` is remembered.
+    #[inline]
     pub(crate) fn any_since(&self, ticks: u64) -> bool {
-        self.starts.iter().any(|&start| start > ticks)
+        let later = |at| {
+            self.starts
+                .get(at)
+                .is_some_and(|&start: &u64| start > ticks)
+        };
+        self.latest > ticks && self.used.into_iter().any(later)
     }
 
     /// Whether the allocation of the block at `address` is remembered.
@@ -240,9 +270,9 @@ impl PendingStack {
 
     /// Forgets the block at `address`, which moved by `realloc` or is gone.
     pub(crate) fn forget(&mut self, address: usize) {
-        for (start, block) in self.starts.iter_mut().zip(&self.blocks) {
-            if *start != 0 && block.address == address {
-                *start = 0;
+        for at in self.used {
+            if self.blocks.get(at).is_some_and(|b| b.address == address) {
+                self.used.0 &= !(1 << at);
             }
         }
     }

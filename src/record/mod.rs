@@ -297,7 +297,7 @@ impl Session {
         // looked for only right after something that grew was recorded.
         let since = old.as_ref().map_or(0, |old| old.ticks);
         let sure = old.as_ref().is_some_and(certain);
-        let own = cold.pending.holds(address) && state.may_be_unwinding();
+        let own = state.may_be_unwinding() && cold.pending.holds(address);
         let newer = (sure || expected || old.is_none()) && cold.pending.any_since(since);
         let outcome = if own || newer {
             // SAFETY: as in `allocated`.

@@ -34,7 +34,7 @@
 use super::figures::mix;
 use super::pool::{Commit, word};
 use crate::recording::layout::{header, live, region};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, compare_exchange, fence};
 
 /// Key of a slot whose record is being written. No block has this address.
 const RESERVED: u64 = 1;
@@ -318,8 +318,7 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
             for (place, key) in keys.iter().enumerate() {
                 // Acquire: the record's last writer was done when the slot became empty.
                 if free >> place & 1 != 0
-                    && key
-                        .compare_exchange(0, RESERVED, Ordering::Acquire, Ordering::Relaxed)
+                    && compare_exchange(key, 0, RESERVED, Ordering::Acquire, Ordering::Relaxed)
                         .is_ok()
                 {
                     return Some((Self::slot(bucket, place), most_free));

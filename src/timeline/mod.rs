@@ -9,7 +9,7 @@
 pub(crate) mod series;
 
 use crate::recording::layout::{event, header, mark, region};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, compare_exchange, fence, fetch_add};
 use crate::tables::pool::{Commit, word};
 
 /// Sequence word of a slot that is being written, beside the number + 1.
@@ -46,7 +46,7 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
     /// Takes the next number and has `write` fill its slot; word 0 is the ring's own. `None` when
     /// the slot could not be had; the number then stays without a record.
     pub(crate) fn publish(&self, write: impl FnOnce(&[AtomicU64; WORDS])) -> Option<u64> {
-        let number = self.head.fetch_add(1, Ordering::Relaxed);
+        let number = fetch_add(self.head, 1);
         let slot = self.usable_slot(number)?;
         let sequence = slot.first()?;
         let seen = sequence.load(Ordering::Relaxed);
@@ -54,14 +54,14 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
             return None;
         }
         // Acquire: this writer's stores come after those of the slot's last one.
-        sequence
-            .compare_exchange(
-                seen,
-                BUSY | (number + 1),
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            )
-            .ok()?;
+        compare_exchange(
+            sequence,
+            seen,
+            BUSY | (number + 1),
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        )
+        .ok()?;
         // A reader that sees any of what follows also sees the busy mark.
         fence(Ordering::Release);
         write(slot);
