@@ -104,8 +104,8 @@ fn join(allocation: &[Return], free: &[Return]) -> Option<Join> {
 }
 
 /// How well a block may have taken another's place, the smaller the better: fit of the sizes,
-/// where in the stack both meet, frames from there to the allocation, and how long ago.
-type Rank = (u8, u64, u16, u64);
+/// where in the stack both meet, and frames from there to the allocation.
+type Rank = (u8, u64, u16);
 
 /// The worst fit of a block that is larger than the one before.
 const MUCH_LARGER: u8 = 1;
@@ -159,31 +159,62 @@ impl Outcome {
     }
 }
 
-/// Places in use: bit n for place n.
+/// Places in the order of their age, the latest in bits 0..4, the one before it in bits 4..8...
 #[derive(Clone, Copy)]
-struct Places(u32);
+struct Places {
+    order: u64,
+    count: u32,
+}
 
-const _: () = assert!(PENDING <= u32::BITS as usize);
+/// Bits that hold the number of a place.
+const PLACE_BITS: u32 = 4;
+
+const _: () = assert!(PENDING == 1 << PLACE_BITS && PENDING as u32 * PLACE_BITS == u64::BITS);
+
+impl Places {
+    const NONE: Self = Self { order: 0, count: 0 };
+
+    /// Puts a place before all others.
+    fn push(&mut self, place: usize) {
+        self.order = self.order << PLACE_BITS | place as u64;
+        self.count += 1;
+    }
+
+    /// Takes the oldest place out.
+    fn pop_oldest(&mut self) -> Option<usize> {
+        self.count = self.count.checked_sub(1)?;
+        Some((self.order >> (self.count * PLACE_BITS)) as usize % PENDING)
+    }
+
+    /// Takes the place at `position` of the order out.
+    fn remove(&mut self, position: u32) {
+        let later = (1 << (position * PLACE_BITS)) - 1;
+        self.order = self.order & later | (self.order >> PLACE_BITS) & !later;
+        self.count -= 1;
+    }
+}
 
 impl Iterator for Places {
     type Item = usize;
 
     #[inline]
     fn next(&mut self) -> Option<usize> {
-        let place = self.0.trailing_zeros();
-        self.0 &= self.0.wrapping_sub(1);
-        (place < u32::BITS).then_some(place as usize)
+        self.count = self.count.checked_sub(1)?;
+        let place = self.order as usize % PENDING;
+        self.order >>= PLACE_BITS;
+        Some(place)
     }
 }
 
-/// The latest allocations of one thread that are not freed yet, in no order.
+/// The latest allocations of one thread that are not freed yet.
 pub(crate) struct PendingStack {
-    used: Places,
+    /// The places in use, by age.
+    ages: Places,
+    /// The same, bit n for place n.
+    used: u32,
     /// Start of the latest allocation that was remembered: most frees are of blocks that nothing
     /// was allocated after, and look no further.
     latest: u64,
-    /// Start of the allocation in each place.
-    starts: [u64; PENDING],
     blocks: [Block; PENDING],
     frames: [Frames; PENDING],
 }
@@ -200,9 +231,9 @@ impl PendingStack {
             start_ticks: 0,
         };
         Self {
-            used: Places(0),
+            ages: Places::NONE,
+            used: 0,
             latest: 0,
-            starts: [0; PENDING],
             blocks: [NONE; PENDING],
             frames: [Frames::NONE; PENDING],
         }
@@ -211,27 +242,19 @@ impl PendingStack {
     /// Remembers an allocation and the innermost frames of its stack; if there is no room, the
     /// oldest one is forgotten.
     pub(crate) fn push(&mut self, block: &Block, stack: &[Return]) {
-        let mut place = self.used.0.trailing_ones() as usize;
-        if place >= PENDING {
-            place = 0;
-            let mut oldest = u64::MAX;
-            for (at, &start) in self.starts.iter().enumerate() {
-                if start < oldest {
-                    (place, oldest) = (at, start);
-                }
-            }
-        }
-        let (Some(start), Some(held), Some(frames)) = (
-            self.starts.get_mut(place),
-            self.blocks.get_mut(place),
-            self.frames.get_mut(place),
-        ) else {
+        let free = self.used.trailing_ones() as usize;
+        let place = if free < PENDING {
+            free
+        } else {
+            self.ages.pop_oldest().unwrap_or(0)
+        };
+        let (Some(held), Some(frames)) = (self.blocks.get_mut(place), self.frames.get_mut(place))
+        else {
             return;
         };
-        self.used.0 |= 1 << place;
-        // A clock that stands at 0 must not make the allocation look like none at all.
-        *start = block.start_ticks.max(1);
-        self.latest = self.latest.max(*start);
+        self.ages.push(place);
+        self.used |= 1 << place;
+        self.latest = self.latest.max(block.start_ticks);
         *held = *block;
         frames.count = stack.len().min(FRAMES);
         for (place, frame) in frames.returns.iter_mut().zip(stack) {
@@ -239,28 +262,21 @@ impl PendingStack {
         }
     }
 
-    /// The blocks whose allocation began after `ticks`, and their stacks.
+    /// The blocks and their stacks, the latest first.
     #[inline]
-    fn since(&self, ticks: u64) -> impl Iterator<Item = (&Block, &Frames)> {
-        self.used.filter_map(move |at| {
-            let start = *self.starts.get(at)?;
-            (start > ticks).then_some((self.blocks.get(at)?, self.frames.get(at)?))
-        })
+    fn each(&self) -> impl Iterator<Item = (&Block, &Frames)> {
+        self.ages
+            .filter_map(|at| self.blocks.get(at).zip(self.frames.get(at)))
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.used.filter_map(|at| self.blocks.get(at))
+        self.ages.filter_map(|at| self.blocks.get(at))
     }
 
     /// Whether an allocation that began after `ticks` is remembered.
     #[inline]
     pub(crate) fn any_since(&self, ticks: u64) -> bool {
-        let later = |at| {
-            self.starts
-                .get(at)
-                .is_some_and(|&start: &u64| start > ticks)
-        };
-        self.latest > ticks && self.used.into_iter().any(later)
+        self.latest > ticks && self.blocks().any(|block| block.start_ticks > ticks)
     }
 
     /// Whether the allocation of the block at `address` is remembered.
@@ -270,9 +286,13 @@ impl PendingStack {
 
     /// Forgets the block at `address`, which moved by `realloc` or is gone.
     pub(crate) fn forget(&mut self, address: usize) {
-        for at in self.used {
+        let mut position = 0;
+        for at in self.ages {
             if self.blocks.get(at).is_some_and(|b| b.address == address) {
-                self.used.0 &= !(1 << at);
+                self.ages.remove(position);
+                self.used &= !(1 << at);
+            } else {
+                position += 1;
             }
         }
     }
@@ -308,22 +328,19 @@ impl PendingStack {
         } = *freed;
         // Of the own allocation, and of what was allocated since.
         let mut own = None;
-        let mut own_start = 0;
-        for (block, frames) in self.since(0) {
+        let mut best: Option<(Rank, Block, Join)> = None;
+        for (block, frames) in self.each() {
             if block.address == address {
                 own = join(frames.as_slice(), free).map(|join| (*block, join));
-                own_start = block.start_ticks;
+                break;
             }
-        }
-        let mut best: Option<(Rank, Block, Join)> = None;
-        for (block, frames) in self.since(since.max(own_start)) {
+            if block.start_ticks <= since {
+                continue;
+            }
             let Some(fit) = fit(bytes, block.bytes, align_log2, block.align_log2) else {
                 continue;
             };
-            if grown_only && fit > MUCH_LARGER {
-                continue;
-            }
-            if block.address == address
+            if grown_only && fit > MUCH_LARGER
                 || best.as_ref().is_some_and(|((least, ..), ..)| fit > *least)
             {
                 continue;
@@ -331,8 +348,8 @@ impl PendingStack {
             let Some(join) = join(frames.as_slice(), free) else {
                 continue;
             };
-            // Of two that are as good the later one.
-            let rank = (fit, join.slot, join.frame, u64::MAX - block.start_ticks);
+            // Of two that are as good the later one, which came first.
+            let rank = (fit, join.slot, join.frame);
             if best.as_ref().is_none_or(|(least, ..)| rank < *least) {
                 best = Some((rank, *block, join));
             }

@@ -19,6 +19,7 @@ use crate::recording::Recording;
 use crate::recording::layout::{WEIGHT_ONE, header, thread};
 use crate::sampler::Sampler;
 use crate::stack::ThreadStacks;
+use crate::tables::edges::EdgeMemo;
 
 /// Alignment from which a small block is treated as a possible table: hashbrown's control group.
 pub(crate) const TABLE_ALIGN: usize = 16;
@@ -163,6 +164,8 @@ pub(crate) struct Cold {
     /// Slot in the recording's thread table.
     pub(crate) slot: u16,
     pub(crate) pending: PendingStack,
+    /// Edges of the recording.
+    pub(crate) edges: EdgeMemo,
     tables: Sampler,
     heap: Sampler,
     /// Blocks of at least this size are recorded with certainty: the configured floor, or more
@@ -240,6 +243,7 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         (*pages).recording_id = recording.id();
         (*pages).slot = recording.thread_slot(own_tid() as u32);
         (*pages).pending = PendingStack::new();
+        (*pages).edges = EdgeMemo::new();
         (*pages).tables = Sampler::new(seed, settings.sample_tables);
         (*pages).heap = Sampler::new(seed.rotate_left(17), settings.sample_heap);
         (*pages).floor = settings.floor;

@@ -132,7 +132,7 @@ impl Session {
             kind: edge::KIND_REALLOC as u8,
             free_pc: 0,
         };
-        let edge = recording.edges.find_or_create(&key, 0);
+        let edge = cold.edges.find_or_create(&recording.edges, &key, 0);
         let pause = end.saturating_sub(plan.start);
         let figures = ReplaceFigures {
             old_bytes,

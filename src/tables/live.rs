@@ -177,6 +177,7 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
 
     /// What is known of the block at `address`, if it is still in `slot`. Safe to ask for anybody,
     /// not just the owner: a record that changes meanwhile is read again, or else not given.
+    #[inline]
     pub(crate) fn read(&self, slot: Slot, address: u64) -> Option<LiveRecord> {
         let key = self.keys.get(slot.0 as usize)?;
         let words = self.record(slot)?;
