@@ -285,10 +285,17 @@ impl PendingStack {
     }
 
     /// Forgets the block at `address`, which moved by `realloc` or is gone.
+    #[inline]
     pub(crate) fn forget(&mut self, address: usize) {
+        self.forget_all([address]);
+    }
+
+    #[inline]
+    fn forget_all<const N: usize>(&mut self, addresses: [usize; N]) {
         let mut position = 0;
         for at in self.ages {
-            if self.blocks.get(at).is_some_and(|b| b.address == address) {
+            let held = self.blocks.get(at).map_or(0, |block| block.address);
+            if addresses.contains(&held) {
                 self.ages.remove(position);
                 self.used &= !(1 << at);
             } else {
@@ -354,18 +361,23 @@ impl PendingStack {
                 best = Some((rank, *block, join));
             }
         }
-        self.forget(address);
-        if let Some((block, join)) = own
-            && best.is_none_or(|(.., other)| (other.slot, other.frame) > (join.slot, join.frame))
-        {
+        let abandoned = own.filter(|(_, own)| {
+            best.as_ref()
+                .is_none_or(|(_, _, other)| (other.slot, other.frame) > (own.slot, own.frame))
+        });
+        if let Some((block, join)) = abandoned {
+            self.forget(address);
             return Outcome::Abandoned(block, join);
         }
         match best {
-            Some((.., block, join)) => {
-                self.forget(block.address);
+            Some((_, block, join)) => {
+                self.forget_all([address, block.address]);
                 Outcome::Replaced(block, join)
             }
-            None => Outcome::Dropped,
+            None => {
+                self.forget(address);
+                Outcome::Dropped
+            }
         }
     }
 }

@@ -22,10 +22,7 @@ pub(super) fn take_out(
     bytes: usize,
     now: u64,
 ) -> Option<LiveRecord> {
-    let record = recording.live.read(slot, address as u64)?;
-    if !recording.live.remove(slot, address as u64) {
-        return None;
-    }
+    let record = recording.live.remove(slot, address as u64)?;
     if in_filter(settings, bytes) {
         FILTER.remove(address);
     }

@@ -80,7 +80,7 @@ impl Session {
         cold.counters.captured(&capture);
         let site = site_of(recording, Entry::Realloc, &mut capture);
         if let Some(slot) = found {
-            recording.live.remove(slot, address as u64);
+            let _ = recording.live.remove(slot, address as u64);
             if in_filter(settings, old_bytes) {
                 FILTER.remove(address);
             }

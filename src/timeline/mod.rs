@@ -182,9 +182,14 @@ impl<'a, C: Commit> EventRing<'a, C> {
     #[inline(never)]
     fn publish_words(&self, words: &[u64; event::WORDS]) -> Option<u64> {
         self.0.publish(|slot| {
-            for (word, &value) in slot.iter().zip(words).skip(event::SEQ + 1) {
-                word.store(value, Ordering::Relaxed);
-            }
+            let store = |field: usize| slot[field].store(words[field], Ordering::Relaxed);
+            store(event::TICKS);
+            store(event::OLD_SERIAL);
+            store(event::NEW_SERIAL);
+            store(event::OLD_BYTES);
+            store(event::NEW_BYTES);
+            store(event::WHAT);
+            store(event::PAUSE);
         })
     }
 
