@@ -215,6 +215,9 @@ pub(crate) struct PendingStack {
     /// Start of the latest allocation that was remembered: most frees are of blocks that nothing
     /// was allocated after, and look no further.
     latest: u64,
+    /// Address of the block in each place: apart from the rest, because it is all that most
+    /// frees look at.
+    addresses: [usize; PENDING],
     blocks: [Block; PENDING],
     frames: [Frames; PENDING],
 }
@@ -234,6 +237,7 @@ impl PendingStack {
             ages: Places::NONE,
             used: 0,
             latest: 0,
+            addresses: [0; PENDING],
             blocks: [NONE; PENDING],
             frames: [Frames::NONE; PENDING],
         }
@@ -248,13 +252,17 @@ impl PendingStack {
         } else {
             self.ages.pop_oldest().unwrap_or(0)
         };
-        let (Some(held), Some(frames)) = (self.blocks.get_mut(place), self.frames.get_mut(place))
-        else {
+        let (Some(address), Some(held), Some(frames)) = (
+            self.addresses.get_mut(place),
+            self.blocks.get_mut(place),
+            self.frames.get_mut(place),
+        ) else {
             return;
         };
         self.ages.push(place);
         self.used |= 1 << place;
         self.latest = self.latest.max(block.start_ticks);
+        *address = block.address;
         *held = *block;
         frames.count = stack.len().min(FRAMES);
         for (place, frame) in frames.returns.iter_mut().zip(stack) {
@@ -281,7 +289,8 @@ impl PendingStack {
 
     /// Whether the allocation of the block at `address` is remembered.
     pub(crate) fn holds(&self, address: usize) -> bool {
-        self.blocks().any(|block| block.address == address)
+        let mut ages = self.ages;
+        ages.any(|at| self.addresses.get(at) == Some(&address))
     }
 
     /// Forgets the block at `address`, which moved by `realloc` or is gone.
@@ -294,7 +303,7 @@ impl PendingStack {
     fn forget_all<const N: usize>(&mut self, addresses: [usize; N]) {
         let mut position = 0;
         for at in self.ages {
-            let held = self.blocks.get(at).map_or(0, |block| block.address);
+            let held = self.addresses.get(at).copied().unwrap_or(0);
             if addresses.contains(&held) {
                 self.ages.remove(position);
                 self.used &= !(1 << at);

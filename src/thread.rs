@@ -460,13 +460,18 @@ impl Cold {
     }
 
     /// Adds the time spent on one block in so many, which stands for the others, and now and
-    /// then compares the sum with the budget: over
-    /// it, the thread's floor doubles; well under it, the floor comes down again.
+    /// then compares the sum with the budget: over it, the thread's floor doubles; well under
+    /// it, the floor comes down again.
+    #[inline]
     pub(crate) fn spent(&mut self, from: u64, recording: &Recording, settings: &Settings) {
         self.untimed += 1;
-        if self.untimed < TIMED_ONE_IN {
-            return;
+        if self.untimed >= TIMED_ONE_IN {
+            self.time_spent(from, recording, settings);
         }
+    }
+
+    #[inline(never)]
+    fn time_spent(&mut self, from: u64, recording: &Recording, settings: &Settings) {
         self.untimed = 0;
         let now = clock::ticks();
         let share = now

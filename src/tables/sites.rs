@@ -192,7 +192,7 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         if u64::from(block.weight) == WEIGHT_ONE {
             add(&record[site::ALLOCS], 1);
             add(&record[site::ALLOC_BYTES], block.bytes);
-            if let Some(root) = self.root_record(record) {
+            if let Some(root) = self.root_record(id, record) {
                 let live =
                     fetch_add(&root[site::LIVE_BYTES], block.bytes).wrapping_add(block.bytes);
                 raise(&root[site::PEAK_BYTES], &root[site::PEAK_TICKS], live, now);
@@ -224,7 +224,7 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         if u64::from(weight) == WEIGHT_ONE {
             add(&record[site::FREES], 1);
             add(&record[site::FREE_BYTES], bytes);
-            if let Some(root) = self.root_record(record) {
+            if let Some(root) = self.root_record(id, record) {
                 // What was live until now was so within this interval too.
                 let live = fetch_add(&root[site::LIVE_BYTES], bytes.wrapping_neg());
                 self.note(root, now, live);
@@ -320,9 +320,14 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         }
     }
 
-    fn root_record(&self, record: &Record) -> Option<&'a Record> {
-        self.records
-            .record(record[site::ROOT].load(Ordering::Relaxed) as u32)
+    /// The root of record `id`: in most cases the record itself.
+    #[inline]
+    fn root_record(&self, id: u32, record: &'a Record) -> Option<&'a Record> {
+        let root = record[site::ROOT].load(Ordering::Relaxed) as u32;
+        if root == id {
+            return Some(record);
+        }
+        self.records.record(root)
     }
 
     /// Notes live bytes in the series of a root.
