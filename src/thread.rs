@@ -270,7 +270,14 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         cold.allocated = (FLUSH - hot.allocate_countdown.get()) as u64;
         cold.freed = (FLUSH - hot.free_countdown.get()) as u64;
         cold.refill(hot);
-        hot.tables_countdown.set(cold.tables.left());
+        // What a new thread allocated so far counts; what is left of another recording does not.
+        let before = if existing.is_null() {
+            hot.tables_countdown.get()
+        } else {
+            0
+        };
+        hot.tables_countdown
+            .set(cold.tables.left().saturating_add(before));
     });
     Some(cold)
 }
@@ -445,14 +452,14 @@ impl Cold {
     }
 
     /// Weight with which a block is to be recorded; `None`: not at all. `heap_sample` is what
-    /// [`flush`](Self::flush) said.
+    /// [`flush`](Self::flush) said. A table-shaped block has been counted by `tables_countdown`.
     pub(crate) fn weigh(&mut self, bytes: usize, align: usize, heap_sample: bool) -> Option<u32> {
+        let table = align >= TABLE_ALIGN;
+        let table_sample = table && HOT.with(|hot| self.tables.passed(&hot.tables_countdown));
         let weight = if bytes >= self.floor {
             WEIGHT_ONE
-        } else if align >= TABLE_ALIGN {
-            self.tables
-                .advance(bytes as i64)
-                .then(|| self.tables.weight(bytes))?
+        } else if table {
+            table_sample.then(|| self.tables.weight(bytes))?
         } else {
             heap_sample.then(|| self.heap.weight(bytes))?
         };

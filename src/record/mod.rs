@@ -173,10 +173,13 @@ impl Session {
         }
         let (_, recording, cold) = self.attach()?;
         let heap_sample = countdown < 0 && cold.flush(recording);
+        // The samplers go on while recording is paused, or the first block afterwards would stand
+        // for all that was not recorded.
+        let weight = cold.weigh(bytes, align, heap_sample);
         if recording.paused() {
             return None;
         }
-        match cold.weigh(bytes, align, heap_sample) {
+        match weight {
             Some(weight) => Some(plan(weight)),
             None => {
                 if bytes >= settings.floor {

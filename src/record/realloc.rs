@@ -51,6 +51,11 @@ impl Session {
                 hot.free_countdown
                     .set(hot.free_countdown.get() - old_bytes as i64);
             }
+            // The fast path of reallocations does not count tables.
+            if align >= thread::TABLE_ALIGN {
+                hot.tables_countdown
+                    .set(hot.tables_countdown.get() - bytes as i64);
+            }
             thread::prime(hot, settings);
             (
                 hot.allocate_countdown.get().min(hot.free_countdown.get()),
