@@ -12,7 +12,7 @@ impl PendingStack {
             address,
             bytes,
             align_log2: 4,
-            start_ticks: self.starts.iter().max().copied().unwrap_or(0) + 1,
+            start_ticks: self.latest + 1,
             ..Block::default()
         };
         self.push(&block, &stack(frames));
