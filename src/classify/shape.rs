@@ -24,10 +24,12 @@ const MAX_LOG2: u32 = 40;
 pub fn readings(bytes: u64, align: u64, group: u64) -> impl Iterator<Item = Reading> {
     let align = align.max(1);
     let possible = align >= group && align.is_power_of_two();
-    (2..MAX_LOG2).filter_map(move |log2| {
+    // There are more bytes than buckets.
+    let upto = bytes.checked_ilog2().map_or(0, |log2| log2 + 1);
+    (2..upto.min(MAX_LOG2)).filter_map(move |log2| {
         let buckets = 1u64 << log2;
         let data = bytes.checked_sub(buckets)?.checked_sub(group)?;
-        if !possible || data % align != 0 {
+        if !possible || data & (align - 1) != 0 {
             return None;
         }
         // The data part was rounded up by less than `align`.

@@ -289,17 +289,37 @@ impl Recording {
         self.ring(region::BIRTHS)
     }
 
+    /// The event of both rings that ended last, by the number that its ring gave it.
+    #[must_use]
+    pub fn newest_event(&self) -> Option<BlockEvent> {
+        let newest = |kind| self.slots(kind).max_by_key(|event| event.number);
+        let both = [newest(region::RESIZES), newest(region::BIRTHS)];
+        both.into_iter().flatten().max_by_key(|event| event.ticks)
+    }
+
     fn ring(&self, kind: usize) -> Vec<BlockEvent> {
-        let words = layout::event::WORDS;
-        let capacity = self.regions[kind].capacity / (words as u64 * 8);
-        let slots = self.regions[kind].committed / (words * 8);
         // Nearly all slots hold an event; their number is bounded by the bytes that are there.
-        let mut events = Vec::with_capacity(slots);
-        events.extend((0..slots).filter_map(|slot| {
-            BlockEvent::read(&self.record(kind, words, slot), slot as u64, capacity)
-        }));
-        events.sort_unstable_by_key(|event| event.number);
+        let mut events = Vec::with_capacity(self.regions[kind].committed / event_bytes());
+        events.extend(self.slots(kind));
+        // Written round and round: what lies behind the newest is the oldest.
+        let newest = events
+            .windows(2)
+            .position(|pair| pair[0].number > pair[1].number);
+        events.rotate_left(newest.map_or(0, |at| at + 1));
+        if !events.is_sorted_by_key(|event| event.number) {
+            events.sort_unstable_by_key(|event| event.number);
+        }
         events
+    }
+
+    /// Complete entries of a ring, as they lie there.
+    fn slots(&self, kind: usize) -> impl Iterator<Item = BlockEvent> + '_ {
+        let capacity = self.regions[kind].capacity / event_bytes() as u64;
+        let slots = self.regions[kind].committed / event_bytes();
+        (0..slots).filter_map(move |slot| {
+            let record = self.record(kind, layout::event::WORDS, slot);
+            BlockEvent::read(&record, slot as u64, capacity)
+        })
     }
 
     /// What was read of live tables, as far as the records are whole.
@@ -351,6 +371,10 @@ impl Recording {
         let start = self.regions[kind].offset + index * words * 8;
         Words::new(self.bytes.get(start..start + words * 8).unwrap_or_default())
     }
+}
+
+const fn event_bytes() -> usize {
+    layout::event::WORDS * 8
 }
 
 fn check_region(words: &Words<'_>, kind: usize, length: usize) -> Result<Region, ReadError> {

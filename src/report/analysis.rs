@@ -54,6 +54,7 @@ pub(super) struct Analysis {
 
 impl Analysis {
     pub fn of(recording: &Recording, blocks: &Blocks, resolver: &mut Resolver<'_>) -> Self {
+        resolver.look_ahead(recording);
         let facts = (0..recording.site_count() as u32)
             .map(|id| Some(SiteFacts::of(recording, &recording.site(id)?, resolver)))
             .collect();

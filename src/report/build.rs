@@ -39,6 +39,7 @@ pub(super) fn build(
     let mut resolver = Resolver::new(recording, symbolizer);
     let blocks = Blocks::read(recording);
     let analysis = Analysis::of(recording, &blocks, &mut resolver);
+    resolver.done();
     let groups = Groups::of(recording, &analysis);
     let context = Context {
         recording,
@@ -48,6 +49,8 @@ pub(super) fn build(
         threads: &threads,
         options,
     };
+    // It sorts all events: before the rest is held in memory.
+    let peak = peak::peak(&context, &blocks);
     let successions = Successions::of(&blocks, &analysis, &groups);
     let mut figures = Figures {
         sums: groups
@@ -92,7 +95,7 @@ pub(super) fn build(
         settings: process::settings(recording),
         memory: process::memory(recording),
         totals: totals::totals(&context, &figures, &roots),
-        peak: peak::peak(&context, &blocks),
+        peak,
         sites,
         maps,
         timeline,

@@ -10,7 +10,7 @@ use crate::classify::catalogue::{Family, HASHBROWN};
 use crate::classify::shape::Elements;
 use crate::occupancy::{Block, Foreign, ForeignKind, Heat, Occupancy, Reading};
 use crate::recording::reader::Recording;
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// What a live table held when it was read.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl Contents {
                 .settle_where(&|element| known.as_ref().is_none_or(|known| known.allows(element)))
         };
         // A table whose bytes leave one answer tells the element size of all its siblings.
-        let mut told: HashMap<usize, Option<u64>> = HashMap::new();
+        let mut told: HashMap<usize, Option<u64>> = HashMap::default();
         for (chain, reading) in &tables {
             let element = settle(&types, chain, reading)
                 .and_then(|occupancy| occupancy.element_bytes)

@@ -102,7 +102,7 @@ impl SiteFacts {
             .stack
             .iter()
             .flat_map(|frame| frame.functions.iter())
-            .filter_map(|function| function.name.as_ref());
+            .filter_map(|function| function.name.as_deref());
         self.sizes.len() >= ENOUGH
             && self
                 .sizes
@@ -141,7 +141,7 @@ impl SiteFacts {
                 frame
                     .functions
                     .iter()
-                    .filter_map(|function| function.name.as_ref())
+                    .filter_map(|function| function.name.as_deref())
                     .any(|name| name.path.starts_with("hashbrown::raw::RawTable::"))
             })
             .map(|frame| frame.address);
@@ -149,7 +149,7 @@ impl SiteFacts {
             .iter()
             .flat_map(|frame| frame.functions.iter())
             .take_while(|function| function.whose != Some(Whose::Program))
-            .filter_map(|function| function.name.as_ref())
+            .filter_map(|function| function.name.as_deref())
             .collect();
         let elements = resolver.element_type(outwards);
         let elements = elements.map(|list| types::elements(&list));
@@ -178,13 +178,13 @@ pub(super) fn group_width(recording: &Recording) -> u64 {
 fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Position)> {
     for (at, frame) in stack.iter().enumerate() {
         for (within, function) in frame.functions.iter().enumerate() {
-            let name = function.name.as_ref()?;
+            let name = function.name.as_deref()?;
             if function.whose == Some(Whose::Plumbing) {
                 continue;
             }
             let outwards = || {
                 let outwards = stack[at..].iter().flat_map(|frame| frame.functions.iter());
-                outwards.filter_map(|function| function.name.as_ref())
+                outwards.filter_map(|function| function.name.as_deref())
             };
             let inlined_too = !frame.has_lines();
             let family = catalogue::family_asking(name, outwards, inlined_too)?;
@@ -194,7 +194,7 @@ fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Positio
                         .iter()
                         .flat_map(|frame| frame.functions.iter()),
                 );
-                let mut outside = rest.filter_map(|function| function.name.as_ref());
+                let mut outside = rest.filter_map(|function| function.name.as_deref());
                 let first = outside.find(|name| !name.path.starts_with("alloc::raw_vec::"));
                 first.is_some_and(catalogue::boxes_a_slice)
             };
@@ -219,7 +219,7 @@ fn caller(stack: &[PhysicalFrame]) -> Option<Position> {
                 None if at > 0 => return Some((at, within)),
                 Some(Whose::Entry) => return library,
                 Some(Whose::Internal) if library.is_none() => {
-                    let name = function.name.as_ref();
+                    let name = function.name.as_deref();
                     let containers = ["alloc::", "core::", "hashbrown::", "std::collections::"];
                     let other = name.is_some_and(|name| {
                         !containers

@@ -9,7 +9,8 @@ use super::facts::SiteFacts;
 use super::model::KnownBy;
 use crate::classify::catalogue::Family;
 use crate::recording::reader::Recording;
-use std::collections::HashMap;
+use foldhash::HashMap;
+use std::sync::Arc;
 
 /// Recorded sites that are shown as one.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(super) struct Groups {
 struct Key {
     family: &'static str,
     /// Function, file and line of the caller, where lines are known.
-    line: Option<(String, Option<String>, u32)>,
+    line: Option<(Arc<str>, Option<Arc<str>>, u32)>,
     /// Return addresses: from the caller's frame outwards, or from the next one where the line
     /// stands for the caller's own.
     outwards: Vec<u64>,
@@ -49,7 +50,7 @@ impl Groups {
     pub fn of(recording: &Recording, analysis: &Analysis) -> Self {
         let mut all: Vec<Group> = Vec::new();
         let mut of_site = vec![None; recording.site_count()];
-        let mut known: HashMap<Key, Vec<usize>> = HashMap::new();
+        let mut known: HashMap<Key, Vec<usize>> = HashMap::default();
         for site in recording.sites() {
             let Some(fact) = analysis.fact(site.id).filter(|fact| fact.used) else {
                 continue;
@@ -118,11 +119,11 @@ fn key(fact: &SiteFacts, family: &'static Family) -> Key {
     else {
         return whole();
     };
-    let frame = &fact.stack[at].functions[within].frame;
-    match (&frame.function, frame.line) {
-        (Some(function), Some(line)) => Key {
+    let function = &fact.stack[at].functions[within];
+    match (&function.name, function.line) {
+        (Some(_), Some(line)) => Key {
             family: family.name,
-            line: Some((function.clone(), frame.file.clone(), line)),
+            line: Some((Arc::clone(&function.shown), function.file.clone(), line)),
             outwards: addresses(at + 1),
         },
         _ => Key {

@@ -85,7 +85,7 @@ impl Identity {
         let at = site.caller.as_ref().and_then(|caller| {
             site.stack
                 .iter()
-                .position(|frame| frame.function == caller.function && frame.line == caller.line)
+                .position(|frame| *frame.function == *caller.function && frame.line == caller.line)
         });
         let Some(at) = at else {
             if let Some(caller) = &site.caller {
@@ -104,7 +104,7 @@ impl Identity {
                 Whose::Plumbing | Whose::Internal => continue,
             }
             if this.chain.is_empty() {
-                this.file = frame.file.clone().unwrap_or_default();
+                this.file = frame.file.as_deref().unwrap_or_default().to_owned();
             }
             // An offset into an object is no name.
             this.named |= !frame.function.contains("+0x");

@@ -3,6 +3,7 @@
 use super::model::LoadedModule;
 use super::symbols::Module;
 use crate::recording::reader::Recording;
+use std::sync::Arc;
 
 /// Objects considered. Recorders keep fewer; the bound keeps the index small.
 const MAX_MODULES: usize = 2048;
@@ -11,6 +12,8 @@ const MAX_MODULES: usize = 2048;
 #[derive(Debug, Default)]
 pub(super) struct Modules {
     modules: Vec<Option<Module>>,
+    /// The path of each, for those who keep it.
+    paths: Vec<Option<Arc<str>>>,
     /// First address of each run of addresses that the same objects covered, ascending.
     starts: Vec<u64>,
     /// Those objects, in the order in which they were met.
@@ -37,7 +40,9 @@ impl Modules {
                 objects.push(index as u16);
             }
         }
+        let path = |module: &Option<Module>| Some(module.as_ref()?.path.as_str().into());
         Self {
+            paths: modules.iter().map(path).collect(),
             modules,
             starts,
             covering,
@@ -46,6 +51,10 @@ impl Modules {
 
     pub fn get(&self, index: usize) -> Option<&Module> {
         self.modules.get(index)?.as_ref()
+    }
+
+    pub fn path(&self, index: usize) -> Option<&Arc<str>> {
+        self.paths.get(index)?.as_ref()
     }
 
     /// The newest of the first `epoch` objects that covers `address`.

@@ -11,7 +11,8 @@ use super::model::{Peak, PeakSite};
 use super::relations::Relation;
 use crate::recording::layout::{event, header};
 use crate::recording::reader::{BlockEvent, Recording};
-use std::collections::{BTreeMap, HashMap};
+use foldhash::HashMap;
+use std::collections::BTreeMap;
 
 /// A resize during which old and new table were live side by side.
 struct Overlap {

@@ -49,10 +49,8 @@ fn last_ticks(recording: &Recording) -> u64 {
     if dump != 0 {
         return dump;
     }
-    let newest = |events: Vec<reader::BlockEvent>| events.last().map_or(0, |event| event.ticks);
-    newest(recording.resize_events())
-        .max(newest(recording.birth_events()))
-        .max(recording.header(header::NOW_TICKS))
+    let newest = recording.newest_event().map_or(0, |event| event.ticks);
+    newest.max(recording.header(header::NOW_TICKS))
 }
 
 pub(super) fn memory(recording: &Recording) -> Option<Memory> {

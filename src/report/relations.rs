@@ -292,7 +292,7 @@ fn meeting<'a>(new: &'a SiteFacts, join: usize, free: &PhysicalFrame, jumped: bo
             break;
         }
         common = Some(common.map_or(0, |levels: usize| levels + 1));
-        let place = |function: &Function| (function.frame.file.clone(), function.frame.line);
+        let place = |function: &Function| (function.file.clone(), function.line);
         if place(alloc) != place(freed) {
             break;
         }

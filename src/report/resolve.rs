@@ -4,17 +4,23 @@ use super::modules::Modules;
 use super::symbols::{Frame, Module, Symbolizer};
 use crate::classify::names::Name;
 use crate::classify::whose::{self, Whose};
+use crate::recording::layout::edge;
 use crate::recording::reader::{Recording, Site};
-use std::collections::HashMap;
+use foldhash::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
-/// A function at an address.
+/// A function at an address. Text is shared: many addresses lie in one function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Function {
-    /// As the symbolizer gave it.
-    pub frame: Frame,
+    /// What it is called: its name as the symbolizer gave it, else the object and the offset.
+    pub shown: Arc<str>,
+    /// Source file.
+    pub file: Option<Arc<str>>,
+    /// Line, counted from 1.
+    pub line: Option<u32>,
     /// Its name in comparable form; `None` when it has none.
-    pub name: Option<Name>,
+    pub name: Option<Rc<Name>>,
     /// Whose code it is; `None` when it has no name.
     pub whose: Option<Whose>,
 }
@@ -48,13 +54,14 @@ impl PhysicalFrame {
     pub fn has_lines(&self) -> bool {
         self.functions
             .iter()
-            .any(|function| function.frame.line.is_some())
+            .any(|function| function.line.is_some())
     }
 }
 
 pub(super) struct Resolver<'a> {
     modules: Modules,
     symbolizer: &'a mut dyn Symbolizer,
+    texts: Texts,
     known: HashMap<(Option<usize>, u64), Rc<[Function]>>,
     /// Frames that may still be read: sites share stacks at most a little, and a forged
     /// recording must not make a few bytes into millions of frames.
@@ -66,9 +73,43 @@ impl<'a> Resolver<'a> {
         Self {
             modules: Modules::new(recording.modules()),
             symbolizer,
-            known: HashMap::new(),
+            texts: Texts::default(),
+            known: HashMap::default(),
             frames_left: recording.stack_words().saturating_mul(2),
         }
+    }
+
+    /// Announces the addresses of all sites and edges.
+    pub fn look_ahead(&mut self, recording: &Recording) {
+        let mut keys: HashSet<(usize, u64)> = HashSet::default();
+        let mut left = self.frames_left;
+        let epoch = |site: u32| recording.site(site).map_or(0, |site| site.module_epoch());
+        let frees = recording
+            .edges()
+            .map(|edge| (edge.word(edge::FREE_PC), epoch(edge.new_site())));
+        let mut see = |address: u64, epoch: usize| {
+            let call = address.checked_sub(1)?;
+            keys.insert((self.modules.at(call, epoch)?, call));
+            Some(())
+        };
+        for (address, epoch) in frees {
+            see(address, epoch);
+        }
+        for site in recording.sites() {
+            let stack = recording.stack(&site);
+            let Some(rest) = left.checked_sub(stack.len()) else {
+                break;
+            };
+            left = rest;
+            for address in stack.iter() {
+                see(address, site.module_epoch());
+            }
+        }
+        let addresses: Vec<(&Module, u64)> = keys
+            .into_iter()
+            .filter_map(|(module, call)| Some((self.modules.get(module)?, call)))
+            .collect();
+        self.symbolizer.look_ahead(&addresses);
     }
 
     /// The call stack of a site, innermost first.
@@ -122,17 +163,28 @@ impl<'a> Resolver<'a> {
         let mut functions: Vec<Function> = frames
             .into_iter()
             .map(|frame| {
-                let name = frame.function.as_deref().map(Name::parse);
-                let whose = name
+                let line = frame.line;
+                let (function, file) = self.texts.take(frame);
+                let meaning = function
                     .as_ref()
-                    .map(|name| whose::whose(name, frame.file.as_deref()));
-                Function { frame, name, whose }
+                    .map(|function| self.texts.meaning(function, file.as_ref()));
+                let (name, whose) = meaning.unzip();
+                Function {
+                    shown: function.unwrap_or_else(|| placeholder(address, module)),
+                    file,
+                    line,
+                    name,
+                    whose,
+                }
             })
             .collect();
         // Whatever was inlined behind the allocator's entry is the allocator, whoever wrote it.
-        let entry = functions
-            .iter()
-            .rposition(|function| function.name.as_ref().is_some_and(whose::enters_allocator));
+        let entry = functions.iter().rposition(|function| {
+            function
+                .name
+                .as_deref()
+                .is_some_and(whose::enters_allocator)
+        });
         for function in &mut functions[..entry.unwrap_or(0)] {
             function.whose = Some(Whose::Plumbing);
         }
@@ -152,24 +204,67 @@ impl<'a> Resolver<'a> {
     }
 
     /// Path of the object that a frame lies in.
-    pub fn module_path(&self, frame: &PhysicalFrame) -> Option<&str> {
-        let module = self.modules.get(frame.module?)?;
-        Some(&module.path)
+    pub fn module_path(&self, frame: &PhysicalFrame) -> Option<&Arc<str>> {
+        self.modules.path(frame.module?)
     }
 
-    /// What to call a function that has no name: object and offset, else the address.
-    pub fn placeholder(&self, frame: &PhysicalFrame) -> String {
-        let module = frame.module.and_then(|index| self.modules.get(index));
-        match module {
-            Some(module) => {
-                let file = module.path.rsplit('/').next().unwrap_or_default();
-                format!("{file}+{:#x}", frame.address.wrapping_sub(module.bias))
-            }
-            None => format!("{:#x}", frame.address),
-        }
+    /// All stacks are resolved.
+    pub fn done(&mut self) {
+        self.known = HashMap::default();
+        self.texts = Texts::default();
+        self.symbolizer.done();
     }
 
     pub fn warnings(&self) -> Vec<String> {
         self.symbolizer.warnings()
+    }
+}
+
+/// What to call a function that has no name: object and offset, else the address.
+fn placeholder(address: u64, module: Option<&Module>) -> Arc<str> {
+    let text = match module {
+        Some(module) => {
+            let file = module.path.rsplit('/').next().unwrap_or_default();
+            format!("{file}+{:#x}", address.wrapping_sub(module.bias))
+        }
+        None => format!("{address:#x}"),
+    };
+    text.into()
+}
+
+/// Functions as their symbolizers name them, each text kept once.
+#[derive(Debug, Default)]
+struct Texts {
+    known: HashSet<Arc<str>>,
+    /// What follows from a function's name and file.
+    meanings: HashMap<(Arc<str>, Option<Arc<str>>), (Rc<Name>, Whose)>,
+}
+
+impl Texts {
+    /// What a frame says; `None` where it has no function.
+    fn take(&mut self, frame: Frame) -> (Option<Arc<str>>, Option<Arc<str>>) {
+        (
+            frame.function.map(|function| self.shared(function)),
+            frame.file.map(|file| self.shared(file)),
+        )
+    }
+
+    fn shared(&mut self, text: String) -> Arc<str> {
+        if let Some(known) = self.known.get(text.as_str()) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = text.into();
+        self.known.insert(Arc::clone(&text));
+        text
+    }
+
+    fn meaning(&mut self, function: &Arc<str>, file: Option<&Arc<str>>) -> (Rc<Name>, Whose) {
+        let key = (Arc::clone(function), file.cloned());
+        let (name, whose) = self.meanings.entry(key).or_insert_with(|| {
+            let name = Name::parse(function);
+            let whose = whose::whose(&name, file.map(|file| &**file));
+            (Rc::new(name), whose)
+        });
+        (Rc::clone(name), *whose)
     }
 }

@@ -5,7 +5,7 @@ use super::chains::Chain;
 use super::relations::Relation;
 use super::succession::Successions;
 use crate::recording::layout::event;
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// Numbers of tables, joined where a resize led from one to the next. A map is called by the
 /// number of its first known table.
@@ -22,7 +22,12 @@ impl Serials {
         analysis: &Analysis,
         successions: &Successions,
     ) -> Self {
+        // As many as are joined, or nearly so.
+        let tables = chains.iter().map(|chain| chain.serials().count());
         let mut serials = Self::default();
+        serials
+            .earlier
+            .reserve(tables.sum::<usize>().max(blocks.resizes.len()));
         for chain in chains {
             let mut before = None;
             for serial in chain.serials() {

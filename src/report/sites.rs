@@ -5,9 +5,10 @@ use super::figures::{Flow, LiveSamples, Roots, Sums};
 use super::groups::Group;
 use super::maps::Context;
 use super::model::{Caller, Coverage, Site, StackFrame};
-use super::resolve::{PhysicalFrame, Resolver};
+use super::resolve::Resolver;
 use crate::classify::catalogue::Container;
 use crate::recording::layout::header;
+use std::sync::Arc;
 
 /// What a site's row is made from, besides the context.
 pub(super) struct Parts<'a> {
@@ -57,7 +58,7 @@ pub(super) fn site(
         known_by: Some(group.known_by),
         exact: !estimated && peak.is_none_or(|peak| peak.error == 0) && !counting_failed(context),
         coverage,
-        caller: fact.and_then(|fact| caller(fact, resolver)),
+        caller: fact.and_then(|fact| caller(fact)),
         stack: fact.map(|fact| stack(fact, resolver)).unwrap_or_default(),
         stack_truncated: sums.truncated,
         type_name: group.type_name.clone(),
@@ -174,23 +175,14 @@ impl Counts {
     }
 }
 
-fn caller(fact: &SiteFacts, resolver: &Resolver<'_>) -> Option<Caller> {
+fn caller(fact: &SiteFacts) -> Option<Caller> {
     let (at, within): Position = fact.caller?;
-    let frame = fact.stack.get(at)?;
-    let function = frame.functions.get(within)?;
+    let function = fact.stack.get(at)?.functions.get(within)?;
     Some(Caller {
-        function: function_name(frame, within, resolver),
-        file: function.frame.file.clone(),
-        line: function.frame.line,
+        function: function.shown.to_string(),
+        file: function.file.as_deref().map(str::to_owned),
+        line: function.line,
     })
-}
-
-fn function_name(frame: &PhysicalFrame, within: usize, resolver: &Resolver<'_>) -> String {
-    let name = frame
-        .functions
-        .get(within)
-        .and_then(|function| function.frame.function.clone());
-    name.unwrap_or_else(|| resolver.placeholder(frame))
 }
 
 pub(super) fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame> {
@@ -199,12 +191,12 @@ pub(super) fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame
     for frame in &fact.stack {
         for (within, function) in frame.functions.iter().enumerate() {
             stack.push(StackFrame {
-                function: function_name(frame, within, resolver),
-                file: function.frame.file.clone(),
-                line: function.frame.line,
+                function: Arc::clone(&function.shown),
+                file: function.file.clone(),
+                line: function.line,
                 inlined: within + 1 < frame.functions.len(),
                 address: frame.address,
-                module: resolver.module_path(frame).map(str::to_owned),
+                module: resolver.module_path(frame).cloned(),
             });
         }
     }

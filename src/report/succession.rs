@@ -12,7 +12,7 @@ use super::groups::Groups;
 use super::relations::Relation;
 use crate::recording::layout::event;
 use crate::recording::reader::BlockEvent;
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// Tables of one place that are looked through; with more, nothing could be told apart.
 const MOST_OPEN: usize = 1024;
@@ -67,7 +67,7 @@ impl Successions {
         let mut changes = changes(blocks, analysis);
         changes.sort_by_key(|&(ticks, _)| ticks);
         let mut found = Self::default();
-        let mut open: HashMap<&'static str, Vec<Open>> = HashMap::new();
+        let mut open: HashMap<&'static str, Vec<Open>> = HashMap::default();
         for (ticks, change) in changes {
             let site = match change {
                 Change::Begin(table) => table.site,
@@ -208,7 +208,7 @@ fn changes(blocks: &Blocks, analysis: &Analysis) -> Vec<(u64, Change)> {
         family.is_some_and(|family| family.step_by_step)
     };
     let mut changes = Vec::new();
-    let mut begun: HashMap<u64, u32> = HashMap::new();
+    let mut begun: HashMap<u64, u32> = HashMap::default();
     for event in blocks.births.iter().filter(certain) {
         let (thread, ticks) = (event.thread, event.ticks);
         match event.kind {

@@ -35,6 +35,12 @@ pub trait Symbolizer {
     /// physical function last. Empty when nothing is known.
     fn frames(&mut self, module: &Module, address: u64) -> Vec<Frame>;
 
+    /// These addresses will be asked for, each as [`frames`](Symbolizer::frames) takes it: many
+    /// at once can be looked up faster than one by one.
+    fn look_ahead(&mut self, addresses: &[(&Module, u64)]) {
+        let _ = addresses;
+    }
+
     /// The function at an address that lies in no object: machine code that the process itself
     /// generated, as interpreters and just-in-time compilers do.
     fn generated(&mut self, address: u64) -> Option<Frame> {
@@ -81,4 +87,8 @@ pub trait Symbolizer {
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Nothing more will be asked about the recording at hand, except for the warnings: what was
+    /// kept for it may go.
+    fn done(&mut self) {}
 }

@@ -8,7 +8,7 @@ use super::serials::Serials;
 use super::succession::{Move, Successions};
 use crate::recording::layout::event;
 use crate::recording::reader::{BlockEvent, Mark};
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 pub(super) fn timeline(
     context: &Context<'_>,

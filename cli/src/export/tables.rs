@@ -211,10 +211,6 @@ pub fn events<'a>() -> Columns<'a, Event> {
 
 /// Functions of a stack, innermost first, one on a line.
 fn stack(site: &Site) -> String {
-    let functions: Vec<&str> = site
-        .stack
-        .iter()
-        .map(|frame| frame.function.as_str())
-        .collect();
+    let functions: Vec<&str> = site.stack.iter().map(|frame| &*frame.function).collect();
     functions.join("\n")
 }

@@ -3,6 +3,7 @@
 //! there once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use mapgrow::report::curve::LiveCurve;
 use mapgrow::report::{Event, EventKind, Report, Series, StackFrame, series, text};
@@ -35,7 +36,7 @@ struct Names {
 
 /// A frame without its address: function, short and whole place, whether it is inlined, whether
 /// it is the program's own.
-type FrameRow = (String, Option<String>, Option<String>, bool, bool);
+type FrameRow = (Arc<str>, Option<String>, Option<String>, bool, bool);
 
 /// The timeline without its marks, which are in the report, a column for each field.
 #[derive(Debug, Default, Serialize)]
@@ -148,8 +149,8 @@ fn row(frame: StackFrame, outside: bool) -> FrameRow {
     let own = outside && text::is_own(&frame);
     let whole = match (frame.file, frame.line, frame.module) {
         (Some(file), Some(line), _) => Some(format!("{file}:{line}")),
-        (Some(file), None, _) => Some(file),
-        (None, _, module) => module,
+        (Some(file), None, _) => Some(file.to_string()),
+        (None, _, module) => module.map(|module| module.to_string()),
     };
     (frame.function, short, whole, frame.inlined, own)
 }

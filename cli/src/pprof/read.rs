@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use mapgrow::report::LoadedModule;
@@ -183,8 +184,8 @@ impl<'a> Raw<'a> {
         let function_of = index(self.functions.iter().map(|function| function.id));
         let place_of = index(self.locations.iter().map(|location| location.id));
         let functions = self.functions.iter().map(|function| ProfileFunction {
-            name: self.string(function.name).unwrap_or_default(),
-            file: self.string(function.filename),
+            name: self.string(function.name).unwrap_or_default().into(),
+            file: self.string(function.filename).map(Arc::from),
         });
         let places = self.locations.iter().map(|location| ProfilePlace {
             address: location.address,

@@ -117,7 +117,7 @@ impl<'a> Tables<'a> {
         let address = frame.address.saturating_sub(1);
         let within = |module: &&LoadedModule| {
             (module.start_address..module.end_address).contains(&address)
-                && frame.module.as_ref() == Some(&module.path)
+                && frame.module.as_deref() == Some(module.path.as_str())
         };
         let mapping = self.modules.iter().rposition(within);
         let mapping_id = mapping.map_or(0, |index| index as u64 + 1);

@@ -1,6 +1,7 @@
 //! Object files as they lie on disk: opened, mapped, checked against the build id that a
 //! recording knows, with their separate debug information.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,6 +18,8 @@ const DEBUG_ROOT: &str = "/usr/lib/debug";
 #[derive(Default)]
 pub struct Files {
     maps: Arena<Mmap>,
+    /// Where they lie, and their lengths.
+    mapped: RefCell<Vec<(usize, usize)>>,
     unpacked: Arena<Vec<u8>>,
 }
 
@@ -31,6 +34,15 @@ impl Files {
         self.unpacked.alloc(bytes)
     }
 
+    /// Gives the memory of all files back until somebody reads them again.
+    pub(super) fn rest(&self) {
+        for &(start, bytes) in self.mapped.borrow().iter() {
+            // SAFETY: this is a mapping of a file that lives as long as `self` and is never
+            // written to: its pages come back with the same bytes when they are read again.
+            unsafe { libc::madvise(start as *mut libc::c_void, bytes, libc::MADV_DONTNEED) };
+        }
+    }
+
     fn map(&self, path: &Path) -> io::Result<&[u8]> {
         // A module's path comes from a recording, so it may name anything: a FIFO must not
         // block, a device must not be read.
@@ -38,7 +50,11 @@ impl Files {
             .read(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
             .open(path)?;
-        Ok(self.maps.alloc(map_regular(&file)?))
+        let map = self.maps.alloc(map_regular(&file)?);
+        self.mapped
+            .borrow_mut()
+            .push((map.as_ptr().expose_provenance(), map.len()));
+        Ok(map)
     }
 }
 
@@ -64,12 +80,19 @@ pub struct OpenObject<'a> {
 impl<'a> OpenObject<'a> {
     /// Opens an object file.
     pub fn open(files: &'a Files, path: &Path) -> io::Result<OpenObject<'a>> {
-        let data = files.map(path)?;
-        let object = object::File::parse(data).map_err(io::Error::other)?;
+        OpenObject::parse(path, files.map(path)?)
+    }
+
+    /// The same file once more, for another thread.
+    pub(super) fn again(&self) -> io::Result<OpenObject<'a>> {
+        OpenObject::parse(&self.path, self.data)
+    }
+
+    fn parse(path: &Path, data: &'a [u8]) -> io::Result<OpenObject<'a>> {
         Ok(OpenObject {
             path: path.to_owned(),
             data,
-            object,
+            object: object::File::parse(data).map_err(io::Error::other)?,
         })
     }
 

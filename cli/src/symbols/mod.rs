@@ -4,6 +4,7 @@
 //! address, its debug information is indexed by unit, and a unit is read when an address falls
 //! into it. A file that is not the one that ran gives no names at all, and a sentence instead.
 
+mod ahead;
 mod files;
 mod generated;
 mod locate;
@@ -24,16 +25,26 @@ pub use locate::Places;
 pub(crate) use locate::{Located, locate};
 pub(crate) use table::SymbolTable;
 
+use ahead::Told;
 use object_file::ObjectFile;
 
 /// Resolves addresses with the object files of this machine.
 pub struct ObjectSymbolizer<'a> {
     files: &'a Files,
     places: Places,
-    /// What each module's file turned out to be, by path and build id.
-    modules: HashMap<(String, Vec<u8>), Option<ObjectFile<'a>>>,
+    modules: Vec<Known<'a>>,
+    /// Positions in `modules` by path, with the build id of each.
+    by_path: HashMap<String, Vec<(Vec<u8>, usize)>>,
     generated: GeneratedCode,
     warnings: Vec<String>,
+}
+
+/// What is known of a module.
+struct Known<'a> {
+    /// Its file, when it has one that can be used.
+    object: Option<ObjectFile<'a>>,
+    /// What was looked up ahead, by address in the file.
+    ahead: HashMap<u64, Told>,
 }
 
 impl<'a> ObjectSymbolizer<'a> {
@@ -42,7 +53,8 @@ impl<'a> ObjectSymbolizer<'a> {
         ObjectSymbolizer {
             files,
             places,
-            modules: HashMap::new(),
+            modules: Vec::new(),
+            by_path: HashMap::new(),
             generated: GeneratedCode::default(),
             warnings: Vec::new(),
         }
@@ -53,13 +65,24 @@ impl<'a> ObjectSymbolizer<'a> {
         ObjectSymbolizer { generated, ..self }
     }
 
-    fn object(&mut self, module: &Module) -> Option<&ObjectFile<'a>> {
-        let key = (module.path.clone(), module.build_id.clone());
-        if !self.modules.contains_key(&key) {
-            let object = self.open(module);
-            self.modules.insert(key.clone(), object);
-        }
-        self.modules.get(&key)?.as_ref()
+    fn known(&mut self, module: &Module) -> &mut Known<'a> {
+        let builds = self.by_path.get(&module.path);
+        let met = builds.and_then(|builds| builds.iter().find(|(id, _)| *id == module.build_id));
+        let at = match met {
+            Some(&(_, at)) => at,
+            None => {
+                let object = self.open(module);
+                let at = self.modules.len();
+                self.modules.push(Known {
+                    object,
+                    ahead: HashMap::new(),
+                });
+                let builds = self.by_path.entry(module.path.clone()).or_default();
+                builds.push((module.build_id.clone(), at));
+                at
+            }
+        };
+        &mut self.modules[at]
     }
 
     fn open(&mut self, module: &Module) -> Option<ObjectFile<'a>> {
@@ -95,11 +118,30 @@ impl<'a> ObjectSymbolizer<'a> {
 }
 
 impl Symbolizer for ObjectSymbolizer<'_> {
+    fn look_ahead(&mut self, addresses: &[(&Module, u64)]) {
+        let mut by_module: HashMap<usize, (&Module, Vec<u64>)> = HashMap::new();
+        for &(module, address) in addresses {
+            let key = std::ptr::from_ref(module).addr();
+            let (_, of_module) = by_module.entry(key).or_insert((module, Vec::new()));
+            of_module.push(address.wrapping_sub(module.bias));
+        }
+        for (module, addresses) in by_module.into_values() {
+            let known = self.known(module);
+            if let Some(object) = &known.object {
+                let told = ahead::look_up(object.opened(), addresses);
+                known.ahead.extend(told);
+            }
+        }
+    }
+
     fn frames(&mut self, module: &Module, address: u64) -> Vec<Frame> {
         let in_file = address.wrapping_sub(module.bias);
-        self.object(module)
-            .map(|object| object.frames(in_file))
-            .unwrap_or_default()
+        let known = self.known(module);
+        match (known.ahead.get(&in_file), &known.object) {
+            (Some(told), _) => told.frames.clone(),
+            (None, Some(object)) => object.frames(in_file),
+            (None, None) => Vec::new(),
+        }
     }
 
     fn generated(&mut self, address: u64) -> Option<Frame> {
@@ -108,10 +150,20 @@ impl Symbolizer for ObjectSymbolizer<'_> {
 
     fn element_type(&mut self, module: &Module, address: u64) -> Option<String> {
         let in_file = address.wrapping_sub(module.bias);
-        self.object(module)?.element_type(in_file)
+        let known = self.known(module);
+        match known.ahead.get(&in_file) {
+            Some(told) => told.element_type.clone(),
+            None => known.object.as_ref()?.element_type(in_file),
+        }
     }
 
     fn warnings(&self) -> Vec<String> {
         self.warnings.clone()
+    }
+
+    fn done(&mut self) {
+        self.modules.clear();
+        self.by_path.clear();
+        self.files.rest();
     }
 }

@@ -32,6 +32,9 @@ pub fn demangle(name: &str) -> String {
 /// `.part.0`), and symbol versions (`@@GLIBC_2.34`).
 pub fn without_suffix(name: &str) -> &str {
     let name = name.split_once('@').map_or(name, |(plain, _)| plain);
+    if !name.contains('.') {
+        return name;
+    }
     // A leading dot belongs to the name; legacy Rust names spell `.` as an escape or `..`.
     for suffix in [
         ".llvm.",

@@ -24,7 +24,9 @@ const MOST_ORIGINS: usize = 16;
 pub struct ObjectFile<'a> {
     object: OpenObject<'a>,
     debug_file: Option<OpenObject<'a>>,
-    debug: Option<DebugInfo<'a>>,
+    files: &'a Files,
+    /// Loaded at the first address.
+    debug: OnceCell<Option<DebugInfo<'a>>>,
     symbols: OnceCell<SymbolTable<'a>>,
 }
 
@@ -46,18 +48,33 @@ impl<'a> ObjectFile<'a> {
         } else {
             object.debug_file(files)
         };
-        let debug = DebugInfo::load(files, debug_file.as_ref().unwrap_or(&object));
         ObjectFile {
             object,
             debug_file,
-            debug,
+            files,
+            debug: OnceCell::new(),
             symbols: OnceCell::new(),
         }
     }
 
     /// Whether functions have lines and inlined callees.
     pub fn has_lines(&self) -> bool {
-        self.debug.is_some()
+        self.with_dwarf().has_dwarf()
+    }
+
+    /// The file itself, without its debug information.
+    pub fn opened(&self) -> &OpenObject<'a> {
+        &self.object
+    }
+
+    /// The object that has the debug information, if any has.
+    fn with_dwarf(&self) -> &OpenObject<'a> {
+        self.debug_file.as_ref().unwrap_or(&self.object)
+    }
+
+    fn debug(&self) -> Option<&DebugInfo<'a>> {
+        let load = || DebugInfo::load(self.files, self.with_dwarf());
+        self.debug.get_or_init(load).as_ref()
     }
 
     /// Whether any function has a name.
@@ -79,9 +96,8 @@ impl<'a> ObjectFile<'a> {
     /// Functions at an address of the file, innermost first.
     pub fn frames(&self, address: u64) -> Vec<Frame> {
         let mut frames = self
-            .debug
-            .as_ref()
-            .and_then(|debug| debug.frames(address).ok())
+            .debug()
+            .and_then(|debug| debug.frames(address, self.symbols()).ok())
             .unwrap_or_default();
         let physical = match frames.last_mut() {
             Some(last) => last,
@@ -111,7 +127,7 @@ impl<'a> ObjectFile<'a> {
     /// function that tells, as long as only containers' own code was passed on the way.
     pub fn element_type(&self, address: u64) -> Option<String> {
         let shared = self.symbols().is_shared(address);
-        if let Some(debug) = &self.debug
+        if let Some(debug) = self.debug()
             && let Ok(named) = debug.debug_names(address)
         {
             let physical = named.len().saturating_sub(1);
@@ -136,7 +152,7 @@ impl<'a> ObjectFile<'a> {
         self.symbols()
             .names_at(address)
             .first()
-            .and_then(|name| types::from_symbol(&names::demangle(name)))
+            .and_then(|name| types::from_symbol(&self.symbols().readable(name)))
     }
 }
 
@@ -166,7 +182,11 @@ impl<'a> DebugInfo<'a> {
         })
     }
 
-    fn frames(&self, address: u64) -> Result<Vec<NamedFrame>, gimli::Error> {
+    fn frames(
+        &self,
+        address: u64,
+        symbols: &SymbolTable<'_>,
+    ) -> Result<Vec<NamedFrame>, gimli::Error> {
         let mut found = self.context.find_frames(address).skip_all_loads()?;
         let mut frames = Vec::new();
         while let Some(frame) = found.next()? {
@@ -180,7 +200,7 @@ impl<'a> DebugInfo<'a> {
             let full_name = raw.as_deref().is_some_and(names::is_mangled);
             let function = raw.map(|raw| {
                 if full_name || !is_rust {
-                    return names::demangle(&raw);
+                    return symbols.readable(&raw).to_string();
                 }
                 // The allocator's entry points belong to no module.
                 let in_module = file.filter(|_| !types::enters_allocator(&raw));

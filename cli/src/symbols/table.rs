@@ -1,5 +1,9 @@
 //! The symbol table of an object file, for what debug information does not name.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use object::{Object, ObjectSymbol, SymbolKind};
 
 use super::names;
@@ -8,6 +12,8 @@ use super::names;
 pub struct SymbolTable<'a> {
     /// Sorted by start.
     functions: Vec<Function<'a>>,
+    /// Names that were asked for: a function has many addresses.
+    readable: RefCell<HashMap<String, Rc<str>>>,
 }
 
 struct Function<'a> {
@@ -25,12 +31,26 @@ impl<'a> SymbolTable<'a> {
             .map(|object| collect(object))
             .find(|functions| !functions.is_empty())
             .unwrap_or_default();
-        SymbolTable { functions }
+        SymbolTable {
+            functions,
+            readable: RefCell::default(),
+        }
     }
 
     /// Whether there is not a single function.
     pub fn is_empty(&self) -> bool {
         self.functions.is_empty()
+    }
+
+    /// A name as people read it, whether it is in this table or not.
+    pub fn readable(&self, name: &str) -> Rc<str> {
+        let mut known = self.readable.borrow_mut();
+        if let Some(readable) = known.get(name) {
+            return Rc::clone(readable);
+        }
+        let readable: Rc<str> = names::demangle(name).into();
+        known.insert(name.to_owned(), Rc::clone(&readable));
+        readable
     }
 
     /// Mangled names of the function that covers an address: several when functions share one
@@ -64,15 +84,15 @@ impl<'a> SymbolTable<'a> {
     /// guess.
     pub fn name_at(&self, address: u64) -> Option<String> {
         let names = self.names_at(address);
-        let mut readable = names.iter().map(|name| names::demangle(name));
+        let mut readable = names.iter().map(|name| self.readable(name));
         let first = readable.next()?;
         if readable.all(|other| other == first) {
-            return Some(first);
+            return Some(first.to_string());
         }
         let common = names::without_generics(&first);
         let same = names
             .iter()
-            .all(|name| names::without_generics(&names::demangle(name)) == common);
+            .all(|name| names::without_generics(&self.readable(name)) == common);
         // Aliases of C functions: the shortest is the public one (`malloc`, `__libc_malloc`).
         let shortest = || {
             names
@@ -82,15 +102,18 @@ impl<'a> SymbolTable<'a> {
         Some(if same {
             common
         } else {
-            names::demangle(shortest()?)
+            self.readable(shortest()?).to_string()
         })
     }
 
     /// Whether several Rust or C++ functions share the body at an address, so that none of
     /// their type arguments can be trusted.
     pub fn is_shared(&self, address: u64) -> bool {
-        let mut distinct: Vec<&str> = self
-            .names_at(address)
+        let names = self.names_at(address);
+        if names.len() < 2 {
+            return false;
+        }
+        let mut distinct: Vec<&str> = names
             .into_iter()
             .filter(|name| names::is_mangled(name))
             .map(names::without_suffix)

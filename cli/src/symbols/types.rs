@@ -7,6 +7,7 @@
 /// Element type of the container that a function with this debug name belongs to: a map's is
 /// `(K, V)`, a set's `(K, ())`.
 pub fn from_debug_name(name: &str, file: &str) -> Option<String> {
+    let source = Source::of(file)?;
     let (function, arguments) = split_generics(name);
     let plain = |count: usize| (arguments.len() >= count).then(|| arguments[0].to_owned());
     let pair = |count: usize| {
@@ -17,7 +18,7 @@ pub fn from_debug_name(name: &str, file: &str) -> Option<String> {
         Some(format!("({key}, ())"))
     };
     let allocator_second = arguments.get(1).is_some_and(|a| *a == GLOBAL);
-    let element = match Source::of(file)? {
+    let element = match source {
         // `RawTable<T, A>`; methods of `RawTableInner` have the allocator alone.
         Source::RawTable => plain(2),
         // `RawVec<T, A>`; methods of `RawVecInner` have the allocator alone.

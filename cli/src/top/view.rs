@@ -2,7 +2,7 @@
 
 use mapgrow::report::text::units::{bytes, count, thousands, time};
 use mapgrow::report::text::{chain, place, title};
-use mapgrow::report::{Caller, Event, ProcessState, Site, StackFrame};
+use mapgrow::report::{Event, ProcessState, Site};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};
@@ -310,7 +310,7 @@ fn site_lines(site: &Site, state: &State) -> Vec<Line<'static>> {
     lines.push(Line::styled("Stack, innermost first", STRONG));
     for frame in &site.stack {
         let at = match (&frame.file, frame.line) {
-            (Some(_), Some(_)) => format!("  {}", place(Some(&caller(frame)))),
+            (Some(_), Some(_)) => format!("  {}", place(Some(&frame.caller()))),
             _ => String::new(),
         };
         let inlined = if frame.inlined { "  (inlined)" } else { "" };
@@ -329,12 +329,4 @@ fn cut(text: &str, room: usize) -> String {
     }
     let kept: String = text.chars().take(room.saturating_sub(3)).collect();
     kept + "..."
-}
-
-fn caller(frame: &StackFrame) -> Caller {
-    Caller {
-        function: frame.function.clone(),
-        file: frame.file.clone(),
-        line: frame.line,
-    }
 }

@@ -1,6 +1,7 @@
 //! `mapgrow report`: what grew, where, when, and what it cost.
 
 use std::io::IsTerminal;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,8 +106,9 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
             timeline: args.json || matches!(args.by, ByArg::Thread),
             ..Options::default()
         };
+        // The command ends here, and with it the memory: to free a large report takes time.
         let report = build_with(args.source.as_deref(), &args.binary, &options)?;
-        return print(args, &report);
+        return print(args, &ManuallyDrop::new(report));
     };
     let terminal = std::io::stdout().is_terminal() && !args.json;
     let show = |report: &Report, last: bool| {

@@ -1,6 +1,7 @@
 //! Sites: containers by the place in the program that allocates their tables.
 
 use super::{Advice, Word};
+use std::sync::Arc;
 
 /// How a family is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,10 +51,11 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct StackFrame {
-    /// Function; where no name is known, the object and the offset in it.
-    pub function: String,
+    /// Function; where no name is known, the object and the offset in it. Frames of one report
+    /// share their texts.
+    pub function: Arc<str>,
     /// Source file.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
     /// Line.
     pub line: Option<u32>,
     /// Whether it was inlined into the next frame.
@@ -61,7 +63,19 @@ pub struct StackFrame {
     /// Return address in the process; inlined frames share that of the physical one.
     pub address: u64,
     /// Object that the address lies in.
-    pub module: Option<String>,
+    pub module: Option<Arc<str>>,
+}
+
+impl StackFrame {
+    /// The same without what tells one process from another.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller {
+            function: self.function.to_string(),
+            file: self.file.as_deref().map(str::to_owned),
+            line: self.line,
+        }
+    }
 }
 
 /// Containers whose tables one place in the program allocates.

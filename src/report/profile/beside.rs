@@ -43,7 +43,7 @@ impl<'a> Beside<'a> {
                 .filter(|&&(function, _)| own.get(function as usize) == Some(&true))
                 .filter_map(|&(function, line)| {
                     let function = profile.functions.get(function as usize)?;
-                    Some((function.name.as_str(), line))
+                    Some((&*function.name, line))
                 })
                 .peekable();
             if let Some(&(function, _)) = frames.peek() {

@@ -8,6 +8,7 @@ use crate::classify::catalogue::{Container, Family};
 use crate::classify::go::{self, Grower, MapRuntime};
 use crate::report::model::{Caller, KnownBy, LoadedModule, StackFrame};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Bytes of stacks that are kept: a forged profile could have as many and as long ones as it
 /// likes.
@@ -125,7 +126,7 @@ impl<'a> Folding<'a> {
             .filter_map(|place| profile.places.get(place as usize))
             .flat_map(|place| place.lines.iter())
             .filter_map(|&(function, _)| profile.functions.get(function as usize))
-            .map(|function| function.name.as_str())
+            .map(|function| &*function.name)
     }
 
     fn grower(&mut self, sample: &HeapSample) -> Option<(Grower, KnownBy)> {
@@ -211,13 +212,14 @@ impl<'a> Folding<'a> {
             for (at, &(function, line)) in place.lines.iter().enumerate() {
                 let function = self.profile.functions.get(function as usize);
                 stack.push(StackFrame {
-                    function: function.map_or_else(String::new, |function| function.name.clone()),
+                    function: function
+                        .map_or_else(Arc::default, |function| Arc::clone(&function.name)),
                     file: function.and_then(|function| function.file.clone()),
                     line,
                     inlined: at + 1 < place.lines.len(),
                     // Reports have return addresses.
                     address: place.address.saturating_add(1),
-                    module: module.map(|module| module.path.clone()),
+                    module: module.map(|module| module.path.as_str().into()),
                 });
             }
         }
@@ -261,22 +263,19 @@ impl<'a> Folding<'a> {
 /// What a frame takes in a report and in its key.
 fn stored_bytes(frame: &StackFrame) -> usize {
     let text = [&frame.file, &frame.module].into_iter().flatten();
-    2 * (size_of::<StackFrame>() + frame.function.len() + text.map(String::len).sum::<usize>())
+    2 * (size_of::<StackFrame>()
+        + frame.function.len()
+        + text.map(|text| text.len()).sum::<usize>())
 }
 
 fn key(family: &'static Family, stack: &[StackFrame]) -> Key {
     let at = caller(stack);
-    let plain = |frame: &StackFrame| Caller {
-        function: frame.function.clone(),
-        file: frame.file.clone(),
-        line: frame.line,
-    };
     Key {
         family: family.name,
-        caller: at.map(|at| plain(&stack[at])),
+        caller: at.map(|at| stack[at].caller()),
         outwards: stack[at.map_or(0, |at| at + 1)..]
             .iter()
-            .map(plain)
+            .map(StackFrame::caller)
             .collect(),
     }
 }

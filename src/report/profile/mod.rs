@@ -12,6 +12,7 @@ mod shape;
 
 use super::model::{LoadedModule, Report};
 use folded::Folded;
+use std::sync::Arc;
 
 /// A heap profile.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,9 +37,9 @@ pub struct HeapProfile {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileFunction {
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Source file.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
 }
 
 /// A place in the code, with the functions that were inlined there.

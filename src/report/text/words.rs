@@ -38,7 +38,7 @@ pub fn caller_at(site: &Site, stack: &[StackFrame]) -> Option<usize> {
     let caller = site.caller.as_ref()?;
     stack
         .iter()
-        .position(|frame| frame.function == caller.function && frame.line == caller.line)
+        .position(|frame| *frame.function == *caller.function && frame.line == caller.line)
 }
 
 /// What the container is called: its type, else its kind.
@@ -136,7 +136,7 @@ pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
     site.stack[at + 1..]
         .iter()
         .take_while(|frame| whose(frame) != Whose::Entry)
-        .filter(|frame| whose(frame) == Whose::Program && frame.function != "main")
+        .filter(|frame| whose(frame) == Whose::Program && *frame.function != *"main")
         .take(most)
         .map(|frame| match (&frame.file, frame.line) {
             (Some(file), Some(line)) => {
