@@ -9,7 +9,8 @@
 //! Two calls made one after the other from the same place have frames at the same address too, and
 //! a hasher may allocate between the new table and the free of the old one. Candidates are
 //! therefore ranked: blocks whose sizes fit one container first, then those whose shared frame lies
-//! furthest in, then those allocated closest to it, then the most recent.
+//! furthest in, then those that were asked for as the freed one was (a growth function may ask for
+//! several blocks), then those allocated closest to the shared frame, then the most recent.
 
 use crate::recording::layout::edge;
 use crate::stack::Return;
@@ -104,8 +105,9 @@ fn join(allocation: &[Return], free: &[Return]) -> Option<Join> {
 }
 
 /// How well a block may have taken another's place, the smaller the better: fit of the sizes,
-/// where in the stack both meet, and frames from there to the allocation.
-type Rank = (u8, u64, u16);
+/// where in the stack both meet, whether it was asked for elsewhere, and frames from there to the
+/// allocation.
+type Rank = (u8, u64, bool, u16);
 
 /// The worst fit of a block that is larger than the one before.
 const MUCH_LARGER: u8 = 1;
@@ -133,6 +135,8 @@ pub(crate) struct FreedBlock {
     pub(crate) align_log2: u8,
     /// When it was allocated, ticks; 0: not known.
     pub(crate) since: u64,
+    /// Where, if that is known.
+    pub(crate) site: Option<u32>,
     /// Only what is larger is taken for its successor.
     pub(crate) grown_only: bool,
 }
@@ -340,6 +344,7 @@ impl PendingStack {
             bytes,
             align_log2,
             since,
+            site,
             grown_only,
         } = *freed;
         // Of the own allocation, and of what was allocated since.
@@ -365,7 +370,8 @@ impl PendingStack {
                 continue;
             };
             // Of two that are as good the later one, which came first.
-            let rank = (fit, join.slot, join.frame);
+            let elsewhere = site != Some(block.site);
+            let rank = (fit, join.slot, elsewhere, join.frame);
             if best.as_ref().is_none_or(|(least, ..)| rank < *least) {
                 best = Some((rank, *block, join));
             }

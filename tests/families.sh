@@ -34,6 +34,11 @@ build_glib() { cc glib $(pkg-config --cflags --libs glib-2.0); }
 build_uthash() { cc uthash; }
 # Linked statically: Debian's shared library has lost the names of its own functions.
 build_lua() { cc lua -I/usr/include/lua5.4 "$(lib liblua5.4.a)" -lm -ldl; }
+build_sqlite() { cc sqlite "$(lib libsqlite3.a)" -lm -ldl -lz; }
+# Once with the names of its functions and once as Debian ships it.
+build_perl() { cc perl $(perl -MExtUtils::Embed -e ccopts) "$(lib libperl.a)" -lm -ldl -lcrypt -pthread; }
+build_libperl() { gcc -O2 -g "$victims/perl.c" -o "$work/libperl" $(perl -MExtUtils::Embed -e ccopts) -lperl; }
+build_ruby() { cc ruby $(pkg-config --cflags --libs ruby-3.1); }
 build_openssl() { cc openssl "$(lib libcrypto.a)" -ldl -pthread; }
 
 names=("$@")

@@ -311,6 +311,7 @@ impl Session {
                 bytes,
                 align_log2,
                 since,
+                site: old.as_ref().map(|old| old.site),
                 grown_only: !sure,
             };
             cold.pending.resolve(&freed, capture.returns())

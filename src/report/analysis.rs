@@ -225,7 +225,8 @@ impl Analysis {
 
     /// Containers that nobody catalogued: the function that itself asked for the new block
     /// frees the old, time and again, and the new one is always larger by about the same
-    /// factor.
+    /// factor. Within the code of a container of the catalogue, whose growth function has lost
+    /// its name, once is enough.
     fn tell_by_replacement(&mut self, recording: &Recording) {
         let mut convincing: Vec<(u32, u64)> = Vec::new();
         for edge in recording
@@ -240,10 +241,10 @@ impl Analysis {
                 self.fact(site)
                     .is_some_and(|fact| fact.family.is_none_or(|family| family == &UNKNOWN))
             };
-            let direct = self
-                .fact(edge.new_site())
-                .is_some_and(|fact| asks_itself(fact, edge.join()));
-            let grows = edge.word(edge::COUNT) >= 3
+            let new = self.fact(edge.new_site());
+            let inside = new.is_some_and(|fact| grows_inside(fact, edge.join()));
+            let direct = inside || new.is_some_and(|fact| asks_itself(fact, edge.join()));
+            let grows = edge.word(edge::COUNT) >= if inside { 1 } else { 3 }
                 && edge.word(edge::GROWS) == edge.word(edge::COUNT)
                 && within(&edge, 14, 41);
             if !(sites.into_iter().all(unknown) && direct && grows) {
@@ -288,7 +289,15 @@ fn family_of_interface(fact: &SiteFacts) -> Option<(&'static Family, usize)> {
         functions.any(|function| function.whose != Some(Whose::Plumbing))
     };
     let first = fact.stack.iter().position(|frame| asks(&frame))?;
-    let nameless = fact.stack[first..]
+    container_around(fact, first)
+}
+
+/// The container of whose code a frame is: by its own name, or as nameless code that only that
+/// container's interface, in the same object, can have called; and where on the stack the name is.
+fn container_around(fact: &SiteFacts, first: usize) -> Option<(&'static Family, usize)> {
+    let nameless = fact
+        .stack
+        .get(first..)?
         .iter()
         .take_while(|frame| !frame.named());
     let at = first + nameless.count();
@@ -300,6 +309,15 @@ fn family_of_interface(fact: &SiteFacts) -> Option<(&'static Family, usize)> {
         .iter()
         .all(one_object)
         .then_some((family, at))
+}
+
+/// Whether both the function that asked for memory and the one in which allocation and free meet
+/// are code of one container of the catalogue.
+fn grows_inside(fact: &SiteFacts, join: usize) -> bool {
+    let asks = family_of_interface(fact);
+    let meets = container_around(fact, join);
+    asks.zip(meets)
+        .is_some_and(|((asks, _), (meets, _))| asks == meets && asks.has_resizes())
 }
 
 /// Whether the new bytes are between `low` and `high` tenths of the old.
