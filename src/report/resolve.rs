@@ -232,12 +232,14 @@ fn placeholder(address: u64, module: Option<&Module>) -> Arc<str> {
     text.into()
 }
 
+type NameAndFile = (Arc<str>, Option<Arc<str>>);
+
 /// Functions as their symbolizers name them, each text kept once.
 #[derive(Debug, Default)]
 struct Texts {
     known: HashSet<Arc<str>>,
     /// What follows from a function's name and file.
-    meanings: HashMap<(Arc<str>, Option<Arc<str>>), (Rc<Name>, Whose)>,
+    meanings: HashMap<NameAndFile, (Rc<Name>, Whose)>,
 }
 
 impl Texts {

@@ -58,7 +58,7 @@ pub(super) fn site(
         known_by: Some(group.known_by),
         exact: !estimated && peak.is_none_or(|peak| peak.error == 0) && !counting_failed(context),
         coverage,
-        caller: fact.and_then(|fact| caller(fact)),
+        caller: fact.and_then(caller),
         stack: fact.map(|fact| stack(fact, resolver)).unwrap_or_default(),
         stack_truncated: sums.truncated,
         type_name: group.type_name.clone(),
