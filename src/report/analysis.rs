@@ -283,12 +283,29 @@ impl Analysis {
 /// The family of the container whose interface called the nameless code, in the same object,
 /// that asked for the block; and where on the stack that is.
 fn family_of_interface(fact: &SiteFacts) -> Option<(&'static Family, usize)> {
-    let asks = |frame: &&PhysicalFrame| {
+    container_around(fact, first_beyond_plumbing(&fact.stack))
+}
+
+/// The frame that asked for memory. Nameless code that plumbing in the same object called is
+/// plumbing too: an arena's, say, of which only the interface has kept its name.
+fn first_beyond_plumbing(stack: &[PhysicalFrame]) -> usize {
+    let plumbing = |frame: &PhysicalFrame| {
         let mut functions = frame.functions.iter();
-        functions.any(|function| function.whose != Some(Whose::Plumbing))
+        functions.all(|function| function.whose == Some(Whose::Plumbing))
     };
-    let first = fact.stack.iter().position(|frame| asks(&frame))?;
-    container_around(fact, first)
+    let mut first = 0;
+    for (at, frame) in stack.iter().enumerate() {
+        let one_object = || {
+            let mut since = stack[first..at].iter();
+            since.all(|nameless| nameless.module == frame.module)
+        };
+        if plumbing(frame) && one_object() {
+            first = at + 1;
+        } else if frame.named() {
+            break;
+        }
+    }
+    first
 }
 
 /// The container of whose code a frame is: by its own name, or as nameless code that only that
