@@ -327,13 +327,16 @@ fn container_around(fact: &SiteFacts, first: usize) -> Option<(&'static Family, 
         .then_some((family, at))
 }
 
-/// Whether both the function that asked for memory and the one in which allocation and free meet
-/// are code of one container of the catalogue.
+/// Whether a block that was asked for in a container's named code, and that replaces another where
+/// the way to the free meets, stays within that container's code: in the very function that
+/// asked, or in one around it that the same container's interface called.
 fn grows_inside(fact: &SiteFacts, join: usize) -> bool {
-    let asks = family_of_interface(fact);
-    let meets = container_around(fact, join);
-    asks.zip(meets)
-        .is_some_and(|((asks, _), (meets, _))| asks == meets && asks.has_resizes())
+    let Some((asks, named_at)) = family_of_interface(fact) else {
+        return false;
+    };
+    let itself = named_at == join && first_beyond_plumbing(&fact.stack) == join;
+    let meets = container_around(fact, join).map(|(family, _)| family);
+    (named_at < join || itself) && meets == Some(asks) && asks.has_resizes()
 }
 
 /// Whether the new bytes are between `low` and `high` tenths of the old.
@@ -355,10 +358,10 @@ fn asks_itself(fact: &SiteFacts, join: usize) -> bool {
         .iter()
         .take(join)
         .flat_map(|frame| frame.functions.iter());
-    inner
+    let only_plumbing = inner
         .into_iter()
-        .all(|function| function.whose == Some(Whose::Plumbing))
-        && join < fact.stack.len()
+        .all(|function| function.whose == Some(Whose::Plumbing));
+    (only_plumbing || join == first_beyond_plumbing(&fact.stack)) && join < fact.stack.len()
 }
 
 fn shares_elements(recording: &Recording, old: &SiteFacts, new: &SiteFacts) -> bool {

@@ -17,18 +17,18 @@ void _PG_init(void);
 /* Where the account is printed: standard output is the backend's. */
 enum { ACCOUNT = 3 };
 /* From so many entries on, the arena grows by blocks of this size alone. */
-enum { MANY = 200000, ARENA_BLOCK = ALLOCSET_DEFAULT_MAXSIZE };
+enum { MANY = 240000, ARENA_BLOCK = ALLOCSET_DEFAULT_MAXSIZE };
 
 static struct told told[] = {{.shape = "fill_dynahash", .family = "postgres_dynahash"}};
 
 struct entry {
     uint64 key;
-    char value[120];
+    uint64 value[2];
 };
 
 __attribute__((noinline)) static void fill_dynahash(HTAB *table, MemoryContext account) {
     Size before = MemoryContextMemAllocated(account, false), directory = 0;
-    for (uint64 key = 0; key < 1500000; key++) {
+    for (uint64 key = 0; key < 2200000; key++) {
         bool found;
         hash_search(table, &key, HASH_ENTER, &found);
         Size now = MemoryContextMemAllocated(account, false);
