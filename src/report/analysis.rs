@@ -284,12 +284,29 @@ impl Analysis {
 /// The family of the container whose interface called the nameless code, in the same object,
 /// that asked for the block; and where on the stack that is.
 fn family_of_interface(fact: &SiteFacts) -> Option<(&'static Family, usize)> {
-    let asks = |frame: &&PhysicalFrame| {
+    container_around(fact, first_beyond_plumbing(&fact.stack))
+}
+
+/// The frame that asked for memory. Nameless code that plumbing in the same object called is
+/// plumbing too: an arena's, say, of which only the interface has kept its name.
+fn first_beyond_plumbing(stack: &[PhysicalFrame]) -> usize {
+    let plumbing = |frame: &PhysicalFrame| {
         let mut functions = frame.functions.iter();
-        functions.any(|function| function.whose != Some(Whose::Plumbing))
+        functions.all(|function| function.whose == Some(Whose::Plumbing))
     };
-    let first = fact.stack.iter().position(|frame| asks(&frame))?;
-    container_around(fact, first)
+    let mut first = 0;
+    for (at, frame) in stack.iter().enumerate() {
+        let one_object = || {
+            let mut since = stack[first..at].iter();
+            since.all(|nameless| nameless.module == frame.module)
+        };
+        if plumbing(frame) && one_object() {
+            first = at + 1;
+        } else if frame.named() {
+            break;
+        }
+    }
+    first
 }
 
 /// The container of whose code a frame is: by its own name, or as nameless code that only that
@@ -311,13 +328,16 @@ fn container_around(fact: &SiteFacts, first: usize) -> Option<(&'static Family, 
         .then_some((family, at))
 }
 
-/// Whether both the function that asked for memory and the one in which allocation and free meet
-/// are code of one container of the catalogue.
+/// Whether a block that was asked for in a container's named code, and that replaces another where
+/// the way to the free meets, stays within that container's code: in the very function that
+/// asked, or in one around it that the same container's interface called.
 fn grows_inside(fact: &SiteFacts, join: usize) -> bool {
-    let asks = family_of_interface(fact);
-    let meets = container_around(fact, join);
-    asks.zip(meets)
-        .is_some_and(|((asks, _), (meets, _))| asks == meets && asks.has_resizes())
+    let Some((asks, named_at)) = family_of_interface(fact) else {
+        return false;
+    };
+    let itself = named_at == join && first_beyond_plumbing(&fact.stack) == join;
+    let meets = container_around(fact, join).map(|(family, _)| family);
+    (named_at < join || itself) && meets == Some(asks) && asks.has_resizes()
 }
 
 /// Whether the new bytes are between `low` and `high` tenths of the old.
@@ -339,10 +359,10 @@ fn asks_itself(fact: &SiteFacts, join: usize) -> bool {
         .iter()
         .take(join)
         .flat_map(|frame| frame.functions.iter());
-    inner
+    let only_plumbing = inner
         .into_iter()
-        .all(|function| function.whose == Some(Whose::Plumbing))
-        && join < fact.stack.len()
+        .all(|function| function.whose == Some(Whose::Plumbing));
+    (only_plumbing || join == first_beyond_plumbing(&fact.stack)) && join < fact.stack.len()
 }
 
 fn shares_elements(recording: &Recording, old: &SiteFacts, new: &SiteFacts) -> bool {
