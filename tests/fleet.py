@@ -1,27 +1,49 @@
 #!/usr/bin/env python3
-"""DuckDB answers "which place holds most across 50 processes" from exported files.
+"""DuckDB answers "which site retained most across 50 processes" from exported files.
 
-Runs a program 50 times under `mapgrow run`, each with maps of other sizes of which some are emptied
-and kept, saves a report of each while it runs (which is when what maps hold can be read), exports all, and compares DuckDB's answer with the
-reports. What maps retain is null here: under the preload library their alignment is not known. Needs cargo, rustc, and `pip install duckdb`; takes about a minute.
+Runs a program with MapGrow as its allocator 50 times. In each run maps grow at four lines to sizes
+of their own, and one of them, by turns but not evenly, is emptied and kept. The program writes a
+dump and then tells the truth: what a counting allocator beneath MapGrow gets back when each map
+shrinks to what it holds. All dumps are exported to Parquet, and DuckDB's answer is compared with
+the sums of what the programs told. Needs cargo and `pip install duckdb`.
 """
 
-import json
+import collections
 import os
 import subprocess
 import sys
 import tempfile
+import time
 
 try:
     import duckdb
 except ImportError:
-    print("skipped: duckdb is missing (pip install duckdb)")
-    sys.exit(0)
+    sys.exit("duckdb is missing: pip install duckdb")
 
 PROCESSES = 50
 PROGRAM = """
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::HashMap;
-use std::io::Read;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Counts the bytes that are live.
+struct Counting;
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOC: mapgrow::MapGrow<Counting> = mapgrow::MapGrow::with_backend(Counting);
+
 #[inline(never)]
 fn sessions(entries: u64) -> HashMap<u64, [u64; 8]> {
     let mut map = HashMap::new();
@@ -29,19 +51,66 @@ fn sessions(entries: u64) -> HashMap<u64, [u64; 8]> {
     map
 }
 #[inline(never)]
-fn index(entries: u64) -> HashMap<u64, u64> {
+fn routes(entries: u64) -> HashMap<u64, [u64; 4]> {
+    let mut map = HashMap::new();
+    for n in 0..entries { map.insert(n, [n; 4]); }
+    map
+}
+#[inline(never)]
+fn prices(entries: u64) -> HashMap<u64, [u64; 3]> {
+    let mut map = HashMap::new();
+    for n in 0..entries { map.insert(n, [n; 3]); }
+    map
+}
+#[inline(never)]
+fn counters(entries: u64) -> HashMap<u64, u64> {
     let mut map = HashMap::new();
     for n in 0..entries { map.insert(n, n); }
     map
 }
+
+/// What `map` gives back when it shrinks to what it holds.
+fn told<V>(name: &str, mut map: HashMap<u64, V>) {
+    let before = LIVE.load(Ordering::Relaxed);
+    map.shrink_to_fit();
+    println!("{name} {}", before - LIVE.load(Ordering::Relaxed));
+}
+
 fn main() {
     let number: u64 = std::env::args().nth(1).unwrap().parse().unwrap();
-    let mut emptied = sessions(1000 * number);
-    let kept = index(100 * number);
-    if number % 5 == 0 { emptied.retain(|n, _| n % 100 == 0); }
-    println!("{} {}", emptied.len(), kept.len());
-    let _ = std::io::stdin().read(&mut [0]);
+    let size = |step: u64| 3_000 + (number * step) % 40_000;
+    let mut sessions = sessions(size(701));
+    let mut routes = routes(size(1_301));
+    let mut prices = prices(size(907));
+    let mut counters = counters(size(2_003));
+    match number % 7 {
+        0 => sessions.retain(|n, _| n % 50 == 0),
+        1 | 3 | 5 | 6 => routes.retain(|n, _| n % 50 == 0),
+        2 => prices.retain(|n, _| n % 50 == 0),
+        _ => counters.retain(|n, _| n % 50 == 0),
+    }
+    mapgrow::dump().expect("a dump");
+    told("fleet::sessions", sessions);
+    told("fleet::routes", routes);
+    told("fleet::prices", prices);
+    told("fleet::counters", counters);
 }
+"""
+MANIFEST = """
+[package]
+name = "fleet"
+version = "0.1.0"
+edition = "2024"
+[dependencies]
+mapgrow = {{ path = "{root}", default-features = false }}
+[profile.release]
+debug = "line-tables-only"
+[workspace]
+"""
+# As docs/export.md has it.
+QUERY = """
+select function, count(*) as processes, sum(live_bytes) as held, sum(retained_bytes) as retained
+from 'fleet/sites.parquet' group by function order by retained desc;
 """
 
 
@@ -49,52 +118,52 @@ def main() -> None:
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     subprocess.run(["cargo", "build", "--quiet", "-p", "mapgrow-cli"], cwd=root, check=True)
     mapgrow = os.path.join(root, "target/debug/mapgrow")
+    package = os.path.join(root, "target/fleet")
+    os.makedirs(os.path.join(package, "src"), exist_ok=True)
+    write(os.path.join(package, "Cargo.toml"), MANIFEST.format(root=root))
+    write(os.path.join(package, "src/main.rs"), PROGRAM)
+    subprocess.run(["cargo", "build", "--quiet", "--release"], cwd=package, check=True)
+    program = os.path.join(package, "target/release/fleet")
     with tempfile.TemporaryDirectory() as work:
-        env = dict(os.environ, XDG_RUNTIME_DIR=work, XDG_STATE_HOME=work, MAPGROW_DIR=work)
-        source = os.path.join(work, "worker.rs")
-        with open(source, "w") as file:
-            file.write(PROGRAM)
-        binary = os.path.join(work, "worker")
-        flags = ["--edition", "2024", "-O", "-C", "debuginfo=line-tables-only"]
-        subprocess.run(["rustc", *flags, "-o", binary, source], check=True)
-        reports = [save(mapgrow, binary, number, work, env) for number in range(1, PROCESSES + 1)]
-        fleet = os.path.join(work, "fleet")
-        subprocess.run([mapgrow, "export", *reports, "-o", fleet], env=env, check=True,
+        truth = collections.Counter()
+        dumps = []
+        for number in range(1, PROCESSES + 1):
+            dump = os.path.join(work, f"worker-{number}.mapgrow")
+            env = dict(os.environ, MAPGROW_DIR=work, MAPGROW_OUT=dump, MAPGROW_AT_EXIT="none")
+            told = subprocess.run([program, str(number)], env=env, check=True,
+                                  stdout=subprocess.PIPE, text=True).stdout
+            for line in told.splitlines():
+                function, retained = line.split()
+                truth[function] += int(retained)
+            dumps.append(dump)
+        started = time.monotonic()
+        subprocess.run([mapgrow, "export", *dumps, "-o", os.path.join(work, "fleet")], check=True,
                        stdout=subprocess.DEVNULL)
-        answer = duckdb.sql(f"""
-            select function, count(*) as processes, sum(live_bytes)::bigint as held,
-                   sum(retained_bytes) as retained
-            from '{fleet}/sites.parquet' where family = 'hashbrown'
-            group by function order by held desc""")
+        print(f"{PROCESSES} dumps exported in {time.monotonic() - started:.1f} s (debug build)")
+        with open(os.path.join(root, "docs/export.md"), encoding="utf-8") as page:
+            assert QUERY.strip() in page.read(), "docs/export.md has another query"
+        os.chdir(work)
+        answer = duckdb.sql(QUERY)
         print(answer)
-        function, processes, held, _ = answer.fetchall()[0]
-        assert function.endswith("::sessions"), function
-        assert processes == PROCESSES, processes
-        expected = sum(live_bytes(path) for path in reports)
-        assert held == expected, (held, expected)
-        counted = duckdb.sql(f"select count(distinct recording_id) from '{fleet}/processes.parquet'")
+        rows = {function: (count, retained) for function, count, _, retained in answer.fetchall()}
+        for function, retained in truth.items():
+            print(f"{function}: {retained} bytes given back, by the programs")
+            assert rows[function] == (PROCESSES, retained), (function, rows[function], retained)
+        first = answer.fetchall()[0][0]
+        assert first == max(truth, key=truth.get), (first, truth)
+        counted = duckdb.sql("select count(distinct recording_id) from 'fleet/processes.parquet'")
         assert counted.fetchall() == [(PROCESSES,)]
     print("passed")
 
 
-def live_bytes(path: str) -> int:
-    """What the largest place of a saved report holds."""
-    with open(path) as file:
-        return max(site["live_bytes"] for site in json.load(file)["sites"])
-
-
-def save(mapgrow: str, binary: str, number: int, work: str, env: dict) -> str:
-    """Runs the program, and saves a report when its maps are as they will stay."""
-    child = subprocess.Popen([mapgrow, "run", "--quiet", "--", binary, str(number)], env=env,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    child.stdout.readline()
-    listed = subprocess.run(["pgrep", "-P", str(child.pid)], capture_output=True, text=True)
-    pid = listed.stdout.split()[0]
-    path = os.path.join(work, f"worker-{number}.json")
-    with open(path, "w") as file:
-        subprocess.run([mapgrow, "report", pid, "--json"], env=env, check=True, stdout=file)
-    child.communicate("x")
-    return path
+def write(path: str, text: str) -> None:
+    """Only where something changed: cargo looks at the time."""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 if __name__ == "__main__":

@@ -108,14 +108,13 @@ pub fn read_packed(file: &File, path: &Path) -> Result<Vec<u8>, Failure> {
     packed.bytes.reserve_exact(regions.committed as usize);
     for (kind, (offset, committed)) in regions.rows.into_iter().enumerate() {
         let at = packed.bytes.len();
-        let bytes = read_upto(file, offset, committed as usize).map_err(cannot_read)?;
-        if bytes.len() as u64 != committed {
+        append(file, offset, committed as usize, &mut packed.bytes).map_err(cannot_read)?;
+        if (packed.bytes.len() - at) as u64 != committed {
             return Err(Failure::new(format!(
                 "{} became shorter while it was read: try again",
                 path.display()
             )));
         }
-        packed.bytes.extend_from_slice(&bytes);
         packed.set(header::REGIONS + kind * header::REGION_WORDS + 1, at as u64);
     }
     Ok(packed.bytes)
@@ -181,18 +180,26 @@ impl Regions {
 
 /// Reads `length` bytes from `offset` on, or as many as there are.
 fn read_upto(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; length];
-    let mut done = 0;
-    while done < length {
-        match file.read_at(&mut bytes[done..], offset + done as u64) {
+    let mut bytes = Vec::new();
+    append(file, offset, length, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same, behind what is in `bytes`.
+fn append(file: &File, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let start = bytes.len();
+    bytes.resize(start + length, 0);
+    let mut end = start;
+    while end < bytes.len() {
+        match file.read_at(&mut bytes[end..], offset + (end - start) as u64) {
             Ok(0) => break,
-            Ok(count) => done += count,
+            Ok(count) => end += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    bytes.truncate(done);
-    Ok(bytes)
+    bytes.truncate(end);
+    Ok(())
 }
 
 /// A sentence for a file that cannot even be opened.

@@ -3,20 +3,25 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use mapgrow::report::Options;
 use mapgrow::report::merge::Part;
 
 use crate::failure::Failure;
 use crate::progress::Progress;
+use crate::symbols::{Files, Opened};
 use crate::verbs::report;
 
 /// Reads what was named as `[LABEL=]FILE|PID`, telling how far it is.
 pub fn read(sources: &[PathBuf], binaries: &[PathBuf]) -> Result<Vec<Part>, Failure> {
     let mut progress = Progress::new("reading", sources.len());
     let (mut parts, mut taken) = (Vec::new(), HashSet::new());
+    let files = Files::new();
+    let mut opened = Opened::for_many(&files);
     for source in sources {
         let (label, path) = named(source);
         progress.step(&label);
-        let report = report::build(Some(&path), binaries)?;
+        let report;
+        (report, opened) = report::build_among(Some(&path), binaries, &Options::default(), opened)?;
         let mut unique = label.clone();
         let mut number = 1;
         while !taken.insert(unique.clone()) {

@@ -129,7 +129,7 @@ pub fn judge(report: &Report, rules: &[Rule]) -> Vec<Finding> {
         if about.is_empty() {
             findings.push(no_such_site(report, rule));
         }
-        findings.extend(about.into_iter().map(|site| judge_site(rule, site)));
+        findings.extend(about.into_iter().map(|site| judge_site(report, rule, site)));
     }
     findings
 }
@@ -170,23 +170,12 @@ fn judge_all(report: &Report, rule: &Rule) -> Finding {
         }
     }
     if outcome == Outcome::Unknown {
-        advice.push(how_to_know(rule.measure));
+        advice.push(how_to_know(report, rule.measure));
     }
-    Finding {
-        outcome,
-        rule: rule.written(),
-        measure: Some(rule.measure),
-        found,
-        most: Some(rule.most),
-        baseline: None,
-        site: None,
-        caller: None,
-        reason,
-        advice,
-    }
+    finding(rule, None, found, reason, advice)
 }
 
-fn judge_site(rule: &Rule, site: &Site) -> Finding {
+fn judge_site(report: &Report, rule: &Rule, site: &Site) -> Finding {
     let found = rule.measure.of(site);
     let outcome = outcome(found, rule.most);
     let bound = rule.measure.show(rule.most);
@@ -208,18 +197,29 @@ fn judge_site(rule: &Rule, site: &Site) -> Finding {
     let advice = match outcome {
         Outcome::Broken if site.advice.is_empty() => vec![what_to_do(rule.measure, site)],
         Outcome::Broken => site.advice.clone(),
-        Outcome::Unknown => vec![how_to_know(rule.measure)],
+        Outcome::Unknown => vec![how_to_know(report, rule.measure)],
         Outcome::Held | Outcome::NoSuchSite => Vec::new(),
     };
+    finding(rule, Some(site), found, reason, advice)
+}
+
+/// What a rule says of a figure of the process, or of a site.
+fn finding(
+    rule: &Rule,
+    site: Option<&Site>,
+    found: Option<u64>,
+    reason: String,
+    advice: Vec<String>,
+) -> Finding {
     Finding {
-        outcome,
+        outcome: outcome(found, rule.most),
         rule: rule.written(),
         measure: Some(rule.measure),
         found,
         most: Some(rule.most),
         baseline: None,
-        site: Some(site.id),
-        caller: site.caller.clone(),
+        site: site.map(|site| site.id),
+        caller: site.and_then(|site| site.caller.clone()),
         reason,
         advice,
     }
@@ -227,20 +227,14 @@ fn judge_site(rule: &Rule, site: &Site) -> Finding {
 
 fn no_such_site(report: &Report, rule: &Rule) -> Finding {
     let pattern = rule.site.as_deref().unwrap_or_default();
+    let reason = format!(
+        "no place of this report ({}) has {pattern:?} in its function, file:line or type",
+        count(report.sites.len() as u64, "place")
+    );
+    let advice = vec!["`mapgrow report` shows how the places are called".to_owned()];
     Finding {
         outcome: Outcome::NoSuchSite,
-        rule: rule.written(),
-        measure: Some(rule.measure),
-        found: None,
-        most: Some(rule.most),
-        baseline: None,
-        site: None,
-        caller: None,
-        reason: format!(
-            "no place of this report ({}) has {pattern:?} in its function, file:line or type",
-            count(report.sites.len() as u64, "place")
-        ),
-        advice: vec!["`mapgrow report` shows how the places are called".to_owned()],
+        ..finding(rule, None, None, reason, advice)
     }
 }
 
@@ -276,8 +270,12 @@ fn what_to_do(measure: Measure, site: &Site) -> String {
     }
 }
 
-fn how_to_know(measure: Measure) -> String {
+fn how_to_know(report: &Report, measure: Measure) -> String {
     match measure {
+        Measure::Pause | Measure::Peak if report.profile.is_some() => {
+            "a heap profile has neither pauses nor peaks: bound `live`, `allocated` or `retained` \
+             instead"
+        }
         Measure::Retained => {
             "what live tables hold is known for hashbrown maps that were live in a \
                               dump; take the dump while the program runs, or bound `live` instead"

@@ -63,6 +63,8 @@ impl Measure {
     #[must_use]
     pub fn of_all(self, report: &Report) -> (Option<u64>, usize) {
         match self {
+            // A heap profile has a bound alone.
+            Measure::Peak if report.profile.is_some() => return (None, 0),
             Measure::Peak => return (Some(report.totals.peak_bytes), 0),
             Measure::Live => return (Some(report.totals.live_bytes), 0),
             Measure::Allocated => return (Some(report.totals.allocated_bytes), 0),

@@ -11,6 +11,7 @@ mod locate;
 mod modules;
 mod names;
 mod object_file;
+mod opened;
 mod table;
 mod types;
 
@@ -23,38 +24,25 @@ pub(crate) use files::OpenObject;
 pub use generated::GeneratedCode;
 pub use locate::Places;
 pub(crate) use locate::{Located, locate};
+pub use opened::Opened;
 pub(crate) use table::SymbolTable;
 
-use ahead::Told;
-use object_file::ObjectFile;
+use opened::Known;
 
 /// Resolves addresses with the object files of this machine.
 pub struct ObjectSymbolizer<'a> {
-    files: &'a Files,
+    opened: Opened<'a>,
     places: Places,
-    modules: Vec<Known<'a>>,
-    /// Positions in `modules` by path, with the build id of each.
-    by_path: HashMap<String, Vec<(Vec<u8>, usize)>>,
     generated: GeneratedCode,
     warnings: Vec<String>,
-}
-
-/// What is known of a module.
-struct Known<'a> {
-    /// Its file, when it has one that can be used.
-    object: Option<ObjectFile<'a>>,
-    /// What was looked up ahead, by address in the file.
-    ahead: HashMap<u64, Told>,
 }
 
 impl<'a> ObjectSymbolizer<'a> {
     /// A symbolizer that looks in the given places and keeps what it maps in `files`.
     pub fn new(files: &'a Files, places: Places) -> ObjectSymbolizer<'a> {
         ObjectSymbolizer {
-            files,
+            opened: Opened::new(files),
             places,
-            modules: Vec::new(),
-            by_path: HashMap::new(),
             generated: GeneratedCode::default(),
             warnings: Vec::new(),
         }
@@ -65,55 +53,25 @@ impl<'a> ObjectSymbolizer<'a> {
         ObjectSymbolizer { generated, ..self }
     }
 
+    /// The same, with files that were opened for other recordings.
+    pub fn with_opened(self, mut opened: Opened<'a>) -> ObjectSymbolizer<'a> {
+        opened.begin();
+        ObjectSymbolizer { opened, ..self }
+    }
+
+    /// The files that were opened, for the next recording.
+    pub fn into_opened(self) -> Opened<'a> {
+        self.opened
+    }
+
     fn known(&mut self, module: &Module) -> &mut Known<'a> {
-        let builds = self.by_path.get(&module.path);
-        let met = builds.and_then(|builds| builds.iter().find(|(id, _)| *id == module.build_id));
-        let at = match met {
-            Some(&(_, at)) => at,
-            None => {
-                let object = self.open(module);
-                let at = self.modules.len();
-                self.modules.push(Known {
-                    object,
-                    ahead: HashMap::new(),
-                });
-                let builds = self.by_path.entry(module.path.clone()).or_default();
-                builds.push((module.build_id.clone(), at));
-                at
-            }
-        };
-        &mut self.modules[at]
-    }
-
-    fn open(&mut self, module: &Module) -> Option<ObjectFile<'a>> {
-        let path = &module.path;
-        let opened = match locate(self.files, &self.places, module) {
-            Located::Found(opened) => opened,
-            Located::NoFile => return None,
-            Located::Unusable(sentence) => {
-                self.warn(sentence);
-                return None;
-            }
-        };
-        let object = ObjectFile::new(self.files, *opened);
-        if !object.has_names() {
-            self.warn(format!(
-                "{path} is stripped: its functions are shown as addresses. Build it with \
-                 `debug = \"line-tables-only\"` and without `strip` to see their names and lines."
-            ));
-        } else if !object.has_lines() && self.places.is_program(module) {
-            self.warn(format!(
-                "{path} has no line tables: lines and inlined functions are missing. Build it \
-                 with `debug = \"line-tables-only\"` to see them."
-            ));
+        let known = self.opened.known(module, &self.places);
+        if let Some(sentence) = &known.warning
+            && !self.warnings.contains(sentence)
+        {
+            self.warnings.push(sentence.clone());
         }
-        Some(object)
-    }
-
-    fn warn(&mut self, sentence: String) {
-        if !self.warnings.contains(&sentence) {
-            self.warnings.push(sentence);
-        }
+        known
     }
 }
 
@@ -162,8 +120,6 @@ impl Symbolizer for ObjectSymbolizer<'_> {
     }
 
     fn done(&mut self) {
-        self.modules.clear();
-        self.by_path.clear();
-        self.files.rest();
+        self.opened.done();
     }
 }

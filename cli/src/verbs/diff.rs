@@ -35,9 +35,10 @@ pub struct DiffArgs {
     #[arg(value_name = "NEW")]
     new: PathBuf,
     /// The figure that places are compared by: peak, live, allocated, resizes, overlap, pause
-    /// or retained
-    #[arg(long, value_name = "FIGURE", default_value = "peak", value_parser = rules::measure)]
-    by: Measure,
+    /// or retained. Without it: peak, or live where a heap profile is among the two, which knows
+    /// no peaks
+    #[arg(long, value_name = "FIGURE", value_parser = rules::measure)]
+    by: Option<Measure>,
     /// Fail (exit status 1) when a place grew by more than this share, or a new one is larger
     /// than what counts as noise (64 KiB, 1 ms, 1 resize)
     #[arg(long, value_name = "SHARE", value_parser = quantity::share)]
@@ -63,7 +64,12 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
         share: args.max_growth.unwrap_or(Tolerance::default().share),
         ..Tolerance::default()
     };
-    let diff = diff(&old, &new, args.by, &tolerance);
+    let usual = match old.profile.is_some() || new.profile.is_some() {
+        true => Measure::Live,
+        false => Measure::Peak,
+    };
+    let by = args.by.unwrap_or(usual);
+    let diff = diff(&old, &new, by, &tolerance);
     if args.json {
         output::write_with(|out| {
             serde_json::to_writer(&mut *out, &diff).map_err(std::io::Error::from)?;
@@ -81,8 +87,8 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
         && diff.sites.iter().any(|site| match site.became {
             Became::Grew => true,
             Became::New => site
-                .change(args.by)
-                .is_some_and(|change| change.new > Some(tolerance.of(args.by, 0))),
+                .change(by)
+                .is_some_and(|change| change.new > Some(tolerance.of(by, 0))),
             _ => false,
         });
     Ok(ExitCode::from(u8::from(too_much)))

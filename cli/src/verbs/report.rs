@@ -16,7 +16,7 @@ use crate::quantity;
 use crate::render::heat;
 use crate::saved;
 use crate::source::{self, Source};
-use crate::symbols::Files;
+use crate::symbols::{Files, Opened};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -197,17 +197,29 @@ fn build_with(
     binaries: &[PathBuf],
     options: &Options,
 ) -> Result<Report, Failure> {
+    let files = Files::new();
+    let (report, _) = build_among(source, binaries, options, Opened::new(&files))?;
+    Ok(report)
+}
+
+/// The same for one of many recordings, which share the binaries that they opened.
+pub fn build_among<'a>(
+    source: Option<&Path>,
+    binaries: &[PathBuf],
+    options: &Options,
+    opened: Opened<'a>,
+) -> Result<(Report, Opened<'a>), Failure> {
     if let Some(path) = source.filter(|path| !source::is_process(path)) {
         if let Some(report) = profile::report(path, binaries)? {
-            return Ok(report);
+            return Ok((report, opened));
         }
         if let Some(report) = saved::open(path)? {
-            return Ok(report);
+            return Ok((report, opened));
         }
     }
     let source = Source::open(source)?;
-    let files = Files::new();
-    let mut symbolizer = source.symbolizer(&files, binaries);
+    let symbolizer = source.symbolizer(opened.files(), binaries);
+    let mut symbolizer = symbolizer.with_opened(opened);
     let options = Options {
         alive: source.alive,
         ..*options
@@ -220,7 +232,7 @@ fn build_with(
                 .to_owned(),
         );
     }
-    Ok(report)
+    Ok((report, symbolizer.into_opened()))
 }
 
 impl From<ByArg> for By {

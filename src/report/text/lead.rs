@@ -2,7 +2,7 @@
 
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
-use super::words;
+use super::{profile, words};
 use crate::report::model::{Member, Process, ProcessState, Report, Site};
 use crate::report::outlook;
 use crate::report::sites::harm;
@@ -20,6 +20,9 @@ pub struct Headlines {
 /// The sentences that a report begins with.
 #[must_use]
 pub fn headlines(report: &Report) -> Headlines {
+    if let Some(facts) = &report.profile {
+        return profile::headlines(report, facts);
+    }
     let findings = [Some(headline(report)), kept(report), foretold(report)];
     let sums = [Some(summary(report)), peak(report)];
     Headlines {

@@ -1,6 +1,7 @@
 //! What is different in the text of a report of heap profiles: in use and allocated in place of
 //! peaks and pauses, and estimates throughout.
 
+use super::lead::Headlines;
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::words;
@@ -8,11 +9,24 @@ use crate::classify::go::{GO_MAP, GO_SLICE};
 use crate::report::model::{ProfileFacts, Report, Site};
 
 pub(super) fn lead(page: &mut Page, report: &Report, facts: &ProfileFacts) {
-    page.paragraph(&headline(report), 0, Style::Strong);
-    if let Some(kept) = kept(report) {
-        page.paragraph(&kept, 0, Style::Strong);
+    let Headlines { findings, sums } = headlines(report, facts);
+    for line in &findings {
+        page.paragraph(line, 0, Style::Strong);
     }
-    page.paragraph(&summary(report, facts), 0, Style::Plain);
+    for line in &sums {
+        page.paragraph(line, 0, Style::Plain);
+    }
+}
+
+/// The sentences that a report of heap profiles begins with.
+pub(super) fn headlines(report: &Report, facts: &ProfileFacts) -> Headlines {
+    Headlines {
+        findings: [Some(headline(report)), kept(report)]
+            .into_iter()
+            .flatten()
+            .collect(),
+        sums: vec![summary(report, facts)],
+    }
 }
 
 /// `map[string]int at cache/cache.go:58`.

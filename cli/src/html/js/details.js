@@ -39,7 +39,7 @@ class Details {
     if (shown === undefined || shown === null) {
       this.panel.classList.remove("open");
       return this.panel.replaceChildren(
-        make("p", { class: "hint" }, "Click a resize, a lane or a row of the table of sites: its stack and its figures appear here."),
+        make("p", { class: "hint" }, `Click ${this.page.events.site.length === 0 ? "" : "a resize, a lane or "}a row of the table of sites: its stack and its figures appear here.`),
         this.worst(),
       );
     }

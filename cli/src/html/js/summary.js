@@ -9,33 +9,58 @@ const STATES = {
 };
 
 function summary(page) {
-  const { process, totals, settings, honesty } = page.report;
+  const { process, honesty } = page.report;
   const members = page.report.members?.length ?? 0;
   const program = members > 1 ? count(members, "process").replace("processs", "processes") : (process.exe ?? "unknown program").split("/").pop();
   const lasted = process.duration_ns === null ? "" : `, ${time(process.duration_ns)}`;
-  byId("whose").append(make("b", {}, program), `${process.pid === 0 ? "" : ` pid ${process.pid}`}, ${STATES[process.state] ?? process.state}${lasted}`);
+  const { profile } = page.report;
+  const state = profile ? count(profile.profiles, "heap profile") : STATES[process.state] ?? process.state;
+  byId("whose").append(make("b", {}, program), `${process.pid ? ` pid ${process.pid}` : ""}, ${state}${lasted}`);
   const { findings, sums } = page.headlines;
   const lines = [...findings.map((line) => make("p", { class: "lead" }, line)), ...sums.map((line) => make("p", { class: "sums" }, line))];
   const command = process.command.join(" ");
   byId("headlines").append(...lines);
   if (command !== "") byId("headlines").append(make("p", { class: "command" }, make("span", {}, "command "), make("code", {}, command)));
+  pairs(byId("figures"), profile ? profiled(page) : recorded(page));
+  const notes = honesty.notes.length > 0 ? honesty.notes : ["Nothing: every figure is exact."];
+  byId("notes").append(...notes.map((note) => make("li", {}, note)));
+  pairs(byId("honesty-facts"), profile ? profileFacts(page.report) : recordingFacts(page.report));
+}
+
+/** What a recording tells. */
+function recorded(page) {
+  const { totals } = page.report;
   const bound = totals.peak_error_bytes > 0 ? "\u2264 " : "";
   const at = (ns) => (ns === null ? undefined : `${moment(ns, page.end / 100)} after the start`);
-  // A heap profile knows what is there, not what was resized.
-  const resized = page.sites.length === 0 || page.sites.some((site) => site.resizes !== null);
-  pairs(byId("figures"), [
-    ["resizes", resized ? thousands(totals.resizes) : null],
+  return [
+    ["resizes", thousands(totals.resizes)],
     ["peak in containers", bound + bytes(totals.peak_bytes), at(totals.peak_at_ns)],
     ["live at the end", bytes(totals.live_bytes), "bytes of live tables"],
-    ["worst overlap", resized ? bytes(totals.overlap_peak_bytes) : null, at(totals.overlap_peak_at_ns)],
+    ["worst overlap", bytes(totals.overlap_peak_bytes), at(totals.overlap_peak_at_ns)],
     ["longest pause", totals.pause_max_ns === null ? null : time(totals.pause_max_ns)],
     ["pauses in all", totals.pause_total_ns === null ? null : time(totals.pause_total_ns)],
     ["copied", totals.copied_bytes === null ? null : bytes(totals.copied_bytes)],
     ["share of the heap", totals.map_share === null ? null : percent(totals.map_share), totals.heap_live_bytes === null ? undefined : `of ${bytes(totals.heap_live_bytes)}`],
-  ]);
-  const notes = honesty.notes.length > 0 ? honesty.notes : ["Nothing: every figure is exact."];
-  byId("notes").append(...notes.map((note) => make("li", {}, note)));
-  pairs(byId("honesty-facts"), [
+  ];
+}
+
+/** What a heap profile tells: what is there, not what was resized when. */
+function profiled(page) {
+  const { totals, profile } = page.report;
+  return [
+    ["in use", bytes(totals.live_bytes), "maps and slices that grew, as of the last garbage collection"],
+    ["allocated for it", bytes(totals.allocated_bytes)],
+    ["tables by growth", thousands(totals.resizes), "estimated"],
+    ["share of the heap", totals.map_share === null ? null : percent(totals.map_share), totals.heap_live_bytes === null ? undefined : `of ${bytes(totals.heap_live_bytes)}`],
+    ["allocated in all", bytes(profile.allocated_bytes)],
+  ];
+}
+
+const date = (ns) => new Date(ns / 1e6).toISOString().replace("T", " ").replace(/\..*/, " UTC");
+
+/** How a recording came about and what it left out. */
+function recordingFacts({ process, settings, honesty }) {
+  return [
     ["events dropped", thousands(honesty.events_dropped), "from the timeline; the counts of sites include them"],
     ["sites folded", thousands(honesty.sites_folded)],
     ["stacks truncated", thousands(honesty.stacks_truncated)],
@@ -45,7 +70,17 @@ function summary(page) {
     ["mode", settings.mode],
     ["floor", bytes(settings.floor_bytes), "smallest table recorded with certainty"],
     ["allocator", settings.backend],
-    ["recorded", new Date(process.start_unix_ns / 1e6).toISOString().replace("T", " ").replace(/\..*/, " UTC")],
+    ["recorded", date(process.start_unix_ns)],
     ["recording", process.recording_id],
-  ]);
+  ];
+}
+
+/** The same of a heap profile. */
+function profileFacts({ profile }) {
+  return [
+    ["samples", thousands(profile.samples)],
+    ["one sample in about", profile.period_bytes === null ? null : bytes(profile.period_bytes)],
+    ["language", profile.language],
+    ["taken", profile.taken_unix_ns === null ? null : date(profile.taken_unix_ns)],
+  ];
 }
