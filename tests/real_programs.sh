@@ -10,7 +10,7 @@
 # said to be. FULL=1 takes the large sizes (1 GB to sort, all of Python's suites).
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
-mapgrow=${COMMAND:-$here/target/release/mapgrow}
+mapgrow=$(realpath "${COMMAND:-$here/target/release/mapgrow}")
 options=(--quiet) table=/dev/stdout names=()
 export PATH=$PATH:$here/target/real-programs/bin
 # Debian's package of its interpreter's test suite.
