@@ -3,16 +3,28 @@
 # they leave must be the same, byte by byte. Where a program prints times or addresses, its own
 # check is compared instead.
 #
-#   tests/real_programs.sh [--exact] [--table FILE] [NAME...]
+#   tests/real_programs.sh [--install] [--exact] [--table FILE] [NAME...]
 #
-# COMMAND: the command (default: target/release/mapgrow). Programs that are not installed are
-# skipped, and said to be. FULL=1 takes the large sizes (1 GB to sort, all of Python's suites).
+# --install gets what is missing (Debian, as root; ripgrep from crates.io, below target/). COMMAND:
+# the command (default: target/release/mapgrow). Programs that are not installed are skipped, and
+# said to be. FULL=1 takes the large sizes (1 GB to sort, all of Python's suites).
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
-mapgrow=${COMMAND:-$here/target/release/mapgrow}
+mapgrow=$(realpath "${COMMAND:-$here/target/release/mapgrow}")
 options=(--quiet) table=/dev/stdout names=()
+export PATH=$PATH:$here/target/real-programs/bin
+# Debian's package of its interpreter's test suite.
+python_suite() { echo "lib$(basename "$(readlink -f /usr/bin/python3)")-testsuite"; }
+install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git gcc make perl ruby \
+        lua5.4 nodejs sqlite3 redis-server redis-tools nginx-light apache2-utils curl postgresql \
+        postgresql-contrib openssl xz-utils python3 || exit 1
+    apt-get install -y -qq "$(python_suite)" || exit 1
+    command -v rg > /dev/null || cargo install --quiet --locked --root "$here/target/real-programs" ripgrep || exit 1
+}
 while [ $# -gt 0 ]; do
     case $1 in
+    --install) install ;;
     --exact) options+=(--exact) ;;
     --table) table=$2; shift ;;
     *) names+=("$1") ;;
@@ -61,8 +73,8 @@ case_git() {
 }
 files_git() { echo none; }
 case_make() { cp -r "$material/project" p && cd p && ./configure --disable-cxx CFLAGS=-O1 > log 2>&1 && make -j2 build_lib_static > log 2>&1; tail -1 log | cut -c1-20; find . -name '*.o' -o -name '*.a' | sort | xargs sha256sum; cd .. && rm -r p; }
-# The interpreter that has its own test suite (Debian: libpython3-testsuite): not one of a version
-# manager, whose site-packages may disturb it.
+# The interpreter that has its own test suite: Debian's first, as the site-packages of others may
+# disturb it.
 suite_python() {
     local python
     for python in /usr/bin/python3 python3; do
@@ -134,7 +146,7 @@ needs() {
     esac
 }
 # What stands in the way of a case whose material could not be made.
-missing() { if [ "$1" = python ]; then echo 'libpython3-testsuite is not installed'; else echo 'no material'; fi; }
+missing() { if [ "$1" = python ]; then echo "$(python_suite) is not installed"; else echo 'no material'; fi; }
 # Servers that refuse to run as root run as this user.
 as_user() { if [ "$1" = postgres ] && [ "$(id -u)" = 0 ]; then echo postgres; fi; }
 
