@@ -9,7 +9,8 @@
 //! Two calls made one after the other from the same place have frames at the same address too, and
 //! a hasher may allocate between the new table and the free of the old one. Candidates are
 //! therefore ranked: blocks whose sizes fit one container first, then those whose shared frame lies
-//! furthest in, then those allocated closest to it, then the most recent.
+//! furthest in, then those that were asked for as the freed one was (a growth function may ask for
+//! several blocks), then those allocated closest to the shared frame, then the most recent.
 
 use crate::recording::layout::edge;
 use crate::stack::Return;
@@ -23,7 +24,7 @@ pub(crate) const FRAMES: usize = 16;
 /// grows out.
 const PENDING: usize = 16;
 
-/// A block that was allocated. Address 0: none.
+/// A block that was allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Block {
     pub(crate) address: usize,
@@ -104,8 +105,9 @@ fn join(allocation: &[Return], free: &[Return]) -> Option<Join> {
 }
 
 /// How well a block may have taken another's place, the smaller the better: fit of the sizes,
-/// where in the stack both meet, frames from there to the allocation, and how long ago.
-type Rank = (u8, u64, u16, u64);
+/// where in the stack both meet, whether it was asked for elsewhere, and frames from there to the
+/// allocation.
+type Rank = (u8, u64, bool, u16);
 
 /// The worst fit of a block that is larger than the one before.
 const MUCH_LARGER: u8 = 1;
@@ -133,6 +135,8 @@ pub(crate) struct FreedBlock {
     pub(crate) align_log2: u8,
     /// When it was allocated, ticks; 0: not known.
     pub(crate) since: u64,
+    /// Where, if that is known.
+    pub(crate) site: Option<u32>,
     /// Only what is larger is taken for its successor.
     pub(crate) grown_only: bool,
 }
@@ -159,11 +163,65 @@ impl Outcome {
     }
 }
 
-/// The latest allocations of one thread that are not freed yet, in no order.
+/// Places in the order of their age, the latest in bits 0..4, the one before it in bits 4..8...
+#[derive(Clone, Copy)]
+struct Places {
+    order: u64,
+    count: u32,
+}
+
+/// Bits that hold the number of a place.
+const PLACE_BITS: u32 = 4;
+
+const _: () = assert!(PENDING == 1 << PLACE_BITS && PENDING as u32 * PLACE_BITS == u64::BITS);
+
+impl Places {
+    const NONE: Self = Self { order: 0, count: 0 };
+
+    /// Puts a place before all others.
+    fn push(&mut self, place: usize) {
+        self.order = self.order << PLACE_BITS | place as u64;
+        self.count += 1;
+    }
+
+    /// Takes the oldest place out.
+    fn pop_oldest(&mut self) -> Option<usize> {
+        self.count = self.count.checked_sub(1)?;
+        Some((self.order >> (self.count * PLACE_BITS)) as usize % PENDING)
+    }
+
+    /// Takes the place at `position` of the order out.
+    fn remove(&mut self, position: u32) {
+        let later = (1 << (position * PLACE_BITS)) - 1;
+        self.order = self.order & later | (self.order >> PLACE_BITS) & !later;
+        self.count -= 1;
+    }
+}
+
+impl Iterator for Places {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        self.count = self.count.checked_sub(1)?;
+        let place = self.order as usize % PENDING;
+        self.order >>= PLACE_BITS;
+        Some(place)
+    }
+}
+
+/// The latest allocations of one thread that are not freed yet.
 pub(crate) struct PendingStack {
-    /// Start of the allocation in each place, 0 in an empty one: apart from the rest, because it
-    /// is all that most frees look at.
-    starts: [u64; PENDING],
+    /// The places in use, by age.
+    ages: Places,
+    /// The same, bit n for place n.
+    used: u32,
+    /// Start of the latest allocation that was remembered: most frees are of blocks that nothing
+    /// was allocated after, and look no further.
+    latest: u64,
+    /// Address of the block in each place: apart from the rest, because it is all that most
+    /// frees look at.
+    addresses: [usize; PENDING],
     blocks: [Block; PENDING],
     frames: [Frames; PENDING],
 }
@@ -180,7 +238,10 @@ impl PendingStack {
             start_ticks: 0,
         };
         Self {
-            starts: [0; PENDING],
+            ages: Places::NONE,
+            used: 0,
+            latest: 0,
+            addresses: [0; PENDING],
             blocks: [NONE; PENDING],
             frames: [Frames::NONE; PENDING],
         }
@@ -189,25 +250,23 @@ impl PendingStack {
     /// Remembers an allocation and the innermost frames of its stack; if there is no room, the
     /// oldest one is forgotten.
     pub(crate) fn push(&mut self, block: &Block, stack: &[Return]) {
-        let mut place = 0;
-        let mut oldest = u64::MAX;
-        for (at, &start) in self.starts.iter().enumerate() {
-            if start < oldest {
-                (place, oldest) = (at, start);
-            }
-            if start == 0 {
-                break;
-            }
-        }
-        let (Some(start), Some(held), Some(frames)) = (
-            self.starts.get_mut(place),
+        let free = self.used.trailing_ones() as usize;
+        let place = if free < PENDING {
+            free
+        } else {
+            self.ages.pop_oldest().unwrap_or(0)
+        };
+        let (Some(address), Some(held), Some(frames)) = (
+            self.addresses.get_mut(place),
             self.blocks.get_mut(place),
             self.frames.get_mut(place),
         ) else {
             return;
         };
-        // A clock that stands at 0 must not make the place look empty.
-        *start = block.start_ticks.max(1);
+        self.ages.push(place);
+        self.used |= 1 << place;
+        self.latest = self.latest.max(block.start_ticks);
+        *address = block.address;
         *held = *block;
         frames.count = stack.len().min(FRAMES);
         for (place, frame) in frames.returns.iter_mut().zip(stack) {
@@ -215,34 +274,45 @@ impl PendingStack {
         }
     }
 
-    /// The blocks whose allocation began after `ticks`, and their stacks.
-    fn since(&self, ticks: u64) -> impl Iterator<Item = (&Block, &Frames)> {
-        self.starts
-            .iter()
-            .zip(self.blocks.iter().zip(&self.frames))
-            .filter(move |(start, _)| **start > ticks)
-            .map(|(_, pending)| pending)
+    /// The blocks and their stacks, the latest first.
+    #[inline]
+    fn each(&self) -> impl Iterator<Item = (&Block, &Frames)> {
+        self.ages
+            .filter_map(|at| self.blocks.get(at).zip(self.frames.get(at)))
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.since(0).map(|(block, _)| block)
+        self.ages.filter_map(|at| self.blocks.get(at))
     }
 
     /// Whether an allocation that began after `ticks` is remembered.
+    #[inline]
     pub(crate) fn any_since(&self, ticks: u64) -> bool {
-        self.starts.iter().any(|&start| start > ticks)
+        self.latest > ticks && self.blocks().any(|block| block.start_ticks > ticks)
     }
 
     /// Whether the allocation of the block at `address` is remembered.
     pub(crate) fn holds(&self, address: usize) -> bool {
-        self.blocks().any(|block| block.address == address)
+        let mut ages = self.ages;
+        ages.any(|at| self.addresses.get(at) == Some(&address))
     }
 
     /// Forgets the block at `address`, which moved by `realloc` or is gone.
+    #[inline]
     pub(crate) fn forget(&mut self, address: usize) {
-        for (start, block) in self.starts.iter_mut().zip(&self.blocks) {
-            if *start != 0 && block.address == address {
-                *start = 0;
+        self.forget_all([address]);
+    }
+
+    #[inline]
+    fn forget_all<const N: usize>(&mut self, addresses: [usize; N]) {
+        let mut position = 0;
+        for at in self.ages {
+            let held = self.addresses.get(at).copied().unwrap_or(0);
+            if addresses.contains(&held) {
+                self.ages.remove(position);
+                self.used &= !(1 << at);
+            } else {
+                position += 1;
             }
         }
     }
@@ -274,26 +344,24 @@ impl PendingStack {
             bytes,
             align_log2,
             since,
+            site,
             grown_only,
         } = *freed;
         // Of the own allocation, and of what was allocated since.
         let mut own = None;
-        let mut own_start = 0;
-        for (block, frames) in self.since(0) {
+        let mut best: Option<(Rank, Block, Join)> = None;
+        for (block, frames) in self.each() {
             if block.address == address {
                 own = join(frames.as_slice(), free).map(|join| (*block, join));
-                own_start = block.start_ticks;
+                break;
             }
-        }
-        let mut best: Option<(Rank, Block, Join)> = None;
-        for (block, frames) in self.since(since.max(own_start)) {
+            if block.start_ticks <= since {
+                continue;
+            }
             let Some(fit) = fit(bytes, block.bytes, align_log2, block.align_log2) else {
                 continue;
             };
-            if grown_only && fit > MUCH_LARGER {
-                continue;
-            }
-            if block.address == address
+            if grown_only && fit > MUCH_LARGER
                 || best.as_ref().is_some_and(|((least, ..), ..)| fit > *least)
             {
                 continue;
@@ -301,24 +369,30 @@ impl PendingStack {
             let Some(join) = join(frames.as_slice(), free) else {
                 continue;
             };
-            // Of two that are as good the later one.
-            let rank = (fit, join.slot, join.frame, u64::MAX - block.start_ticks);
+            // Of two that are as good the later one, which came first.
+            let elsewhere = site != Some(block.site);
+            let rank = (fit, join.slot, elsewhere, join.frame);
             if best.as_ref().is_none_or(|(least, ..)| rank < *least) {
                 best = Some((rank, *block, join));
             }
         }
-        self.forget(address);
-        if let Some((block, join)) = own
-            && best.is_none_or(|(.., other)| (other.slot, other.frame) > (join.slot, join.frame))
-        {
+        let abandoned = own.filter(|(_, own)| {
+            best.as_ref()
+                .is_none_or(|(_, _, other)| (other.slot, other.frame) > (own.slot, own.frame))
+        });
+        if let Some((block, join)) = abandoned {
+            self.forget(address);
             return Outcome::Abandoned(block, join);
         }
         match best {
-            Some((.., block, join)) => {
-                self.forget(block.address);
+            Some((_, block, join)) => {
+                self.forget_all([address, block.address]);
                 Outcome::Replaced(block, join)
             }
-            None => Outcome::Dropped,
+            None => {
+                self.forget(address);
+                Outcome::Dropped
+            }
         }
     }
 }

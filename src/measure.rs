@@ -14,8 +14,10 @@ use crate::occupancy::{Limits, Reading};
 use crate::recording::Recording;
 use crate::recording::layout::{header, occupancy, region};
 
-/// Time that reading may take before what is left is skipped.
-const MOST_NS: u64 = 100_000_000;
+/// Processor time that reading may take before what is left is skipped.
+const MOST_CPU_NS: u64 = 100_000_000;
+/// As much by the clock, on a machine that lets the thread wait for its turn.
+const MOST_NS: u64 = 1_000_000_000;
 /// Tables are read largest first, roughly: those of at least so many bytes, then the rest.
 const PASSES: [(u64, u64); 3] = [
     (1 << 20, u64::MAX),
@@ -37,6 +39,7 @@ pub(crate) fn measure(recording: &Recording) {
         return;
     }
     let until = clock::monotonic_ns().saturating_add(MOST_NS);
+    let until_cpu = clock::thread_cpu_ns().saturating_add(MOST_CPU_NS);
     let (mut count, mut skipped) = (0_u64, 0_u64);
     for (least, most) in PASSES {
         recording.live.each(|slot, address| {
@@ -46,7 +49,7 @@ pub(crate) fn measure(recording: &Recording) {
             if !(least..=most).contains(&block.bytes) || block.align_log2 >= 63 {
                 return;
             }
-            if clock::monotonic_ns() > until {
+            if clock::thread_cpu_ns() > until_cpu || clock::monotonic_ns() > until {
                 skipped += 1;
                 return;
             }

@@ -7,6 +7,8 @@
 //! no memory), and stands for `1 / p` blocks. With the default mean of 64 KiB for table-shaped
 //! blocks, a table of 544 bytes is recorded with p = 0.83 % and weighs 121.
 
+use core::cell::Cell;
+
 use crate::recording::layout::WEIGHT_ONE;
 
 /// The distances between sampled bytes of one thread.
@@ -42,6 +44,19 @@ impl Sampler {
         // Where inside the bytes the sampled one lay does not matter to what follows.
         self.left = self.distance();
         true
+    }
+
+    /// Whether a countdown that began at [`left`](Self::left) has passed the sampled byte; if so
+    /// it begins anew.
+    #[inline]
+    pub(crate) fn passed(&mut self, countdown: &Cell<i64>) -> bool {
+        let left = countdown.get();
+        if left >= 0 {
+            return false;
+        }
+        let passed = self.advance(self.left.saturating_sub(left));
+        countdown.set(self.left);
+        passed
     }
 
     /// Exponentially distributed with the sampler's mean.
@@ -96,6 +111,30 @@ mod tests {
                 "{bytes} B: {mean} of {blocks}, error {error}"
             );
         }
+    }
+
+    /// By a countdown as many blocks are sampled as one by one, and only they are looked at.
+    #[test]
+    fn a_countdown_is_passed_by_the_sampled_blocks_alone() {
+        let (bytes, mean) = (500, 64 << 10);
+        let seed = 0x5851_F42D_4C95_7F2D;
+        let mut one_by_one = Sampler::new(seed, mean);
+        let mut counted = Sampler::new(seed, mean);
+        let countdown = Cell::new(counted.left());
+        let mut samples = 0;
+        for block in 0..1_000_000 {
+            countdown.set(countdown.get() - bytes);
+            let sampled = counted.passed(&countdown);
+            assert!(countdown.get() >= 0, "armed again after block {block}");
+            assert_eq!(sampled, one_by_one.advance(bytes), "block {block}");
+            samples += u64::from(sampled);
+        }
+        let expected = 1_000_000.0 * -(-(bytes as f64) / mean as f64).exp_m1();
+        let error = expected.sqrt();
+        assert!(
+            (samples as f64 - expected).abs() < 5.0 * error,
+            "{samples} of {expected}"
+        );
     }
 
     #[test]

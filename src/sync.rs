@@ -1,10 +1,50 @@
-//! The atomics that the recording's words are made of: the real ones, or loom's in its models.
+//! The atomics that the recording's words are made of: the real ones, or loom's in its models;
+//! and the read-modify-write operations that are worth doing without the bus lock when they can.
+
+#[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+mod alone;
 
 #[cfg(not(all(test, loom)))]
 pub(crate) use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 #[cfg(all(test, loom))]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// Adds to a word and gives what it held before. Orders nothing else.
+#[inline(always)]
+pub(crate) fn fetch_add(word: &AtomicU64, amount: u64) -> u64 {
+    #[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+    if alone::alone() {
+        return alone::fetch_add(word, amount);
+    }
+    word.fetch_add(amount, Ordering::Relaxed)
+}
+
+/// Adds to a word. Orders nothing else.
+#[inline(always)]
+pub(crate) fn add(word: &AtomicU64, amount: u64) {
+    #[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+    if alone::alone() {
+        return alone::add(word, amount);
+    }
+    word.fetch_add(amount, Ordering::Relaxed);
+}
+
+/// [`AtomicU64::compare_exchange`].
+#[inline(always)]
+pub(crate) fn compare_exchange(
+    word: &AtomicU64,
+    current: u64,
+    new: u64,
+    success: Ordering,
+    failure: Ordering,
+) -> Result<u64, u64> {
+    #[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+    if alone::alone() {
+        return alone::compare_exchange(word, current, new);
+    }
+    word.compare_exchange(current, new, success, failure)
+}
 
 /// Loads a word so that, of two threads that each write one word and then load the other's in this
 /// way, at least one sees what the other wrote.

@@ -19,6 +19,7 @@ use crate::recording::Recording;
 use crate::recording::layout::{WEIGHT_ONE, header, thread};
 use crate::sampler::Sampler;
 use crate::stack::ThreadStacks;
+use crate::tables::edges::EdgeMemo;
 
 /// Alignment from which a small block is treated as a possible table: hashbrown's control group.
 pub(crate) const TABLE_ALIGN: usize = 16;
@@ -163,6 +164,8 @@ pub(crate) struct Cold {
     /// Slot in the recording's thread table.
     pub(crate) slot: u16,
     pub(crate) pending: PendingStack,
+    /// Edges of the recording.
+    pub(crate) edges: EdgeMemo,
     tables: Sampler,
     heap: Sampler,
     /// Blocks of at least this size are recorded with certainty: the configured floor, or more
@@ -240,6 +243,7 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         (*pages).recording_id = recording.id();
         (*pages).slot = recording.thread_slot(own_tid() as u32);
         (*pages).pending = PendingStack::new();
+        (*pages).edges = EdgeMemo::new();
         (*pages).tables = Sampler::new(seed, settings.sample_tables);
         (*pages).heap = Sampler::new(seed.rotate_left(17), settings.sample_heap);
         (*pages).floor = settings.floor;
@@ -266,7 +270,14 @@ fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold
         cold.allocated = (FLUSH - hot.allocate_countdown.get()) as u64;
         cold.freed = (FLUSH - hot.free_countdown.get()) as u64;
         cold.refill(hot);
-        hot.tables_countdown.set(cold.tables.left());
+        // What a new thread allocated so far counts; what is left of another recording does not.
+        let before = if existing.is_null() {
+            hot.tables_countdown.get()
+        } else {
+            0
+        };
+        hot.tables_countdown
+            .set(cold.tables.left().saturating_add(before));
     });
     Some(cold)
 }
@@ -441,14 +452,14 @@ impl Cold {
     }
 
     /// Weight with which a block is to be recorded; `None`: not at all. `heap_sample` is what
-    /// [`flush`](Self::flush) said.
+    /// [`flush`](Self::flush) said. A table-shaped block has been counted by `tables_countdown`.
     pub(crate) fn weigh(&mut self, bytes: usize, align: usize, heap_sample: bool) -> Option<u32> {
+        let table = align >= TABLE_ALIGN;
+        let table_sample = table && HOT.with(|hot| self.tables.passed(&hot.tables_countdown));
         let weight = if bytes >= self.floor {
             WEIGHT_ONE
-        } else if align >= TABLE_ALIGN {
-            self.tables
-                .advance(bytes as i64)
-                .then(|| self.tables.weight(bytes))?
+        } else if table {
+            table_sample.then(|| self.tables.weight(bytes))?
         } else {
             heap_sample.then(|| self.heap.weight(bytes))?
         };
@@ -456,13 +467,18 @@ impl Cold {
     }
 
     /// Adds the time spent on one block in so many, which stands for the others, and now and
-    /// then compares the sum with the budget: over
-    /// it, the thread's floor doubles; well under it, the floor comes down again.
+    /// then compares the sum with the budget: over it, the thread's floor doubles; well under
+    /// it, the floor comes down again.
+    #[inline]
     pub(crate) fn spent(&mut self, from: u64, recording: &Recording, settings: &Settings) {
         self.untimed += 1;
-        if self.untimed < TIMED_ONE_IN {
-            return;
+        if self.untimed >= TIMED_ONE_IN {
+            self.time_spent(from, recording, settings);
         }
+    }
+
+    #[inline(never)]
+    fn time_spent(&mut self, from: u64, recording: &Recording, settings: &Settings) {
         self.untimed = 0;
         let now = clock::ticks();
         let share = now

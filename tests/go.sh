@@ -20,3 +20,4 @@ cargo build --quiet -p mapgrow-cli --bin mapgrow --example cli_victim
 export GO="$go" OLDER_GOROOT="$older"
 python3 tests/go/pprof.py
 python3 tests/go/growth.py
+python3 tests/go/run.py

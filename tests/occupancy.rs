@@ -171,6 +171,8 @@ fn turmoil() {
     let program = example("victim_turmoil", "release");
     let seconds = std::env::var("MAPGROW_TURMOIL_SECONDS").unwrap_or("5".to_owned());
     let snapshots = std::env::var("MAPGROW_TURMOIL_SNAPSHOTS").unwrap_or("10".to_owned());
+    // Built before the program starts: it does not wait.
+    support::cli();
     let mut child = command(&program, &scratch)
         .env("MAPGROW_FLOOR", "256")
         .args([&seconds, &snapshots])

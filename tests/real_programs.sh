@@ -3,16 +3,28 @@
 # they leave must be the same, byte by byte. Where a program prints times or addresses, its own
 # check is compared instead.
 #
-#   tests/real_programs.sh [--exact] [--table FILE] [NAME...]
+#   tests/real_programs.sh [--install] [--exact] [--table FILE] [NAME...]
 #
-# COMMAND: the command (default: target/release/mapgrow). Programs that are not installed are
-# skipped, and said to be. FULL=1 takes the large sizes (1 GB to sort, all of Python's suites).
+# --install gets what is missing (Debian, as root; ripgrep from crates.io, below target/). COMMAND:
+# the command (default: target/release/mapgrow). Programs that are not installed are skipped, and
+# said to be. FULL=1 takes the large sizes (1 GB to sort, all of Python's suites).
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
-mapgrow=${COMMAND:-$here/target/release/mapgrow}
+mapgrow=$(realpath "${COMMAND:-$here/target/release/mapgrow}")
 options=(--quiet) table=/dev/stdout names=()
+export PATH=$PATH:$here/target/real-programs/bin
+# Debian's package of its interpreter's test suite.
+python_suite() { echo "lib$(basename "$(readlink -f /usr/bin/python3)")-testsuite"; }
+install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git gcc make perl ruby \
+        lua5.4 nodejs sqlite3 redis-server redis-tools nginx-light apache2-utils curl postgresql \
+        postgresql-contrib openssl xz-utils python3 || exit 1
+    apt-get install -y -qq "$(python_suite)" || exit 1
+    command -v rg > /dev/null || cargo install --quiet --locked --root "$here/target/real-programs" ripgrep || exit 1
+}
 while [ $# -gt 0 ]; do
     case $1 in
+    --install) install ;;
     --exact) options+=(--exact) ;;
     --table) table=$2; shift ;;
     *) names+=("$1") ;;
@@ -61,10 +73,19 @@ case_git() {
 }
 files_git() { echo none; }
 case_make() { cp -r "$material/project" p && cd p && ./configure --disable-cxx CFLAGS=-O1 > log 2>&1 && make -j2 build_lib_static > log 2>&1; tail -1 log | cut -c1-20; find . -name '*.o' -o -name '*.a' | sort | xargs sha256sum; cd .. && rm -r p; }
+# The interpreter that has its own test suite: Debian's first, as the site-packages of others may
+# disturb it.
+suite_python() {
+    local python
+    for python in /usr/bin/python3 python3; do
+        "$python" -c 'import test.test_dict' 2> /dev/null && echo "$python" && return
+    done
+}
+prepare_python() { [ -n "$(suite_python)" ]; }
 case_python() {
     local suites="test_dict test_set test_list test_thread test_fork1 test_gc"
     full && suites="$suites test_threading test_subprocess test_ctypes test_dictviews test_ordered_dict test_os test_signal test_mmap"
-    python3 -m test -j0 $suites 2>&1 | grep -E '^(Tests result|Result|.* tests? (OK|failed)|All )' | sed 's/^All.*//'
+    "$(suite_python)" -m test -j0 $suites 2>&1 | grep -E '^(Tests result|Result|.* tests? (OK|failed)|All )' | sed 's/^All.*//'
     return "${PIPESTATUS[0]}"
 }
 files_python() { echo none; }
@@ -124,6 +145,8 @@ needs() {
     python_dict) echo python3 ;; python) echo python3 ;; archives) echo xz ;; make) echo gcc ;; ripgrep) echo rg ;; *) echo "$1" ;;
     esac
 }
+# What stands in the way of a case whose material could not be made.
+missing() { if [ "$1" = python ]; then echo "$(python_suite) is not installed"; else echo 'no material'; fi; }
 # Servers that refuse to run as root run as this user.
 as_user() { if [ "$1" = postgres ] && [ "$(id -u)" = 0 ]; then echo postgres; fi; }
 
@@ -151,7 +174,7 @@ once() { # name result prefix...
     snapshot "$directory/cwd" "$(declare -F "files_$name" > /dev/null && "files_$name" || echo all)" > "$directory/files"
     mv "$directory" "$result"
 }
-for function in $(declare -F | awk '{ print $3 }' | grep -E '^(case_|full)'); do export -f "${function?}"; done
+for function in $(declare -F | awk '{ print $3 }' | grep -E '^(case_|full|suite_)'); do export -f "${function?}"; done
 export material work
 all=(bash sort git make python python_dict perl ruby lua node sqlite archives openssl ripgrep redis nginx postgres)
 [ ${#names[@]} -gt 0 ] || names=("${all[@]}")
@@ -161,7 +184,7 @@ report program result 'plain ms' 'with ms' remark
 report ------- ------ ------- ------ ------
 for name in "${names[@]}"; do
     if ! command -v "$(needs "$name")" > /dev/null; then report "$name" skipped - - "$(needs "$name") is not installed"; continue; fi
-    if declare -F "prepare_$name" > /dev/null && ! "prepare_$name" > "$work/prepare.log" 2>&1; then report "$name" skipped - - 'no material'; continue; fi
+    if declare -F "prepare_$name" > /dev/null && ! "prepare_$name" > "$work/prepare.log" 2>&1; then report "$name" skipped - - "$(missing "$name")"; continue; fi
     plain=$work/$name/plain with=$work/$name/with result=same remark=
     once "$name" "$plain"
     once "$name" "$with" "$mapgrow" run "${options[@]}" --

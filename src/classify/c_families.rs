@@ -375,7 +375,14 @@ pub(super) static C_FAMILIES: [&Family; 27] = [
             "S_hv_auxinit",
         ],
         &["S_hsplit", "Perl_hv_ksplit"],
-        &["Perl_hv_*", "S_hv_*"],
+        // The keys of all hashes lie in a hash of their own.
+        &[
+            "Perl_hv_*",
+            "S_hv_*",
+            "S_share_hek_flags",
+            "Perl_share_hek",
+            "S_unshare_hek_or_pvn",
+        ],
     ),
     &family(
         "perl_array",

@@ -8,11 +8,16 @@ fn stack(frames: &[(u64, u64)]) -> Vec<Return> {
 
 impl PendingStack {
     fn allocated(&mut self, address: usize, bytes: usize, frames: &[(u64, u64)]) {
+        self.allocated_at(0, address, bytes, frames);
+    }
+
+    fn allocated_at(&mut self, site: u32, address: usize, bytes: usize, frames: &[(u64, u64)]) {
         let block = Block {
             address,
             bytes,
+            site,
             align_log2: 4,
-            start_ticks: self.starts.iter().max().copied().unwrap_or(0) + 1,
+            start_ticks: self.latest + 1,
             ..Block::default()
         };
         self.push(&block, &stack(frames));
@@ -20,11 +25,24 @@ impl PendingStack {
 
     /// The outcome of a free of `address`, allocated at `since`.
     fn freed(&mut self, address: usize, bytes: usize, since: u64, stack: &[Return]) -> Outcome {
+        self.freed_from(None, address, bytes, since, stack)
+    }
+
+    /// The same of a block that was allocated at this site.
+    fn freed_from(
+        &mut self,
+        site: Option<u32>,
+        address: usize,
+        bytes: usize,
+        since: u64,
+        stack: &[Return],
+    ) -> Outcome {
         let freed = FreedBlock {
             address,
             bytes,
             align_log2: 4,
             since,
+            site,
             grown_only: false,
         };
         self.resolve(&freed, stack)
@@ -75,6 +93,16 @@ fn what_doubles_fits_better_than_what_is_merely_larger() {
     pending.allocated(0x2000, 1024, &GROWS);
     pending.allocated(0x3000, 4080, &GROWS);
     let outcome = pending.freed(0x1000, 512, 0, &stack(&FREES));
+    assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x2000));
+}
+
+/// The array and the block for elements are of the same size now, and one function asks for both.
+#[test]
+fn of_two_that_fit_the_one_asked_for_as_before_is_the_successor() {
+    let mut pending = PendingStack::new();
+    pending.allocated_at(7, 0x2000, 4096, &[(80, 11), (100, 12), (200, 90)]);
+    pending.allocated_at(8, 0x3000, 4080, &GROWS);
+    let outcome = pending.freed_from(Some(7), 0x1000, 2048, 0, &stack(&FREES));
     assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x2000));
 }
 

@@ -73,21 +73,27 @@ pub struct Place {
 /// before, and makes sure that it still is afterwards.
 #[must_use]
 pub fn read(place: &Place, limits: &Limits) -> Option<(Survey, Option<Foreign>)> {
+    // `malloc` is not told an alignment. What Rust takes from it needs no more than a group's.
+    let told = place.align >= place.group;
     let align = place.align.max(if place.foreign { place.group } else { 1 });
     let block = Block::new(place.bytes, Some(align), place.group)?;
-    let ours = place.align >= place.group && block.shapes().next().is_some();
-    if ours {
+    let hashbrown = || {
+        block.shapes().next()?;
         let mut memory = ProcessMemory::new(place.pid, place.address);
         let survey = survey(&block, &mut memory, limits)?;
-        if !survey.hypotheses().is_empty() {
-            return Some((survey, None));
-        }
+        (!survey.hypotheses().is_empty()).then_some((survey, None))
+    };
+    if told && let Some(found) = hashbrown() {
+        return Some(found);
     }
-    let foreign = place
-        .foreign
-        .then(|| read_foreign(place.pid, place.address, place.bytes))
-        .flatten()?;
-    Some((Survey::new(block), Some(foreign)))
+    if !place.foreign {
+        return None;
+    }
+    if let Some(foreign) = read_foreign(place.pid, place.address, place.bytes) {
+        return Some((Survey::new(block), Some(foreign)));
+    }
+    // Only what other evidence says to be a table of hashbrown's is taken for one.
+    if told { None } else { hashbrown() }
 }
 
 /// Reads `each` bytes from every one of `addresses` in the memory of process `pid`, one behind

@@ -13,6 +13,7 @@ use crate::tables::sites::{BlockFigures, SiteKey, SiteOrigin};
 use crate::thread;
 
 /// Takes a block out of the live table and counts it as freed `now`.
+#[inline]
 pub(super) fn take_out(
     recording: &Recording,
     settings: &Settings,
@@ -21,10 +22,7 @@ pub(super) fn take_out(
     bytes: usize,
     now: u64,
 ) -> Option<LiveRecord> {
-    let record = recording.live.read(slot, address as u64)?;
-    if !recording.live.remove(slot, address as u64) {
-        return None;
-    }
+    let record = recording.live.remove(slot, address as u64)?;
     if in_filter(settings, bytes) {
         FILTER.remove(address);
     }

@@ -87,7 +87,9 @@ pub(super) fn settle(
         kind: kind as u8,
         free_pc: join.free_pc,
     };
-    let edge = recording.edges.find_or_create(&key, join.free_callee_pc);
+    let edge = cold
+        .edges
+        .find_or_create(&recording.edges, &key, join.free_callee_pc);
     let event = Event {
         ticks: now,
         old_serial: old.map_or(0, |old| old.serial),

@@ -173,10 +173,13 @@ impl Session {
         }
         let (_, recording, cold) = self.attach()?;
         let heap_sample = countdown < 0 && cold.flush(recording);
+        // The samplers go on while recording is paused, or the first block afterwards would stand
+        // for all that was not recorded.
+        let weight = cold.weigh(bytes, align, heap_sample);
         if recording.paused() {
             return None;
         }
-        match cold.weigh(bytes, align, heap_sample) {
+        match weight {
             Some(weight) => Some(plan(weight)),
             None => {
                 if bytes >= settings.floor {
@@ -297,7 +300,7 @@ impl Session {
         // looked for only right after something that grew was recorded.
         let since = old.as_ref().map_or(0, |old| old.ticks);
         let sure = old.as_ref().is_some_and(certain);
-        let own = cold.pending.holds(address) && state.may_be_unwinding();
+        let own = state.may_be_unwinding() && cold.pending.holds(address);
         let newer = (sure || expected || old.is_none()) && cold.pending.any_since(since);
         let outcome = if own || newer {
             // SAFETY: as in `allocated`.
@@ -308,6 +311,7 @@ impl Session {
                 bytes,
                 align_log2,
                 since,
+                site: old.as_ref().map(|old| old.site),
                 grown_only: !sure,
             };
             cold.pending.resolve(&freed, capture.returns())

@@ -51,6 +51,11 @@ impl Session {
                 hot.free_countdown
                     .set(hot.free_countdown.get() - old_bytes as i64);
             }
+            // The fast path of reallocations does not count tables.
+            if align >= thread::TABLE_ALIGN {
+                hot.tables_countdown
+                    .set(hot.tables_countdown.get() - bytes as i64);
+            }
             thread::prime(hot, settings);
             (
                 hot.allocate_countdown.get().min(hot.free_countdown.get()),
@@ -80,7 +85,7 @@ impl Session {
         cold.counters.captured(&capture);
         let site = site_of(recording, Entry::Realloc, &mut capture);
         if let Some(slot) = found {
-            recording.live.remove(slot, address as u64);
+            let _ = recording.live.remove(slot, address as u64);
             if in_filter(settings, old_bytes) {
                 FILTER.remove(address);
             }
@@ -132,7 +137,7 @@ impl Session {
             kind: edge::KIND_REALLOC as u8,
             free_pc: 0,
         };
-        let edge = recording.edges.find_or_create(&key, 0);
+        let edge = cold.edges.find_or_create(&recording.edges, &key, 0);
         let pause = end.saturating_sub(plan.start);
         let figures = ReplaceFigures {
             old_bytes,

@@ -225,7 +225,8 @@ impl Analysis {
 
     /// Containers that nobody catalogued: the function that itself asked for the new block
     /// frees the old, time and again, and the new one is always larger by about the same
-    /// factor.
+    /// factor. Within the code of a container of the catalogue, whose growth function has lost
+    /// its name, once is enough.
     fn tell_by_replacement(&mut self, recording: &Recording) {
         let mut convincing: Vec<(u32, u64)> = Vec::new();
         for edge in recording
@@ -240,10 +241,10 @@ impl Analysis {
                 self.fact(site)
                     .is_some_and(|fact| fact.family.is_none_or(|family| family == &UNKNOWN))
             };
-            let direct = self
-                .fact(edge.new_site())
-                .is_some_and(|fact| asks_itself(fact, edge.join()));
-            let grows = edge.word(edge::COUNT) >= 3
+            let new = self.fact(edge.new_site());
+            let inside = new.is_some_and(|fact| grows_inside(fact, edge.join()));
+            let direct = inside || new.is_some_and(|fact| asks_itself(fact, edge.join()));
+            let grows = edge.word(edge::COUNT) >= if inside { 1 } else { 3 }
                 && edge.word(edge::GROWS) == edge.word(edge::COUNT)
                 && within(&edge, 14, 41);
             if !(sites.into_iter().all(unknown) && direct && grows) {
@@ -283,12 +284,37 @@ impl Analysis {
 /// The family of the container whose interface called the nameless code, in the same object,
 /// that asked for the block; and where on the stack that is.
 fn family_of_interface(fact: &SiteFacts) -> Option<(&'static Family, usize)> {
-    let asks = |frame: &&PhysicalFrame| {
+    container_around(fact, first_beyond_plumbing(&fact.stack))
+}
+
+/// The frame that asked for memory. Nameless code that plumbing in the same object called is
+/// plumbing too: an arena's, say, of which only the interface has kept its name.
+fn first_beyond_plumbing(stack: &[PhysicalFrame]) -> usize {
+    let plumbing = |frame: &PhysicalFrame| {
         let mut functions = frame.functions.iter();
-        functions.any(|function| function.whose != Some(Whose::Plumbing))
+        functions.all(|function| function.whose == Some(Whose::Plumbing))
     };
-    let first = fact.stack.iter().position(|frame| asks(&frame))?;
-    let nameless = fact.stack[first..]
+    let mut first = 0;
+    for (at, frame) in stack.iter().enumerate() {
+        let one_object = || {
+            let mut since = stack[first..at].iter();
+            since.all(|nameless| nameless.module == frame.module)
+        };
+        if plumbing(frame) && one_object() {
+            first = at + 1;
+        } else if frame.named() {
+            break;
+        }
+    }
+    first
+}
+
+/// The container of whose code a frame is: by its own name, or as nameless code that only that
+/// container's interface, in the same object, can have called; and where on the stack the name is.
+fn container_around(fact: &SiteFacts, first: usize) -> Option<(&'static Family, usize)> {
+    let nameless = fact
+        .stack
+        .get(first..)?
         .iter()
         .take_while(|frame| !frame.named());
     let at = first + nameless.count();
@@ -300,6 +326,18 @@ fn family_of_interface(fact: &SiteFacts) -> Option<(&'static Family, usize)> {
         .iter()
         .all(one_object)
         .then_some((family, at))
+}
+
+/// Whether a block that was asked for in a container's named code, and that replaces another where
+/// the way to the free meets, stays within that container's code: in the very function that
+/// asked, or in one around it that the same container's interface called.
+fn grows_inside(fact: &SiteFacts, join: usize) -> bool {
+    let Some((asks, named_at)) = family_of_interface(fact) else {
+        return false;
+    };
+    let itself = named_at == join && first_beyond_plumbing(&fact.stack) == join;
+    let meets = container_around(fact, join).map(|(family, _)| family);
+    (named_at < join || itself) && meets == Some(asks) && asks.has_resizes()
 }
 
 /// Whether the new bytes are between `low` and `high` tenths of the old.
@@ -321,10 +359,10 @@ fn asks_itself(fact: &SiteFacts, join: usize) -> bool {
         .iter()
         .take(join)
         .flat_map(|frame| frame.functions.iter());
-    inner
+    let only_plumbing = inner
         .into_iter()
-        .all(|function| function.whose == Some(Whose::Plumbing))
-        && join < fact.stack.len()
+        .all(|function| function.whose == Some(Whose::Plumbing));
+    (only_plumbing || join == first_beyond_plumbing(&fact.stack)) && join < fact.stack.len()
 }
 
 fn shares_elements(recording: &Recording, old: &SiteFacts, new: &SiteFacts) -> bool {

@@ -68,7 +68,7 @@ pub(super) fn build(
     for chain in &mut chains {
         chain.lengthen(&successions);
     }
-    let contents = Contents::of(recording, &analysis, &chains);
+    let contents = Contents::of(recording, &analysis, &chains, &clock);
     let mut serials = Serials::of(&chains, &blocks, &analysis, &successions);
     let examples = examples(&context, &blocks, &chains, &mut serials);
     let mut sites = sites(&context, &figures, &roots, &examples, &resolver);

@@ -3,7 +3,9 @@
 
 use super::analysis::Analysis;
 use super::chains::Chain;
+use super::clock::Clock;
 use super::elements::{ElementTypes, narrowed};
+use super::moving::{Seen, being_filled};
 use crate::classify::catalogue::{Family, HASHBROWN};
 use crate::classify::shape::Elements;
 use crate::occupancy::{Block, Foreign, ForeignKind, Heat, Occupancy, Reading};
@@ -38,8 +40,27 @@ fn kind_of(family: &Family) -> Option<ForeignKind> {
     }
 }
 
+/// Tables that were read in the middle of a resize.
+fn filling(
+    contents: &HashMap<u64, Content>,
+    tables: &[(&Chain, &Reading)],
+    clock: &Clock,
+) -> Vec<u64> {
+    let seen = tables.iter().filter_map(|(chain, _)| {
+        let content = contents.get(&chain.block.serial)?;
+        let age = content.ticks.checked_sub(chain.block.ticks);
+        Some(Seen {
+            serial: chain.block.serial,
+            first: chain.replaced().next().is_none(),
+            age_ns: age.and_then(|ticks| clock.span(ticks)),
+            occupancy: &content.occupancy,
+        })
+    });
+    being_filled(&seen.collect::<Vec<_>>())
+}
+
 impl Contents {
-    pub fn of(recording: &Recording, analysis: &Analysis, chains: &[Chain]) -> Self {
+    pub fn of(recording: &Recording, analysis: &Analysis, chains: &[Chain], clock: &Clock) -> Self {
         let mut types = ElementTypes::of(recording, analysis);
         let readings: HashMap<u64, Reading> = recording
             .readings()
@@ -75,7 +96,7 @@ impl Contents {
                 types.know(class, element);
             }
         }
-        let by_serial = tables
+        let mut by_serial: HashMap<u64, Content> = tables
             .iter()
             .filter_map(|(chain, reading)| {
                 let occupancy = settle(&types, chain, reading)?;
@@ -88,6 +109,9 @@ impl Contents {
                 Some((chain.block.serial, content))
             })
             .collect();
+        for serial in filling(&by_serial, &tables, clock) {
+            by_serial.remove(&serial);
+        }
         let foreign = chains.iter().filter_map(|chain| {
             let reading = readings.get(&chain.block.serial)?.foreign?;
             let kind = kind_of(analysis.family(chain.block.site)?)?;

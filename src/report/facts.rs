@@ -67,6 +67,11 @@ impl SiteFacts {
             facts.see(site.word(layout::site::MIN_BYTES));
             facts.see(site.word(layout::site::MAX_BYTES));
         }
+        if facts.family == Some(&catalogue::HASHBROWN) {
+            // `malloc` is not told an alignment, and gives no less than a group's.
+            let group = group_width(recording);
+            facts.align = facts.align.map(|align| align.max(group));
+        }
         if let Some((family, position)) = found {
             facts.find_type(family, position, resolver);
         }

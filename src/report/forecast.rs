@@ -97,7 +97,8 @@ impl<'a> Forecaster<'a> {
 
     fn block(&self, chain: &Chain) -> Option<Block> {
         let align = 1_u64.checked_shl(u32::from(chain.block.align_log2))?;
-        Block::new(chain.block.bytes, Some(align), self.group)
+        // `malloc` is not told an alignment.
+        Block::new(chain.block.bytes, Some(align.max(self.group)), self.group)
     }
 
     /// Of a table that was read. One that was grown into had, at that moment, one entry more

@@ -38,6 +38,7 @@ pub(super) fn honesty(
         threads_folded: recording.header(header::THREADS_FOLDED),
         modules_dropped: recording.header(header::MODULES_DROPPED),
         records_unreadable: blocks.unreadable + (incomplete_sites + incomplete_edges) as u64,
+        tables_not_read: recording.header(header::OCCUPANCY_SKIPPED),
         conservation_difference_bytes: conservation(context, blocks),
         maps_omitted,
         notes: Vec::new(),
@@ -186,6 +187,13 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
         format!(
             "tables below {} are sampled, not counted (MAPGROW=exact counts all)",
             bytes(recording.header(header::FLOOR)),
+        ),
+    );
+    note(
+        honesty.tables_not_read > 0,
+        format!(
+            "what {} held was not read, for want of time or room",
+            count(honesty.tables_not_read, "smaller live table"),
         ),
     );
     note(

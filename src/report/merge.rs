@@ -208,25 +208,8 @@ fn process(all: &[(Process, u64)], start: u64) -> Process {
 
 fn nothing_amiss() -> Honesty {
     Honesty {
-        events_dropped: 0,
         timeline_complete_from_ns: Some(0),
-        sites_folded: 0,
-        stacks_truncated: 0,
-        maps_untracked: 0,
-        memo_mismatches: 0,
-        memo_checks: 0,
-        self_bytes: 0,
-        resizes_folded: 0,
-        history_dropped: 0,
-        budget_skipped: 0,
-        budget_skipped_bytes: 0,
-        frees_unknown: 0,
-        threads_folded: 0,
-        modules_dropped: 0,
-        records_unreadable: 0,
-        conservation_difference_bytes: 0,
-        maps_omitted: 0,
-        notes: Vec::new(),
+        ..Honesty::default()
     }
 }
 
@@ -247,6 +230,7 @@ fn honesty(sum: &mut Honesty, more: &Honesty, label: &str) {
         (&mut sum.threads_folded, more.threads_folded),
         (&mut sum.modules_dropped, more.modules_dropped),
         (&mut sum.records_unreadable, more.records_unreadable),
+        (&mut sum.tables_not_read, more.tables_not_read),
         (&mut sum.maps_omitted, more.maps_omitted),
     ] {
         *sum = sum.saturating_add(more);

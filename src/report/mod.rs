@@ -25,6 +25,7 @@ pub mod measure;
 pub mod merge;
 mod model;
 mod modules;
+mod moving;
 pub mod outlook;
 mod pauses;
 mod peak;

@@ -263,6 +263,9 @@ pub struct Honesty {
     pub modules_dropped: u64,
     /// Records that were being written when this copy was taken, or that make no sense.
     pub records_unreadable: u64,
+    /// Live tables that nobody looked into, for want of time or room.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub tables_not_read: u64,
     /// Allocated minus freed minus live bytes over all recorded sites: 0 unless blocks were in
     /// flight when this copy was taken.
     pub conservation_difference_bytes: i64,

@@ -36,6 +36,48 @@ impl EdgeKey {
     }
 }
 
+/// Edges that one thread keeps for itself.
+const MEMO: usize = 16;
+
+/// The edges that a thread found last: most are passed again and again, and looking one up in
+/// the table takes longer than counting it.
+pub(crate) struct EdgeMemo {
+    /// Words of the key, and the edge; [`EDGE_OVERFLOW`]: none.
+    places: [([u64; 3], u32); MEMO],
+}
+
+impl EdgeMemo {
+    pub(crate) const fn new() -> Self {
+        Self {
+            places: [([0; 3], EDGE_OVERFLOW); MEMO],
+        }
+    }
+
+    /// [`EdgeTable::find_or_create`] of the recording that all edges here are of.
+    #[inline]
+    pub(crate) fn find_or_create<C: Commit>(
+        &mut self,
+        table: &EdgeTable<'_, C>,
+        key: &EdgeKey,
+        free_callee_pc: u64,
+    ) -> u32 {
+        let words = key.words();
+        let hash = (words[0] ^ words[2].rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let place = self.places.get_mut((hash >> 32) as usize % MEMO);
+        if let Some((known, edge)) = &place
+            && *known == words
+            && *edge != EDGE_OVERFLOW
+        {
+            return *edge;
+        }
+        let edge = table.find_or_create(key, free_callee_pc);
+        if let Some(place) = place {
+            *place = (words, edge);
+        }
+        edge
+    }
+}
+
 /// One passage over an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReplaceFigures {

@@ -2,16 +2,12 @@
 
 use super::pool::TRIES;
 use crate::recording::layout::WEIGHT_ONE;
+pub(crate) use crate::sync::add;
 use crate::sync::{AtomicU64, Ordering};
 
 /// From here on a 32-bit counter of a histogram stands still. The distance to its end is more
 /// than what all threads together can be about to add.
 const COUNTER_FULL: u64 = 0xF000_0000;
-
-/// Adds to a counter.
-pub(crate) fn add(counter: &AtomicU64, amount: u64) {
-    counter.fetch_add(amount, Ordering::Relaxed);
-}
 
 /// Raises a peak and notes when. The time only ever goes up, so that of two threads that raise
 /// the peak one after the other the later one's time stays, whoever stores it last.
@@ -53,7 +49,7 @@ pub(crate) fn add_to_histogram(words: &[AtomicU64], index: usize, amount: u64) {
     let shift = (index % 2) * 32;
     let counter = (word.load(Ordering::Relaxed) >> shift) & 0xFFFF_FFFF;
     if counter.saturating_add(amount) < COUNTER_FULL {
-        word.fetch_add(amount << shift, Ordering::Relaxed);
+        add(word, amount << shift);
     }
 }
 

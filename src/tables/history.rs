@@ -16,7 +16,7 @@
 
 use super::pool::{Commit, Pool, TRIES, word};
 use crate::recording::layout::{header, history, region};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, compare_exchange};
 
 /// An earlier table of a live map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,8 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
         let mut head = self.free.load(Ordering::Relaxed);
         for _ in 0..TRIES {
             words[history::BYTES].store(head & 0xFFFF_FFFF, Ordering::Relaxed);
-            match self.free.compare_exchange_weak(
+            match compare_exchange(
+                self.free,
                 head,
                 with_next_tag(head, chain),
                 Ordering::Release,
@@ -122,7 +123,8 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
             // Another thread may have taken this node already and be writing to it. What is read
             // here is then of no use, and the tag makes the swap fail.
             let next_chain = words[history::BYTES].load(Ordering::Relaxed) as u32;
-            match self.free.compare_exchange_weak(
+            match compare_exchange(
+                self.free,
                 head,
                 with_next_tag(head, next_chain),
                 Ordering::Acquire,

@@ -34,7 +34,7 @@
 use super::figures::mix;
 use super::pool::{Commit, word};
 use crate::recording::layout::{header, live, region};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, compare_exchange, fence};
 
 /// Key of a slot whose record is being written. No block has this address.
 const RESERVED: u64 = 1;
@@ -45,8 +45,6 @@ const NEARLY_FULL: u32 = 1;
 /// Slots of the next level that an insert into a nearly full bucket makes ready, so many that a
 /// level is ready when the one before it is full.
 const PIECE: usize = 256;
-/// An insert takes its first candidate bucket if more slots than this are free in it.
-const ROOMY: u32 = 6;
 /// Times that `read` begins again when the record changes under it.
 const READ_TRIES: usize = 64;
 
@@ -177,10 +175,10 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
 
     /// What is known of the block at `address`, if it is still in `slot`. Safe to ask for anybody,
     /// not just the owner: a record that changes meanwhile is read again, or else not given.
+    #[inline]
     pub(crate) fn read(&self, slot: Slot, address: u64) -> Option<LiveRecord> {
         let key = self.keys.get(slot.0 as usize)?;
         let words = self.record(slot)?;
-        let load = |field: usize| words.get(field).map(|word| word.load(Ordering::Relaxed));
         for _ in 0..READ_TRIES {
             if key.load(Ordering::Acquire) != address {
                 return None;
@@ -189,21 +187,7 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
             if (first >> 32) & 1 != 0 {
                 continue;
             }
-            let (links, weight) = (load(live::LINKS)?, load(live::WEIGHT)?);
-            let record = LiveRecord {
-                site: first as u32,
-                bytes: load(live::BYTES)?,
-                ticks: load(live::TICKS)?,
-                serial: load(live::SERIAL)?,
-                history: links as u32,
-                thread: (links >> 32) as u16,
-                align_log2: (links >> 48) as u8,
-                flags: (links >> 56) as u8,
-                weight: weight as u32,
-                resizes: (weight >> 32) as u32,
-                born_ticks: load(live::BORN_TICKS)?,
-                first_serial: load(live::FIRST_SERIAL)?,
-            };
+            let record = Self::decode(words, first);
             fence(Ordering::Acquire);
             if key.load(Ordering::Acquire) != address {
                 return None;
@@ -215,17 +199,20 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         None
     }
 
-    /// Takes a block out; to be done by its owner, before its address is given back to the
-    /// allocator. False when it is not in `slot`.
+    /// Takes a block out and gives what was known of it; to be done by its owner, before its
+    /// address is given back to the allocator. `None` when it is not in `slot`.
     #[inline]
-    pub(crate) fn remove(&self, slot: Slot, address: u64) -> bool {
-        // A slot that holds a block is changed by the owner of that block alone, so no other
-        // thread can have come in between the two.
-        let held = self.holds(slot, address);
-        if held && let Some(key) = self.keys.get(slot.0 as usize) {
-            key.store(0, Ordering::Release);
+    pub(crate) fn remove(&self, slot: Slot, address: u64) -> Option<LiveRecord> {
+        let key = self.keys.get(slot.0 as usize)?;
+        let words = self.record(slot)?;
+        // A slot that holds a block, and its record, are changed by the owner of that block
+        // alone, so no other thread can come in between.
+        if address <= RESERVED || key.load(Ordering::Acquire) != address {
+            return None;
         }
-        held
+        let record = Self::decode(words, words[live::SITE].load(Ordering::Relaxed));
+        key.store(0, Ordering::Release);
+        Some(record)
     }
 
     /// Replaces the whole record of a block that stays where it is (a `realloc` in place). False
@@ -258,6 +245,27 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
                 .keys
                 .get(slot.0 as usize)
                 .is_some_and(|key| key.load(Ordering::Relaxed) == address)
+    }
+
+    /// The words of a record, the first of which is `first`.
+    #[inline(always)]
+    fn decode(words: &[AtomicU64; live::WORDS], first: u64) -> LiveRecord {
+        let load = |field: usize| words[field].load(Ordering::Relaxed);
+        let (links, weight) = (load(live::LINKS), load(live::WEIGHT));
+        LiveRecord {
+            site: first as u32,
+            bytes: load(live::BYTES),
+            ticks: load(live::TICKS),
+            serial: load(live::SERIAL),
+            history: links as u32,
+            thread: (links >> 32) as u16,
+            align_log2: (links >> 48) as u8,
+            flags: (links >> 56) as u8,
+            weight: weight as u32,
+            resizes: (weight >> 32) as u32,
+            born_ticks: load(live::BORN_TICKS),
+            first_serial: load(live::FIRST_SERIAL),
+        }
     }
 
     /// The two candidate buckets of a hash in a level.
@@ -299,34 +307,43 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
             }
             Some((bucket, keys, free))
         };
+        let reserve = |(bucket, keys, mut free): (usize, &[AtomicU64; BUCKET], u32)| {
+            while free != 0 {
+                let place = free.trailing_zeros() as usize;
+                // Acquire: the record's last writer was done when the slot became empty.
+                if compare_exchange(
+                    keys.get(place)?,
+                    0,
+                    RESERVED,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+                {
+                    return Some(Self::slot(bucket, place));
+                }
+                free &= free - 1;
+            }
+            None
+        };
         let [first, second] = Self::candidates(level, hash);
         let first = free_of(first)?;
-        // A bucket with this much room is as good as the better of two: the other's cache line
-        // need not be read.
-        let second = if first.2.count_ones() > ROOMY {
-            first
-        } else {
-            free_of(second)?
-        };
-        let order = if first.2.count_ones() >= second.2.count_ones() {
-            [first, second]
-        } else {
-            [second, first]
-        };
-        let most_free = order[0].2.count_ones();
-        for (bucket, keys, free) in order {
-            for (place, key) in keys.iter().enumerate() {
-                // Acquire: the record's last writer was done when the slot became empty.
-                if free >> place & 1 != 0
-                    && key
-                        .compare_exchange(0, RESERVED, Ordering::Acquire, Ordering::Relaxed)
-                        .is_ok()
-                {
-                    return Some((Self::slot(bucket, place), most_free));
-                }
-            }
+        // A bucket with at most one slot in use is as good as the better of two: the other's
+        // cache line need not be read.
+        let in_use = !first.2 & ((1 << BUCKET) - 1);
+        if in_use & in_use.wrapping_sub(1) == 0
+            && let Some(slot) = reserve(first)
+        {
+            return Some((slot, BUCKET as u32 - 1));
         }
-        None
+        let second = free_of(second)?;
+        let (better, other) = if first.2.count_ones() >= second.2.count_ones() {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        let slot = reserve(better).or_else(|| reserve(other))?;
+        Some((slot, better.2.count_ones()))
     }
 
     /// Slots of the table with the level after `levels`, if there is room for it.

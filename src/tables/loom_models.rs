@@ -105,7 +105,7 @@ fn insert_find_remove(table: &LiveTable<'_, Unbounded, 8>, address: u64, seed: u
         .expect("two slots for two blocks");
     assert_eq!(table.find(address), Some(slot));
     assert_eq!(table.read(slot, address), Some(record(seed)));
-    assert!(table.remove(slot, address));
+    assert!(table.remove(slot, address).is_some());
     assert_eq!(table.find(address), None);
 }
 
@@ -146,13 +146,13 @@ fn live_block_is_found_by_whom_it_is_handed_to() {
             post.all()[0].store(A, Ordering::Release);
             // Goes on to use the bucket.
             let slot = table.insert(B, &record(2)).unwrap();
-            assert!(table.remove(slot, B));
+            assert!(table.remove(slot, B).is_some());
         });
         if mailbox.all()[0].load(Ordering::Acquire) == A {
             let table = bucket.table();
             let slot = table.find(A).expect("handed over, so it is there");
             assert_eq!(table.read(slot, A), Some(record(1)));
-            assert!(table.remove(slot, A));
+            assert!(table.remove(slot, A).is_some());
         }
         giver.join().unwrap();
     });
@@ -181,7 +181,7 @@ fn look_on(
 #[test]
 fn live_reader_sees_no_foreign_record() {
     let write = |table: &LiveTable<'_, Unbounded, 8>, slot| {
-        assert!(table.remove(slot, A));
+        assert!(table.remove(slot, A).is_some());
         assert_eq!(table.insert(B, &record(2)), Some(slot));
     };
     look_on(2, A, write, &[1]);
@@ -190,7 +190,7 @@ fn live_reader_sees_no_foreign_record() {
 #[test]
 fn live_reader_sees_no_key_before_its_record() {
     let write = |table: &LiveTable<'_, Unbounded, 8>, slot| {
-        assert!(table.remove(slot, A));
+        assert!(table.remove(slot, A).is_some());
         assert_eq!(table.insert(B, &record(2)), Some(slot));
     };
     look_on(2, B, write, &[2]);
@@ -199,7 +199,7 @@ fn live_reader_sees_no_key_before_its_record() {
 #[test]
 fn live_reader_sees_no_mixture_of_two_lives_of_an_address() {
     let write = |table: &LiveTable<'_, Unbounded, 8>, slot| {
-        assert!(table.remove(slot, A));
+        assert!(table.remove(slot, A).is_some());
         assert_eq!(table.insert(A, &record(3)), Some(slot));
     };
     look_on(2, A, write, &[1, 3]);
@@ -216,9 +216,9 @@ fn live_reader_sees_no_half_update() {
 #[test]
 fn live_reader_is_not_fooled_by_an_address_that_comes_back() {
     let write = |table: &LiveTable<'_, Unbounded, 8>, slot| {
-        assert!(table.remove(slot, A));
+        assert!(table.remove(slot, A).is_some());
         assert_eq!(table.insert(B, &record(2)), Some(slot));
-        assert!(table.remove(slot, B));
+        assert!(table.remove(slot, B).is_some());
         assert_eq!(table.insert(A, &record(3)), Some(slot));
     };
     look_on(1, A, write, &[1, 3]);

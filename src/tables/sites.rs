@@ -4,7 +4,7 @@ use super::figures::{add, add_to_histogram, lower_min, raise, raise_max, varianc
 use super::index::{Index, Indexed};
 use super::pool::{Commit, Pool, TRIES, word};
 use crate::recording::layout::{SITE_OVERFLOW, WEIGHT_ONE, header, region, site};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fetch_add};
 use crate::timeline::series;
 
 /// Bit of [`site::STACK`]: the record is complete.
@@ -192,14 +192,13 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         if u64::from(block.weight) == WEIGHT_ONE {
             add(&record[site::ALLOCS], 1);
             add(&record[site::ALLOC_BYTES], block.bytes);
-            if let Some(root) = self.root_record(record) {
-                let live = root[site::LIVE_BYTES].fetch_add(block.bytes, Ordering::Relaxed);
-                let live = live.wrapping_add(block.bytes);
+            if let Some(root) = self.root_record(id, record) {
+                let live =
+                    fetch_add(&root[site::LIVE_BYTES], block.bytes).wrapping_add(block.bytes);
                 raise(&root[site::PEAK_BYTES], &root[site::PEAK_TICKS], live, now);
                 self.note(root, now, live);
             }
-            let live = self.live_bytes.fetch_add(block.bytes, Ordering::Relaxed);
-            let live = live.wrapping_add(block.bytes);
+            let live = fetch_add(self.live_bytes, block.bytes).wrapping_add(block.bytes);
             raise(self.peak_bytes, self.peak_ticks, live, now);
         } else {
             add(&record[site::SAMPLED_ALLOCS], 1);
@@ -225,12 +224,12 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         if u64::from(weight) == WEIGHT_ONE {
             add(&record[site::FREES], 1);
             add(&record[site::FREE_BYTES], bytes);
-            if let Some(root) = self.root_record(record) {
+            if let Some(root) = self.root_record(id, record) {
                 // What was live until now was so within this interval too.
-                let live = root[site::LIVE_BYTES].fetch_sub(bytes, Ordering::Relaxed);
+                let live = fetch_add(&root[site::LIVE_BYTES], bytes.wrapping_neg());
                 self.note(root, now, live);
             }
-            self.live_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            add(self.live_bytes, bytes.wrapping_neg());
         } else {
             add(&record[site::SAMPLED_FREES], 1);
             add(&record[site::W_FREES], u64::from(weight));
@@ -321,9 +320,14 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         }
     }
 
-    fn root_record(&self, record: &Record) -> Option<&'a Record> {
-        self.records
-            .record(record[site::ROOT].load(Ordering::Relaxed) as u32)
+    /// The root of record `id`: in most cases the record itself.
+    #[inline]
+    fn root_record(&self, id: u32, record: &'a Record) -> Option<&'a Record> {
+        let root = record[site::ROOT].load(Ordering::Relaxed) as u32;
+        if root == id {
+            return Some(record);
+        }
+        self.records.record(root)
     }
 
     /// Notes live bytes in the series of a root.

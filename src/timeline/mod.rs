@@ -9,7 +9,7 @@
 pub(crate) mod series;
 
 use crate::recording::layout::{event, header, mark, region};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, compare_exchange, fence, fetch_add};
 use crate::tables::pool::{Commit, word};
 
 /// Sequence word of a slot that is being written, beside the number + 1.
@@ -46,7 +46,7 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
     /// Takes the next number and has `write` fill its slot; word 0 is the ring's own. `None` when
     /// the slot could not be had; the number then stays without a record.
     pub(crate) fn publish(&self, write: impl FnOnce(&[AtomicU64; WORDS])) -> Option<u64> {
-        let number = self.head.fetch_add(1, Ordering::Relaxed);
+        let number = fetch_add(self.head, 1);
         let slot = self.usable_slot(number)?;
         let sequence = slot.first()?;
         let seen = sequence.load(Ordering::Relaxed);
@@ -54,14 +54,14 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
             return None;
         }
         // Acquire: this writer's stores come after those of the slot's last one.
-        sequence
-            .compare_exchange(
-                seen,
-                BUSY | (number + 1),
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            )
-            .ok()?;
+        compare_exchange(
+            sequence,
+            seen,
+            BUSY | (number + 1),
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        )
+        .ok()?;
         // A reader that sees any of what follows also sees the busy mark.
         fence(Ordering::Release);
         write(slot);
@@ -92,7 +92,13 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
 
     /// The slot of a number, once it is backed by memory.
     fn usable_slot(&self, number: u64) -> Option<&'a [AtomicU64; WORDS]> {
-        let index = number.checked_rem(self.slots.len() as u64)? as usize;
+        let slots = self.slots.len() as u64;
+        // A division takes longer than all the rest, and most rings are a power of two long.
+        let index = if slots.is_power_of_two() {
+            (number & (slots - 1)) as usize
+        } else {
+            number.checked_rem(slots)? as usize
+        };
         // Asked every time: what could not be committed in the first round cannot be touched in
         // the later ones either.
         if !self.commit.commit(self.region, (index + 1) * WORDS) {
@@ -154,19 +160,36 @@ impl<'a, C: Commit> EventRing<'a, C> {
 
     /// Publishes an event and gives its number. `None` when it was dropped; readers see that from
     /// the gap.
+    #[inline]
     pub(crate) fn publish(&self, event: &Event) -> Option<u64> {
+        // Packed where the parts are in registers: loading as one word what was just stored as
+        // four would wait for the stores.
         let what = u64::from(event.subject)
             | u64::from(event.thread) << 32
             | u64::from(event.kind) << 48
             | u64::from(event.flags) << 56;
-        self.0.publish(|words| {
-            words[event::TICKS].store(event.ticks, Ordering::Relaxed);
-            words[event::OLD_SERIAL].store(event.old_serial, Ordering::Relaxed);
-            words[event::NEW_SERIAL].store(event.new_serial, Ordering::Relaxed);
-            words[event::OLD_BYTES].store(event.old_bytes, Ordering::Relaxed);
-            words[event::NEW_BYTES].store(event.new_bytes, Ordering::Relaxed);
-            words[event::WHAT].store(what, Ordering::Relaxed);
-            words[event::PAUSE].store(event.pause_ticks, Ordering::Relaxed);
+        let mut words = [0; event::WORDS];
+        words[event::TICKS] = event.ticks;
+        words[event::OLD_SERIAL] = event.old_serial;
+        words[event::NEW_SERIAL] = event.new_serial;
+        words[event::OLD_BYTES] = event.old_bytes;
+        words[event::NEW_BYTES] = event.new_bytes;
+        words[event::WHAT] = what;
+        words[event::PAUSE] = event.pause_ticks;
+        self.publish_words(&words)
+    }
+
+    #[inline(never)]
+    fn publish_words(&self, words: &[u64; event::WORDS]) -> Option<u64> {
+        self.0.publish(|slot| {
+            let store = |field: usize| slot[field].store(words[field], Ordering::Relaxed);
+            store(event::TICKS);
+            store(event::OLD_SERIAL);
+            store(event::NEW_SERIAL);
+            store(event::OLD_BYTES);
+            store(event::NEW_BYTES);
+            store(event::WHAT);
+            store(event::PAUSE);
         })
     }
 

@@ -61,7 +61,9 @@ def differences(report, shape, family, told):
             steps = list(zip(tables, tables[1:]))
             truth["grows"] += sum(new > old for old, new in steps)
             truth["shrinks"] += sum(new < old for old, new in steps)
-            overlap = max([overlap] + [old + new for old, new in steps])
+            in_place = one.get("in_place", [0] * len(tables))[1:]
+            moved = [old + new for (old, new), stayed in zip(steps, in_place) if not stayed]
+            overlap = max([overlap] + moved)
     found = []
     for figure, value in truth.items():
         shown = sum(site[figure] or 0 for site in sites)

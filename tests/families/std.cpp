@@ -63,7 +63,7 @@ struct Element {
 // The first array comes with the container itself.
 __attribute__((noinline)) static void *push_deque() {
     auto *deque = new std::deque<Element>;
-    for (long i = 0; i < 40000; i++) {
+    for (long i = 0; i < 400000; i++) {
         deque->push_back({i, i, i});
     }
     return deque;

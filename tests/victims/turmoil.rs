@@ -10,6 +10,9 @@ static ALLOC: mapgrow::MapGrow = mapgrow::MapGrow::new();
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Maps of one thread at most, so that a long run takes no more memory than a short one.
+const MAPS: usize = 64;
+
 fn work(mut seed: u64) -> u64 {
     let mut random = move || {
         seed ^= seed << 13;
@@ -23,15 +26,17 @@ fn work(mut seed: u64) -> u64 {
         done += 1;
         let number = random();
         match number % 16 {
-            0 => maps.push(HashMap::new()),
-            1 if !maps.is_empty() => {
+            0 if maps.len() < MAPS => maps.push(HashMap::new()),
+            0 | 1 if !maps.is_empty() => {
                 let at = random() as usize % maps.len();
                 maps.swap_remove(at);
             }
-            2 if maps.len() < 64 => maps.extend(maps.first().cloned()),
+            2 if maps.len() < MAPS => maps.extend(maps.first().cloned()),
             3 => maps.iter_mut().for_each(HashMap::shrink_to_fit),
             4 => maps.iter_mut().take(2).for_each(HashMap::clear),
-            5 => maps.push(HashMap::with_capacity(random() as usize % 5_000)),
+            5 if maps.len() < MAPS => {
+                maps.push(HashMap::with_capacity(random() as usize % 5_000));
+            }
             6 | 7 => {
                 if let Some(map) = maps.last_mut() {
                     map.retain(|key, _| key % 3 != 0);

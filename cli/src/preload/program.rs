@@ -40,7 +40,9 @@ pub enum Blind {
 impl Blind {
     /// A sentence that says so, and one that says what to do.
     pub fn explanation(self, program: &str) -> String {
-        let profile = "its own heap profile can be read by `mapgrow report FILE`";
+        let profile = "If it serves net/http/pprof, `mapgrow report \
+                       http://HOST:PORT/debug/pprof/heap` shows its maps while it runs; a heap \
+                       profile in a file (runtime/pprof) is read by `mapgrow report FILE`.";
         match self {
             Blind::Static => format!(
                 "{program} is statically linked: no library can be loaded into it. Link it \
@@ -49,12 +51,11 @@ impl Blind {
             ),
             Blind::Go => format!(
                 "{program} is a Go program: it allocates without malloc, and no library can be \
-                 loaded into it. Take a heap profile with runtime/pprof or net/http/pprof: \
-                 {profile}."
+                 loaded into it. {profile}"
             ),
             Blind::GoDynamic => format!(
                 "{program} is a Go program: only its C code uses malloc, and only that was seen. \
-                 For its maps take a heap profile with runtime/pprof or net/http/pprof: {profile}."
+                 {profile}"
             ),
             Blind::Musl => format!(
                 "{program} is linked against musl, and the library against glibc: it was not \

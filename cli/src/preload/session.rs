@@ -12,6 +12,7 @@ use std::sync::Mutex;
 
 use mapgrow::recording::layout::header;
 
+use crate::clock::Moment;
 use crate::failure::Failure;
 use crate::load::{self, Header};
 use crate::process::{self, Life};
@@ -219,6 +220,29 @@ impl Ended {
             sequence: header.word(header::DUMP_SEQ),
             dump: Some(path),
         })
+    }
+
+    /// To be said right after the end of a process that was not killed. One that left by a system
+    /// call of its own (a Go program does) could not say so itself.
+    pub fn ended_by_itself(&self) -> Result<(), Failure> {
+        let Some(path) = &self.dump else {
+            return Ok(());
+        };
+        let read = || {
+            let header = Header::read(&fs::File::open(path)?)?;
+            Ok((header, fs::read(path)?))
+        };
+        let (header, mut packed) =
+            read().map_err(|error: io::Error| Failure::file("read", path, &error))?;
+        let Some(header) = header.filter(|header| header.word(header::DUMP_REASON) == 0) else {
+            return Ok(());
+        };
+        let state = header.word(header::STATE) | header::STATE_FINISHED;
+        load::set_words(&mut packed, &[(header::STATE, state)]);
+        if let Some(now) = Moment::now(&header) {
+            load::set_words(&mut packed, &now.calibration());
+        }
+        fs::write(path, packed).map_err(|error| Failure::file("write", path, &error))
     }
 }
 

@@ -8,7 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use object::Object;
+use object::read::elf::ProgramHeader;
+use object::{Object, elf};
 use typed_arena::Arena;
 
 /// Where system packages put separate debug information.
@@ -99,6 +100,23 @@ impl<'a> OpenObject<'a> {
     /// Its build id; empty when it has none.
     pub fn build_id(&self) -> &'a [u8] {
         self.object.build_id().ok().flatten().unwrap_or_default()
+    }
+
+    /// Whether its build id is where a process that runs it finds it. Go's linker may write one
+    /// that no program header leads to.
+    pub fn build_id_is_loaded(&self) -> bool {
+        let object::File::Elf64(file) = &self.object else {
+            return !self.build_id().is_empty();
+        };
+        let endian = file.endian();
+        file.elf_program_headers()
+            .iter()
+            .filter_map(|header| header.notes(endian, self.data).ok().flatten())
+            .any(|mut notes| {
+                std::iter::from_fn(|| notes.next().ok().flatten()).any(|note| {
+                    note.name() == elf::ELF_NOTE_GNU && note.n_type(endian) == elf::NT_GNU_BUILD_ID
+                })
+            })
     }
 
     /// Whether it holds debug information about functions and lines.

@@ -86,7 +86,8 @@ pub fn locate<'a>(files: &'a Files, places: &Places, module: &Module) -> Located
         };
         let now = opened.build_id();
         let now_recorded = &now[..now.len().min(RECORDED_BUILD_ID_BYTES)];
-        if now_recorded == recorded {
+        let unseen = recorded.is_empty() && !opened.build_id_is_loaded();
+        if now_recorded == recorded || unseen {
             let same_name = || path.file_name() == Path::new(&module.path).file_name();
             if !recorded.is_empty() || !places.binaries.contains(&path) || same_name() {
                 return Located::Found(Box::new(opened));

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::preload::program::{self, Blind};
 use crate::preload::session::{Ended, Session};
 use crate::preload::{child, library};
+use crate::render::paint::wrap;
 use crate::target::Target;
 use crate::{dumps, html, output};
 
@@ -104,7 +105,14 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     })
     .map_err(|error| Failure::new(format!("cannot wait for the command: {error}")))?;
     session.collect(main);
-    let told = conclude(args, &session, main, &named.to_string_lossy(), blind);
+    let told = conclude(
+        args,
+        &session,
+        main,
+        &named.to_string_lossy(),
+        blind,
+        status,
+    );
     session.remove();
     if let Err(failure) = told {
         // The command's status matters more than the report.
@@ -133,6 +141,7 @@ fn conclude(
     main: u32,
     command: &str,
     blind: Option<Blind>,
+    status: ExitStatus,
 ) -> Result<(), Failure> {
     let mut ended = session.ended();
     // The last program that the command's process turned into.
@@ -140,13 +149,18 @@ fn conclude(
         .iter()
         .rposition(|one| one.pid == main && one.dump.is_some())
         .map(|at| ended.remove(at));
+    if let Some(own) = own.as_ref().filter(|_| status.code().is_some()) {
+        own.ended_by_itself()?;
+    }
     let mut out = Output::new(args)?;
     let mut resizes = 0;
     if let Some(dump) = own.as_ref().and_then(|own| own.dump.as_ref()) {
         let kept = keep(args, own.as_ref(), dump)?;
         if !args.quiet || args.html.is_some() {
             let report = super::report::build(Some(dump), &[])?;
-            if !args.quiet {
+            // Of a program that cannot be seen nothing is no news.
+            let empty = blind.is_some() && report.sites.is_empty();
+            if !args.quiet && (args.json || !empty) {
                 out.report(&report, args.json)?;
                 out.line(&format!("recording: {}", kept.display()))?;
             }
@@ -164,8 +178,8 @@ fn conclude(
     }
     match blind {
         Some(Blind::OwnAllocator(_)) if resizes > 0 => {}
-        Some(blind) => out.line(&blind.explanation(command))?,
-        None if own.is_none() => out.line(&nothing(command, session))?,
+        Some(blind) => out.sentences(&blind.explanation(command))?,
+        None if own.is_none() => out.sentences(&nothing(command, session))?,
         None => {}
     }
     others(args, &ended, &mut out)?;
@@ -302,7 +316,12 @@ impl Output {
         told(written)
     }
 
-    /// A sentence for people; where the report is JSON, they find it on standard error.
+    /// Sentences for people, as wide as the report.
+    fn sentences(&mut self, text: &str) -> Result<(), Failure> {
+        self.line(&wrap(text, self.options.width, 0))
+    }
+
+    /// A line for people; where the report is JSON, they find it on standard error.
     fn line(&mut self, text: &str) -> Result<(), Failure> {
         if self.json {
             return told(writeln!(io::stderr(), "mapgrow: {text}"));

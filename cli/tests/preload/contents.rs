@@ -3,6 +3,7 @@
 use crate::support::Place;
 use serde_json::Value;
 use std::path::Path;
+use std::process::Command;
 
 fn map(report: &Value, family: &str, buckets: u64) -> Value {
     let maps = report["maps"].as_array().unwrap();
@@ -35,6 +36,60 @@ fn unordered_maps() {
         // Nothing leads from an empty table to its container.
         let entries = Some(truth[2]).filter(|&entries| entries > 0);
         assert_eq!(map["entries"].as_u64(), entries, "{name}: {map}");
+    }
+}
+
+/// A Rust program on the system's allocator: `malloc` tells no alignment, the control bytes and the
+/// name of the type tell the rest.
+#[test]
+fn maps_of_a_rust_program() {
+    const SOURCE: &str = "
+use std::collections::HashMap;
+use std::hash::Hash;
+fn fill<K: Hash + Eq, V>(all: u32, kept: u32, entry: impl Fn(u32) -> (K, V)) {
+    let mut map: HashMap<K, V> = (0..all).map(&entry).collect();
+    for n in kept..all {
+        map.remove(&entry(n).0);
+    }
+    println!(\"{} {}\", std::mem::size_of::<(K, V)>(), map.len());
+    std::mem::forget(map);
+}
+fn main() {
+    fill(100_000, 1_000, |n| (u64::from(n), [n; 6]));
+    fill(50_000, 50_000, |n| (n, n as u8));
+    fill(3_000, 0, |n| (n as u16, n as u8));
+    fill(20_000, 19_000, |n| (format!(\"key {n}\"), [u64::from(n); 2]));
+}
+";
+    let place = Place::new();
+    let (source, program) = (place.path("maps.rs"), place.path("maps.out"));
+    std::fs::write(&source, SOURCE).unwrap();
+    let compiled = Command::new("rustc")
+        .args(["-O", "-C", "debuginfo=line-tables-only", "-o"])
+        .args([&program, &source])
+        .status();
+    assert!(compiled.expect("rustc is needed").success());
+    let (output, reports) = place.run(&[], &program, &[]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(told.lines().count(), 4, "{output:?}");
+    let maps = reports[0]["maps"].as_array().unwrap();
+    for line in told.lines() {
+        let (element, entries) = line.split_once(' ').unwrap();
+        let (element, entries): (u64, u64) = (element.parse().unwrap(), entries.parse().unwrap());
+        let map = maps
+            .iter()
+            .find(|map| map["family"] == "hashbrown" && map["element_bytes"] == element)
+            .unwrap_or_else(|| panic!("no map of {element} bytes an entry: {maps:?}"));
+        assert_eq!(map["entries"], entries, "{map}");
+        let bytes = map["bytes"].as_u64().unwrap();
+        let table = |buckets: u64| (buckets * element).next_multiple_of(16) + buckets + 16;
+        let needed = if entries == 0 {
+            0
+        } else {
+            table((entries * 8 / 7).next_power_of_two())
+        };
+        assert_eq!(map["retained_bytes"], bytes - needed, "{map}");
+        assert_eq!(bytes, table(map["buckets"].as_u64().unwrap()), "{map}");
     }
 }
 

@@ -64,6 +64,7 @@ fn a_command_that_is_not_there_is_named() {
     assert!(stderr.contains("/nonexistent/program"), "{stderr}");
 }
 
+/// What is said, without the breaks of its lines.
 fn explanation(place: &Place, program: &Path) -> String {
     let output = place
         .mapgrow()
@@ -72,7 +73,8 @@ fn explanation(place: &Place, program: &Path) -> String {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    let text = String::from_utf8(output.stderr).unwrap();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -87,19 +89,43 @@ fn a_static_program_gets_an_explanation() {
 /// No Go is needed to see that a program is one: the section that its linker writes tells.
 #[test]
 fn a_go_program_gets_an_explanation() {
+    for (flags, seen) in [(&["-static"][..], "no library"), (&[], "only its C code")] {
+        let place = Place::new();
+        let program = place.compile("containers.cpp", flags);
+        let marked = Command::new("objcopy")
+            .args(["--add-section", ".go.buildinfo=/dev/null"])
+            .arg(&program)
+            .status()
+            .expect("objcopy is needed");
+        assert!(marked.success());
+        let text = explanation(&place, &program);
+        for part in ["is a Go program", seen, "mapgrow report http://"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        // What its C code did is shown where there is any.
+        assert_eq!(text.contains("honesty"), flags.is_empty(), "{text}");
+    }
+}
+
+/// A section that no program header leads to holds its build id: nothing was rebuilt.
+#[test]
+fn a_build_id_that_is_not_loaded_is_no_other_build() {
     let place = Place::new();
-    let program = place.compile("containers.cpp", &["-static"]);
+    let program = place.compile("containers.cpp", &["-g", "-Wl,--build-id=none"]);
+    // Name, length of the id and kind, then the name and the id.
+    let note = place.path("note");
+    let bytes = [&[4, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0][..], b"GNU\0", &[7; 4]].concat();
+    std::fs::write(&note, bytes).unwrap();
+    let section = format!(".note.gnu.build-id={}", note.display());
     let marked = Command::new("objcopy")
-        .args(["--add-section", ".go.buildinfo=/dev/null"])
+        .args(["--add-section", &section])
         .arg(&program)
         .status()
         .expect("objcopy is needed");
     assert!(marked.success());
     let text = explanation(&place, &program);
-    assert!(
-        text.contains("Go program") && text.contains("pprof"),
-        "{text}"
-    );
+    assert!(!text.contains("rebuilt since"), "{text}");
+    assert!(text.contains("containers.cpp:"), "{text}");
 }
 
 #[test]

@@ -76,7 +76,6 @@ ways! {
     exit: "exit"
     underscore_exit: "_exit"
     quick_exit: "quick_exit"
-    exit_by_system_call: "exit_group"
     kill: "killed"
     exec: "exec"
     an_exec_that_fails: "failed-exec"
@@ -89,6 +88,14 @@ ways! {
     a_free_on_another_thread: "other-thread"
     recording_stopped_and_started: "start-stop"
     a_program_that_owns_the_signal: "signal"
+}
+
+/// It cannot say that it ended, but its status tells that it was not killed.
+#[test]
+fn exit_by_system_call() {
+    let reports = check("exit_group", "grow_table");
+    assert_eq!(reports[0]["process"]["state"], "ended");
+    assert!(reports[0]["process"]["duration_ns"].as_u64() > Some(0));
 }
 
 #[test]

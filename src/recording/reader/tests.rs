@@ -244,6 +244,18 @@ fn records_being_written_are_left_out() {
 }
 
 #[test]
+fn tables_that_nobody_looked_into_are_told() {
+    let mut bytes = rich();
+    let at = header::OCCUPANCY_SKIPPED * 8;
+    bytes[at..at + 8].copy_from_slice(&7_u64.to_le_bytes());
+    let recording = Recording::parse(bytes).expect("a recording");
+    let honesty = Report::build(&recording, &mut Some7th, &Options::default()).honesty;
+    assert_eq!(honesty.tables_not_read, 7);
+    let told = |note: &String| note.contains("7 smaller live tables held was not read");
+    assert!(honesty.notes.iter().any(told), "{:?}", honesty.notes);
+}
+
+#[test]
 fn counters_beyond_what_is_there_are_clamped() {
     let mut bytes = rich();
     for counter in header::MODULE_COUNT..=header::MARK_HEAD {

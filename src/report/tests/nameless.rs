@@ -213,6 +213,77 @@ fn dicts_of_a_stripped_interpreter_are_known_by_their_sizes() {
     }
 }
 
+/// A container that grows once, from 320 to 1024 bytes: `stack` and where on it the free meets;
+/// an empty name is a function that has none.
+fn grows_once(stack: &[&str], join: u16) -> Report {
+    let (mut names, mut program) = (Names::default(), program());
+    let mut at = |name: &str| match name {
+        "" => names.nameless(),
+        _ => names.at(&[name]),
+    };
+    let frames: Vec<u64> = stack.iter().map(|name| at(name)).collect();
+    let free = at(stack[usize::from(join)]);
+    let site = program.recording.site(site::ENTRY_ALLOC, &frames);
+    let edge = program
+        .recording
+        .edge(edge::KIND_REPLACE, Some(site), site, join, free);
+    let block = program.alloc(site, 320, 16);
+    let block = program.replace(block, edge, 1024, 100);
+    program.keep(block, 0x7000_0000_1000);
+    report(&mut program, &mut names)
+}
+
+/// Once is enough where all of it happens in the code of a container, of which only the interface
+/// has kept its name.
+#[test]
+fn one_growth_within_a_containers_own_code_tells_it() {
+    for (stack, join, family) in [
+        (&["sqlite3HashInsert", "create_table"][..], 0, "sqlite_hash"),
+        (
+            &["sqlite3Malloc", "sqlite3HashInsert", "create_table"],
+            1,
+            "sqlite_hash",
+        ),
+        (
+            &[
+                "",
+                "rb_st_init_table_with_size",
+                "",
+                "rb_st_update",
+                "",
+                "rb_hash_aset",
+                "fill",
+            ],
+            2,
+            "ruby_hash",
+        ),
+    ] {
+        let report = grows_once(stack, join);
+        let found = only(&report);
+        assert_eq!(
+            (found.family, found.known_by),
+            (Some(family), Some(KnownBy::Behaviour)),
+            "{stack:?}"
+        );
+        assert_eq!(
+            (found.grows, found.overlap_peak_bytes),
+            (Some(1), Some(1344))
+        );
+        let caller = found.caller.as_ref().map(|caller| caller.function.as_str());
+        assert_eq!(caller, stack.last().copied());
+    }
+    // A key's own code may be anything that the container calls.
+    for (stack, join) in [
+        (&["", "", "PyDict_SetItem", "fill"][..], 1),
+        (&["", "PyDict_SetItem", "fill"], 1),
+        (&["make_key", "sqlite3HashInsert", "fill"], 1),
+        (&["sqlite3HashInsert", "fill"], 1),
+    ] {
+        let report = grows_once(stack, join);
+        assert!(report.sites.is_empty(), "{stack:?}: {:?}", report.sites);
+    }
+}
+
 #[test]
 fn the_caller_is_the_function_that_an_interpreter_runs() {
     let (mut names, mut program) = (Names::default(), program());

@@ -73,9 +73,9 @@ fn a_block_can_be_found_read_changed_and_removed_once() {
     assert_eq!(table.read(slot, 0x7008), None);
     assert!(table.update(slot, 0x7000, &record(2)));
     assert_eq!(table.read(slot, 0x7000), Some(record(2)));
-    assert!(!table.remove(slot, 0x7008));
-    assert!(table.remove(slot, 0x7000));
-    assert!(!table.remove(slot, 0x7000));
+    assert!(table.remove(slot, 0x7008).is_none());
+    assert!(table.remove(slot, 0x7000).is_some());
+    assert!(table.remove(slot, 0x7000).is_none());
     assert!(!table.update(slot, 0x7000, &record(3)));
     assert_eq!(table.find(0x7000), None);
 }
@@ -85,11 +85,11 @@ fn reserved_keys_are_no_addresses() {
     let memory = Capacity::default().memory();
     let table = memory.tables().live;
     let slot = table.insert(0x7000, &record(1)).unwrap();
-    assert!(table.remove(slot, 0x7000));
+    assert!(table.remove(slot, 0x7000).is_some());
     for address in [0, 1] {
         assert_eq!(table.insert(address, &record(1)), None);
         assert_eq!(table.find(address), None);
-        assert!(!table.remove(slot, address));
+        assert!(table.remove(slot, address).is_none());
         assert!(!table.update(slot, address, &record(1)));
     }
 }
@@ -171,7 +171,7 @@ fn refused_memory_refuses_blocks_and_keeps_the_rest() {
     assert_eq!(memory.header(header::LIVE_LEVELS), 1);
     for (address, slot) in placed {
         assert_eq!(table.read(slot, address), Some(record(address)));
-        assert!(table.remove(slot, address));
+        assert!(table.remove(slot, address).is_some());
     }
     assert!(table.insert(1 << 40, &record(0)).is_some());
 }
@@ -216,8 +216,8 @@ proptest! {
                     }
                 }
                 Op::Remove(address) => {
-                    let removed = table.find(address).is_some_and(|slot| table.remove(slot, address));
-                    prop_assert_eq!(removed, truth.remove(&address).is_some());
+                    let removed = table.find(address).and_then(|slot| table.remove(slot, address));
+                    prop_assert_eq!(removed, truth.remove(&address));
                 }
                 Op::Update(address) if truth.contains_key(&address) => {
                     let slot = table.find(address).unwrap();
@@ -276,7 +276,7 @@ fn cost_of_turnover() {
         for at in 0..rounds {
             let old = address(at);
             let slot = table.find(old).unwrap();
-            assert!(table.read(slot, old).is_some() && table.remove(slot, old));
+            assert!(table.read(slot, old).is_some() && table.remove(slot, old).is_some());
             table
                 .insert(address(live_blocks + at), &record(at))
                 .unwrap();

@@ -175,7 +175,7 @@ fn reader_understands_live_blocks_and_their_history() {
         first_serial: 7,
     };
     let gone = tables.live.insert(0x9000, &record).unwrap();
-    assert!(tables.live.remove(gone, 0x9000));
+    assert!(tables.live.remove(gone, 0x9000).is_some());
     tables.live.insert(0xA000, &record).unwrap();
     // A block whose thread was killed while it wrote the record.
     let keys = memory.region(region::LIVE_KEYS);

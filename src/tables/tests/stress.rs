@@ -61,7 +61,7 @@ fn free<C: Commit>(tables: &Tables<'_, C>, address: u64, now: u64) {
         record.first_serial, address,
         "and is the one that was put in"
     );
-    assert!(tables.live.remove(slot, address));
+    assert!(tables.live.remove(slot, address).is_some());
     tables.history.release_chain(record.history);
     tables.sites.freed(record.site, record.bytes, 256, now);
 }

@@ -1,0 +1,120 @@
+//! Tables that were read while a resize was filling them.
+//!
+//! Until a resize ends, its new table looks like another map that holds a part of the entries. It
+//! is told from one by the full table beside it.
+
+use crate::occupancy::Occupancy;
+
+/// A move takes no longer than this for each entry, unless the thread waits for its turn. Those of
+/// 128 bytes into fresh pages take half a microsecond.
+const MOST_NS_PER_ENTRY: u64 = 10_000;
+
+/// A live hashbrown table that was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// Number of the table; later ones have larger numbers.
+    pub serial: u64,
+    /// Whether it took the place of no other, as far as the recording goes.
+    pub first: bool,
+    /// Time from its allocation to the reading, nanoseconds.
+    pub age_ns: Option<u64>,
+    /// What it held.
+    pub occupancy: &'a Occupancy,
+}
+
+impl Seen<'_> {
+    /// Whether its next insert allocates the table after it, as far as the reading tells.
+    fn full(&self) -> bool {
+        let Occupancy {
+            entries,
+            tombstones,
+            growth_left,
+            ..
+        } = self.occupancy;
+        let error = entries.error.saturating_add(tombstones.error);
+        entries.value > 0 && growth_left.is_some_and(|left| left <= error)
+    }
+
+    /// Whether the entries of `full` can have been on their way into this table.
+    fn takes_from(&self, full: &Seen<'_>) -> bool {
+        let (new, old) = (self.occupancy, full.occupancy);
+        let most = MOST_NS_PER_ENTRY.saturating_mul(old.entries.value);
+        self.serial > full.serial
+            && self.age_ns.is_some_and(|age| age <= most)
+            && new.element_bytes.is_some()
+            && new.element_bytes == old.element_bytes
+            && new.buckets > old.buckets
+            && new.entries.value <= old.entries.value.saturating_add(old.entries.error)
+    }
+}
+
+/// The numbers of those tables that were being filled from another, as far as can be told: what
+/// they held is no figure of any map.
+pub(super) fn being_filled(tables: &[Seen<'_>]) -> Vec<u64> {
+    let full: Vec<&Seen<'_>> = tables.iter().filter(|table| table.full()).collect();
+    tables
+        .iter()
+        .filter(|new| new.first && full.iter().any(|old| new.takes_from(old)))
+        .map(|new| new.serial)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::occupancy::Count;
+
+    fn holding(buckets: u64, entries: u64, growth_left: u64) -> Occupancy {
+        let exactly = |value| Count { value, error: 0 };
+        Occupancy {
+            buckets: Some(buckets),
+            element_bytes: Some(128),
+            entries: exactly(entries),
+            tombstones: exactly(0),
+            capacity: Some(buckets / 8 * 7),
+            growth_left: Some(growth_left),
+            retained_bytes: None,
+            quality: None,
+        }
+    }
+
+    fn seen(serial: u64, first: bool, age_ns: u64, occupancy: &Occupancy) -> Seen<'_> {
+        Seen {
+            serial,
+            first,
+            age_ns: Some(age_ns),
+            occupancy,
+        }
+    }
+
+    #[test]
+    fn a_table_is_being_filled_while_a_full_one_stands_beside_it() {
+        let full = holding(1024, 896, 0);
+        let filling = holding(2048, 300, 1492);
+        let tables = [seen(1, false, 9, &full), seen(2, true, 5_000, &filling)];
+        assert_eq!(being_filled(&tables), [2]);
+        // The map beside it still has room, so nothing moves out of it.
+        let roomy = holding(1024, 890, 6);
+        let tables = [seen(1, false, 9, &roomy), seen(2, true, 5_000, &filling)];
+        assert!(being_filled(&tables).is_empty());
+    }
+
+    #[test]
+    fn a_map_of_its_own_is_not_being_filled() {
+        let full = holding(1024, 896, 0);
+        let other = holding(2048, 300, 1492);
+        // No move takes so long.
+        let tables = [seen(1, false, 9, &full), seen(2, true, 1 << 40, &other)];
+        assert!(being_filled(&tables).is_empty());
+        // It has grown before.
+        let tables = [seen(1, false, 9, &full), seen(2, false, 5_000, &other)];
+        assert!(being_filled(&tables).is_empty());
+        // It holds more than could have come.
+        let more = holding(2048, 897, 895);
+        let tables = [seen(1, false, 9, &full), seen(2, true, 5_000, &more)];
+        assert!(being_filled(&tables).is_empty());
+        // It was there before.
+        let tables = [seen(3, false, 9, &full), seen(2, true, 5_000, &other)];
+        assert!(being_filled(&tables).is_empty());
+    }
+}
