@@ -64,28 +64,17 @@ def soonest(browser, page):
     return took
 
 
-def main_thread(browser):
-    """Seconds that the page's main thread was at work, and those of them on a processor."""
-    metrics = {metric["name"]: metric["value"] for metric in browser.cdp("Performance.getMetrics")["metrics"]}
-    return metrics["TaskDuration"], metrics["ThreadTime"]
-
-
 def interacting(browser):
-    """Forgets the long tasks until now: those of loading. What the main thread did so far."""
+    """Forgets the long tasks until now: those of loading."""
     browser.settle()
     browser.run("window.longTasks.length = 0")
-    browser.cdp("Performance.enable")
-    return main_thread(browser)
 
 
-def longest_task(browser, before):
-    """Milliseconds of the longest task since, and what share of its time at work the main thread
-    had a processor: on a busy machine it waits for one inside of tasks."""
+def longest_task(browser):
+    """Milliseconds of the longest task since."""
     browser.settle()
     browser.run_async("setTimeout(arguments[0], 150)")
-    (worked, ran), (worked_before, ran_before) = main_thread(browser), before
-    share = min((ran - ran_before) / max(worked - worked_before, 1e-9), 1)
-    return browser.run("return Math.max(0, ...window.longTasks.map((task) => task[1]))"), share
+    return browser.run("return Math.max(0, ...window.longTasks.map((task) => task[1]))")
 
 
 def window_of(browser):
@@ -274,7 +263,7 @@ def main():
                     took = soonest(browser, page)
                     # Of a small page on a busy machine, time says nothing.
                     check(options.quick or took < MOST_LOAD_MS, f"loaded in {took:.0f} ms")
-                    before = interacting(browser)
+                    interacting(browser)
                     paper = browser.run("return getComputedStyle(document.querySelector('#timeline')).backgroundColor")
                     light = sum(int(part) for part in re.findall(r"\d+", paper)[:3]) > 384
                     check(light != dark, f"background {paper}")
@@ -284,9 +273,8 @@ def main():
                     lanes(browser, check)
                     sites(browser, check, report)
                     flame(browser, check, report)
-                    task, share = longest_task(browser, before)
-                    check(options.quick or task * share <= MOST_TASK_MS,
-                          f"longest task while interacting: {task:.0f} ms, {share:.0%} of it on a processor")
+                    task = longest_task(browser)
+                    check(options.quick or task <= MOST_TASK_MS, f"longest task while interacting: {task:.0f} ms")
                     no_injection(browser, check)
                     complaints = browser.errors()
                     check(complaints == [], f"the browser complains of {complaints[:3] or 'nothing'}")
