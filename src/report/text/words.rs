@@ -2,9 +2,9 @@
 
 use super::page::{fit, printable};
 use super::units::{bytes, count, thousands, time};
-use crate::classify::go;
 use crate::classify::names::Name;
 use crate::classify::whose::{Whose, whose};
+use crate::classify::{catalogue, go};
 use crate::report::model::{
     Activity, Caller, Coverage, KnownBy, LeftUnder, Map, Memory, NextResize, Series, Site,
     StackFrame,
@@ -366,9 +366,24 @@ pub(super) fn known_by(site: &Site) -> Option<&'static str> {
             Some("by the line of source and the sizes of its blocks; no name tells")
         }
         Some(KnownBy::Layout) => Some("by the shape of its tables; no name tells"),
+        Some(KnownBy::Behaviour) if told_by_interface(site) => {
+            Some("by how its blocks follow each other, below functions of its interface")
+        }
         Some(KnownBy::Behaviour) => Some("by how its blocks follow each other; no name tells"),
         Some(KnownBy::Symbol) | None => None,
     }
+}
+
+/// Whether a container that is known by its behaviour has a name all the same: a stripped library
+/// keeps the names of the functions that others call.
+fn told_by_interface(site: &Site) -> bool {
+    let by_blocks_alone = [
+        &catalogue::UNKNOWN,
+        &catalogue::HASHBROWN,
+        &catalogue::RAW_VEC,
+    ];
+    site.family
+        .is_some_and(|name| by_blocks_alone.iter().all(|family| family.name != name))
 }
 
 /// Whether samples are all that is known of a site.
