@@ -12,6 +12,7 @@ class Contents {
     const section = byId("contents");
     if (page.report.maps.length === 0) {
       section.hidden = true;
+      document.querySelector('nav a[href="#contents"]').hidden = true;
       return;
     }
     this.order.addEventListener("change", () => this.fill());

@@ -27,6 +27,8 @@ class Sites {
   constructor(page, view) {
     this.page = page;
     this.view = view;
+    /** Those of which something is known: a heap profile has no pauses and no peaks. */
+    this.columns = COLUMNS.filter(({ of }) => of === undefined || page.sites.length === 0 || page.sites.some((site) => (of(site) ?? null) !== null));
     this.body = byId("sites-body");
     this.scroll = byId("sites-scroll");
     this.filter = byId("sites-filter");
@@ -44,7 +46,7 @@ class Sites {
   }
 
   head() {
-    const cells = COLUMNS.map((column, i) => {
+    const cells = this.columns.map((column, i) => {
       const button = make("button", { type: "button", title: column.hint, on: { click: () => this.sortBy(i) } }, column.title, make("span", { class: "arrow", "aria-hidden": "true" }));
       return make("th", { scope: "col", class: column.of === undefined ? "" : "number" }, button);
     });
@@ -52,7 +54,7 @@ class Sites {
   }
 
   sortBy(i) {
-    const first = COLUMNS[i].of === undefined ? "ascending" : "descending";
+    const first = this.columns[i].of === undefined ? "ascending" : "descending";
     const other = first === "ascending" ? "descending" : "ascending";
     if (this.sort?.column !== i) this.sort = { column: i, direction: first };
     else if (this.sort.direction === first) this.sort.direction = other;
@@ -70,7 +72,7 @@ class Sites {
     const sites = this.page.sites.filter((_, i) => words.every((word) => this.words[i].includes(word)));
     if (this.sort === null) return sites;
     const { column, direction } = this.sort;
-    const { of, text } = COLUMNS[column];
+    const { of, text } = this.columns[column];
     const sign = direction === "ascending" ? 1 : -1;
     if (of === undefined) return sites.sort((a, b) => sign * text(a).localeCompare(text(b)));
     // What is unknown comes last, whichever way.
@@ -90,7 +92,7 @@ class Sites {
     const all = this.page.sites.length;
     byId("sites-count").textContent = this.shown.length === all ? count(all, "site") : `${thousands(this.shown.length)} of ${count(all, "site")}`;
     if (this.shown.length === 0) {
-      this.body.append(make("tr", {}, make("td", { colspan: COLUMNS.length, class: "none" }, all === 0 ? "No container was seen." : "No site has all of these words in its type, place, family or stack.")));
+      this.body.append(make("tr", {}, make("td", { colspan: this.columns.length, class: "none" }, all === 0 ? "No container was seen." : "No site has all of these words in its type, place, family or stack.")));
     }
   }
 
@@ -109,7 +111,7 @@ class Sites {
   }
 
   row(site, first) {
-    const cells = COLUMNS.map(({ of, show, bound }) => {
+    const cells = this.columns.map(({ of, show, bound }) => {
       if (of === undefined) {
         const name = make("th", { scope: "row" }, make("span", { class: "type" }, site.what), make("span", { class: "place" }, site.place));
         return name;
