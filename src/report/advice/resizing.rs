@@ -46,7 +46,7 @@ pub(super) fn reuse(site: &Site) -> Option<Advice> {
     let made = site.maps_created?.saturating_add(site.maps_late?);
     let (grows, live) = (site.grows?, site.maps_live?);
     let peak = site.peak_live_bytes?;
-    let largest = site.largest_table_bytes?;
+    let largest = site.largest_table_bytes.filter(|&bytes| bytes > 0)?;
     // As many at a time as fit into the peak, where one of them may just have been growing.
     let at_once = peak
         .div_ceil(largest.saturating_mul(3) / 2)
