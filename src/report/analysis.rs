@@ -126,11 +126,22 @@ impl Analysis {
                 see(Some(edge.new_site()), event.new_bytes);
             }
         }
-        for node in 0..recording.history_count() as u32 {
-            if let Some(node) = recording.history(node)
-                && let Some(edge) = recording.edge(node.edge).filter(|edge| edge.id != 0)
-            {
-                see(edge.old_site(), node.bytes);
+        // A node that no live block leads to is free, and its words mean something else.
+        let mut met = vec![false; recording.history_count()];
+        for block in &blocks.live {
+            let (mut next, mut after) = (block.history, u64::MAX);
+            while let Some(number) = next {
+                let fresh = met
+                    .get_mut(number as usize)
+                    .is_some_and(|met| !std::mem::replace(met, true));
+                let node = recording.history(number);
+                let Some(node) = node.filter(|node| fresh && node.ticks <= after) else {
+                    break;
+                };
+                if let Some(edge) = recording.edge(node.edge).filter(|edge| edge.id != 0) {
+                    see(edge.old_site(), node.bytes);
+                }
+                (next, after) = (node.before, node.ticks);
             }
         }
     }
