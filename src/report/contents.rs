@@ -51,6 +51,7 @@ fn filling(
         let age = content.ticks.checked_sub(chain.block.ticks);
         Some(Seen {
             serial: chain.block.serial,
+            ticks: chain.block.ticks,
             first: chain.replaced().next().is_none(),
             age_ns: age.and_then(|ticks| clock.span(ticks)),
             occupancy: &content.occupancy,

@@ -4,6 +4,8 @@
 //! is told from one by the full table beside it.
 
 use crate::occupancy::Occupancy;
+use foldhash::HashMap;
+use std::cmp::Reverse;
 
 /// A move takes no longer than this for each entry, unless the thread waits for its turn. Those of
 /// 128 bytes into fresh pages take half a microsecond.
@@ -12,8 +14,10 @@ const MOST_NS_PER_ENTRY: u64 = 10_000;
 /// A live hashbrown table that was read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
-    /// Number of the table; later ones have larger numbers.
+    /// Number of the table.
     pub serial: u64,
+    /// When it was allocated, ticks.
+    pub ticks: u64,
     /// Whether it took the place of no other, as far as the recording goes.
     pub first: bool,
     /// Time from its allocation to the reading, nanoseconds.
@@ -39,7 +43,7 @@ impl Seen<'_> {
     fn takes_from(&self, full: &Seen<'_>) -> bool {
         let (new, old) = (self.occupancy, full.occupancy);
         let most = MOST_NS_PER_ENTRY.saturating_mul(old.entries.value);
-        self.serial > full.serial
+        self.ticks > full.ticks
             && self.age_ns.is_some_and(|age| age <= most)
             && new.element_bytes.is_some()
             && new.element_bytes == old.element_bytes
@@ -51,10 +55,31 @@ impl Seen<'_> {
 /// The numbers of those tables that were being filled from another, as far as can be told: what
 /// they held is no figure of any map.
 pub(super) fn being_filled(tables: &[Seen<'_>]) -> Vec<u64> {
-    let full: Vec<&Seen<'_>> = tables.iter().filter(|table| table.full()).collect();
+    // Of each shape the one with most entries, or thousands of full tables would be compared with
+    // thousands of new ones.
+    let mut full: HashMap<(u64, u64), &Seen<'_>> = HashMap::default();
+    for table in tables.iter().filter(|table| table.full()) {
+        let Some(shape) = table.occupancy.element_bytes.zip(table.occupancy.buckets) else {
+            continue;
+        };
+        let first = full.entry(shape).or_insert(table);
+        let rank = |table: &Seen<'_>| (table.occupancy.entries.value, Reverse(table.ticks));
+        if rank(table) > rank(first) {
+            *first = table;
+        }
+    }
+    let smaller = |new: &Seen<'_>| {
+        let (element, buckets) = new.occupancy.element_bytes.zip(new.occupancy.buckets)?;
+        let mut sizes =
+            (1..u64::BITS).map_while(|log2| Some(buckets >> log2).filter(|&size| size > 0));
+        sizes.find(|&size| {
+            full.get(&(element, size))
+                .is_some_and(|old| new.takes_from(old))
+        })
+    };
     tables
         .iter()
-        .filter(|new| new.first && full.iter().any(|old| new.takes_from(old)))
+        .filter(|new| new.first && smaller(new).is_some())
         .map(|new| new.serial)
         .collect()
 }
@@ -81,6 +106,7 @@ mod tests {
     fn seen(serial: u64, first: bool, age_ns: u64, occupancy: &Occupancy) -> Seen<'_> {
         Seen {
             serial,
+            ticks: serial,
             first,
             age_ns: Some(age_ns),
             occupancy,
