@@ -277,6 +277,31 @@ impl Recording {
         })
     }
 
+    /// The earlier tables of a live block, newest first; a `None` ends those that are not all
+    /// there. `met` tells which of all [`history_count`](Self::history_count) nodes were met
+    /// before: a node is of one block, and one met again belongs to a damaged recording.
+    pub fn history_of<'a>(
+        &'a self,
+        block: &LiveBlock,
+        met: &'a mut [bool],
+    ) -> impl Iterator<Item = Option<HistoryNode>> + 'a {
+        let (mut next, mut after) = (block.history, u64::MAX);
+        std::iter::from_fn(move || {
+            let number = next?;
+            let fresh = met
+                .get_mut(number as usize)
+                .is_some_and(|met| !std::mem::replace(met, true));
+            // A node that was handed on since tells of another map, from a later time. (Serials
+            // do not tell: threads take them in runs.)
+            let node = self
+                .history(number)
+                .filter(|node| fresh && node.ticks <= after);
+            next = node.and_then(|node| node.before);
+            after = node.map_or(0, |node| node.ticks);
+            Some(node)
+        })
+    }
+
     /// Complete entries of the resize ring, oldest first.
     #[must_use]
     pub fn resize_events(&self) -> Vec<BlockEvent> {

@@ -129,19 +129,10 @@ impl Analysis {
         // A node that no live block leads to is free, and its words mean something else.
         let mut met = vec![false; recording.history_count()];
         for block in &blocks.live {
-            let (mut next, mut after) = (block.history, u64::MAX);
-            while let Some(number) = next {
-                let fresh = met
-                    .get_mut(number as usize)
-                    .is_some_and(|met| !std::mem::replace(met, true));
-                let node = recording.history(number);
-                let Some(node) = node.filter(|node| fresh && node.ticks <= after) else {
-                    break;
-                };
+            for node in recording.history_of(block, &mut met).flatten() {
                 if let Some(edge) = recording.edge(node.edge).filter(|edge| edge.id != 0) {
                     see(edge.old_site(), node.bytes);
                 }
-                (next, after) = (node.before, node.ticks);
             }
         }
     }

@@ -81,7 +81,6 @@ pub(super) fn chains(
     analysis: &Analysis,
     groups: &Groups,
 ) -> Vec<Chain> {
-    // A node is of one map; one met again belongs to a damaged recording.
     let mut met = vec![false; recording.history_count()];
     let live = blocks
         .live
@@ -99,17 +98,7 @@ fn chain(recording: &Recording, block: LiveBlock, analysis: &Analysis, met: &mut
         born_ticks: block.born_ticks,
         birth_site: block.site,
     };
-    let mut next = block.history;
-    let mut after = u64::MAX;
-    while let Some(number) = next {
-        let fresh = met
-            .get_mut(number as usize)
-            .is_some_and(|met| !std::mem::replace(met, true));
-        // A node that was handed on since tells of another map, from a later time. (Serials do
-        // not tell: threads take them in runs.)
-        let node = recording
-            .history(number)
-            .filter(|node| fresh && node.ticks <= after);
+    for node in recording.history_of(&block, met) {
         let Some(node) = node else {
             chain.complete = false;
             return chain;
@@ -133,8 +122,6 @@ fn chain(recording: &Recording, block: LiveBlock, analysis: &Analysis, met: &mut
             chain.complete = false;
             return chain;
         }
-        after = node.ticks;
-        next = node.before;
     }
     chain
 }
