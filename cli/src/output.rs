@@ -96,28 +96,6 @@ pub fn write_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Resul
     })
 }
 
-/// Bytes for people: three significant digits, binary units.
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let digits = if value < 9.995 {
-        2
-    } else if value < 99.95 {
-        1
-    } else {
-        0
-    };
-    format!("{value:.digits$} {}", UNITS[unit])
-}
-
 /// A length of time for people, its two largest units.
 pub fn age(seconds: u64) -> String {
     let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
@@ -133,22 +111,6 @@ pub fn age(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_have_three_digits() {
-        for (count, expected) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.00 KiB"),
-            (10_235, "10.0 KiB"),
-            (1_048_575, "1.00 MiB"),
-            (1_048_576 * 17, "17.0 MiB"),
-            (1_048_576 * 999, "999 MiB"),
-            (u64::MAX, "16384 PiB"),
-        ] {
-            assert_eq!(bytes(count), expected);
-        }
-    }
 
     #[test]
     fn ages_have_two_units() {

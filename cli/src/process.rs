@@ -66,6 +66,30 @@ pub fn all() -> Vec<u32> {
         .collect()
 }
 
+/// The processes that a process has started and that still run. None where the kernel does not
+/// tell (`CONFIG_PROC_CHILDREN`).
+pub fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let lists = threads.filter_map(|thread| {
+        let thread = thread.ok()?;
+        fs::read_to_string(thread.path().join("children")).ok()
+    });
+    lists
+        .flat_map(|list| {
+            let pids = list.split_ascii_whitespace();
+            pids.filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// The file that a process runs; `None` when it is gone, replaced, or not ours to look at.
+pub fn executable(pid: u32) -> Option<PathBuf> {
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    path.exists().then_some(path)
+}
+
 /// Whether the process handles a signal: by default SIGUSR1 ends a program.
 pub fn catches(pid: u32, signal: i32) -> bool {
     let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
@@ -105,5 +129,6 @@ mod tests {
         assert!(exists(own) && all().contains(&own));
         assert!(start_time(own).is_some_and(|ticks| ticks > 0));
         assert!(shares_clock(own));
+        assert_eq!(executable(own), std::env::current_exe().ok());
     }
 }

@@ -4,3 +4,4 @@ pub mod child;
 pub mod library;
 pub mod program;
 pub mod session;
+pub mod unseen;

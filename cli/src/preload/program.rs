@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
-use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, ReadCache, ReadRef};
 
 use crate::recordings::own_uid;
 
@@ -134,7 +134,8 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(std::ffi::OsString::from_vec(named.to_vec())))
 }
 
-fn inspect_binary(path: &Path) -> Option<Blind> {
+/// Looks at one file, which may be rewritten at the same time: it is read, not mapped.
+pub fn inspect_binary(path: &Path) -> Option<Blind> {
     let file = fs::File::open(path).ok()?;
     let meta = file.metadata().ok()?;
     if !meta.is_file() || meta.len() > MOST_BYTES {
@@ -144,18 +145,14 @@ fn inspect_binary(path: &Path) -> Option<Blind> {
     if changes_user {
         return Some(Blind::SetUserId);
     }
-    // SAFETY: a program that somebody changes while it is about to run is read as whatever it
-    // then is: the parser takes any bytes. (One cut short in that moment would end this command,
-    // which has not started anything yet.)
-    let bytes = unsafe { memmap2::Mmap::map(&file) }.ok()?;
-    inspect_elf(&bytes)
+    inspect_elf(&ReadCache::new(file))
 }
 
-fn inspect_elf(bytes: &[u8]) -> Option<Blind> {
-    if !bytes.starts_with(&elf::ELFMAG) {
+fn inspect_elf<'data>(bytes: impl ReadRef<'data>) -> Option<Blind> {
+    if bytes.read_bytes_at(0, elf::ELFMAG.len() as u64) != Ok(&elf::ELFMAG) {
         return None;
     }
-    let Ok(file) = ElfFile64::<Endianness>::parse(bytes) else {
+    let Ok(file) = ElfFile64::<Endianness, _>::parse(bytes) else {
         return Some(Blind::OtherMachine);
     };
     let own_machine = if cfg!(target_arch = "x86_64") {
@@ -190,7 +187,9 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// An allocator that the program defines itself: under the names of the C library, or under
 /// those that allocators are given when they are linked in beside it.
-fn own_allocator(file: &ElfFile64<'_, Endianness>) -> Option<&'static str> {
+fn own_allocator<'data>(
+    file: &ElfFile64<'data, Endianness, impl ReadRef<'data>>,
+) -> Option<&'static str> {
     const KNOWN: [(&str, &str); 7] = [
         ("malloc", "malloc"),
         ("je_malloc", "jemalloc"),

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use mapgrow::recording::layout::header;
+use mapgrow::report::text::units::bytes;
 
 use crate::failure::{Failure, plain};
 use crate::process::{self, Life};
@@ -70,8 +71,8 @@ fn table(found: &[RecordingFile]) -> String {
             printable(&header.program()),
             state(recording).to_owned(),
             output::age(now.saturating_sub(started) / 1_000_000_000),
-            output::bytes(header.word(header::LIVE_BYTES)),
-            output::bytes(recording.used_bytes()),
+            bytes(header.word(header::LIVE_BYTES)),
+            bytes(recording.used_bytes()),
             printable(&recording.path.display().to_string()),
         ]);
     }
@@ -134,7 +135,7 @@ fn prune(found: Vec<RecordingFile>) -> Result<(), Failure> {
                 text += &format!(
                     "removed {} ({} of {})\n",
                     printable(&path),
-                    output::bytes(orphan.used_bytes()),
+                    bytes(orphan.used_bytes()),
                     printable(&orphan.header.program())
                 );
             }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use clap::Args;
 use mapgrow::report::Report;
-use mapgrow::report::text::{TextOptions, render};
+use mapgrow::report::text::{TextOptions, render, units};
 
 use crate::failure::Failure;
 use crate::preload::program::{self, Blind};
 use crate::preload::session::{Ended, Session};
+use crate::preload::unseen::{Unseen, UnseenProcess};
 use crate::preload::{child, library};
 use crate::render::paint::wrap;
 use crate::target::Target;
@@ -28,12 +29,15 @@ Examples:
   mapgrow run -o before.mapgrow --quiet -- make test
 
 The report goes to standard error; the command's own output and status are what they are without
-mapgrow. Not seen: what ends before main, and processes that load no libraries.";
+mapgrow. Not seen: what ends before main, and programs that load no libraries (static ones, Go's):
+they are named at the end.";
 
-/// How often the leftovers of processes are looked through while the command runs.
+/// How often processes and their leftovers are looked through while the command runs.
 const COLLECT_EVERY: Duration = Duration::from_millis(200);
 /// Processes that get a line of their own.
 const MOST_LINES: usize = 20;
+/// Programs that cannot be seen and are explained.
+const MOST_EXPLAINED: usize = 5;
 /// Dumps that are kept, the newest: as many as the recorder itself keeps.
 const MOST_KEPT: usize = 64;
 
@@ -90,12 +94,14 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         }
     };
     let main = child.id();
+    let unseen = Unseen::default();
     let done = AtomicBool::new(false);
     let status = std::thread::scope(|scope| {
         let collector = scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
                 std::thread::park_timeout(COLLECT_EVERY);
                 session.collect(main);
+                unseen.look(main);
             }
         });
         let status = child::wait(&mut child);
@@ -105,14 +111,13 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     })
     .map_err(|error| Failure::new(format!("cannot wait for the command: {error}")))?;
     session.collect(main);
-    let told = conclude(
-        args,
-        &session,
-        main,
-        &named.to_string_lossy(),
+    let command = Ran {
+        pid: main,
+        name: named.to_string_lossy().into_owned(),
         blind,
         status,
-    );
+    };
+    let told = conclude(args, &session, &command, &unseen.processes());
     session.remove();
     if let Err(failure) = told {
         // The command's status matters more than the report.
@@ -134,22 +139,31 @@ fn cannot_start(command: &str, error: &io::Error) -> ExitCode {
     }
 }
 
+/// The command, after its end.
+struct Ran {
+    pid: u32,
+    /// Its first word.
+    name: String,
+    /// Why the program of that name cannot be seen.
+    blind: Option<Blind>,
+    status: ExitStatus,
+}
+
 /// Keeps the recording and prints what there is to say.
 fn conclude(
     args: &RunArgs,
     session: &Session,
-    main: u32,
-    command: &str,
-    blind: Option<Blind>,
-    status: ExitStatus,
+    command: &Ran,
+    unseen: &[UnseenProcess],
 ) -> Result<(), Failure> {
+    let blind = command.blind;
     let mut ended = session.ended();
     // The last program that the command's process turned into.
     let own = ended
         .iter()
-        .rposition(|one| one.pid == main && one.dump.is_some())
+        .rposition(|one| one.pid == command.pid && one.dump.is_some())
         .map(|at| ended.remove(at));
-    if let Some(own) = own.as_ref().filter(|_| status.code().is_some()) {
+    if let Some(own) = own.as_ref().filter(|_| command.status.code().is_some()) {
         own.ended_by_itself()?;
     }
     let mut out = Output::new(args)?;
@@ -178,11 +192,17 @@ fn conclude(
     }
     match blind {
         Some(Blind::OwnAllocator(_)) if resizes > 0 => {}
-        Some(blind) => out.sentences(&blind.explanation(command))?,
-        None if own.is_none() => out.sentences(&nothing(command, session))?,
+        Some(blind) => out.sentences(&blind.explanation(&command.name))?,
+        None if own.is_none() => out.sentences(&nothing(&command.name, session))?,
         None => {}
     }
-    others(args, &ended, &mut out)?;
+    let grew = others(args, &ended, &mut out)?;
+    let unseen: Vec<&UnseenProcess> = unseen
+        .iter()
+        .filter(|one| !(one.pid == command.pid && blind == Some(one.blind)))
+        .filter(|one| !(matches!(one.blind, Blind::OwnAllocator(_)) && grew.contains(&one.pid)))
+        .collect();
+    explain(&unseen, &mut out)?;
     let running = session.running();
     if !running.is_empty() {
         let pids: Vec<String> = running.iter().map(u32::to_string).collect();
@@ -230,8 +250,9 @@ fn keep(args: &RunArgs, own: Option<&Ended>, dump: &Path) -> Result<PathBuf, Fai
     }
 }
 
-/// One line for each other process, or its whole report.
-fn others(args: &RunArgs, ended: &[Ended], out: &mut Output) -> Result<(), Failure> {
+/// One line for each other process, or its whole report. Gives the ids of those that have resizes.
+fn others(args: &RunArgs, ended: &[Ended], out: &mut Output) -> Result<Vec<u32>, Failure> {
+    let mut grew = Vec::new();
     let mut largest: Vec<&Ended> = ended.iter().filter(|one| one.dump.is_some()).collect();
     largest.sort_by_key(|one| std::cmp::Reverse(one.peak_bytes));
     if !args.children {
@@ -246,6 +267,9 @@ fn others(args: &RunArgs, ended: &[Ended], out: &mut Output) -> Result<(), Failu
         let Ok(report) = super::report::build(Some(dump), &[]) else {
             continue;
         };
+        if report.totals.resizes > 0 {
+            grew.push(one.pid);
+        }
         if args.children {
             if !args.json {
                 out.line(&format!("process {} ({})", one.pid, one.program))?;
@@ -264,17 +288,34 @@ fn others(args: &RunArgs, ended: &[Ended], out: &mut Output) -> Result<(), Failu
         };
         out.line(&format!("  and {rest} more {hint}"))?;
     }
+    Ok(grew)
+}
+
+/// Why programs that the command started are missing.
+fn explain(unseen: &[&UnseenProcess], out: &mut Output) -> Result<(), Failure> {
+    for one in unseen.iter().take(MOST_EXPLAINED) {
+        let who = format!("{} (process {})", one.program, one.pid);
+        out.sentences(&one.blind.explanation(&who))?;
+    }
+    let rest: Vec<&str> = unseen
+        .iter()
+        .skip(MOST_EXPLAINED)
+        .map(|one| one.program.as_str())
+        .collect();
+    if !rest.is_empty() {
+        out.sentences(&format!("Nor could these be seen: {}.", rest.join(", ")))?;
+    }
     Ok(())
 }
 
 fn summary(one: &Ended, report: &Report) -> String {
     let totals = &report.totals;
     format!(
-        "  {:>7} {:<16} {} resizes, at most {} in containers",
+        "  {:>7} {:<16} {}, at most {} in containers",
         one.pid,
         one.program,
-        totals.resizes,
-        output::bytes(totals.peak_bytes)
+        units::count(totals.resizes, "resize"),
+        units::bytes(totals.peak_bytes)
     )
 }
 

@@ -4,6 +4,7 @@ use crate::support::Place;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn shell(place: &Place, script: &str) -> Command {
     let mut command = place.mapgrow();
@@ -105,6 +106,36 @@ fn a_go_program_gets_an_explanation() {
         // What its C code did is shown where there is any.
         assert_eq!(text.contains("honesty"), flags.is_empty(), "{text}");
     }
+}
+
+/// A server is often started by a script. The processes are looked at five times a second; a busy
+/// machine may be late.
+#[test]
+fn a_static_program_started_by_a_script_gets_an_explanation() {
+    let place = Place::new();
+    let program = place.compile("waiting.cpp", &["-static"]);
+    let script = format!("'{}'; true", program.display());
+    let mut text = String::new();
+    for seconds in [1, 5, 25] {
+        let mut child = place
+            .mapgrow()
+            .args(["run", "--", "sh", "-c", &script])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_secs(seconds));
+        drop(child.stdin.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        text = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.contains("waiting.out (process ") {
+            break;
+        }
+    }
+    let told = text.matches("is statically linked").count();
+    assert_eq!(told, 1, "{text}");
 }
 
 /// A section that no program header leads to holds its build id: nothing was rebuilt.
