@@ -51,7 +51,10 @@ fn good_values_arrive() {
         .env("MAPGROW_SIGNAL", "USR2")
         .env("MAPGROW_BUDGET", "5"));
     assert_eq!(output.stderr, b"");
-    let settings = &report(&scratch.path("out.mapgrow"))["settings"];
+    let report = report(&scratch.path("out.mapgrow"));
+    // Set before there was anything to record.
+    assert_eq!(report["marks"][0]["label"], "main begins");
+    let settings = &report["settings"];
     assert_eq!(settings["floor_bytes"], 4096);
     assert_eq!(settings["signal"], libc::SIGUSR2);
     assert_eq!(settings["budget_ppm"], 50_000);

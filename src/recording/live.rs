@@ -219,6 +219,9 @@ impl Recording {
     /// Pauses recording or resumes it.
     #[cfg(feature = "preload")]
     pub(crate) fn pause(&self, pause: bool) {
+        if pause && !self.paused() {
+            self.count(header::PAUSES, 1);
+        }
         self.store(header::CONTROL, u64::from(pause));
     }
 

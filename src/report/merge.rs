@@ -231,10 +231,12 @@ fn honesty(sum: &mut Honesty, more: &Honesty, label: &str) {
         (&mut sum.modules_dropped, more.modules_dropped),
         (&mut sum.records_unreadable, more.records_unreadable),
         (&mut sum.tables_not_read, more.tables_not_read),
+        (&mut sum.pauses, more.pauses),
         (&mut sum.maps_omitted, more.maps_omitted),
     ] {
         *sum = sum.saturating_add(more);
     }
+    sum.paused |= more.paused;
     sum.conservation_difference_bytes = sum
         .conservation_difference_bytes
         .saturating_add(more.conservation_difference_bytes);

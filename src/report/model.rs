@@ -266,6 +266,12 @@ pub struct Honesty {
     /// Live tables that nobody looked into, for want of time or room.
     #[cfg_attr(feature = "json", serde(default))]
     pub tables_not_read: u64,
+    /// Whether recording was paused when this copy was taken.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub paused: bool,
+    /// How often it was paused. What was allocated meanwhile is in no figure.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub pauses: u64,
     /// Allocated minus freed minus live bytes over all recorded sites: 0 unless blocks were in
     /// flight when this copy was taken.
     pub conservation_difference_bytes: i64,

@@ -3,5 +3,6 @@
 pub mod child;
 pub mod library;
 pub mod program;
+pub mod runs;
 pub mod session;
 pub mod unseen;
