@@ -234,6 +234,7 @@ impl Session {
                 site,
                 serial,
                 start_ticks: plan.start,
+                certain: plan.weight == CERTAIN,
             };
             cold.pending.push(&block, stack);
             recording.births.publish(&Event {
@@ -312,7 +313,7 @@ impl Session {
                 align_log2,
                 since,
                 site: old.as_ref().map(|old| old.site),
-                grown_only: !sure,
+                certain: sure,
             };
             cold.pending.resolve(&freed, capture.returns())
         } else {
