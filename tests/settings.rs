@@ -14,10 +14,12 @@ fn a_bad_value_warns_once_and_keeps_the_default() {
         ("MAPGROW_AT_EXIT", "perhaps"),
         ("MAPGROW_SIGNAL", "USR9"),
         ("MAPGROW_SIGNAL", "KILL"),
+        ("MAPGROW_SIGNAL", "9"),
         ("MAPGROW_FLOOR", "-1"),
         ("MAPGROW_SAMPLE", "often"),
         ("MAPGROW_BUDGET", "ten"),
         ("MAPGROW_MAX_MEMORY", "99999999999999999999999"),
+        ("MAPGROW_MAX_MEMORY", "4K"),
     ] {
         let scratch = Scratch::new(&format!("bad-{variable}-{value}"));
         let output = run(command(&program, &scratch)

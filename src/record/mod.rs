@@ -8,6 +8,8 @@ mod books;
 mod follow;
 mod realloc;
 
+pub(crate) use realloc::Moved;
+
 use crate::clock;
 use crate::config::{Defaults, Mode};
 use crate::lineage::{Block, FreedBlock, Outcome};

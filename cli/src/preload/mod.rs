@@ -1,6 +1,7 @@
 //! Running a program under the preload library.
 
 pub mod child;
+pub mod kept;
 pub mod library;
 pub mod program;
 pub mod runs;

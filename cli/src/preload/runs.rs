@@ -1,7 +1,9 @@
 //! Directories in which runs keep what their processes record, and which a run that was killed
 //! leaves behind.
 
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -23,14 +25,29 @@ pub fn name(pid: u32, unique: &str) -> String {
     format!("{PREFIX}{pid}-{unique}")
 }
 
-/// Directories that lie in memory.
+/// Directories that lie in memory, the first to be used: the one that the user names, wherever it
+/// lies, then those on tmpfs. A mapped file on a disk stalls who writes to it.
 pub fn memory_directories() -> Vec<PathBuf> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    runtime
-        .filter(|path| path.is_absolute())
+    let variable = |name| {
+        let path = std::env::var_os(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    let on_tmpfs = [variable("XDG_RUNTIME_DIR"), Some(PathBuf::from("/dev/shm"))];
+    variable("MAPGROW_DIR")
         .into_iter()
-        .chain([PathBuf::from("/dev/shm")])
+        .chain(on_tmpfs.into_iter().flatten().filter(|path| is_tmpfs(path)))
         .collect()
+}
+
+fn is_tmpfs(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
+        return false;
+    };
+    // SAFETY: `statfs` is plain data for which zero is valid.
+    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call.
+    let known = unsafe { libc::statfs(path.as_ptr(), &raw mut stat) } == 0;
+    known && stat.f_type == libc::TMPFS_MAGIC
 }
 
 /// The directories of all runs of this user.

@@ -131,3 +131,25 @@ fn a_stripped_program_shows_its_growth() {
     let found = reports[0]["totals"]["resizes"].as_u64().unwrap();
     assert!(found >= expected, "{found} of {expected}");
 }
+
+/// The C library's `realloc` lets the kernel move the pages of a large block: there never are two.
+#[test]
+fn pages_that_the_kernel_moves_are_no_overlap() {
+    let place = Place::new();
+    let program = place.compile("remapped.cpp", &["-g", "-O2"]);
+    let (output, reports) = place.run(&[], &program, &[]);
+    let moved = String::from_utf8_lossy(&output.stdout);
+    let all: Vec<&Value> = sites(&reports[0], "grow").collect();
+    let sum = |field: &str| {
+        all.iter()
+            .filter_map(|site| site[field].as_u64())
+            .sum::<u64>()
+    };
+    assert_eq!(sum("grows"), 6, "{all:?}");
+    assert_eq!(sum("in_place"), 6, "{moved} of 6 moved: {all:?}");
+    assert_eq!(
+        sum("copied_bytes") + sum("overlap_peak_bytes"),
+        0,
+        "{all:?}"
+    );
+}

@@ -179,7 +179,7 @@ pub(super) fn resizes(site: &Site) -> Option<String> {
     .flatten()
     .collect();
     if let Some(in_place) = site.in_place.filter(|&in_place| in_place > 0) {
-        parts.push(format!("{} of these without moving", thousands(in_place)));
+        parts.push(format!("{} of these without copying", thousands(in_place)));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
