@@ -121,6 +121,16 @@ impl<'a> ObjectFile<'a> {
                 .take_while(|(_, (_, file))| types::is_container_code(file))
                 .filter(|(at, _)| !(shared && *at == physical))
                 .find_map(|(_, (name, file))| types::from_debug_name(name, file));
+            // Of C++ the whole name tells, which says whose method it is.
+            let told = told.or_else(|| {
+                let frames = self.frames(address);
+                let own = frames.len() - usize::from(shared && !frames.is_empty());
+                frames[..own]
+                    .iter()
+                    .filter_map(|frame| frame.function.as_deref())
+                    .filter(|name| name.starts_with("std::"))
+                    .find_map(types::from_symbol)
+            });
             if told.is_some() {
                 return told;
             }

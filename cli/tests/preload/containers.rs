@@ -153,3 +153,31 @@ fn pages_that_the_kernel_moves_are_no_overlap() {
         "{all:?}"
     );
 }
+
+/// Types that no other object can name have no mangled names; their containers are known all the
+/// same, optimised or not.
+#[test]
+fn containers_of_local_types_are_known() {
+    for level in ["-O0", "-O2"] {
+        let place = Place::new();
+        let program = place.compile("local_types.cpp", &["-g", level]);
+        let (output, reports) = place.run(&[], &program, &[]);
+        assert!(output.status.success());
+        for (function, family, name) in [
+            ("fill", "libstdcxx_vector", "vector<Row>"),
+            (
+                "count_all",
+                "libstdcxx_hashtable",
+                "unordered_map<string, Entry>",
+            ),
+        ] {
+            let found: Vec<&Value> = sites(&reports[0], function).collect();
+            let known = found.iter().any(|site| {
+                site["family"] == family
+                    && site["type_name"] == name
+                    && site["known_by"] == "symbol"
+            });
+            assert!(known, "{level} {name}: {found:#?}");
+        }
+    }
+}
