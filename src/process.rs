@@ -7,7 +7,6 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use once_cell::race::OnceRef;
 
 use crate::config::{Defaults, Mode, Settings};
-use crate::hook::FILTER;
 use crate::recording::layout::header;
 use crate::recording::{Origin, Recording, private_pages};
 use crate::snapshot;
@@ -113,6 +112,15 @@ pub(crate) fn existing_recording() -> Option<&'static Recording> {
     unsafe { recording.as_ref() }
 }
 
+/// Frees of blocks as large as recorded ones while nothing is recorded: a child of `fork` frees
+/// what it inherited before it allocates anything.
+static EARLY_FREES: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a free of a block that is not known because nothing is recorded yet.
+pub(crate) fn count_early_free() {
+    EARLY_FREES.fetch_add(1, Ordering::Relaxed);
+}
+
 #[cold]
 #[inline(never)]
 fn new_recording(state: &State) -> Option<&'static Recording> {
@@ -137,6 +145,13 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
         UNRECORDED.store(true, Ordering::Release);
         return None;
     };
+    // SAFETY: as in `existing_recording`; nobody else knows it yet.
+    if let Some(made) = unsafe { made.as_ref() } {
+        made.count(
+            header::FREES_UNKNOWN,
+            EARLY_FREES.swap(0, Ordering::Relaxed),
+        );
+    }
     let published =
         RECORDING.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire);
     if published.is_err() {
@@ -155,7 +170,7 @@ fn after_fork(state: &State) -> u64 {
     let parent = unsafe { RECORDING.load(Ordering::Acquire).as_ref() };
     let parent_id = parent.map_or(0, Recording::id);
     RECORDING.store(ptr::null_mut(), Ordering::Release);
-    FILTER.clear();
+    // The filter stays: by it the frees of inherited blocks are noticed.
     snapshot::reset_after_fork();
     crate::measure::reset_after_fork();
     // SAFETY: as in `existing_recording`.

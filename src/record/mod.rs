@@ -273,7 +273,12 @@ impl Session {
             hot.free_countdown.get()
         });
         // Nothing can be recorded of this block if nothing is recorded at all.
-        process::existing_recording()?;
+        if process::existing_recording().is_none() {
+            if bytes >= settings.floor {
+                process::count_early_free();
+            }
+            return None;
+        }
         let (_, recording, cold) = self.attach()?;
         if countdown < 0 {
             cold.flush(recording);

@@ -119,6 +119,12 @@ fn forks() {
             .collect();
         assert_eq!(reports.len(), 2, "{way}");
         assert_eq!(parents.len(), 1, "{way}");
+        // The child frees the table that it inherited before it has a recording.
+        for report in &reports {
+            let unknown = report["honesty"]["frees_unknown"].as_u64().unwrap();
+            let inherits = !report["process"]["parent_recording_id"].is_null();
+            assert_eq!(unknown, u64::from(inherits), "{way}");
+        }
         assert!(ids.contains(&parents[0]), "{way}");
     }
 }
