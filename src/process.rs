@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use once_cell::race::OnceRef;
 
+use crate::clock::Moment;
 use crate::config::{Defaults, Mode, Settings};
 use crate::recording::layout::header;
 use crate::recording::{Origin, Recording, private_pages};
@@ -20,6 +21,10 @@ pub(crate) struct State {
     pub(crate) entry_frames: EntryFrames,
     backend: u64,
     signal: i32,
+    /// When the process began, as near as its first allocation comes to that.
+    began: Moment,
+    /// The process that this is said of: a child of `fork` has a copy.
+    pid: u32,
 }
 
 /// Racing initialisers each build one and the first wins; nobody waits.
@@ -58,6 +63,7 @@ impl State {
 #[inline(never)]
 fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
     let _errno = crate::sys::ErrnoGuard::save();
+    let began = Moment::now();
     let settings = Settings::resolve(defaults);
     let recording = settings.mode != Mode::Off;
     let entry_frames = match recording {
@@ -81,6 +87,8 @@ fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
             entry_frames,
             backend,
             signal,
+            began,
+            pid: std::process::id(),
         });
         &*place
     };
@@ -135,7 +143,13 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
     if UNRECORDED.load(Ordering::Acquire) {
         return None;
     }
+    let began = if state.pid == std::process::id() {
+        state.began
+    } else {
+        Moment::now()
+    };
     let origin = Origin {
+        began,
         parent_id,
         backend: state.backend,
         signal: state.signal,

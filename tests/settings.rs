@@ -142,6 +142,20 @@ fn a_directory_that_is_not_there_harms_nobody() {
     assert!(stderr.contains("/nonexistent"), "{stderr:?}");
 }
 
+/// Where no file can hold the recording it is kept in memory of the process, and the report says
+/// what that means.
+#[test]
+fn a_recording_in_private_memory_says_so() {
+    let program = example("victim_ends", "dev");
+    let scratch = Scratch::new("private");
+    run(command(&program, &scratch)
+        .arg("return")
+        .env("MAPGROW_DIR", "/nonexistent/recordings"));
+    let report = report(&scratch.path("out.mapgrow"));
+    let notes = report["honesty"]["notes"].to_string();
+    assert!(notes.contains("private memory"), "{notes}");
+}
+
 /// A program that runs with another user's rights than its caller's takes nothing from the
 /// caller's environment. Needs to be root to make one.
 #[test]

@@ -100,6 +100,19 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
         "stacks cannot be unwound safely on that system, so no call sites are known".into(),
     );
     note(
+        state & header::STATE_PRIVATE != 0,
+        format!(
+            "the recording lay in private memory{}, so only the process itself could write it out, \
+             and nothing is left after `kill -9`",
+            if state & header::STATE_DIR_FULL != 0 {
+                ", for the directory already held as many recordings as it may (`mapgrow list \
+                 --prune` removes those of processes that are gone)"
+            } else {
+                ""
+            }
+        ),
+    );
+    note(
         context.clock.span(1).is_none(),
         "the recording holds no calibration of its clock, so times and pauses are unknown".into(),
     );

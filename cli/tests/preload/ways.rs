@@ -128,3 +128,19 @@ fn forks() {
         assert!(ids.contains(&parents[0]), "{way}");
     }
 }
+
+/// Times are since the process began, not since there was something to record.
+#[test]
+fn times_are_since_the_process_began() {
+    let place = Place::new();
+    let program = place.compile("late.cpp", &["-g"]);
+    let before = std::time::SystemTime::now();
+    let (output, reports) = place.run(&[], &program, &[]);
+    assert!(output.status.success());
+    let report = &reports[0];
+    let first = report["timeline"][0]["t_ns"].as_u64().unwrap();
+    assert!(first >= 300_000_000, "{first}");
+    let began = report["process"]["start_unix_ns"].as_u64().unwrap();
+    let before = before.duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!(began >= before.as_nanos() as u64);
+}
