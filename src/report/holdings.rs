@@ -64,7 +64,7 @@ impl Holdings {
             floor: context.recording.header(header::FLOOR),
             ..Self::default()
         };
-        let forecaster = Forecaster::new(context.recording, context.clock, contents);
+        let forecaster = Forecaster::new(context, contents);
         let mut all = vec![empty; context.groups.all.len()];
         let certain = chains.iter().filter(|chain| chain.block.certain());
         for chain in certain {

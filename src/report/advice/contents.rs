@@ -81,7 +81,7 @@ pub(super) fn rebuild(site: &Site, holdings: &Holdings) -> Option<Advice> {
 pub(super) fn bound(site: &Site, holdings: &Holdings) -> Option<Advice> {
     let held = holdings.growing()?;
     let next = held.forecast.upcoming.first()?;
-    let (rate, eta) = (held.forecast.entries_per_s?, next.eta_ns?);
+    let rate = thousands(held.forecast.entries_per_s?.round() as u64);
     let no_room = held
         .forecast
         .upcoming
@@ -90,13 +90,16 @@ pub(super) fn bound(site: &Site, holdings: &Holdings) -> Option<Advice> {
     if !held.forecast.steady || site.shrinks != Some(0) || held.bytes < BOUND_BYTES && !no_room {
         return None;
     }
+    // No time is foretold for a process that has ended.
+    let (when, until) = match next.eta_ns {
+        Some(eta) => ("now", format!(" in about {}", time(eta))),
+        None => ("at the end", String::new()),
+    };
     let text = format!(
-        "set it a limit: it only ever grew, now by {} entries/s. Held at its {} it saves the \
-         growth to {} in about {}",
-        thousands(rate.round() as u64),
+        "set it a limit: it only ever grew, {when} by {rate} entries/s. Held at its {} it saves \
+         the growth to {}{until}",
         entries(held.occupancy.entries.value),
         bytes(next.needs_bytes),
-        time(eta),
     );
     Some(Advice {
         saves: Saving {

@@ -129,11 +129,7 @@ fn kept(report: &Report) -> Option<String> {
 /// One sentence on the resize that comes first of those for which there is no room, of a process
 /// that goes on.
 fn foretold(report: &Report) -> Option<String> {
-    let ended = matches!(
-        report.process.state,
-        ProcessState::Ended | ProcessState::Killed
-    );
-    let (map, next) = outlook::first_without_room(report, u64::MAX).filter(|_| !ended)?;
+    let (map, next) = outlook::first_without_room(report, u64::MAX)?;
     Some(capital(&outlook::sentence(report, map, next)))
 }
 
