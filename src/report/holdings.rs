@@ -203,6 +203,9 @@ fn kept_for(context: &Context<'_>, chain: &Chain, read: u64) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::recording::layout::{edge, site};
+    use crate::report::gates::{Rule, judge};
+    use crate::report::measure::Measure;
+    use crate::report::model::Report;
     use crate::report::tests::{Names, program, report, table};
     use crate::report::text::units::bytes;
 
@@ -257,6 +260,29 @@ mod tests {
             site.advice,
             ["shrink_to_fit() would give back 2.0 MiB: 1 entry left in tables for 57,344"]
         );
+    }
+
+    #[test]
+    fn a_failed_gate_is_told_what_cures_it() {
+        let mut site = grown();
+        read(1, 2 << 20).complete(&mut site, |_| Some(1 << 16));
+        let report = Report {
+            sites: vec![site],
+            ..Report::default()
+        };
+        let advice = |measure| {
+            let rules = [Rule::site(measure, "demo::run", 0)];
+            judge(&report, &rules).remove(0).advice
+        };
+        // It is emptied: but what shrinks it saves no resize, and no stall.
+        for measure in [Measure::Resizes, Measure::Pause, Measure::Overlap] {
+            let advice = advice(measure);
+            assert_eq!(advice.len(), 1, "{advice:?}");
+            assert!(advice[0].starts_with("create it with_capacity(28673)"));
+        }
+        let shrink = "shrink_to_fit() would give back 2.0 MiB: 1 entry left in tables for 57,344";
+        assert_eq!(advice(Measure::Retained), [shrink]);
+        assert_eq!(advice(Measure::Live), [shrink]);
     }
 
     #[test]

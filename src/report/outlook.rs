@@ -1,5 +1,6 @@
 //! Whether there is room for the resizes that are foretold.
 
+use super::advice::cures;
 use super::gates::{Finding, Outcome};
 use super::model::{Map, NextResize, Report};
 use super::text::units::{bytes, count, time};
@@ -93,7 +94,7 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
         site: site.map(|site| site.id),
         caller: site.and_then(|site| site.caller.clone()),
         reason,
-        advice: site.map(|site| site.advice.clone()).unwrap_or_default(),
+        advice: site.map(cures::of_growth).unwrap_or_default(),
     }
 }
 

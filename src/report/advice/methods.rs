@@ -3,7 +3,7 @@
 /// The methods of a family. `None` where it has none for it.
 pub(super) struct Methods {
     /// Room from the start; `N` stands for the number.
-    create: Option<&'static str>,
+    pub create: Option<&'static str>,
     /// Gives back room.
     pub shrink: Option<&'static str>,
     /// Fills a new one with the entries of the old.
@@ -16,7 +16,7 @@ pub(super) struct Methods {
 
 impl Methods {
     /// `with_capacity(4096)`.
-    pub fn create(&self, entries: u64) -> Option<String> {
+    pub fn create_for(&self, entries: u64) -> Option<String> {
         Some(self.create?.replace('N', &entries.to_string()))
     }
 }

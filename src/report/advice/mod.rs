@@ -5,6 +5,7 @@
 //! nobody has measured, and so nobody promises it.
 
 mod contents;
+pub(super) mod cures;
 mod methods;
 mod presize;
 mod resizing;
@@ -19,12 +20,14 @@ const WORTHWHILE_BYTES: u64 = 1 << 20;
 pub(super) fn advise(site: &mut Site, holdings: &Holdings, buckets: &dyn Fn(u64) -> Option<u64>) {
     let reuse = resizing::reuse(site);
     let shrink = contents::shrink(site, holdings);
-    // What is too large now needs no larger start, and what is kept for the next needs none.
-    let presize = if shrink.is_none() && reuse.is_none() {
+    let presize = if reuse.is_none() {
         presize::presize(site, holdings, buckets)
     } else {
         None
     };
+    // What is too large now needs no larger start, and what is kept for the next needs none. To
+    // those who ask for fewer resizes it is an answer all the same.
+    let unasked = shrink.is_none();
     let all = [
         shrink,
         presize,
@@ -35,9 +38,9 @@ pub(super) fn advise(site: &mut Site, holdings: &Holdings, buckets: &dyn Fn(u64)
         resizing::split(site),
     ];
     site.suggestions = all.into_iter().flatten().collect();
-    site.advice = site
-        .suggestions
-        .iter()
+    let first = site.suggestions.iter();
+    site.advice = first
+        .filter(|one| unasked || one.kind != AdviceKind::Presize)
         .map(|one| one.text.clone())
         .collect();
 }

@@ -187,7 +187,7 @@ fn call(
         (None, Some(element), Some("raw_vec")) => tables.bytes(size).checked_div(element),
         _ => None,
     };
-    let called = entries.and_then(|entries| methods.create(entries));
+    let called = entries.and_then(|entries| methods.create_for(entries));
     called.or_else(|| {
         // Without a number hashbrown's methods are of no use, and others may have none.
         let known = entries.map(|entries| format!("with room for {} entries", thousands(entries)));
