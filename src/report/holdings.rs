@@ -19,6 +19,22 @@ pub(super) struct Held {
     pub forecast: Forecast,
 }
 
+impl Held {
+    fn badness(&self) -> (u8, u64) {
+        badness(&self.occupancy, self.bytes)
+    }
+}
+
+/// What a hash does to its map, and how large that is: what makes entries pile up is worse than all
+/// else.
+fn badness(told: &Occupancy, bytes: u64) -> (u8, u64) {
+    match told.quality.map(|quality| quality.verdict) {
+        None | Some(HashVerdict::Good) => (0, 0),
+        Some(HashVerdict::ConstantTopBits | HashVerdict::IdentityLike) => (1, bytes),
+        Some(HashVerdict::Clustered) => (2, bytes),
+    }
+}
+
 /// Sums over the live maps of a group, and those of its maps that stand out.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Holdings {
@@ -35,7 +51,7 @@ pub(super) struct Holdings {
     floor: u64,
     /// Bytes of an element, where the type's name tells.
     element: Option<u64>,
-    /// The largest with a bad hash.
+    /// The one with the worst hash; of several, the largest.
     worst_hash: Option<Held>,
     most_tombstones: Option<Held>,
     /// The largest that grows.
@@ -122,8 +138,7 @@ impl Holdings {
             forecast: forecaster.of(chain, family, None),
         };
         let larger = |other: &Option<Held>| other.as_ref().is_none_or(|held| held.bytes < bytes);
-        let bad = |verdict| verdict != HashVerdict::Good;
-        if told.quality.is_some_and(|quality| bad(quality.verdict)) && larger(&self.worst_hash) {
+        if badness(&told, bytes) > self.worst_hash.as_ref().map_or((0, 0), Held::badness) {
             self.worst_hash = Some(held.clone());
         }
         if held.forecast.entries_per_s.is_some() && larger(&self.growing) {
@@ -163,7 +178,7 @@ impl Holdings {
             .map(|(_, buckets)| buckets)
     }
 
-    /// The largest map with a bad hash.
+    /// The map with the worst hash; of several, the largest.
     pub fn worst_hash(&self) -> Option<&Held> {
         self.worst_hash.as_ref()
     }
@@ -202,6 +217,7 @@ fn kept_for(context: &Context<'_>, chain: &Chain, read: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::occupancy::{Count, HashQuality};
     use crate::recording::layout::{edge, site};
     use crate::report::gates::{Rule, judge};
     use crate::report::measure::Measure;
@@ -283,6 +299,45 @@ mod tests {
         let shrink = "shrink_to_fit() would give back 2.0 MiB: 1 entry left in tables for 57,344";
         assert_eq!(advice(Measure::Retained), [shrink]);
         assert_eq!(advice(Measure::Live), [shrink]);
+    }
+
+    #[test]
+    fn a_hash_that_piles_entries_up_is_named_on_a_small_map() {
+        let with = |verdict| {
+            let count = |value| Count { value, error: 0 };
+            let occupancy = Occupancy {
+                buckets: Some(1 << 15),
+                element_bytes: Some(16),
+                entries: count(28_000),
+                tombstones: count(0),
+                capacity: Some(28_672),
+                growth_left: Some(672),
+                retained_bytes: Some(0),
+                quality: Some(HashQuality {
+                    verdict,
+                    tag_repeats: 128.0,
+                    packed: 1.0,
+                    fill_variance: 7.0,
+                }),
+            };
+            let holdings = Holdings {
+                worst_hash: Some(Held {
+                    bytes: table(1 << 15, 16),
+                    occupancy,
+                    forecast: Forecast::default(),
+                }),
+                ..Holdings::default()
+            };
+            let mut site = Site::default();
+            holdings.complete(&mut site, |_| None);
+            site.advice
+        };
+        let advice = with(HashVerdict::Clustered);
+        assert_eq!(advice.len(), 1, "{advice:?}");
+        let cost = "may go through 28,000 slots and compare 28,000 keys";
+        assert!(advice[0].contains(cost), "{advice:?}");
+        // Numbers in a row, which nothing has to go far for.
+        assert!(with(HashVerdict::IdentityLike).is_empty());
     }
 
     #[test]

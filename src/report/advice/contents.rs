@@ -11,6 +11,8 @@ use crate::report::text::units::{bytes, count, thousands, time};
 const BOUND_BYTES: u64 = 64 << 20;
 /// Tombstones are worth a word from one slot in so many.
 const TOMBSTONE_SHARE: u64 = 8;
+/// Entries from which on it is harm that they pile up.
+const PILED_ENTRIES: u64 = 1000;
 /// Buckets of a control group that a look-up goes through at once.
 const GROUP: f64 = 16.0;
 
@@ -113,19 +115,33 @@ pub(super) fn bound(site: &Site, holdings: &Holdings) -> Option<Advice> {
     })
 }
 
-/// A hash that makes look-ups slow.
+/// A hash that makes look-ups slow. One that makes entries pile up makes them the slower the more
+/// there are, and a map with it never gets large: it counts from a thousand entries on.
 pub(super) fn hasher(site: &Site, holdings: &Holdings) -> Option<Advice> {
     let held = holdings.worst_hash()?;
     let quality = held.occupancy.quality?;
-    if held.bytes < WORTHWHILE_BYTES {
+    let there = held.occupancy.entries.value;
+    let piled = quality.verdict == HashVerdict::Clustered;
+    if held.bytes < WORTHWHILE_BYTES && !(piled && there >= PILED_ENTRIES) {
         return None;
     }
     let comparisons = comparisons(held);
-    let cost = comparisons.map_or(String::new(), |(now, good)| {
-        format!(
+    let cost = match comparisons {
+        Some((now, good)) => format!(
             ": a look-up of an absent key compares about {now:.1} keys, {good:.1} with a good one"
-        )
-    });
+        ),
+        None if piled => {
+            let in_the_way = quality.packed * there as f64;
+            let compared = in_the_way * (quality.tag_repeats / 128.0).min(1.0);
+            format!(
+                ": the entries pile up, and one insert or look-up may go through {} slots and \
+                 compare {}",
+                thousands(in_the_way as u64),
+                count(compared as u64, "key")
+            )
+        }
+        None => String::new(),
+    };
     let text = format!(
         "look at the hash of the keys: it is {}{cost}. Take {}",
         quality.verdict.name(),

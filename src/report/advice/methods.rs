@@ -2,7 +2,8 @@
 
 /// The methods of a family. `None` where it has none for it.
 pub(super) struct Methods {
-    /// Room from the start; `N` stands for the number.
+    /// Room from the start; `N` stands for the number. Where there is no such call, nobody is
+    /// told to make a container larger at once.
     pub create: Option<&'static str>,
     /// Gives back room.
     pub shrink: Option<&'static str>,
@@ -46,6 +47,11 @@ const OTHER: Methods = Methods {
     clear: "empty it",
     hash: "a hash that mixes all bits of the key",
 };
+const GO: Methods = Methods {
+    create: Some("make(map[K]V, N)"),
+    clear: "clear()",
+    ..OTHER
+};
 const PYTHON: Methods = Methods {
     rebuild: "d = dict(d)",
     shrink: Some("d = dict(d)"),
@@ -62,6 +68,7 @@ pub(super) fn of(family: Option<&str>) -> &'static Methods {
     match family.unwrap_or_default() {
         "hashbrown" | "raw_vec" | "smallvec" => &RUST,
         "cpython_dict" => &PYTHON,
+        "go_map" => &GO,
         "redis_dict" => &REDIS,
         name if name.ends_with("_vector") || name.ends_with("_string") => &CPP_VECTOR,
         name if name.starts_with("libstdcxx") || name.starts_with("libcxx") => &CPP_MAP,
