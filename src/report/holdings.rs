@@ -6,7 +6,7 @@ use super::contents::Contents;
 use super::forecast::{Forecast, Forecaster};
 use super::maps::Context;
 use super::model::Site;
-use crate::occupancy::{HashVerdict, Occupancy};
+use crate::occupancy::{Foreign, ForeignKind, HashVerdict, Occupancy};
 use crate::recording::layout::header;
 use std::collections::BTreeMap;
 
@@ -56,11 +56,41 @@ pub(super) struct Holdings {
     most_tombstones: Option<Held>,
     /// The largest that grows.
     growing: Option<Held>,
+    /// The largest table of another container with hardly anything in it.
+    emptied: Option<Emptied>,
     /// Buckets of the largest table.
     buckets: Option<(u64, u64)>,
     /// Of the map that retains most: how much, since when at most, and what it held before at
     /// least.
     kept: Option<Kept>,
+}
+
+/// A table of another container than hashbrown's with hardly anything in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Emptied {
+    /// Bytes of the table.
+    pub bytes: u64,
+    /// Entries in it.
+    pub entries: u64,
+    /// Entries that it has room for: of one with chains, its buckets.
+    pub room: u64,
+}
+
+impl Emptied {
+    /// `None` when more than an eighth of the room is in use, or nobody knows.
+    fn of(table: &Foreign, bytes: u64) -> Option<Self> {
+        let none = table.buckets_used.filter(|&used| used == 0);
+        let entries = table.entries.or(none)?;
+        let room = match table.kind {
+            ForeignKind::CpythonKeys => table.capacity?,
+            ForeignKind::Chains => table.buckets,
+        };
+        (entries < room / 8).then_some(Self {
+            bytes,
+            entries,
+            room,
+        })
+    }
 }
 
 /// How a map came to keep what it does not need.
@@ -109,6 +139,12 @@ impl Holdings {
         self.live += 1;
         if let Some(log2) = bytes.checked_ilog2() {
             *self.sizes.entry(log2).or_default() += 1;
+        }
+        if let Some(table) = contents.foreign(chain.block.serial)
+            && let Some(emptied) = Emptied::of(table, bytes)
+            && self.emptied.is_none_or(|other| other.bytes < bytes)
+        {
+            self.emptied = Some(emptied);
         }
         let Some(content) = contents.of_table(chain.block.serial) else {
             return;
@@ -186,6 +222,11 @@ impl Holdings {
     /// The map with most tombstones.
     pub fn most_tombstones(&self) -> Option<&Held> {
         self.most_tombstones.as_ref()
+    }
+
+    /// The largest table of another container than hashbrown's with hardly anything in it.
+    pub fn emptied(&self) -> Option<Emptied> {
+        self.emptied
     }
 
     /// The largest map that grows.
@@ -338,6 +379,67 @@ mod tests {
         assert!(advice[0].contains(cost), "{advice:?}");
         // Numbers in a row, which nothing has to go far for.
         assert!(with(HashVerdict::IdentityLike).is_empty());
+    }
+
+    #[test]
+    fn other_languages_are_told_what_they_can_do() {
+        let advice = |family, table: Foreign| {
+            let mut site = Site {
+                family: Some(family),
+                ..grown()
+            };
+            let holdings = Holdings {
+                emptied: Emptied::of(&table, 11 << 20),
+                sizes: BTreeMap::from([(table_log2(), 1)]),
+                live: 1,
+                ..Holdings::default()
+            };
+            holdings.complete(&mut site, |_| None);
+            site.advice
+        };
+        fn table_log2() -> u32 {
+            table(1 << 16, 40).ilog2()
+        }
+        let full = Foreign {
+            kind: ForeignKind::CpythonKeys,
+            buckets: 524_288,
+            buckets_used: None,
+            entries: Some(300_000),
+            tombstones: Some(0),
+            capacity: Some(349_525),
+            growth_left: Some(49_525),
+        };
+        let emptied = Foreign {
+            entries: Some(1_000),
+            tombstones: Some(299_000),
+            ..full
+        };
+        let gives_back =
+            "d = dict(d) would give back most of 11 MiB: 1,000 entries left in a table for 349,525";
+        // A dict cannot be made larger at once.
+        assert_eq!(advice("cpython_dict", full), [""; 0]);
+        assert_eq!(advice("cpython_dict", emptied), [gives_back]);
+        let chains = Foreign {
+            kind: ForeignKind::Chains,
+            buckets: 1_447_153,
+            entries: Some(100),
+            capacity: None,
+            ..full
+        };
+        let gives_back =
+            "rehash(0) would give back most of 11 MiB: 100 entries left in a table for 1,447,153";
+        assert_eq!(advice("libstdcxx_hashtable", chains), [gives_back]);
+        let chains = Foreign {
+            entries: Some(1_000_000),
+            ..chains
+        };
+        let told = advice("libstdcxx_hashtable", chains);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("begin with reserve("), "{told:?}");
+        let told = advice("libstdcxx_vector", chains);
+        let vector =
+            "begin with reserve(N) for the N that it will have (here a table of 2.6 MiB) to save";
+        assert!(told[0].starts_with(vector), "{told:?}");
     }
 
     #[test]

@@ -46,6 +46,23 @@ pub(super) fn shrink(site: &Site, holdings: &Holdings) -> Option<Advice> {
     })
 }
 
+/// A map of another container than hashbrown's of which hardly any room is in use. What a smaller
+/// table takes nobody knows of these to the byte.
+pub(super) fn shrink_foreign(site: &Site, holdings: &Holdings) -> Option<Advice> {
+    let call = methods::of(site.family).shrink?;
+    let emptied = holdings.emptied()?;
+    if emptied.bytes < WORTHWHILE_BYTES {
+        return None;
+    }
+    let text = format!(
+        "{call} would give back most of {}: {} left in a table for {}",
+        bytes(emptied.bytes),
+        entries(emptied.entries),
+        thousands(emptied.room),
+    );
+    Some(advice(AdviceKind::Shrink, text))
+}
+
 /// A map that is about to double because of tombstones, where its entries would fit as it is.
 pub(super) fn rebuild(site: &Site, holdings: &Holdings) -> Option<Advice> {
     let held = holdings.most_tombstones()?;

@@ -36,6 +36,10 @@ const CPP_MAP: Methods = Methods {
     clear: "clear()",
     hash: "a hash that mixes all bits of the key",
 };
+const CPP_DEQUE: Methods = Methods {
+    create: None,
+    ..CPP_VECTOR
+};
 const CPP_VECTOR: Methods = Methods {
     shrink: Some("shrink_to_fit()"),
     ..CPP_MAP
@@ -62,6 +66,14 @@ const REDIS: Methods = Methods {
     shrink: Some("dictResize(d)"),
     ..OTHER
 };
+const PERL: Methods = Methods {
+    create: Some("keys(%h) = N"),
+    ..OTHER
+};
+const LUA: Methods = Methods {
+    create: Some("lua_createtable(L, 0, N)"),
+    ..OTHER
+};
 
 /// Those of a family.
 pub(super) fn of(family: Option<&str>) -> &'static Methods {
@@ -70,6 +82,9 @@ pub(super) fn of(family: Option<&str>) -> &'static Methods {
         "cpython_dict" => &PYTHON,
         "go_map" => &GO,
         "redis_dict" => &REDIS,
+        "perl_hash" => &PERL,
+        "lua_table" => &LUA,
+        name if name.ends_with("_deque") => &CPP_DEQUE,
         name if name.ends_with("_vector") || name.ends_with("_string") => &CPP_VECTOR,
         name if name.starts_with("libstdcxx") || name.starts_with("libcxx") => &CPP_MAP,
         "abseil_flat" | "boost_unordered" => &CPP_MAP,

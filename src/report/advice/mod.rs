@@ -19,7 +19,8 @@ const WORTHWHILE_BYTES: u64 = 1 << 20;
 /// Fills in the advice for a site. `buckets`: of a table of so many bytes, where that is known.
 pub(super) fn advise(site: &mut Site, holdings: &Holdings, buckets: &dyn Fn(u64) -> Option<u64>) {
     let reuse = resizing::reuse(site);
-    let shrink = contents::shrink(site, holdings);
+    let shrink =
+        contents::shrink(site, holdings).or_else(|| contents::shrink_foreign(site, holdings));
     let presize = if reuse.is_none() {
         presize::presize(site, holdings, buckets)
     } else {
