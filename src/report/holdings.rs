@@ -303,10 +303,40 @@ mod tests {
         read(50_000, 0).complete(&mut site, |_| Some(1 << 16));
         assert_eq!((site.entries, site.retained_bytes), (Some(50_000), Some(0)));
         let copied = bytes((10..16).map(|log2| table(1 << log2, 40)).sum());
+        let overlap = bytes(table(1 << 15, 40) + table(1 << 16, 40));
         let advice = format!(
-            "create it with_capacity(50000) or more to save 6 resizes and {copied} of copying"
+            "create it with_capacity(50000) or more to save 6 resizes and {copied} of copying, and \
+             {overlap} of old and new table at once"
         );
         assert_eq!(site.advice, [advice]);
+    }
+
+    #[test]
+    fn all_resizes_that_were_counted_are_saved() {
+        // Two more, out of tables below the floor.
+        let mut site = grown();
+        site.grows = Some(8);
+        read(50_000, 0).complete(&mut site, |_| Some(1 << 16));
+        assert!(
+            site.advice[0].contains("to save 8 resizes and"),
+            "{:?}",
+            site.advice
+        );
+    }
+
+    #[test]
+    fn several_maps_are_told_of_by_their_sizes() {
+        let mut site = grown();
+        for size in &mut site.freed_sizes {
+            size.count *= 2;
+        }
+        (site.maps_created, site.grows) = (Some(2), Some(12));
+        let mut two = read(100_000, 0);
+        two.sizes.values_mut().for_each(|maps| *maps *= 2);
+        two.complete(&mut site, |_| Some(1 << 16));
+        let start = "create them with_capacity(57344): of 2 maps all but 5 % end with a \
+                     table of 2.6 MiB or less; it saves 12 resizes";
+        assert!(site.advice[0].starts_with(start), "{:?}", site.advice);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Advice that comes from what is in live maps.
 
-use super::{WORTHWHILE_BYTES, advice, methods};
+use super::{PILED_ENTRIES, WORTHWHILE_BYTES, advice, methods};
 use crate::occupancy::HashVerdict;
 use crate::report::forecast::inserts_before_growth;
 use crate::report::holdings::{Held, Holdings};
@@ -11,8 +11,6 @@ use crate::report::text::units::{bytes, count, thousands, time};
 const BOUND_BYTES: u64 = 64 << 20;
 /// Tombstones are worth a word from one slot in so many.
 const TOMBSTONE_SHARE: u64 = 8;
-/// Entries from which on it is harm that they pile up.
-const PILED_ENTRIES: u64 = 1000;
 /// Buckets of a control group that a look-up goes through at once.
 const GROUP: f64 = 16.0;
 

@@ -16,6 +16,9 @@ use super::model::{Advice, AdviceKind, Site};
 /// Advice is for what is worth somebody's time.
 const WORTHWHILE_BYTES: u64 = 1 << 20;
 
+/// Entries from which on it is harm that they pile up.
+pub(super) const PILED_ENTRIES: u64 = 1000;
+
 /// Fills in the advice for a site. `buckets`: of a table of so many bytes, where that is known.
 pub(super) fn advise(site: &mut Site, holdings: &Holdings, buckets: &dyn Fn(u64) -> Option<u64>) {
     let reuse = resizing::reuse(site);
@@ -26,15 +29,17 @@ pub(super) fn advise(site: &mut Site, holdings: &Holdings, buckets: &dyn Fn(u64)
     } else {
         None
     };
-    // What is too large now needs no larger start, and what is kept for the next needs none. To
-    // those who ask for fewer resizes it is an answer all the same.
-    let unasked = shrink.is_none();
+    let bound = contents::bound(site, holdings);
+    // What is too large now needs no larger start, what is kept for the next needs none, and how
+    // large one gets that goes on growing nobody knows. To those who ask for fewer resizes it is
+    // an answer all the same.
+    let unasked = shrink.is_none() && bound.is_none();
     let all = [
         shrink,
         presize,
         reuse,
         contents::rebuild(site, holdings),
-        contents::bound(site, holdings),
+        bound,
         contents::hasher(site, holdings),
         resizing::split(site),
     ];

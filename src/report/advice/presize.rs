@@ -119,9 +119,9 @@ pub(super) fn presize(
     } else {
         half
     };
-    let resizes = finals.sum(|last| u64::from(last.min(size).saturating_sub(finals.start)));
-    // That out of a table below the floor was counted, too.
-    let resizes = resizes.saturating_add(site.maps_late?);
+    // All but those that lead to tables beyond it: the ones from below the floor count, too.
+    let beyond = finals.sum(|last| u64::from(last.saturating_sub(size)));
+    let resizes = site.grows?.saturating_sub(beyond);
     let copied = finals.sum(|last| tables.between(finals.start, last.min(size)));
     if resizes < 2 || copied < WORTHWHILE_BYTES {
         return None;
@@ -130,22 +130,31 @@ pub(super) fn presize(
     let overlap = site.overlap_peak_bytes?;
     let left = if size < finals.largest() { overlap } else { 0 };
     let call = call(site, holdings, &tables, size, finals.maps(), buckets)?;
-    let mut text = if finals.maps() == 1 {
-        format!(
-            "{call} to save {} and {} of copying",
-            count(resizes, "resize"),
-            bytes(copied),
-        )
-    } else {
-        format!(
-            "{call}: of {} half end with a table of {} or less, 95 % of {}; it saves \
-             {} and {} of copying",
-            count(finals.maps(), "map"),
-            bytes(tables.bytes(half)),
-            bytes(tables.bytes(most)),
-            count(resizes, "resize"),
-            bytes(copied),
-        )
+    let mut saves = format!(
+        "{} and {} of copying",
+        count(resizes, "resize"),
+        bytes(copied)
+    );
+    if overlap > left {
+        saves.push_str(&format!(
+            ", and {} of old and new table at once",
+            bytes(overlap - left)
+        ));
+    }
+    let maps = count(finals.maps(), "map");
+    let (half, most) = (tables.bytes(half), tables.bytes(most));
+    let mut text = match finals.maps() {
+        1 => format!("{call} to save {saves}"),
+        _ if half == most => format!(
+            "{call}: of {maps} all but 5 % end with a table of {} or less; it saves {saves}",
+            bytes(most)
+        ),
+        _ => format!(
+            "{call}: of {maps} half end with a table of {} or less, and all but 5 % with one of {} \
+             or less; it saves {saves}",
+            bytes(half),
+            bytes(most),
+        ),
     };
     if risk(size) > 0 {
         text.push_str(&format!(

@@ -3,8 +3,8 @@
 use super::{Names, program, report, table};
 use crate::recording::fixture::Program;
 use crate::recording::layout::{edge, header, site};
-use crate::report::Report;
 use crate::report::text::{By, Sort, TextOptions, render};
+use crate::report::Report;
 
 /// A service: a cache that grew large in steps of one stall each, a set that is rebuilt, a log
 /// vector and an index of nodes.
@@ -186,7 +186,8 @@ fn a_block_answers_one_question_a_line() {
         [
             "    called by shop::server::handle_request (src/server.rs:120)",
             "              shop::main (src/main.rs:31)",
-            "    advice    create it with_capacity(1835009) or more to save 16 resizes and 196 MiB of copying",
+            "    advice    create it with_capacity(1835009) or more to save 16 resizes and 196 MiB of copying,",
+            "              and 294 MiB of old and new table at once",
         ]
     );
 }
