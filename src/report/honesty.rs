@@ -200,7 +200,8 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
     note(
         replaces > 0,
         format!(
-            "{} may be resizes or rebuilds: line tables (debug = \"line-tables-only\") would tell",
+            "{} may be resizes or rebuilds: line tables would tell (gcc and clang: \
+             -g; Rust: debug = \"line-tables-only\")",
             count(replaces, "replacement"),
         ),
     );

@@ -134,6 +134,14 @@ pub enum ProcessState {
     Unfinished,
 }
 
+impl ProcessState {
+    /// Whether the process is known to be over.
+    #[must_use]
+    pub fn ended(self) -> bool {
+        matches!(self, Self::Ended | Self::Killed)
+    }
+}
+
 /// How it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]

@@ -61,6 +61,11 @@ impl<'a> ObjectFile<'a> {
         self.has_lines() || !self.symbols().is_empty()
     }
 
+    /// Whether its functions are Rust's, as far as their names tell.
+    pub fn is_rust(&self) -> bool {
+        self.symbols().is_rust()
+    }
+
     fn symbols(&self) -> &SymbolTable<'a> {
         self.symbols.get_or_init(|| {
             let debug_file = self.debug_file.as_ref().map(|file| &file.object);

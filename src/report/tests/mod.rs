@@ -4,6 +4,7 @@
 mod counts;
 mod curve;
 mod kinds;
+mod lead;
 mod nameless;
 mod stepwise;
 mod text;
