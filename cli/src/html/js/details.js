@@ -158,7 +158,7 @@ class Details {
       make("p", { class: "what" }, make("b", {}, site.what), make("span", {}, site.place)),
       make("div", { class: "buttons" }, make("button", { type: "button", "aria-pressed": String(narrowed), on: { click: narrow } }, "Only this site on the timeline")),
       facts,
-      site.advice.length === 0 ? null : make("ul", { class: "advice" }, ...site.advice.map((line) => make("li", {}, line.text))),
+      site.advice.length === 0 ? null : make("ul", { class: "advice" }, ...site.advice.map((text) => make("li", {}, text))),
       make("h4", {}, "Stack, innermost first"),
       this.stack(site),
     ];

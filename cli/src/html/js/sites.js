@@ -1,6 +1,8 @@
 // The table of sites: sorted, filtered, and filled as far as one has scrolled.
 
 const ROWS = 60;
+/** Rows that are printed: as the style has it. */
+const ROWS_ON_PAPER = 40;
 
 /** Columns: title, figure to sort by, how it is shown. */
 const COLUMNS = [
@@ -89,11 +91,22 @@ class Sites {
     this.done = 0;
     this.scroll.scrollTop = 0;
     this.append();
+    this.advice();
     const all = this.page.sites.length;
     byId("sites-count").textContent = this.shown.length === all ? count(all, "site") : `${thousands(this.shown.length)} of ${count(all, "site")}`;
     if (this.shown.length === 0) {
       this.body.append(make("tr", {}, make("td", { colspan: this.columns.length, class: "none" }, all === 0 ? "No container was seen." : "No site has all of these words in its type, place, family or stack.")));
     }
+  }
+
+  /** On paper nobody can choose a site: the advice of all that are printed stands below them. */
+  advice() {
+    const advised = this.shown.slice(0, ROWS_ON_PAPER).filter((site) => site.advice.length > 0);
+    const parts = advised.flatMap((site) => [
+      make("dt", {}, make("span", { class: "type" }, site.what), ` ${site.place}`),
+      ...site.advice.map((text) => make("dd", {}, text)),
+    ]);
+    byId("sites-advice").replaceChildren(...(parts.length === 0 ? [] : [make("h3", {}, "Advice"), make("dl", {}, ...parts)]));
   }
 
   append() {
