@@ -446,14 +446,15 @@ pub(super) fn bars(series: &Series, room: usize) -> Option<String> {
     if seen.iter().flatten().count() < 4 || seen.len() > room {
         return None;
     }
-    let mut last = 0;
-    let bars: String = seen
-        .iter()
-        .map(|live| {
-            // Nothing happened: it stayed what it was.
-            last = live.unwrap_or(last);
-            let height = (u128::from(last) * 7 / u128::from(most)) as usize;
-            if last == 0 { '.' } else { BARS[height] }
+    let bars: String = series
+        .intervals()
+        .map(|interval| {
+            let height = (u128::from(interval.most) * 7 / u128::from(most)) as usize;
+            if interval.most == 0 {
+                '.'
+            } else {
+                BARS[height.min(7)]
+            }
         })
         .collect();
     let length = time(series.interval_ns.saturating_mul(seen.len() as u64));
