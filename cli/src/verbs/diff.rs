@@ -40,7 +40,7 @@ pub struct DiffArgs {
     #[arg(long, value_name = "FIGURE", value_parser = rules::measure)]
     by: Option<Measure>,
     /// Fail (exit status 1) when a place grew by more than this share, or a new one is larger
-    /// than what counts as noise (64 KiB, 1 ms, 1 resize)
+    /// than what counts as noise: up to 64 KiB, 1 ms or 1 resize
     #[arg(long, value_name = "SHARE", value_parser = quantity::share)]
     max_growth: Option<f64>,
     /// Print the whole comparison as JSON
