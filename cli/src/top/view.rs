@@ -1,7 +1,7 @@
 //! The view as it is drawn.
 
 use mapgrow::report::text::units::{bytes, count, thousands, time};
-use mapgrow::report::text::{chain, place, title};
+use mapgrow::report::text::{chain, live, live_of_all, place, title};
 use mapgrow::report::{Event, ProcessState, Site};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -104,7 +104,7 @@ fn head_lines(state: &State) -> Vec<Line<'static>> {
         ]),
         Line::from(format!(
             "containers hold {}{}; peak {}; {} in {}, {} in all",
-            bytes(totals.live_bytes),
+            live_of_all(report),
             share.unwrap_or_default(),
             bytes(totals.peak_bytes),
             count(totals.resizes, "resize"),
@@ -263,7 +263,7 @@ fn site_lines(site: &Site, state: &State) -> Vec<Line<'static>> {
         .map(|peak| format!(", {} at its peak", bytes(peak)));
     row(
         "holds",
-        format!("{}{}", bytes(site.live_bytes), peak.unwrap_or_default()),
+        format!("{}{}", live(site), peak.unwrap_or_default()),
     );
     if let Some(resizes) = site.resizes {
         let rate = state

@@ -6,7 +6,7 @@ use crate::classify::names::Name;
 use crate::classify::whose::{Whose, whose};
 use crate::classify::{catalogue, go};
 use crate::report::model::{
-    Activity, Caller, Coverage, KnownBy, LeftUnder, Map, Memory, NextResize, Series, Site,
+    Activity, Caller, Coverage, KnownBy, LeftUnder, Map, Memory, NextResize, Report, Series, Site,
     StackFrame,
 };
 
@@ -387,8 +387,28 @@ fn told_by_interface(site: &Site) -> bool {
 }
 
 /// Whether samples are all that is known of a site.
-pub(super) fn only_samples(site: &Site) -> bool {
+pub(in crate::report) fn only_samples(site: &Site) -> bool {
     site.sampled.is_some() && (site.coverage == Coverage::Sampled || site.allocs == 0)
+}
+
+/// Live bytes of all containers, in words: `about 101 MiB` when samples have a part in it.
+#[must_use]
+pub fn live_of_all(report: &Report) -> String {
+    let totals = &report.totals;
+    if totals.est_live_bytes > totals.live_bytes {
+        format!("about {}", bytes(totals.est_live_bytes))
+    } else {
+        bytes(totals.live_bytes)
+    }
+}
+
+/// Live bytes of a site, in words: `about 4.0 MiB` when it is known by samples alone.
+#[must_use]
+pub fn live(site: &Site) -> String {
+    match site.sampled.as_ref().filter(|_| only_samples(site)) {
+        Some(sampled) => format!("about {}", bytes(sampled.est_live_bytes.max(0.0) as u64)),
+        None => bytes(site.live_bytes),
+    }
 }
 
 /// What samples add.

@@ -11,11 +11,11 @@ const COLUMNS = [
   { title: "Worst overlap", hint: "old and new table side by side", of: (site) => site.overlap_peak_bytes, show: bytes },
   { title: "Worst pause", of: (site) => site.pause_ns?.max ?? null, show: time },
   { title: "Pauses in all", of: (site) => site.pause_ns?.total ?? null, show: time },
-  { title: "Peak", hint: "largest number of live bytes", of: (site) => site.peak_live_bytes, show: bytes, bound: (site) => site.peak_live_error_bytes > 0 },
-  { title: "Live", hint: "bytes of live tables", of: (site) => site.live_bytes, show: bytes },
+  { title: "Peak", hint: "largest number of live bytes", of: (site) => (onlySamples(site) ? null : site.peak_live_bytes), show: bytes, bound: (site) => site.peak_live_error_bytes > 0 },
+  { title: "Live", hint: "bytes of live tables", of: liveBytes, show: bytes, about: onlySamples },
   { title: "Kept", hint: "bytes beyond what the entries need", of: (site) => site.retained_bytes, show: bytes },
   { title: "Copied", of: (site) => site.copied_bytes, show: bytes },
-  { title: "Allocated", of: (site) => site.allocated_bytes, show: bytes },
+  { title: "Allocated", of: allocatedBytes, show: bytes, about: onlySamples },
   { title: "Maps", hint: "maps created", of: created, show: thousands },
 ];
 
@@ -124,15 +124,16 @@ class Sites {
   }
 
   row(site, first) {
-    const cells = this.columns.map(({ of, show, bound }) => {
+    const cells = this.columns.map(({ of, show, bound, about }) => {
       if (of === undefined) {
         const name = make("th", { scope: "row" }, make("span", { class: "type" }, site.what), make("span", { class: "place" }, site.place));
         return name;
       }
       const value = of(site) ?? null;
       const text = value === null ? "\u2013" : value === 0 ? "0" : show(value);
-      const cell = make("td", { class: value ? "number" : "number nothing", title: value === null ? "unknown" : null }, bound?.(site) && value ? `\u2264 ${text}` : text);
-      return cell;
+      const sign = !value ? "" : bound?.(site) ? "\u2264 " : about?.(site) ? "\u2248 " : "";
+      const told = value === null ? "unknown" : about?.(site) ? "an estimate from samples" : null;
+      return make("td", { class: value ? "number" : "number nothing", title: told }, sign + text);
     });
     const row = make("tr", { tabindex: first ? "0" : "-1" }, ...cells);
     row.site = site;
