@@ -50,7 +50,8 @@ class Sites {
   head() {
     const cells = this.columns.map((column, i) => {
       const button = make("button", { type: "button", title: column.hint, on: { click: () => this.sortBy(i) } }, column.title, make("span", { class: "arrow", "aria-hidden": "true" }));
-      return make("th", { scope: "col", class: column.of === undefined ? "" : "number" }, button);
+      const onPaper = make("span", { class: "on-paper" }, column.title);
+      return make("th", { scope: "col", class: column.of === undefined ? "" : "number" }, button, onPaper);
     });
     byId("sites-head").append(...cells);
   }
