@@ -182,8 +182,15 @@ fn totals(sum: &mut Totals, more: &Totals, shift: u64) {
     ] {
         *sum = sum.saturating_add(more);
     }
-    let error = (sum.est_allocated_error_bytes as f64).hypot(more.est_allocated_error_bytes as f64);
-    sum.est_allocated_error_bytes = error as u64;
+    for (error, more) in [
+        (&mut sum.est_live_error_bytes, more.est_live_error_bytes),
+        (
+            &mut sum.est_allocated_error_bytes,
+            more.est_allocated_error_bytes,
+        ),
+    ] {
+        *error = (*error as f64).hypot(more as f64) as u64;
+    }
     if more.overlap_peak_bytes > sum.overlap_peak_bytes {
         sum.overlap_peak_bytes = more.overlap_peak_bytes;
         sum.overlap_peak_at_ns = more.overlap_peak_at_ns.map(|at| at.saturating_add(shift));

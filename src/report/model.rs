@@ -209,6 +209,9 @@ pub struct Totals {
     pub other_live_bytes: u64,
     /// Estimate of live container bytes with the sampled ones included.
     pub est_live_bytes: u64,
+    /// Standard error of `est_live_bytes`.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub est_live_error_bytes: u64,
     /// Standard error of `est_allocated_bytes`.
     pub est_allocated_error_bytes: u64,
     /// Estimate of all container bytes ever allocated, with the sampled ones included.

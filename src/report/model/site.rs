@@ -265,6 +265,10 @@ pub struct Series {
     /// Largest number of live bytes in each interval since the start, `None` when nothing
     /// happened in it.
     pub max_live_bytes: Vec<Option<u64>>,
+    /// Live bytes at the end of each interval; `None` where events that were dropped would tell,
+    /// empty where none were looked at.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub last_live_bytes: Vec<Option<u64>>,
     /// Whether the figures are exact or upper bounds.
     pub exact: bool,
 }
