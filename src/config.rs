@@ -195,7 +195,7 @@ impl Settings {
 }
 
 /// Reads one variable; a value that `parse` refuses is named on stderr.
-fn read<T>(
+pub(crate) fn read<T>(
     name: &CStr,
     default: T,
     expected: &str,
