@@ -5,6 +5,7 @@ use super::analysis::{Analysis, Blocks};
 use super::chains::{self, Chain};
 use super::clock::Clock;
 use super::contents::Contents;
+use super::ends;
 use super::figures::{self, LiveSamples, Roots, Sums};
 use super::groups::Groups;
 use super::holdings::Holdings;
@@ -88,6 +89,8 @@ pub(super) fn build(
         Vec::new()
     };
     let honesty = honesty::honesty(&context, &blocks, &sites, maps_omitted, resolver.warnings());
+    let from = honesty.timeline_complete_from_ns;
+    ends::fill_in(&mut sites, &context, &blocks, &figures.sums, from);
     Report {
         format: "mapgrow-report",
         version: VERSION,

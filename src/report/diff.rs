@@ -3,7 +3,8 @@
 use super::advice::cures;
 use super::matching::{self, MatchedBy};
 use super::measure::Measure;
-use super::model::{Caller, Process, Report, Site};
+use super::model::{Caller, Process, Report, Sampled, Site};
+use super::text;
 use std::cmp::Reverse;
 
 /// Version of the comparison's format.
@@ -90,6 +91,8 @@ pub struct Counts {
     pub new: usize,
     /// Only in the old report.
     pub gone: usize,
+    /// In one report alone, and known there by too few samples to say that the other has none.
+    pub unsure: usize,
 }
 
 /// What became of a site.
@@ -107,7 +110,8 @@ pub enum Became {
     New,
     /// Not in the new report.
     Gone,
-    /// The figure is not known in both reports.
+    /// The figure is not known in both reports, or the site is in one alone and too few samples
+    /// tell of it there.
     Unknown,
 }
 
@@ -135,9 +139,26 @@ pub struct Change {
     pub old: Option<u64>,
     /// In the new report.
     pub new: Option<u64>,
+    /// Standard error of the old figure, where that is an estimate from samples.
+    pub old_error: Option<u64>,
+    /// The same of the new one.
+    pub new_error: Option<u64>,
 }
 
+/// A figure, and its standard error if it is an estimate.
+type Figure = (Option<u64>, Option<u64>);
+
 impl Change {
+    fn between(measure: Measure, old: Figure, new: Figure) -> Self {
+        Self {
+            measure,
+            old: old.0,
+            new: new.0,
+            old_error: old.1,
+            new_error: new.1,
+        }
+    }
+
     /// What was added; negative when the figure fell. A site that one of the reports does not
     /// have counts as 0 there.
     #[must_use]
@@ -216,11 +237,7 @@ pub fn diff(old: &Report, new: &Report, by: Measure, tolerance: &Tolerance) -> D
         new: new.process.clone(),
         totals: Measure::ALL
             .into_iter()
-            .map(|measure| Change {
-                measure,
-                old: measure.of_all(old).0,
-                new: measure.of_all(new).0,
-            })
+            .map(|measure| Change::between(measure, of_all(measure, old), of_all(measure, new)))
             .collect(),
         counts: Counts {
             matched: pairing.pairs.len(),
@@ -229,6 +246,10 @@ pub fn diff(old: &Report, new: &Report, by: Measure, tolerance: &Tolerance) -> D
             shrank: count(Became::Shrank),
             new: count(Became::New),
             gone: count(Became::Gone),
+            unsure: sites
+                .iter()
+                .filter(|site| site.became == Became::Unknown && site.matched_by.is_none())
+                .count(),
         },
         notes: notes(old, new, &sites),
         sites,
@@ -244,13 +265,14 @@ fn change(
 ) -> SiteChange {
     let changes: Vec<Change> = Measure::ALL
         .into_iter()
-        .map(|measure| Change {
-            measure,
-            old: old.and_then(|site| measure.of(site)),
-            new: new.and_then(|site| measure.of(site)),
+        .map(|measure| {
+            let of = |site: Option<&Site>| site.map_or((None, None), |site| of(measure, site));
+            Change::between(measure, of(old), of(new))
         })
         .collect();
     let became = match (old, new) {
+        // Of a place with a sample or two, the other run may have seen none by chance.
+        (Some(only), None) | (None, Some(only)) if !is_sure(only, tolerance) => Became::Unknown,
         (None, _) => Became::New,
         (_, None) => Became::Gone,
         (Some(old), Some(new)) => became(old, new, by, tolerance),
@@ -265,10 +287,58 @@ fn change(
     }
 }
 
+/// A figure of a site. Of one that is known by samples alone, what was counted is no figure: the
+/// estimate is, where there is one.
+fn of(measure: Measure, site: &Site) -> Figure {
+    let estimate = |bytes: f64, error: f64| (Some(bytes.max(0.0) as u64), Some(error as u64));
+    match (measure, samples_alone(site)) {
+        (_, None) => (measure.of(site), None),
+        (Measure::Live, Some(sampled)) => {
+            estimate(sampled.est_live_bytes, sampled.est_live_bytes_error)
+        }
+        (Measure::Allocated, Some(sampled)) => estimate(
+            sampled.est_allocated_bytes,
+            sampled.est_allocated_bytes_error,
+        ),
+        (Measure::Peak, Some(_)) => (None, None),
+        (_, Some(_)) => (measure.of(site), None),
+    }
+}
+
+/// The samples of a site of which nothing else is known.
+fn samples_alone(site: &Site) -> Option<&Sampled> {
+    let sampled = site.sampled.as_ref();
+    sampled.filter(|_| text::words::only_samples(site))
+}
+
+/// Whether a site is more than noise, also if it is known by samples alone.
+fn is_sure(site: &Site, tolerance: &Tolerance) -> bool {
+    samples_alone(site).is_none_or(|sampled| {
+        let error = sampled.est_allocated_bytes_error * SURE_ERRORS;
+        sampled.est_allocated_bytes - error > tolerance.bytes as f64
+    })
+}
+
+/// A figure of the whole process, as the text report has it: with what samples stand for.
+fn of_all(measure: Measure, report: &Report) -> Figure {
+    let totals = &report.totals;
+    match measure {
+        Measure::Live if totals.est_live_bytes > totals.live_bytes => (
+            Some(totals.est_live_bytes),
+            Some(totals.est_live_error_bytes),
+        ),
+        Measure::Allocated if totals.est_allocated_bytes > totals.allocated_bytes => (
+            Some(totals.est_allocated_bytes),
+            Some(totals.est_allocated_error_bytes),
+        ),
+        _ => (measure.of_all(report).0, None),
+    }
+}
+
 /// What became of a site that is in both reports, by one figure.
 #[must_use]
 pub fn became(old: &Site, new: &Site, by: Measure, tolerance: &Tolerance) -> Became {
-    let (Some(before), Some(after)) = (by.of(old), by.of(new)) else {
+    let (Some(before), Some(after)) = (of(by, old).0, of(by, new).0) else {
         return Became::Unknown;
     };
     let error = by.error(old).hypot(by.error(new)) * SURE_ERRORS;

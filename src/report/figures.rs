@@ -359,6 +359,7 @@ impl Roots {
         Some(Series {
             interval_ns: clock.span(1 << shift)?,
             max_live_bytes: buckets,
+            last_live_bytes: Vec::new(),
             exact: roots.len() == 1 && !outside,
         })
     }

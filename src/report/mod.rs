@@ -11,6 +11,7 @@ mod contents;
 pub mod curve;
 pub mod diff;
 mod elements;
+mod ends;
 mod facts;
 mod figures;
 mod forecast;

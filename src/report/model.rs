@@ -96,10 +96,11 @@ pub struct Process {
     pub exe: Option<String>,
     /// Command line, one string per argument.
     pub command: Vec<String>,
-    /// Wall clock when recording began; 0 when it is not known, null in JSON.
+    /// Wall clock when the process began, at its first allocation; 0 when it is not known, null in
+    /// JSON.
     #[cfg_attr(feature = "json", serde(with = "unknown"))]
     pub start_unix_ns: u64,
-    /// From the start of the recording to its last sign of life.
+    /// From the start of the process to its last sign of life.
     pub duration_ns: Option<u64>,
     /// How the recording ended.
     pub state: ProcessState,
@@ -209,6 +210,9 @@ pub struct Totals {
     pub other_live_bytes: u64,
     /// Estimate of live container bytes with the sampled ones included.
     pub est_live_bytes: u64,
+    /// Standard error of `est_live_bytes`.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub est_live_error_bytes: u64,
     /// Standard error of `est_allocated_bytes`.
     pub est_allocated_error_bytes: u64,
     /// Estimate of all container bytes ever allocated, with the sampled ones included.
@@ -274,6 +278,12 @@ pub struct Honesty {
     /// Live tables that nobody looked into, for want of time or room.
     #[cfg_attr(feature = "json", serde(default))]
     pub tables_not_read: u64,
+    /// Whether recording was paused when this copy was taken.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub paused: bool,
+    /// How often it was paused. What was allocated meanwhile is in no figure.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub pauses: u64,
     /// Allocated minus freed minus live bytes over all recorded sites: 0 unless blocks were in
     /// flight when this copy was taken.
     pub conservation_difference_bytes: i64,

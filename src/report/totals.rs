@@ -27,6 +27,8 @@ pub(super) fn totals(context: &Context<'_>, figures: &Figures, roots: &Roots) ->
     let overlap = figures.flows.iter().max_by_key(|flow| flow.overlap_peak);
     let overlap = overlap.filter(|flow| flow.overlap_peak > 0);
     let sampled_live: f64 = figures.samples.iter().map(|samples| samples.bytes).sum();
+    let errors = figures.samples.iter().map(LiveSamples::bytes_error);
+    let est_live_error_bytes = errors.fold(0.0, f64::hypot) as u64;
     let est_live_bytes = live_bytes.saturating_add(sampled_live as u64);
     let sampled_bytes: f64 = figures.sums.iter().map(|sums| sums.w_alloc_bytes).sum();
     let variance: f64 = figures.sums.iter().map(|sums| sums.var_alloc_bytes).sum();
@@ -62,6 +64,7 @@ pub(super) fn totals(context: &Context<'_>, figures: &Figures, roots: &Roots) ->
             .map(|(bytes, _)| (est_live_bytes as f64 / bytes as f64).min(1.0)),
         other_live_bytes: other(recording, context).0,
         est_live_bytes,
+        est_live_error_bytes,
         est_allocated_bytes: sum(|sums| sums.alloc_bytes).saturating_add(sampled_bytes as u64),
         est_allocated_error_bytes: variance.sqrt() as u64,
     }

@@ -194,6 +194,25 @@ def sites(browser, check, report):
         browser.settle()
     rows = browser.run("return document.querySelectorAll('#sites-body tr').length")
     check(rows == len(report["sites"]), f"scrolling shows all {rows} rows")
+    advice(browser, check, report)
+
+
+def advice(browser, check, report):
+    """Each line of advice, where its site is chosen and on paper."""
+    wanted = {str(site["id"]): site["advice"] for site in report["sites"] if site["advice"]}
+    shown = browser.run("""const shown = {};
+        for (const row of document.querySelectorAll('#sites-body tr')) {
+          if (!(row.site.id in arguments[0])) continue;
+          row.click();
+          shown[row.site.id] = [...document.querySelectorAll('#details .advice li')].map((line) => line.textContent);
+        }
+        return shown""", wanted)
+    lines = sum(len(lines) for lines in wanted.values())
+    check(shown == wanted and lines > 0, f"{lines} lines of advice at {len(wanted)} sites, as in report --json")
+    first = [line for site in report["sites"][:40] for line in site["advice"]]
+    printed = browser.run("return [...document.querySelectorAll('#sites-advice dd')].map((line) => line.textContent)")
+    check(printed == first, f"{len(printed)} of them are printed")
+    browser.keys("Escape")
 
 
 def flame(browser, check, report):

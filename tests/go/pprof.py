@@ -52,6 +52,11 @@ def top(profile, kind, *more):
 
 
 def leaf(site):
+    """The function that the container grows in: stacks begin with it."""
+    caller = site["caller"] or {}
+    for frame in site["stack"]:
+        if (frame["function"], frame["line"]) == (caller.get("function"), caller.get("line")):
+            return frame["function"]
     return site["stack"][0]["function"] if site["stack"] else None
 
 

@@ -18,13 +18,14 @@ const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 
 /// The scripts, each of which uses those before it. They run as one, in a scope of their own.
-const SCRIPTS: [&str; 17] = [
+const SCRIPTS: [&str; 18] = [
     include_str!("js/format.js"),
     include_str!("js/data.js"),
     include_str!("js/theme.js"),
     include_str!("js/elements.js"),
     include_str!("js/view.js"),
     include_str!("js/paint.js"),
+    include_str!("js/before.js"),
     include_str!("js/timeline.js"),
     include_str!("js/steering.js"),
     include_str!("js/lanes.js"),

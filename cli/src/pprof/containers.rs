@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mapgrow::report::text::caller_at;
 use mapgrow::report::{Event, EventKind, Report, Site};
 
 use super::proto::{Profile, Sample};
@@ -29,7 +30,8 @@ struct Values {
 /// What sets the samples of one site apart.
 type Key = (Option<u64>, Option<String>);
 
-/// The profile of a report. The samples of a site add up to the site's figures in the report,
+/// The profile of a report. Stacks begin with the function in whose code the container grows: what
+/// lies within it is the container and the allocator, the same for all. The samples of a site add up to the site's figures in the report,
 /// those without a map or a thread being what the report does not tell apart. `overlap_bytes` is
 /// the largest of a site, so sums of it over sites are bounds.
 #[must_use]
@@ -59,7 +61,9 @@ pub fn of_report(report: &Report) -> Profile {
     profile.sample = samples;
     profile.time_nanos = signed(report.process.start_unix_ns);
     profile.duration_nanos = report.process.duration_ns.map_or(0, signed);
-    profile.default_sample_type = profile.sample_type[0].r#type;
+    // At its end a program has often dropped all of its maps.
+    let shown = usize::from(report.sites.iter().all(|site| site.live_bytes == 0));
+    profile.default_sample_type = profile.sample_type[shown].r#type;
     profile
 }
 
@@ -82,7 +86,8 @@ fn of_site(tables: &mut Tables<'_>, site: &Site, parts: BTreeMap<Key, Values>) -
         overlap: site.overlap_peak_bytes.unwrap_or(0),
         pause: site.pause_ns.as_ref().and_then(|p| p.total).unwrap_or(0),
     };
-    let location_id = tables.stack(&site.stack);
+    let from = caller_at(site, &site.stack).unwrap_or(0);
+    let location_id = tables.stack(&site.stack[from..]);
     let mut sample = |(map, thread): &Key, values: Values| {
         let mut label = Vec::new();
         if let Some(family) = site.family {
@@ -103,12 +108,19 @@ fn of_site(tables: &mut Tables<'_>, site: &Site, parts: BTreeMap<Key, Values>) -
             label,
         }
     };
-    let mut samples = Vec::new();
-    for (key, part) in &parts {
+    let mut named: BTreeMap<Key, Values> = BTreeMap::new();
+    for ((map, thread), part) in parts {
         let part = part.at_most(left);
         left = left.without(part);
-        if part != Values::default() {
-            samples.push(sample(key, part));
+        // Of maps that are gone there can be very many, and nobody looks for one of them.
+        let map = map.filter(|_| part.live > 0);
+        let sum = named.entry((map, thread)).or_default();
+        *sum = sum.with(part, u64::saturating_add);
+    }
+    let mut samples = Vec::new();
+    for (key, part) in &named {
+        if *part != Values::default() {
+            samples.push(sample(key, *part));
         }
     }
     if left != Values::default() {

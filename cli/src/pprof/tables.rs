@@ -101,7 +101,9 @@ impl<'a> Tables<'a> {
             self.profile.function.push(Function {
                 id,
                 name,
-                system_name: name,
+                // pprof takes a name that is also the system's for one that it may shorten, and
+                // cuts `<Cache as Store>::put` to `::put`.
+                system_name: 0,
                 filename,
                 start_line: 0,
             });

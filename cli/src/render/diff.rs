@@ -3,6 +3,7 @@
 use mapgrow::report::diff::{Became, Change, Diff, SiteChange};
 use mapgrow::report::measure::Measure;
 use mapgrow::report::text::{fit, place, title_of};
+use serde::Serialize;
 
 use super::paint::{Tone, paint, wrap};
 
@@ -17,6 +18,53 @@ pub struct Page {
     pub top: usize,
 }
 
+/// What the bound on growth came to.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Bound {
+    /// Share of the old figure by which a place may grow.
+    pub share: f64,
+    /// Whether no place broke it.
+    pub held: bool,
+    /// Places that grew by more.
+    pub grew: usize,
+    /// New places that are larger than noise.
+    pub new: usize,
+    /// What is noise in a new place: in the figure's unit.
+    pub noise: u64,
+}
+
+/// Renders what a bound came to.
+pub fn bound(bound: &Bound, by: Measure, page: &Page) -> String {
+    let share = format!("--max-growth {}%", bound.share * 100.0);
+    let noise = by.show(bound.noise);
+    let places = |count: usize| match count {
+        1 => "1 place".to_owned(),
+        _ => format!("{count} places"),
+    };
+    let (word, tone) = match bound.held {
+        true => ("held", Tone::Good),
+        false => ("FAILED", Tone::Bad),
+    };
+    let mut reasons = Vec::new();
+    if bound.grew > 0 {
+        reasons.push(format!("{} grew by more", places(bound.grew)));
+    }
+    match bound.new {
+        0 => {}
+        1 => reasons.push(format!("1 new place has more than {noise}")),
+        new => reasons.push(format!("{new} new places have more than {noise}")),
+    }
+    let reason = match bound.held {
+        true => "no place grew by more".to_owned(),
+        false => reasons.join(", "),
+    };
+    let line = wrap(&format!("{word:<8}  {share}: {reason}."), page.width, 10);
+    format!(
+        "\n{}\n",
+        line.replacen(word, &paint(word, tone, page.color), 1)
+    )
+}
+
 /// Renders a comparison.
 pub fn render(diff: &Diff, page: &Page) -> String {
     let mut text = String::new();
@@ -27,7 +75,9 @@ pub fn render(diff: &Diff, page: &Page) -> String {
     line(wrap(&lead(diff), page.width, 0));
     line(String::new());
     for change in &diff.totals {
-        line(row(change, "all places", page));
+        if let Some(row) = row(change, page) {
+            line(row);
+        }
     }
     let kinds = [
         (Became::Grew, "Grew", Tone::Bad),
@@ -77,7 +127,7 @@ pub fn render(diff: &Diff, page: &Page) -> String {
 
 fn lead(diff: &Diff) -> String {
     let counts = &diff.counts;
-    let all = counts.matched + counts.new + counts.gone;
+    let all = counts.matched + counts.new + counts.gone + counts.unsure;
     let places = |count: usize| match count {
         1 => "1 place".to_owned(),
         _ => format!("{count} places"),
@@ -97,9 +147,15 @@ fn lead(diff: &Diff) -> String {
         by(diff.by),
         counts.grew,
         counts.shrank,
-        are(counts.new),
+        capital(&are(counts.new)),
         are(counts.gone)
     ));
+    if counts.unsure > 0 {
+        text.push_str(&format!(
+            " Of {}, in one of the reports alone, too few samples tell to say that it is new or gone.",
+            places(counts.unsure)
+        ));
+    }
     text
 }
 
@@ -109,6 +165,12 @@ fn are(count: usize) -> String {
         0 => "none are".to_owned(),
         _ => format!("{count} are"),
     }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 fn by(measure: Measure) -> &'static str {
@@ -152,7 +214,7 @@ fn block(site: &SiteChange, measure: Measure, page: &Page) -> Vec<String> {
         .changes
         .iter()
         .filter(|change| change.measure != measure && change.old != change.new);
-    rows.extend(first.chain(others).map(|change| row(change, "", page)));
+    rows.extend(first.chain(others).filter_map(|change| row(change, page)));
     if matches!(site.became, Became::Grew | Became::New) {
         for advice in site.advice.iter().take(2) {
             rows.push(wrap(&format!("      advice    {advice}"), page.width, 16));
@@ -161,16 +223,30 @@ fn block(site: &SiteChange, measure: Measure, page: &Page) -> Vec<String> {
     rows
 }
 
-/// `      peak      1.0 MiB -> 2.0 MiB  (+1.0 MiB, +100 %)`.
-fn row(change: &Change, _whose: &str, page: &Page) -> String {
-    let show = |figure: Option<u64>| figure.map_or("-".to_owned(), |f| change.measure.show(f));
-    let figures = format!("{:>9} -> {:<9}", show(change.old), show(change.new));
-    let text = format!("      {:<9} {figures}", change.measure.name());
+/// `      peak      1.0 MiB -> 2.0 MiB  (+1.0 MiB, +100 %)`; nothing where neither is known.
+fn row(change: &Change, page: &Page) -> Option<String> {
+    let show = |figure: Option<u64>, error: Option<u64>| match (figure, error) {
+        (None, _) => "-".to_owned(),
+        (Some(figure), None) => change.measure.show(figure),
+        (Some(figure), Some(_)) => format!("about {}", change.measure.show(figure)),
+    };
+    if change.old.is_none() && change.new.is_none() {
+        return None;
+    }
+    let (before, after) = (
+        show(change.old, change.old_error),
+        show(change.new, change.new_error),
+    );
+    let text = format!(
+        "      {:<9} {before:>9} -> {after:<9}",
+        change.measure.name()
+    );
+    let text = text.trim_end().to_owned();
     let (Some(old), Some(new)) = (change.old, change.new) else {
-        return text.trim_end().to_owned();
+        return Some(text);
     };
     if old == new {
-        return text.trim_end().to_owned();
+        return Some(text);
     }
     let (sign, size, tone) = if new > old {
         ("+", new - old, Tone::Bad)
@@ -183,5 +259,15 @@ fn row(change: &Change, _whose: &str, page: &Page) -> String {
         format!(", {sign}{:.0} %", size as f64 / old as f64 * 100.0)
     };
     let added = format!("{sign}{}{share}", change.measure.show(size));
-    format!("{text} {}", paint(&added, tone, page.color))
+    let error = |error: Option<u64>| error.unwrap_or(0) as f64;
+    let error = error(change.old_error).hypot(error(change.new_error)) as u64;
+    let error = match error {
+        0 => String::new(),
+        error => format!(" +- {}", change.measure.show(error)),
+    };
+    let room = " ".repeat(38usize.saturating_sub(text.chars().count()));
+    Some(format!(
+        "{text}{room} {}{error}",
+        paint(&added, tone, page.color)
+    ))
 }

@@ -1,6 +1,6 @@
 //! The page that lists what is served.
 
-use mapgrow::report::text::{title, units::bytes};
+use mapgrow::report::text::{live, live_of_all, title, units::bytes};
 
 use super::targets::Reading;
 
@@ -38,17 +38,18 @@ fn target(at: usize, reading: &Reading) -> String {
         ", gone: these are its last figures"
     };
     text.push_str(&format!(
-        "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; their peak was {}.</p><ul>",
+        "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; the peak of what was counted \
+         was {}.</p><ul>",
         escaped(program),
         process.pid,
-        bytes(report.totals.live_bytes),
+        live_of_all(report),
         bytes(report.totals.peak_bytes),
     ));
     for site in report.sites.iter().take(MOST_SITES) {
         text.push_str(&format!(
             "<li>{}: {} live</li>",
             escaped(&title(site)),
-            bytes(site.live_bytes)
+            live(site)
         ));
     }
     text.push_str(&format!(

@@ -2,6 +2,7 @@
 
 mod feed;
 mod figures;
+mod site;
 mod state;
 mod view;
 

@@ -6,7 +6,7 @@ use mapgrow::report::{Report, Site};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::feed::Reading;
-use super::figures::{Before, Row, rows};
+use super::figures::{Before, Due, Row, rows};
 
 /// What comes first in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +53,12 @@ impl Order {
             Order::LastPause => row.last_pause.map_or(0, |(pause, _)| pause),
             Order::MaxPause => row.max_pause.unwrap_or(0),
             // The soonest first.
-            Order::Next => row
-                .next
-                .as_ref()
-                .map_or(0, |next| u64::MAX - next.eta_ns.unwrap_or(u64::MAX - 1)),
+            Order::Next => row.next.map_or(0, |next| match next.due {
+                Due::In(ns) => u64::MAX - ns,
+                Due::At(_) => 3,
+                Due::Steady => 2,
+                Due::Unknown => 1,
+            }),
         }
     }
 }
@@ -99,6 +101,8 @@ pub struct State {
     pub page: Page,
     /// Site that the cursor is on: it stays there when the order changes.
     pub cursor: Option<u32>,
+    /// Whether a stack is shown with the functions of libraries.
+    pub libraries: bool,
     /// Rows that fit the screen, as of the last drawing.
     pub height: usize,
 }
@@ -118,6 +122,7 @@ impl State {
             ended: false,
             page: Page::List,
             cursor: None,
+            libraries: false,
             height: 10,
         };
         state.arrange();
@@ -193,6 +198,7 @@ impl State {
                 self.filter.clear();
                 self.arrange();
             }
+            (KeyCode::Char('l'), Page::Site(..)) => self.libraries = !self.libraries,
             (code, Page::Site(id, line)) => self.page = Page::Site(id, scrolled(code, line)),
             (code, Page::List) => self.list_key(code),
             (_, Page::Help) => {}

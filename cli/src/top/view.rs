@@ -1,34 +1,37 @@
 //! The view as it is drawn.
 
 use mapgrow::report::text::units::{bytes, count, thousands, time};
-use mapgrow::report::text::{chain, place, title};
-use mapgrow::report::{Event, ProcessState, Site};
+use mapgrow::report::text::{live_of_all, place};
+use mapgrow::report::{Event, ProcessState};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table, TableState, Wrap};
+use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table, TableState};
 
-use super::figures::Row;
+use super::figures::{Due, Row, is_timed};
+use super::site;
 use super::state::{Page, State};
 
 /// Stalls told in the head of the view.
 const LAST_PAUSES: usize = 3;
-/// Columns for the figures, and what is left of them on a narrow terminal.
-const COLUMNS: [(&str, u16); 7] = [
+/// Columns for the figures; the width of the last is that of what is in it.
+const COLUMNS: [(&str, usize); 7] = [
     ("LIVE", 8),
     ("PEAK", 8),
     ("RESIZES", 7),
     ("ALLOC/S", 8),
     ("LAST", 7),
     ("WORST", 7),
-    ("NEXT RESIZE", 18),
+    ("NEXT RESIZE", 11),
 ];
+/// Numbers in [`COLUMNS`] in the order in which they give way on a narrow terminal.
+const GIVE_WAY: [usize; 6] = [3, 4, 1, 2, 6, 5];
 /// Columns that a title needs at least.
-const LEAST_TITLE: u16 = 24;
+const LEAST_TITLE: usize = 24;
 
-const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
-const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
+pub(super) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
+pub(super) const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
 const MARKED: Style = Style::new().add_modifier(Modifier::REVERSED);
 
 /// Draws the page that the user is on.
@@ -39,19 +42,22 @@ pub fn draw(frame: &mut Frame<'_>, state: &mut State) {
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    frame.render_widget(Paragraph::new(head_lines(state)), head);
+    let room = usize::from(frame.area().width);
+    frame.render_widget(Paragraph::new(head_lines(state, room)), head);
+    let mut hidden = Vec::new();
     match state.page {
-        Page::List => list(frame, state, body),
-        Page::Site(id, line) => site(frame, state, id, line, body),
+        Page::List => hidden = list(frame, state, body),
+        Page::Site(id, line) => site::draw(frame, state, id, line, body),
         Page::Help => frame.render_widget(Paragraph::new(HELP), body),
     }
-    frame.render_widget(Paragraph::new(foot_line(state)), foot);
+    frame.render_widget(Paragraph::new(foot_line(state, &hidden, room)), foot);
 }
 
 const HELP: &str = "\
 Keys
   up, down, j, k      move; PgUp, PgDn, g, G  by pages, to the ends
   Enter               the stack, tables and advice of a place; Esc  back
+  l                   there: with the functions of libraries, and without
   s, S                sort by the next, the last figure
   /                   show only places with a text in their name; Esc  all of them
   p, space            let readings pass unseen, and go on
@@ -61,10 +67,10 @@ Keys
 Figures
   LIVE   bytes of live tables            PEAK   the most there were at one moment
   ALLOC/S bytes of new tables            LAST, WORST  stall of a thread in a resize
-  NEXT RESIZE  when the next table is due at the present rate, or at how many entries, and
-               the bytes that it needs";
+  NEXT RESIZE  when the next table is due at the rate since the last reading, or at how many
+               entries, and the bytes that it needs; steady: no entries were added";
 
-fn head_lines(state: &State) -> Vec<Line<'static>> {
+fn head_lines(state: &State, room: usize) -> Vec<Line<'static>> {
     let report = &state.report;
     let exe = report.process.exe.as_deref().unwrap_or("unknown program");
     let name = exe.rsplit('/').next().unwrap_or(exe);
@@ -88,7 +94,7 @@ fn head_lines(state: &State) -> Vec<Line<'static>> {
     let mut pauses: Vec<&Event> = report
         .timeline
         .iter()
-        .filter(|event| event.pause_ns.is_some())
+        .filter(|event| is_timed(event))
         .collect();
     pauses.sort_by_key(|event| std::cmp::Reverse(event.t_ns));
     let pauses: Vec<String> = pauses
@@ -96,25 +102,32 @@ fn head_lines(state: &State) -> Vec<Line<'static>> {
         .take(LAST_PAUSES)
         .map(|event| pause(state, event, now))
         .collect();
+    let resizing = report.sites.iter().filter(|site| site.resizes > Some(0));
+    let sums = [
+        format!(
+            "containers hold {}{}",
+            live_of_all(report),
+            share.unwrap_or_default()
+        ),
+        format!("peak {}", bytes(totals.peak_bytes)),
+        format!(
+            "{} at {}, {} in all",
+            count(totals.resizes, "resize"),
+            count(resizing.count() as u64, "place"),
+            totals.pause_total_ns.map_or("?".to_owned(), time),
+        ),
+    ];
     vec![
         Line::from(vec![
             Span::styled(format!("{name} ({})", report.process.pid), STRONG),
             Span::raw(format!(" {status}")),
             Span::styled(paused, STRONG),
         ]),
-        Line::from(format!(
-            "containers hold {}{}; peak {}; {} in {}, {} in all",
-            bytes(totals.live_bytes),
-            share.unwrap_or_default(),
-            bytes(totals.peak_bytes),
-            count(totals.resizes, "resize"),
-            count(report.sites.len() as u64, "place"),
-            totals.pause_total_ns.map_or("?".to_owned(), time),
-        )),
+        Line::from(fitting("", &sums, "; ", room)),
         Line::from(if pauses.is_empty() {
             "no resize yet".to_owned()
         } else {
-            format!("last stalls: {}", pauses.join("; "))
+            fitting("last stalls: ", &pauses, "; ", room)
         }),
         Line::default(),
     ]
@@ -138,7 +151,23 @@ fn pause(state: &State, event: &Event, now: Option<u64>) -> String {
     format!("{took} at {at}{ago}")
 }
 
-fn foot_line(state: &State) -> Line<'static> {
+/// As many of the parts as fit, whole ones from the first on; the first, if need be, cut.
+fn fitting(head: &str, parts: &[String], between: &str, room: usize) -> String {
+    let mut line = head.to_owned();
+    for (at, part) in parts.iter().enumerate() {
+        let between = if at == 0 { "" } else { between };
+        let length = [&line, between, part].map(|text| text.chars().count());
+        if at > 0 && length.iter().sum::<usize>() > room {
+            break;
+        }
+        line.push_str(between);
+        line.push_str(part);
+    }
+    cut(&line, room)
+}
+
+/// What is shown and what keys do; `hidden` are the columns for which there is no room.
+fn foot_line(state: &State, hidden: &[&str], room: usize) -> Line<'static> {
     if state.typing {
         return Line::from(format!(
             "show places with: {}_   Enter keeps it, Esc drops it",
@@ -149,19 +178,39 @@ fn foot_line(state: &State) -> Line<'static> {
         "" => String::new(),
         filter => format!("  only {filter:?}"),
     };
-    let text = match state.page {
-        Page::List => format!(
-            "by {}{filter}  {} shown   q quit  s sort  / filter  Enter stack  p pause  ? help",
-            state.order.name(),
-            state.rows.len()
-        ),
-        Page::Site(..) => "Esc back  up, down scroll  p pause  q quit  ? help".to_owned(),
-        Page::Help => "? back  q quit".to_owned(),
+    let mut parts: Vec<String> = match state.page {
+        Page::List => {
+            let shown = format!(
+                "by {}{filter}  {} shown ",
+                state.order.name(),
+                state.rows.len()
+            );
+            let keys = ["? help", "q quit"].map(str::to_owned);
+            [shown].into_iter().chain(keys).collect()
+        }
+        Page::Site(..) => [
+            "Esc back",
+            "l libraries",
+            "up, down scroll",
+            "p pause",
+            "q quit",
+            "? help",
+        ]
+        .map(str::to_owned)
+        .into(),
+        Page::Help => ["? back", "q quit"].map(str::to_owned).into(),
     };
-    Line::styled(text, FAINT)
+    if state.page == Page::List {
+        if !hidden.is_empty() {
+            parts.push(format!("no room: {}", hidden.join(", ")));
+        }
+        parts.extend(["Enter stack", "s sort", "/ filter", "p pause"].map(str::to_owned));
+    }
+    Line::styled(fitting("", &parts, "  ", room), FAINT)
 }
 
-fn list(frame: &mut Frame<'_>, state: &mut State, area: Rect) {
+/// Draws the list; the names of the columns for which there is no room.
+fn list(frame: &mut Frame<'_>, state: &mut State, area: Rect) -> Vec<&'static str> {
     state.height = usize::from(area.height.saturating_sub(1)).max(1);
     if state.rows.is_empty() {
         let text = match (state.filter.as_str(), state.report.sites.is_empty()) {
@@ -169,54 +218,54 @@ fn list(frame: &mut Frame<'_>, state: &mut State, area: Rect) {
             _ => "No place has that text in its name; Esc shows all.",
         };
         frame.render_widget(Paragraph::new(text), area);
-        return;
+        return Vec::new();
     }
-    // Columns give way from the right until a title fits.
-    let mut shown = COLUMNS.len();
-    let taken = |shown: usize| {
-        COLUMNS[..shown]
-            .iter()
-            .map(|(_, width)| width + 1)
-            .sum::<u16>()
+    let cells: Vec<[String; 7]> = state.rows.iter().map(figures).collect();
+    let width = |column: usize| {
+        let (_, least) = COLUMNS[column];
+        let longest = cells.iter().map(|row| row[column].chars().count()).max();
+        longest.unwrap_or(0).max(least)
     };
-    while shown > 1 && taken(shown) + LEAST_TITLE > area.width {
-        shown -= 1;
+    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
+    let room = usize::from(area.width);
+    let mut shown: Vec<usize> = (0..COLUMNS.len()).collect();
+    let taken = |shown: &[usize]| shown.iter().map(|&at| widths[at] + 1).sum::<usize>();
+    for gone in GIVE_WAY {
+        if taken(&shown) + LEAST_TITLE > room {
+            shown.retain(|&at| at != gone);
+        }
     }
-    let title_width = area.width.saturating_sub(taken(shown));
-    let mut widths: Vec<Constraint> = COLUMNS[..shown]
+    let title_width = room.saturating_sub(taken(&shown));
+    let constraints = shown
         .iter()
-        .map(|(_, width)| Constraint::Length(*width))
-        .collect();
-    widths.push(Constraint::Length(title_width));
-    let header = COLUMNS[..shown]
-        .iter()
-        .map(|(name, width)| Cell::from(format!("{name:>width$}", width = usize::from(*width))));
+        .map(|&at| widths[at])
+        .chain([title_width])
+        .map(|width| Constraint::Length(u16::try_from(width).unwrap_or(u16::MAX)));
+    let right = |text: &str, at: usize| Cell::from(format!("{text:>width$}", width = widths[at]));
+    let header = shown.iter().map(|&at| right(COLUMNS[at].0, at));
     let header = TableRow::new(header.chain([Cell::from("PLACE")])).style(STRONG);
-    let rows = state.rows.iter().map(|row| {
-        let cells = figures(row);
-        let cells = cells[..shown]
-            .iter()
-            .zip(COLUMNS)
-            .map(|(text, (_, width))| {
-                Cell::from(format!("{text:>width$}", width = usize::from(width)))
-            });
-        let title = cut(&row.label, usize::from(title_width));
+    let rows = state.rows.iter().zip(&cells).map(|(row, cells)| {
+        let cells = shown.iter().map(|&at| right(&cells[at], at));
+        let title = cut(&row.label, title_width);
         TableRow::new(cells.chain([Cell::from(title)]).collect::<Vec<_>>())
     });
-    let table = Table::new(rows, widths)
+    let table = Table::new(rows, constraints)
         .header(header)
         .row_highlight_style(MARKED);
     let mut cursor = TableState::default().with_selected(Some(state.at()));
     frame.render_stateful_widget(table, area, &mut cursor);
+    let hidden = (0..COLUMNS.len()).filter(|at| !shown.contains(at));
+    hidden.map(|at| COLUMNS[at].0).collect()
 }
 
 fn figures(row: &Row) -> [String; 7] {
     let unknown = || "?".to_owned();
     let next = row.next.as_ref().map(|next| {
-        let when = match (next.eta_ns, next.at_entries) {
-            (Some(eta), _) => format!("{}, ", time(eta)),
-            (None, Some(entries)) => format!("at {}, ", thousands(entries)),
-            (None, None) => String::new(),
+        let when = match next.due {
+            Due::In(ns) => format!("{}, ", time(ns)),
+            Due::At(entries) => format!("at {}, ", thousands(entries)),
+            Due::Steady => "steady, ".to_owned(),
+            Due::Unknown => String::new(),
         };
         format!("{when}{}", bytes(next.needs_bytes))
     });
@@ -232,98 +281,15 @@ fn figures(row: &Row) -> [String; 7] {
         row.last_pause
             .map_or("-".to_owned(), |(pause, _)| time(pause)),
         row.max_pause.map_or("-".to_owned(), time),
-        next.unwrap_or_else(unknown),
+        match next {
+            None if row.live == 0 => "-".to_owned(),
+            next => next.unwrap_or_else(unknown),
+        },
     ]
 }
 
-fn site(frame: &mut Frame<'_>, state: &State, id: u32, line: u16, area: Rect) {
-    let lines = match state.site(id) {
-        Some(site) => site_lines(site, state),
-        None => vec![Line::from(
-            "This place is no longer in the report; Esc goes back.",
-        )],
-    };
-    let most = (lines.len() as u16).saturating_sub(1);
-    let text = Paragraph::new(lines)
-        .wrap(Wrap { trim: false })
-        .scroll((line.min(most), 0));
-    frame.render_widget(text, area);
-}
-
-fn site_lines(site: &Site, state: &State) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::styled(title(site), STRONG)];
-    let mut row = |name: &str, text: String| {
-        lines.push(Line::from(vec![
-            Span::styled(format!("  {name:<10}"), FAINT),
-            Span::raw(text),
-        ]));
-    };
-    let peak = site
-        .peak_live_bytes
-        .map(|peak| format!(", {} at its peak", bytes(peak)));
-    row(
-        "holds",
-        format!("{}{}", bytes(site.live_bytes), peak.unwrap_or_default()),
-    );
-    if let Some(resizes) = site.resizes {
-        let rate = state
-            .rows
-            .iter()
-            .find(|row| row.id == site.id)
-            .and_then(|row| row.resizes_rate);
-        let rate = rate.map_or(String::new(), |rate| format!(", {rate:.1} in a second now"));
-        row("resizes", format!("{}{rate}", thousands(resizes)));
-    }
-    if let Some(pauses) = &site.pause_ns
-        && let Some(max) = pauses.max
-    {
-        let median = pauses
-            .p50
-            .map_or(String::new(), |p50| format!(", median {}", time(p50)));
-        row("stalls", format!("worst {}{median}", time(max)));
-    }
-    if let Some(overlap) = site.overlap_peak_bytes.filter(|&overlap| overlap > 0) {
-        row(
-            "overlap",
-            format!("{} of old and new table at once", bytes(overlap)),
-        );
-    }
-    if let (Some(entries), Some(capacity)) = (site.entries, site.capacity) {
-        row(
-            "entries",
-            format!("{} in room for {}", thousands(entries), thousands(capacity)),
-        );
-    }
-    if let Some(retained) = site.retained_bytes {
-        row(
-            "kept",
-            format!("{} more than the entries need", bytes(retained)),
-        );
-    }
-    if site.example_tables.len() > 1 {
-        row("tables", chain(&site.example_tables));
-    }
-    for advice in &site.advice {
-        row("advice", advice.clone());
-    }
-    lines.push(Line::default());
-    lines.push(Line::styled("Stack, innermost first", STRONG));
-    for frame in &site.stack {
-        let at = match (&frame.file, frame.line) {
-            (Some(_), Some(_)) => format!("  {}", place(Some(&frame.caller()))),
-            _ => String::new(),
-        };
-        let inlined = if frame.inlined { "  (inlined)" } else { "" };
-        lines.push(Line::from(vec![
-            Span::raw(format!("  {}", frame.function)),
-            Span::styled(format!("{at}{inlined}"), FAINT),
-        ]));
-    }
-    lines
-}
-
 /// Text without what does not fit at its end.
-fn cut(text: &str, room: usize) -> String {
+pub(super) fn cut(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_owned();
     }

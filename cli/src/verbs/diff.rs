@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use mapgrow::report::diff::{Became, Tolerance, diff};
+use mapgrow::report::diff::{Became, Diff, SiteChange, Tolerance, diff};
 use mapgrow::report::measure::Measure;
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::{self, Look};
-use crate::render;
+use crate::render::{self, diff::Bound};
 use crate::verbs::report;
 use crate::{quantity, rules};
 
@@ -40,7 +41,7 @@ pub struct DiffArgs {
     #[arg(long, value_name = "FIGURE", value_parser = rules::measure)]
     by: Option<Measure>,
     /// Fail (exit status 1) when a place grew by more than this share, or a new one is larger
-    /// than what counts as noise (64 KiB, 1 ms, 1 resize)
+    /// than what counts as noise: up to 64 KiB, 1 ms or 1 resize
     #[arg(long, value_name = "SHARE", value_parser = quantity::share)]
     max_growth: Option<f64>,
     /// Print the whole comparison as JSON
@@ -70,9 +71,14 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
     };
     let by = args.by.unwrap_or(usual);
     let diff = diff(&old, &new, by, &tolerance);
+    let bound = args.max_growth.map(|_| bound(&diff, &tolerance));
     if args.json {
+        let told = Told {
+            diff: &diff,
+            max_growth: bound,
+        };
         output::write_with(|out| {
-            serde_json::to_writer(&mut *out, &diff).map_err(std::io::Error::from)?;
+            serde_json::to_writer(&mut *out, &told).map_err(std::io::Error::from)?;
             out.write_all(b"\n")
         })?;
     } else {
@@ -81,15 +87,38 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
             color: args.look.colors(),
             top: args.top,
         };
-        output::print(&render::diff::render(&diff, &page))?;
+        let mut text = render::diff::render(&diff, &page);
+        if let Some(bound) = &bound {
+            text.push_str(&render::diff::bound(bound, by, &page));
+        }
+        output::print(&text)?;
     }
-    let too_much = args.max_growth.is_some()
-        && diff.sites.iter().any(|site| match site.became {
-            Became::Grew => true,
-            Became::New => site
-                .change(by)
-                .is_some_and(|change| change.new > Some(tolerance.of(by, 0))),
-            _ => false,
-        });
-    Ok(ExitCode::from(u8::from(too_much)))
+    let failed = bound.is_some_and(|bound| !bound.held);
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+/// The comparison as JSON, with what `--max-growth` came to.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    diff: &'a Diff,
+    max_growth: Option<Bound>,
+}
+
+fn bound(diff: &Diff, tolerance: &Tolerance) -> Bound {
+    let noise = tolerance.of(diff.by, 0);
+    let count =
+        |of: &dyn Fn(&SiteChange) -> bool| diff.sites.iter().filter(|site| of(site)).count();
+    let grew = count(&|site| site.became == Became::Grew);
+    let new = count(&|site| {
+        let figure = site.change(diff.by).and_then(|change| change.new);
+        site.became == Became::New && figure > Some(noise)
+    });
+    Bound {
+        share: tolerance.share,
+        held: grew + new == 0,
+        grew,
+        new,
+        noise,
+    }
 }

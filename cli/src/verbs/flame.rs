@@ -10,7 +10,8 @@ use crate::target::Target;
 
 const EXAMPLES: &str = "\
 Examples:
-  mapgrow flame -o overlap.svg                   the newest dump, by old and new table side by side
+  mapgrow flame -o allocated.svg                 the newest dump, by bytes of all tables
+  mapgrow flame --by overlap -o overlap.svg      by old and new table side by side
   mapgrow flame app.mapgrow --by pause -o pause.svg
   mapgrow flame 4242 --by live --folded          lines for other tools: a;b;c 4096
 

@@ -226,6 +226,22 @@ fn places_are_matched_across_builds_and_gated() {
         "50%",
     ]);
     assert_eq!(grown.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&grown.stdout);
+    let told = "FAILED    --max-growth 50%: 1 place grew by more.";
+    assert!(text.contains(told), "{text}");
+    let grown = place.run(&[
+        "diff",
+        path_text(&new),
+        path_text(&worse),
+        "--max-growth",
+        "50%",
+        "--json",
+    ]);
+    let bound = &serde_json::from_slice::<Value>(&grown.stdout).expect("JSON")["max_growth"];
+    assert_eq!(
+        (&bound["held"], &bound["grew"]),
+        (&Value::Bool(false), &Value::from(1))
+    );
     let same = place.run(&[
         "diff",
         path_text(&new),
@@ -233,5 +249,7 @@ fn places_are_matched_across_builds_and_gated() {
         "--max-growth",
         "50%",
     ]);
-    assert!(printed(&same).contains("0 grew and 0 shrank"), "{same:?}");
+    let text = printed(&same);
+    assert!(text.contains("0 grew and 0 shrank. None are new"), "{text}");
+    assert!(text.contains("held      --max-growth 50%"), "{text}");
 }

@@ -2,9 +2,12 @@
 //! `report --json` of the same recording.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use mapgrow_cli::pprof::proto::Profile;
+use prost::Message;
 use serde_json::Value;
 
 use crate::place::{Place, json, printed};
@@ -156,6 +159,41 @@ fn flame_graphs_add_up_to_the_report() {
     );
     assert!(svg.contains("cli_victim::fill ("), "the function");
     assert!(!svg.contains("reserve_rehash"), "own functions alone");
+}
+
+#[test]
+fn a_profile_begins_with_the_functions_of_the_program() {
+    let place = Place::new();
+    let dump = dump(&place);
+    let report = json(&place.run(&["report", "--json", text(&dump)]));
+    let written = place.path("maps.pb.gz");
+    printed(&place.run(&["pprof", text(&dump), "-o", text(&written)]));
+    let written = std::fs::File::open(written).expect("written");
+    let mut bytes = Vec::new();
+    let mut gzip = flate2::read::GzDecoder::new(written);
+    gzip.read_to_end(&mut bytes).expect("gzip");
+    let profile = Profile::decode(&*bytes).expect("a profile");
+    let string = |at: i64| String::from_utf8_lossy(&profile.string_table[at as usize]);
+    let mut leaves: BTreeMap<String, i64> = BTreeMap::new();
+    for sample in &profile.sample {
+        let location = &profile.location[sample.location_id[0] as usize - 1];
+        let function = &profile.function[location.line[0].function_id as usize - 1];
+        // What pprof takes for the system's name it may shorten.
+        assert_eq!(function.system_name, 0);
+        let leaf = leaves.entry(string(function.name).into_owned());
+        *leaf.or_default() += sample.value[1];
+        let of_a_map = sample.label.iter().any(|label| string(label.key) == "map");
+        assert!(!of_a_map || sample.value[0] > 0, "nothing is in it");
+    }
+    let mut wanted: BTreeMap<String, i64> = BTreeMap::new();
+    for site in report["sites"].as_array().expect("sites") {
+        let function = site["caller"]["function"].as_str().expect("a caller");
+        let allocated = site["allocated_bytes"].as_i64().expect("bytes");
+        *wanted.entry(function.to_owned()).or_default() += allocated;
+    }
+    leaves.retain(|_, bytes| *bytes > 0);
+    wanted.retain(|_, bytes| *bytes > 0);
+    assert_eq!(leaves, wanted);
 }
 
 #[test]

@@ -155,6 +155,10 @@ fn keys_do_what_the_help_says() {
     terminal.keys(&["p"]);
     terminal.shows("containers hold 12 MiB");
 
+    // The maps got nothing since the last reading: no time is told.
+    let screen = terminal.shows("steady, 12 MiB");
+    assert!(screen.contains(" at 1 place, "), "{screen}");
+
     // A small terminal shows less, a large one everything again.
     assert!(terminal.tmux(&["resize-window", "-x", "50", "-y", "8"]).0);
     let screen = terminal.until("narrow view", |screen| {

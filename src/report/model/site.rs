@@ -133,7 +133,8 @@ pub struct Site {
     pub rebuilds: Option<u64>,
     /// Either a resize or a rebuild: nothing could tell.
     pub replaces: Option<u64>,
-    /// Of the resizes, those that stayed at their address.
+    /// Of the resizes, those that copied nothing: the block stayed at its address, or the kernel
+    /// moved its pages.
     pub in_place: Option<u64>,
     /// Tables allocated.
     pub allocs: u64,
@@ -264,6 +265,10 @@ pub struct Series {
     /// Largest number of live bytes in each interval since the start, `None` when nothing
     /// happened in it.
     pub max_live_bytes: Vec<Option<u64>>,
+    /// Live bytes at the end of each interval; `None` where events that were dropped would tell,
+    /// empty where none were looked at.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub last_live_bytes: Vec<Option<u64>>,
     /// Whether the figures are exact or upper bounds.
     pub exact: bool,
 }

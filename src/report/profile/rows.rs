@@ -304,9 +304,11 @@ fn series(history: &[Folded], key: &Key) -> Option<Series> {
     let steps = (history.len() as u64).checked_sub(1).filter(|&n| n > 0)?;
     let length = last.taken_unix_ns?.checked_sub(first.taken_unix_ns?)?;
     let live = |folded: &Folded| Some(folded.growers.get(key).map_or(0, |g| g.sum.live_bytes));
+    let in_use: Vec<_> = history.iter().map(live).collect();
     Some(Series {
         interval_ns: length / steps,
-        max_live_bytes: history.iter().map(live).collect(),
+        last_live_bytes: in_use.clone(),
+        max_live_bytes: in_use,
         exact: false,
     })
 }

@@ -90,6 +90,44 @@ fn what_was_dropped_from_the_timeline_does_not_move_the_rest() {
     assert_eq!(curve.before_bytes, moving[0] + moving[1]);
 }
 
+/// The largest live bytes of each interval, of a map that was resized in the fourth.
+fn resized_once(resizes_kept: usize) -> Vec<u64> {
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    program
+        .recording
+        .ring(region::RESIZES, resizes_kept)
+        .ring(region::BIRTHS, 64);
+    let at = grower(&mut program, &mut names, CALLER);
+    let map = program.alloc(at.site, table(4, 40), 16);
+    let interval = 1 << 20;
+    program.now = 3 * interval + 5_000;
+    let map = program.replace(map, at.grow, table(8, 40), 700);
+    program.keep(map, 0x7000_0000_1000);
+    program.now = 7 * interval;
+    for address in [0x7000_0000_2000, 0x7000_0000_3000] {
+        let other = program.alloc(at.site, table(4, 40), 16);
+        let other = program.replace(other, at.grow, table(8, 40), 700);
+        program.keep(other, address);
+    }
+    let site = report(&mut program, &mut names).sites.remove(0);
+    let series = site.series.expect("a series");
+    assert_eq!(series.interval_ns, interval);
+    series.intervals().map(|interval| interval.most).collect()
+}
+
+#[test]
+fn old_and_new_table_are_together_in_the_interval_of_the_resize_alone() {
+    let [small, large] = [4, 8].map(|buckets| table(buckets, 40));
+    let both = small + large;
+    let most = 2 * large + both;
+    let seen = resized_once(64);
+    assert_eq!(seen, [small, small, small, both, large, large, large, most]);
+    // Where events were dropped, all that can be said is what it was at most.
+    let bounded = resized_once(1);
+    assert_eq!(bounded, [small, small, small, both, both, both, both, most]);
+}
+
 #[test]
 fn series_of_different_steps_are_summed() {
     let (mut names, mut program) = (Names::default(), program());
@@ -102,6 +140,7 @@ fn series_of_different_steps_are_summed() {
         site.series = Some(Series {
             interval_ns,
             max_live_bytes: max_live_bytes.to_vec(),
+            last_live_bytes: Vec::new(),
             exact: true,
         });
         site

@@ -3,6 +3,7 @@
 
 mod counts;
 mod curve;
+mod diff;
 mod kinds;
 mod lead;
 mod nameless;

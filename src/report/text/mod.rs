@@ -12,7 +12,7 @@ pub mod units;
 pub(super) mod words;
 
 pub use lead::{Headlines, headlines};
-pub use words::{caller_at, frame_place, is_own, what};
+pub use words::{caller_at, frame_place, is_own, live, live_of_all, what};
 
 use super::diff::SiteSide;
 use super::model::{Caller, EventKind, Honesty, Map, Report, Site};

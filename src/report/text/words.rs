@@ -6,7 +6,7 @@ use crate::classify::names::Name;
 use crate::classify::whose::{Whose, whose};
 use crate::classify::{catalogue, go};
 use crate::report::model::{
-    Activity, Caller, Coverage, KnownBy, LeftUnder, Map, Memory, NextResize, Series, Site,
+    Activity, Caller, Coverage, KnownBy, LeftUnder, Map, Memory, NextResize, Report, Series, Site,
     StackFrame,
 };
 
@@ -179,7 +179,7 @@ pub(super) fn resizes(site: &Site) -> Option<String> {
     .flatten()
     .collect();
     if let Some(in_place) = site.in_place.filter(|&in_place| in_place > 0) {
-        parts.push(format!("{} of these without moving", thousands(in_place)));
+        parts.push(format!("{} of these without copying", thousands(in_place)));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -412,8 +412,28 @@ fn told_by_interface(site: &Site) -> bool {
 }
 
 /// Whether samples are all that is known of a site.
-pub(super) fn only_samples(site: &Site) -> bool {
+pub(in crate::report) fn only_samples(site: &Site) -> bool {
     site.sampled.is_some() && (site.coverage == Coverage::Sampled || site.allocs == 0)
+}
+
+/// Live bytes of all containers, in words: `about 101 MiB` when samples have a part in it.
+#[must_use]
+pub fn live_of_all(report: &Report) -> String {
+    let totals = &report.totals;
+    if totals.est_live_bytes > totals.live_bytes {
+        format!("about {}", bytes(totals.est_live_bytes))
+    } else {
+        bytes(totals.live_bytes)
+    }
+}
+
+/// Live bytes of a site, in words: `about 4.0 MiB` when it is known by samples alone.
+#[must_use]
+pub fn live(site: &Site) -> String {
+    match site.sampled.as_ref().filter(|_| only_samples(site)) {
+        Some(sampled) => format!("about {}", bytes(sampled.est_live_bytes.max(0.0) as u64)),
+        None => bytes(site.live_bytes),
+    }
 }
 
 /// What samples add.
@@ -471,14 +491,15 @@ pub(super) fn bars(series: &Series, room: usize) -> Option<String> {
     if seen.iter().flatten().count() < 4 || seen.len() > room {
         return None;
     }
-    let mut last = 0;
-    let bars: String = seen
-        .iter()
-        .map(|live| {
-            // Nothing happened: it stayed what it was.
-            last = live.unwrap_or(last);
-            let height = (u128::from(last) * 7 / u128::from(most)) as usize;
-            if last == 0 { '.' } else { BARS[height] }
+    let bars: String = series
+        .intervals()
+        .map(|interval| {
+            let height = (u128::from(interval.most) * 7 / u128::from(most)) as usize;
+            if interval.most == 0 {
+                '.'
+            } else {
+                BARS[height.min(7)]
+            }
         })
         .collect();
     let length = time(series.interval_ns.saturating_mul(seen.len() as u64));

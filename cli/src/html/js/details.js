@@ -135,16 +135,17 @@ class Details {
     const facts = make("dl", { class: "facts" });
     const pause = site.pause_ns;
     const bound = site.peak_live_error_bytes > 0 ? "at most " : "";
+    const samples = onlySamples(site) ? site.sampled : null;
     pairs(facts, [
       ["in", site.caller === null ? null : site.caller.function],
       ["family", site.family === null ? null : `${site.family}${site.known_by === null ? "" : `, known by ${site.known_by}`}`],
       ["resizes", site.resizes === null ? null : this.resizes(site)],
-      ["live", bytes(site.live_bytes)],
-      ["peak", site.peak_live_bytes === null ? null : bound + bytes(site.peak_live_bytes)],
+      ["live", estimate(liveBytes(site), samples?.est_live_bytes_error ?? null)],
+      ["peak", site.peak_live_bytes === null || samples !== null ? null : bound + bytes(site.peak_live_bytes)],
       ["worst overlap", site.overlap_peak_bytes ? bytes(site.overlap_peak_bytes) : null],
       ["pauses", pause && pause.max !== null ? `worst ${time(pause.max)}, median ${time(pause.p50)}, ${time(pause.total)} in all` : null],
       ["copied", site.copied_bytes ? bytes(site.copied_bytes) : null],
-      ["allocated", bytes(site.allocated_bytes)],
+      ["allocated", estimate(allocatedBytes(site), samples?.est_allocated_bytes_error ?? null)],
       ["maps", site.maps_created === null ? null : `${thousands(created(site))} created, ${thousands(site.maps_live)} live`],
       ["kept without need", site.retained_bytes ? bytes(site.retained_bytes) : null],
       ["counts", coverage(site, this.page.report.settings)],
@@ -158,7 +159,7 @@ class Details {
       make("p", { class: "what" }, make("b", {}, site.what), make("span", {}, site.place)),
       make("div", { class: "buttons" }, make("button", { type: "button", "aria-pressed": String(narrowed), on: { click: narrow } }, "Only this site on the timeline")),
       facts,
-      site.advice.length === 0 ? null : make("ul", { class: "advice" }, ...site.advice.map((line) => make("li", {}, line.text))),
+      site.advice.length === 0 ? null : make("ul", { class: "advice" }, ...site.advice.map((text) => make("li", {}, text))),
       make("h4", {}, "Stack, innermost first"),
       this.stack(site),
     ];
@@ -195,6 +196,7 @@ class Details {
 
 /** Which blocks the figures of a site count, in words. */
 function coverage(site, settings) {
+  if (onlySamples(site) && site.coverage !== "sampled") return `samples of tables below ${bytes(settings.floor_bytes)}: the figures are estimates`;
   if (site.coverage === "sampled") return "samples of its nodes: the figures are estimates";
   if (site.coverage === "above_floor") return `every table of ${bytes(settings.floor_bytes)} or more`;
   return site.exact ? "every table" : "every table; see what is uncertain below";

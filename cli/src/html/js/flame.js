@@ -2,6 +2,8 @@
 
 const FRAME = 20;
 const LEAST_WIDTH = 0.6;
+/** Frames above each other on paper: deeper ones are too narrow to be read. */
+const DEPTH_ON_PAPER = 36;
 
 class Flame {
   constructor(page, view) {
@@ -108,7 +110,8 @@ class Flame {
     const width = this.canvas.parentElement.clientWidth;
     if (width === 0) return;
     this.placed = this.layout(width);
-    const rows = largest(this.placed.map((place) => place.row), 0) + 1;
+    const deepest = largest(this.placed.map((place) => place.row), 0) + 1;
+    const rows = Math.min(deepest, theme.printing ? DEPTH_ON_PAPER : deepest);
     const height = Math.max(rows * FRAME, FRAME * 2);
     this.canvas.style.height = `${height}px`;
     const context = sharp(this.canvas, width, height);

@@ -67,3 +67,23 @@ function percent(share) {
   const value = share * 100;
   return `${value > 0 && value < 9.95 ? value.toFixed(1) : value.toFixed(0)} %`;
 }
+
+/** Whether samples are all that is known of a site: its counted bytes are none then. */
+function onlySamples(site) {
+  return site.sampled !== null && (site.coverage === "sampled" || site.allocs === 0);
+}
+
+/** Live bytes of a site: the estimate where samples are all that is known. */
+function liveBytes(site) {
+  return onlySamples(site) ? Math.max(site.sampled.est_live_bytes, 0) : site.live_bytes;
+}
+
+/** Bytes allocated at a site, in the same way. */
+function allocatedBytes(site) {
+  return onlySamples(site) ? site.sampled.est_allocated_bytes : site.allocated_bytes;
+}
+
+/** `about 4.0 MiB \u00b1 200 KiB` of an estimate, the figure alone without an error. */
+function estimate(value, error) {
+  return error === null ? bytes(value) : `about ${bytes(value)} \u00b1 ${bytes(error)}`;
+}

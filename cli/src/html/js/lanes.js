@@ -1,6 +1,8 @@
 // A lane for each map: its height is the size of the map's table.
 
 const LANE = 30;
+/** Lanes on paper: as many as find room below the chart. */
+const LANES_ON_PAPER = 5;
 
 class Lanes {
   constructor(page, view) {
@@ -71,7 +73,8 @@ class Lanes {
 
   drawNow() {
     const width = this.scroller.clientWidth;
-    const height = this.scroller.clientHeight;
+    const most = theme.printing ? LANES_ON_PAPER * LANE : Infinity;
+    const height = Math.min(this.scroller.clientHeight, most);
     if (width === 0) return;
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${height}px`;

@@ -1,6 +1,8 @@
 // The table of sites: sorted, filtered, and filled as far as one has scrolled.
 
 const ROWS = 60;
+/** Rows that are printed: as the style has it. */
+const ROWS_ON_PAPER = 40;
 
 /** Columns: title, figure to sort by, how it is shown. */
 const COLUMNS = [
@@ -9,11 +11,11 @@ const COLUMNS = [
   { title: "Worst overlap", hint: "old and new table side by side", of: (site) => site.overlap_peak_bytes, show: bytes },
   { title: "Worst pause", of: (site) => site.pause_ns?.max ?? null, show: time },
   { title: "Pauses in all", of: (site) => site.pause_ns?.total ?? null, show: time },
-  { title: "Peak", hint: "largest number of live bytes", of: (site) => site.peak_live_bytes, show: bytes, bound: (site) => site.peak_live_error_bytes > 0 },
-  { title: "Live", hint: "bytes of live tables", of: (site) => site.live_bytes, show: bytes },
+  { title: "Peak", hint: "largest number of live bytes", of: (site) => (onlySamples(site) ? null : site.peak_live_bytes), show: bytes, bound: (site) => site.peak_live_error_bytes > 0 },
+  { title: "Live", hint: "bytes of live tables", of: liveBytes, show: bytes, about: onlySamples },
   { title: "Kept", hint: "bytes beyond what the entries need", of: (site) => site.retained_bytes, show: bytes },
   { title: "Copied", of: (site) => site.copied_bytes, show: bytes },
-  { title: "Allocated", of: (site) => site.allocated_bytes, show: bytes },
+  { title: "Allocated", of: allocatedBytes, show: bytes, about: onlySamples },
   { title: "Maps", hint: "maps created", of: created, show: thousands },
 ];
 
@@ -48,7 +50,8 @@ class Sites {
   head() {
     const cells = this.columns.map((column, i) => {
       const button = make("button", { type: "button", title: column.hint, on: { click: () => this.sortBy(i) } }, column.title, make("span", { class: "arrow", "aria-hidden": "true" }));
-      return make("th", { scope: "col", class: column.of === undefined ? "" : "number" }, button);
+      const onPaper = make("span", { class: "on-paper" }, column.title);
+      return make("th", { scope: "col", class: column.of === undefined ? "" : "number" }, button, onPaper);
     });
     byId("sites-head").append(...cells);
   }
@@ -89,11 +92,22 @@ class Sites {
     this.done = 0;
     this.scroll.scrollTop = 0;
     this.append();
+    this.advice();
     const all = this.page.sites.length;
     byId("sites-count").textContent = this.shown.length === all ? count(all, "site") : `${thousands(this.shown.length)} of ${count(all, "site")}`;
     if (this.shown.length === 0) {
       this.body.append(make("tr", {}, make("td", { colspan: this.columns.length, class: "none" }, all === 0 ? "No container was seen." : "No site has all of these words in its type, place, family or stack.")));
     }
+  }
+
+  /** On paper nobody can choose a site: the advice of all that are printed stands below them. */
+  advice() {
+    const advised = this.shown.slice(0, ROWS_ON_PAPER).filter((site) => site.advice.length > 0);
+    const parts = advised.flatMap((site) => [
+      make("dt", {}, make("span", { class: "type" }, site.what), ` ${site.place}`),
+      ...site.advice.map((text) => make("dd", {}, text)),
+    ]);
+    byId("sites-advice").replaceChildren(...(parts.length === 0 ? [] : [make("h3", {}, "Advice"), make("dl", {}, ...parts)]));
   }
 
   append() {
@@ -111,15 +125,16 @@ class Sites {
   }
 
   row(site, first) {
-    const cells = this.columns.map(({ of, show, bound }) => {
+    const cells = this.columns.map(({ of, show, bound, about }) => {
       if (of === undefined) {
         const name = make("th", { scope: "row" }, make("span", { class: "type" }, site.what), make("span", { class: "place" }, site.place));
         return name;
       }
       const value = of(site) ?? null;
       const text = value === null ? "\u2013" : value === 0 ? "0" : show(value);
-      const cell = make("td", { class: value ? "number" : "number nothing", title: value === null ? "unknown" : null }, bound?.(site) && value ? `\u2264 ${text}` : text);
-      return cell;
+      const sign = !value ? "" : bound?.(site) ? "\u2264 " : about?.(site) ? "\u2248 " : "";
+      const told = value === null ? "unknown" : about?.(site) ? "an estimate from samples" : null;
+      return make("td", { class: value ? "number" : "number nothing", title: told }, sign + text);
     });
     const row = make("tr", { tabindex: first ? "0" : "-1" }, ...cells);
     row.site = site;

@@ -31,11 +31,14 @@ function summary(page) {
 function recorded(page) {
   const { totals } = page.report;
   const bound = totals.peak_error_bytes > 0 ? "\u2264 " : "";
+  const about = totals.est_live_bytes > totals.live_bytes;
   const at = (ns) => (ns === null ? undefined : `${moment(ns, page.end / 100)} after the start`);
   return [
     ["resizes", thousands(totals.resizes)],
     ["peak in containers", bound + bytes(totals.peak_bytes), at(totals.peak_at_ns)],
-    ["live at the end", bytes(totals.live_bytes), "bytes of live tables"],
+    ["live at the end", about ? `\u2248 ${bytes(totals.est_live_bytes)}` : bytes(totals.live_bytes), about
+      ? `${estimate(totals.est_live_bytes, totals.est_live_error_bytes)}, with samples; ${bytes(totals.live_bytes)} were counted`
+      : "bytes of live tables"],
     ["worst overlap", bytes(totals.overlap_peak_bytes), at(totals.overlap_peak_at_ns)],
     ["longest pause", totals.pause_max_ns === null ? null : time(totals.pause_max_ns)],
     ["pauses in all", totals.pause_total_ns === null ? null : time(totals.pause_total_ns)],

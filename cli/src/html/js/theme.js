@@ -4,6 +4,11 @@ const theme = {
   colors: {},
   listeners: [],
 
+  /** Whether the page is being laid out for paper. */
+  get printing() {
+    return document.documentElement.classList.contains("printing");
+  },
+
   /** Reads the colours that hold now. */
   read() {
     const style = getComputedStyle(document.documentElement);
@@ -34,9 +39,11 @@ const theme = {
     let before = null;
     addEventListener("beforeprint", () => {
       before = select.value;
+      document.documentElement.classList.add("printing");
       set("light");
     });
     addEventListener("afterprint", () => {
+      document.documentElement.classList.remove("printing");
       if (before !== null) set(before);
       before = null;
     });

@@ -42,8 +42,10 @@ class Timeline {
       make("li", { title: hint }, make("span", { class: `swatch ${swatch}`, "aria-hidden": "true" }), text);
     const list = byId("legend");
     list.append(item("live", "tables in use"), item("overlap", "old table beside the new one", "overlap: what is there twice while entries move"));
-    if (this.page.coarse !== null && this.page.curve !== null && this.page.curve.from > 0) {
-      list.append(item("coarse", "before the oldest event kept: at most this"));
+    if (this.page.curve !== null && this.page.curve.from > 0) {
+      list.append(this.page.coarse === null
+        ? item("unknown", "before the oldest event kept: not known", "events were dropped; the lanes show the maps that are known")
+        : item("coarse", "before the oldest event kept: at most this"));
     }
     for (const kind of RESIZES) {
       if (kinds.has(kind) && total(FIELDS[kind]) > 0) list.append(item(`sign ${kind}`, `${kind} (${thousands(total(FIELDS[kind]))})`));
@@ -107,39 +109,45 @@ class Timeline {
 
   /** The areas of live bytes; what each column shows. */
   drawCurve(context, box) {
-    const { curve, coarse } = this.page;
+    const { curve } = this.page;
     const { colors } = theme;
     if (curve === null) return null;
     const { from, to } = this.view;
     const columns = sweep(curve, from, to, box.width);
-    const before = this.coarseColumns(box.width);
-    let most = largest(columns.live, 1);
-    if (before !== null && coarse !== null) most = largest(before, most);
+    const before = beforeOldest(this.page, from, to, box.width);
+    const known = before?.known ?? 0;
+    let most = largest(columns.live.subarray(known), 1);
+    if (before !== null && before.most !== null) most = largest(before.most, most);
     most *= 1.08;
     byteAxis(context, box, most);
     const scale = box.height / most;
-    const known = Math.max(0, Math.min(box.width, Math.ceil(((curve.from - from) / (to - from)) * box.width)));
     const heights = (values) => Array.from(values, (value, x) => (x < known ? 0 : value * scale));
-    if (known > 0 && before !== null) area(context, { ...box, width: known }, Array.from(before.subarray(0, known), (v) => v * scale), colors.coarse);
+    if (before !== null) this.drawBefore(context, { ...box, width: known }, before, scale);
     area(context, box, heights(columns.live), colors.overlap);
     area(context, box, heights(columns.settled), colors["live-fill"]);
     this.outline(context, box, columns.settled, scale, known);
-    columns.scale = scale;
-    columns.known = known;
+    // Signs stand on what is drawn.
+    columns.tops = columns.live.map((live, x) => (x >= known ? live : before.most?.[x] ?? 0) * scale);
     return columns;
   }
 
-  /** What the series of the sites say, for columns before the oldest event. */
-  coarseColumns(width) {
-    const { coarse, curve } = this.page;
-    if (coarse === null || curve.from <= this.view.from) return null;
-    const columns = new Float64Array(width);
-    for (let x = 0; x < width; x += 1) {
-      const at = this.view.from + ((x + 0.5) / width) * this.view.span;
-      const slot = Math.min(Math.floor(at / coarse.interval_ns), coarse.max_live_bytes.length - 1);
-      columns[x] = at < curve.from ? coarse.max_live_bytes[slot] ?? 0 : 0;
+  /** The time before the oldest event: a bound with the overlaps that are known, or nothing. */
+  drawBefore(context, box, { most, overlap }, scale) {
+    const { colors } = theme;
+    if (most !== null) {
+      area(context, box, most.map((value) => value * scale), colors.overlap);
+      area(context, box, most.map((value, x) => (value - overlap[x]) * scale), colors.coarse);
+      return;
     }
-    return columns;
+    context.globalAlpha = 0.4;
+    context.fillStyle = colors.line;
+    context.fillRect(box.left, box.top, box.width, box.height);
+    context.globalAlpha = 1;
+    context.font = FONT;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.fillStyle = colors.soft;
+    context.fillText(fitted(context, "not known: events were dropped", box.width - 12), box.left + box.width / 2, box.top + box.height / 2);
   }
 
   outline(context, box, settled, scale, known) {
@@ -256,8 +264,7 @@ class Timeline {
     this.signs = [];
     const heaviest = largest([...cells.values()].map((one) => one.weight), 1);
     for (const { i, x, weight } of cells.values()) {
-      if (x < columns.known) continue;
-      const y = box.top + box.height - columns.live[x] * columns.scale - 7;
+      const y = box.top + box.height - columns.tops[x] - 7;
       this.signs.push({ i, x: box.left + x, y });
       sign(context, events.kind[i], box.left + x + 0.5, y, 2 + 3 * Math.sqrt(weight / heaviest));
     }
@@ -294,6 +301,18 @@ class Timeline {
     context.stroke();
   }
 
+  /** All of the time, with bounds where the timeline is not complete. */
+  sweepAll(width) {
+    const { start, end } = this.page;
+    const columns = sweep(this.page.curve, start, end, width);
+    const before = beforeOldest(this.page, start, end, width);
+    for (let x = 0; x < (before?.known ?? 0); x += 1) {
+      columns.live[x] = before.most?.[x] ?? 0;
+      columns.settled[x] = columns.live[x] - (before.overlap?.[x] ?? 0);
+    }
+    return columns;
+  }
+
   drawOverview() {
     const canvas = this.overview;
     const { clientWidth: width, clientHeight: height } = canvas;
@@ -305,7 +324,7 @@ class Timeline {
     const box = { left, top: 2, width: plot, height: height - 4 };
     if (curve !== null) {
       this.whole ??= { plot: 0 };
-      if (this.whole.plot !== plot) this.whole = { plot, columns: sweep(curve, start, end, plot) };
+      if (this.whole.plot !== plot) this.whole = { plot, columns: this.sweepAll(plot) };
       const { columns } = this.whole;
       const scale = box.height / largest(columns.live, 1);
       area(context, box, Array.from(columns.live, (v) => v * scale), colors.overlap);
