@@ -171,7 +171,7 @@ fn judge_all(report: &Report, rule: &Rule) -> Finding {
         }
     }
     if outcome == Outcome::Unknown {
-        advice.push(how_to_know(report, rule.measure));
+        advice.push(how_to_know(report, rule.measure, None));
     }
     finding(rule, None, found, reason, advice)
 }
@@ -203,7 +203,7 @@ fn judge_site(report: &Report, rule: &Rule, site: &Site) -> Finding {
             }
             advice
         }
-        Outcome::Unknown => vec![how_to_know(report, rule.measure)],
+        Outcome::Unknown => vec![how_to_know(report, rule.measure, Some(site))],
         Outcome::Held | Outcome::NoSuchSite => Vec::new(),
     };
     finding(rule, Some(site), found, reason, advice)
@@ -259,7 +259,7 @@ fn than(outcome: Outcome, bound: &str) -> String {
     }
 }
 
-fn how_to_know(report: &Report, measure: Measure) -> String {
+fn how_to_know(report: &Report, measure: Measure, site: Option<&Site>) -> String {
     match measure {
         Measure::Pause | Measure::Peak if report.profile.is_some() => {
             "a heap profile has neither pauses nor peaks: bound `live` or `allocated` instead"
@@ -267,6 +267,10 @@ fn how_to_know(report: &Report, measure: Measure) -> String {
         Measure::Retained if report.profile.is_some() => {
             "a heap profile does not tell what is in a map, only, of some, that most of what it \
              refers to is gone: bound `live` instead"
+        }
+        Measure::Retained if site.is_some_and(|site| site.family != Some("hashbrown")) => {
+            "how much of a table is kept for nothing is known of hashbrown maps alone: bound `live` \
+             instead"
         }
         Measure::Retained => {
             "what live tables hold is known for hashbrown maps that were live in a \

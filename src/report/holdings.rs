@@ -305,7 +305,7 @@ mod tests {
         let copied = bytes((10..16).map(|log2| table(1 << log2, 40)).sum());
         let overlap = bytes(table(1 << 15, 40) + table(1 << 16, 40));
         let advice = format!(
-            "create it with_capacity(50000) or more to save 6 resizes and {copied} of copying, and \
+            "create it with_capacity(50000) or more to save 6 resizes, {copied} of copying and \
              {overlap} of old and new table at once"
         );
         assert_eq!(site.advice, [advice]);
@@ -318,7 +318,7 @@ mod tests {
         site.grows = Some(8);
         read(50_000, 0).complete(&mut site, |_| Some(1 << 16));
         assert!(
-            site.advice[0].contains("to save 8 resizes and"),
+            site.advice[0].contains("to save 8 resizes, "),
             "{:?}",
             site.advice
         );

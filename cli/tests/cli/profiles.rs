@@ -168,6 +168,28 @@ fn a_profile_becomes_a_report_of_estimates() {
 }
 
 #[test]
+fn a_gate_on_a_profile_says_what_profiles_know() {
+    let place = Place::new();
+    let file = place.write("heap.pb.gz", &encode(&shop()).expect("encoded"));
+    let file = file.to_str().expect("UTF-8");
+    let check = |rule: &str, bound: &str| {
+        let output = place.run(&["check", file, rule, bound]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let words: Vec<&str> = said.split_whitespace().collect();
+        (output.status.code(), words.join(" "))
+    };
+    // Of a map whose entries are still there nobody knows how many were deleted.
+    let (status, said) = check("--max-retained", "answer=1MiB");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("a heap profile does not tell"), "{said}");
+    // Of one whose entries are gone it is known, and what helps is no larger start.
+    let (status, said) = check("--max-retained", "cart.go:41=1MiB");
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("it was probably emptied"), "{said}");
+    assert!(!said.contains("make("), "{said}");
+}
+
+#[test]
 fn packed_or_not_a_profile_says_the_same() {
     let place = Place::new();
     let packed = place.write("packed", &encode(&shop()).expect("encoded"));

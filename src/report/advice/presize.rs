@@ -130,17 +130,14 @@ pub(super) fn presize(
     let overlap = site.overlap_peak_bytes?;
     let left = if size < finals.largest() { overlap } else { 0 };
     let call = call(site, holdings, &tables, size, finals.maps(), buckets)?;
-    let mut saves = format!(
-        "{} and {} of copying",
-        count(resizes, "resize"),
-        bytes(copied)
-    );
-    if overlap > left {
-        saves.push_str(&format!(
-            ", and {} of old and new table at once",
-            bytes(overlap - left)
-        ));
-    }
+    let (resized, moved) = (count(resizes, "resize"), bytes(copied));
+    let saves = match overlap.saturating_sub(left) {
+        0 => format!("{resized} and {moved} of copying"),
+        less => format!(
+            "{resized}, {moved} of copying and {} of old and new table at once",
+            bytes(less)
+        ),
+    };
     let maps = count(finals.maps(), "map");
     let (half, most) = (tables.bytes(half), tables.bytes(most));
     let mut text = match finals.maps() {

@@ -186,8 +186,8 @@ fn a_block_answers_one_question_a_line() {
         [
             "    called by shop::server::handle_request (src/server.rs:120)",
             "              shop::main (src/main.rs:31)",
-            "    advice    create it with_capacity(1835009) or more to save 16 resizes and 196 MiB of copying,",
-            "              and 294 MiB of old and new table at once",
+            "    advice    create it with_capacity(1835009) or more to save 16 resizes, 196 MiB of copying and",
+            "              294 MiB of old and new table at once",
         ]
     );
 }
