@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use crate::config::{AtExit, Defaults, Mode};
 use crate::hook;
 use crate::process;
-use crate::record::{self, Entry};
+use crate::record::{self, Entry, Moved};
 use crate::recording::layout::header;
 
 #[cfg(feature = "jemalloc")]
@@ -215,7 +215,7 @@ impl<B: GlobalAlloc> MapGrow<B> {
         // SAFETY: the caller's promise.
         let moved = unsafe { self.backend.realloc(block, layout, size) };
         if let Some(plan) = plan {
-            session.reallocated(&plan, moved as usize);
+            session.reallocated(&plan, Moved::by_address(block as usize, moved as usize));
         }
         moved
     }

@@ -65,13 +65,15 @@ pub fn dump() -> std::io::Result<std::path::PathBuf> {
 }
 
 /// Sets a mark on the timeline: "requests started", "cache warmed up". At most 104 bytes of the
-/// label are kept. Does nothing while nothing was recorded.
+/// label are kept. Does nothing where nothing is to be recorded.
 pub fn mark(label: &str) {
     let Some(mut busy) = Busy::report() else {
         return;
     };
-    let Some(state) = State::get() else { return };
-    let Some(recording) = process::existing_recording() else {
+    // A mark may be the first thing there is to record.
+    let Some((state, recording)) =
+        State::get().and_then(|state| Some((state, process::recording(state)?)))
+    else {
         return;
     };
     // SAFETY: this thread's token, borrowed for the time of the use.

@@ -28,6 +28,24 @@ pub(crate) fn thread_cpu_ns() -> u64 {
     read_clock(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
+/// One moment on all clocks that a recording tells the time by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) ticks: u64,
+    pub(crate) monotonic_ns: u64,
+    pub(crate) unix_ns: u64,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self {
+            ticks: ticks(),
+            monotonic_ns: monotonic_ns(),
+            unix_ns: unix_ns(),
+        }
+    }
+}
+
 fn read_clock(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,

@@ -105,6 +105,7 @@ const MAX_MEMORY_DEFAULT: usize = 64 << 20;
 const MAX_MEMORY_EXACT: usize = 512 << 20;
 /// Less than this does not hold the fixed parts of a recording.
 const MAX_MEMORY_LEAST: usize = 4 << 20;
+const MAX_MEMORY_MOST: usize = 64 << 30;
 
 impl Settings {
     /// Reads the environment over `defaults`.
@@ -130,8 +131,14 @@ impl Settings {
         let budget = if exact { 0 } else { defaults.budget_ppm };
         const SIZE: &str = "a number of bytes such as 4096, 64K or 1M";
         let size = |name, default| read(name, default, SIZE, |v| bytes(v).map(|b| b as usize));
+        let in_bounds = |bytes: &usize| (MAX_MEMORY_LEAST..=MAX_MEMORY_MOST).contains(bytes);
         let (mut out, mut state_dir, mut dir) = (Text::new(), Text::new(), Text::new());
-        out.push(sys::env(c"MAPGROW_OUT").unwrap_or(b""));
+        out.push(read(
+            c"MAPGROW_OUT",
+            b"",
+            "the path of a file, with %p, %n and %e",
+            |path| names_a_file(path).then_some(path),
+        ));
         dir.push(sys::env(c"MAPGROW_DIR").unwrap_or(b""));
         default_state_dir(&mut state_dir);
         Self {
@@ -145,8 +152,13 @@ impl Settings {
                 "a percentage such as 1 or 0.5; 0 for no bound",
                 percent_ppm,
             ),
-            max_memory: size(c"MAPGROW_MAX_MEMORY", defaults.max_memory.unwrap_or(bound))
-                .clamp(MAX_MEMORY_LEAST, 1 << 36),
+            max_memory: read(
+                c"MAPGROW_MAX_MEMORY",
+                defaults.max_memory.unwrap_or(bound),
+                "a number of bytes from 4M to 64G",
+                |value| bytes(value).map(|bytes| bytes as usize).filter(in_bounds),
+            )
+            .clamp(MAX_MEMORY_LEAST, MAX_MEMORY_MOST),
             at_exit: read(
                 c"MAPGROW_AT_EXIT",
                 defaults.at_exit,
@@ -161,7 +173,7 @@ impl Settings {
             signal: read(
                 c"MAPGROW_SIGNAL",
                 defaults.signal,
-                "USR1, USR2, RTMIN+n or none",
+                "USR1, USR2, RTMIN+n, the number of one of these, or none",
                 signal_number,
             ),
             follow_fork: read(
@@ -183,7 +195,12 @@ impl Settings {
 }
 
 /// Reads one variable; a value that `parse` refuses is named on stderr.
-fn read<T>(name: &CStr, default: T, expected: &str, parse: impl Fn(&[u8]) -> Option<T>) -> T {
+fn read<T>(
+    name: &CStr,
+    default: T,
+    expected: &str,
+    parse: impl Fn(&'static [u8]) -> Option<T>,
+) -> T {
     let Some(value) = sys::env(name) else {
         return default;
     };
@@ -198,6 +215,21 @@ fn read<T>(name: &CStr, default: T, expected: &str, parse: impl Fn(&[u8]) -> Opt
         ]);
         default
     })
+}
+
+/// Whether a dump can get this name: no directory or device has it. A name with a `%` in it is
+/// that of many.
+fn names_a_file(path: &[u8]) -> bool {
+    let mut name = Text::<PATH_MAX>::new();
+    name.push(path);
+    let Some(name) = name.as_c_str().filter(|_| path.last() != Some(&b'/')) else {
+        return false;
+    };
+    // SAFETY: `stat` is plain data for which zero is valid.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call.
+    let found = unsafe { libc::stat(name.as_ptr(), &raw mut stat) } == 0;
+    !found || stat.st_mode & libc::S_IFMT == libc::S_IFREG
 }
 
 /// `$XDG_STATE_HOME/mapgrow`, `$HOME/.local/state/mapgrow`, or a per-user directory in
@@ -269,6 +301,17 @@ pub(crate) fn signal_number(value: &[u8]) -> Option<i32> {
         b"IO" => Some(libc::SIGIO),
         b"WINCH" => Some(libc::SIGWINCH),
         _ => {
+            if let Some(number) = decimal(name).and_then(|number| i32::try_from(number).ok()) {
+                const NAMED: [i32; 5] = [
+                    libc::SIGUSR1,
+                    libc::SIGUSR2,
+                    libc::SIGURG,
+                    libc::SIGIO,
+                    libc::SIGWINCH,
+                ];
+                let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+                return (NAMED.contains(&number) || real_time.contains(&number)).then_some(number);
+            }
             let offset = match name.strip_prefix(b"RTMIN") {
                 Some(b"") => 0,
                 Some(rest) => decimal(rest.strip_prefix(b"+")?)?,

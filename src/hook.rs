@@ -116,13 +116,6 @@ impl PageFilter {
                 (count != Self::STUCK).then(|| change(count))
             });
     }
-
-    /// Forgets everything: in a child of fork, whose recording is empty.
-    pub(crate) fn clear(&self) {
-        for count in &self.counts {
-            count.store(0, Ordering::Relaxed);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ pub(crate) struct Block {
     pub(crate) serial: u64,
     /// Entry of the allocation, ticks.
     pub(crate) start_ticks: u64,
+    /// Recorded with certainty, not by chance.
+    pub(crate) certain: bool,
 }
 
 /// The innermost frames of an allocation's stack.
@@ -137,8 +139,10 @@ pub(crate) struct FreedBlock {
     pub(crate) since: u64,
     /// Where, if that is known.
     pub(crate) site: Option<u32>,
-    /// Only what is larger is taken for its successor.
-    pub(crate) grown_only: bool,
+    /// Whether it was recorded with certainty. Its successor must be so too: what was recorded by
+    /// chance would make a drop that every figure counts vanish. Of any other block only what is
+    /// larger is taken for the successor.
+    pub(crate) certain: bool,
 }
 
 /// What a free turned out to be.
@@ -236,6 +240,7 @@ impl PendingStack {
             site: 0,
             serial: 0,
             start_ticks: 0,
+            certain: false,
         };
         Self {
             ages: Places::NONE,
@@ -345,7 +350,7 @@ impl PendingStack {
             align_log2,
             since,
             site,
-            grown_only,
+            certain,
         } = *freed;
         // Of the own allocation, and of what was allocated since.
         let mut own = None;
@@ -361,7 +366,8 @@ impl PendingStack {
             let Some(fit) = fit(bytes, block.bytes, align_log2, block.align_log2) else {
                 continue;
             };
-            if grown_only && fit > MUCH_LARGER
+            if certain && !block.certain
+                || !certain && fit > MUCH_LARGER
                 || best.as_ref().is_some_and(|((least, ..), ..)| fit > *least)
             {
                 continue;

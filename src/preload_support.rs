@@ -5,7 +5,7 @@ use crate::config::Defaults;
 use crate::hook;
 use crate::process::{self, State};
 pub use crate::record::Entry;
-use crate::record::{self, Session};
+use crate::record::{self, Moved, Session};
 use crate::recording::layout::header;
 use crate::snapshot::{self, DumpError, Ending};
 use crate::sys::ErrnoGuard;
@@ -102,11 +102,11 @@ pub fn free(address: usize, usable: impl FnOnce() -> usize, forward: impl FnOnce
 }
 
 /// Reallocates by `forward`, which returns the new address, or 0 when the block stays what it
-/// was.
+/// was. `usable` tells how many bytes the live block at an address holds at least.
 pub fn reallocate(
     address: usize,
     bytes: usize,
-    usable: impl FnOnce() -> usize,
+    usable: impl Fn(usize) -> usize,
     forward: impl FnOnce() -> usize,
 ) -> usize {
     if bytes >= LARGEST {
@@ -117,13 +117,33 @@ pub fn reallocate(
         record::forget(address, 0);
         return forward();
     };
-    let (old, align) = record::recorded(address).unwrap_or_else(|| (usable(), MALLOC_ALIGN));
+    let (old, align) = record::recorded(address).unwrap_or_else(|| (usable(address), MALLOC_ALIGN));
     let plan = session.plan_realloc(address, old, bytes, align);
+    let is_mapped = |address, bytes| bytes >= LEAST_MAPPED && is_mapped(address, usable(address));
+    let was_mapped = plan.is_some() && is_mapped(address, old);
     let moved = forward();
     if let Some(plan) = plan {
-        session.reallocated(&plan, moved);
+        let how = match Moved::by_address(address, moved) {
+            // The kernel moved the pages (`mremap`): no byte was copied, and there never were two.
+            Moved::Copied(to) if was_mapped && is_mapped(to, bytes) => Moved::InPlace(to),
+            how => how,
+        };
+        session.reallocated(&plan, how);
     }
     moved
+}
+
+/// Smaller blocks are not mapped one by one, unless somebody asks for it (`mallopt`).
+const LEAST_MAPPED: usize = 64 << 10;
+
+/// Whether glibc has mapped pages for this block alone: it begins behind a header of 16 bytes at
+/// the beginning of a page, and ends with a page (glibc's malloc.c, "chunksize" of mapped chunks).
+/// A block among others has both by chance one time in 65,536.
+fn is_mapped(address: usize, usable: usize) -> bool {
+    const HEADER: usize = 16;
+    /// Larger ones are multiples of it.
+    const SMALLEST_PAGE: usize = 4096;
+    address % SMALLEST_PAGE == HEADER && (usable + HEADER).is_multiple_of(SMALLEST_PAGE)
 }
 
 /// To be called when the process ends by `_exit` or `quick_exit`, which run no destructors. Safe

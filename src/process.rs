@@ -6,8 +6,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use once_cell::race::OnceRef;
 
+use crate::clock::Moment;
 use crate::config::{Defaults, Mode, Settings};
-use crate::hook::FILTER;
 use crate::recording::layout::header;
 use crate::recording::{Origin, Recording, private_pages};
 use crate::snapshot;
@@ -21,6 +21,10 @@ pub(crate) struct State {
     pub(crate) entry_frames: EntryFrames,
     backend: u64,
     signal: i32,
+    /// When the process began, as near as its first allocation comes to that.
+    began: Moment,
+    /// The process that this is said of: a child of `fork` has a copy.
+    pid: u32,
 }
 
 /// Racing initialisers each build one and the first wins; nobody waits.
@@ -59,6 +63,7 @@ impl State {
 #[inline(never)]
 fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
     let _errno = crate::sys::ErrnoGuard::save();
+    let began = Moment::now();
     let settings = Settings::resolve(defaults);
     let recording = settings.mode != Mode::Off;
     let entry_frames = match recording {
@@ -82,6 +87,8 @@ fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
             entry_frames,
             backend,
             signal,
+            began,
+            pid: std::process::id(),
         });
         &*place
     };
@@ -113,6 +120,15 @@ pub(crate) fn existing_recording() -> Option<&'static Recording> {
     unsafe { recording.as_ref() }
 }
 
+/// Frees of blocks as large as recorded ones while nothing is recorded: a child of `fork` frees
+/// what it inherited before it allocates anything.
+static EARLY_FREES: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a free of a block that is not known because nothing is recorded yet.
+pub(crate) fn count_early_free() {
+    EARLY_FREES.fetch_add(1, Ordering::Relaxed);
+}
+
 #[cold]
 #[inline(never)]
 fn new_recording(state: &State) -> Option<&'static Recording> {
@@ -127,7 +143,13 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
     if UNRECORDED.load(Ordering::Acquire) {
         return None;
     }
+    let began = if state.pid == std::process::id() {
+        state.began
+    } else {
+        Moment::now()
+    };
     let origin = Origin {
+        began,
         parent_id,
         backend: state.backend,
         signal: state.signal,
@@ -137,6 +159,13 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
         UNRECORDED.store(true, Ordering::Release);
         return None;
     };
+    // SAFETY: as in `existing_recording`; nobody else knows it yet.
+    if let Some(made) = unsafe { made.as_ref() } {
+        made.count(
+            header::FREES_UNKNOWN,
+            EARLY_FREES.swap(0, Ordering::Relaxed),
+        );
+    }
     let published =
         RECORDING.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire);
     if published.is_err() {
@@ -155,7 +184,7 @@ fn after_fork(state: &State) -> u64 {
     let parent = unsafe { RECORDING.load(Ordering::Acquire).as_ref() };
     let parent_id = parent.map_or(0, Recording::id);
     RECORDING.store(ptr::null_mut(), Ordering::Release);
-    FILTER.clear();
+    // The filter stays: by it the frees of inherited blocks are noticed.
     snapshot::reset_after_fork();
     crate::measure::reset_after_fork();
     // SAFETY: as in `existing_recording`.

@@ -220,6 +220,77 @@ fn the_warning_comes_before_the_oom_killer() {
     watch(child, &scratch, "control_group", "will be OOM-killed");
 }
 
+/// The largest map of a program that inserted 1.5 million entries within a second, and then went
+/// on at another rate; with what a check of its forecast said. The table is full at 1,835,008.
+fn after_a_burst(scratch: &Scratch, rate: &str) -> (Value, String) {
+    let program = example("victim_growing", "release");
+    // Built before the program starts: it does not wait.
+    support::cli();
+    let mut limited = command(Path::new("sh"), scratch);
+    // Room for the map, and none for its next table.
+    limited
+        .args(["-c", "ulimit -v 700000; exec \"$0\" 1500000 1 \"$1\" 4 0 1"])
+        .arg(program)
+        .arg(rate);
+    let mut child = limited.spawn().expect("the program starts");
+    std::thread::sleep(Duration::from_millis(3500));
+    let report = look(&child, scratch).expect("it runs for five seconds");
+    let mut check = Command::new(support::cli());
+    check.env("MAPGROW_DIR", scratch.recordings());
+    check.args(["check", &child.id().to_string(), "--forecast=1h"]);
+    let check = check.output().expect("the command starts");
+    assert!(child.wait().expect("it ended").success());
+    (
+        array(&report, "maps")[0].clone(),
+        String::from_utf8_lossy(&check.stdout).into_owned(),
+    )
+}
+
+#[test]
+fn a_map_that_stopped_is_not_foretold_to_grow() {
+    let scratch = Scratch::new("forecast-stopped");
+    let (map, check) = after_a_burst(&scratch, "0");
+    assert_eq!(map["entries"], 1_500_000, "{map}");
+    assert_eq!(map["activity"], "slowed", "{map}");
+    assert!(map["entries_per_s"].is_null(), "{map}");
+    for next in foretold(&map) {
+        assert_eq!(next["fits"], false, "{map}");
+        assert!(next["eta_ns"].is_null(), "{map}");
+    }
+    // It got 582,495 in the stretch after its last resize, and 1.5 million in a second before.
+    let slowed = |name: &str| map["slowed"][name].as_f64().expect("a rate");
+    assert!(slowed("entries_per_s") < slowed("before_entries_per_s") / 2.0);
+    assert!(check.starts_with("held"), "{check}");
+    assert!(check.contains("1 map that slowed down"), "{check}");
+}
+
+#[test]
+fn a_map_that_slowed_down_is_foretold_by_its_present_rate() {
+    let scratch = Scratch::new("forecast-slowed");
+    let (map, check) = after_a_burst(&scratch, "20000");
+    let entries = number(&map, "entries");
+    assert!((1_510_000..1_600_000).contains(&entries), "{map}");
+    let eta = map["next_resize"]["eta_ns"].as_u64().expect("foretold");
+    let due = (1_835_009 - entries) * 1_000_000_000 / 20_000;
+    println!("{entries} entries: foretold in {eta} ns, at 20,000 a second in {due}");
+    // Seen over a tenth of a second alone.
+    assert!((due / 2..due * 2).contains(&eta), "{eta} for {due}: {map}");
+    assert!(check.starts_with("FAILED"), "{check}");
+}
+
+#[test]
+fn no_time_is_foretold_after_the_end() {
+    let scratch = Scratch::new("forecast-ended");
+    let program = example("victim_growing", "release");
+    run(command(&program, &scratch).args(["1000000", "1"]));
+    let map = report(&scratch.path("out.mapgrow"))["maps"][0].clone();
+    assert!(map["entries_per_s"].as_f64() > Some(0.0), "{map}");
+    assert_eq!(foretold(&map).len(), 3);
+    for next in foretold(&map) {
+        assert!(next["eta_ns"].is_null(), "{map}");
+    }
+}
+
 /// Without a limit of its own a process still has the machine's.
 #[test]
 fn what_the_machine_has_left_is_in_every_dump() {

@@ -14,10 +14,12 @@ fn a_bad_value_warns_once_and_keeps_the_default() {
         ("MAPGROW_AT_EXIT", "perhaps"),
         ("MAPGROW_SIGNAL", "USR9"),
         ("MAPGROW_SIGNAL", "KILL"),
+        ("MAPGROW_SIGNAL", "9"),
         ("MAPGROW_FLOOR", "-1"),
         ("MAPGROW_SAMPLE", "often"),
         ("MAPGROW_BUDGET", "ten"),
         ("MAPGROW_MAX_MEMORY", "99999999999999999999999"),
+        ("MAPGROW_MAX_MEMORY", "4K"),
     ] {
         let scratch = Scratch::new(&format!("bad-{variable}-{value}"));
         let output = run(command(&program, &scratch)
@@ -51,7 +53,10 @@ fn good_values_arrive() {
         .env("MAPGROW_SIGNAL", "USR2")
         .env("MAPGROW_BUDGET", "5"));
     assert_eq!(output.stderr, b"");
-    let settings = &report(&scratch.path("out.mapgrow"))["settings"];
+    let report = report(&scratch.path("out.mapgrow"));
+    // Set before there was anything to record.
+    assert_eq!(report["marks"][0]["label"], "main begins");
+    let settings = &report["settings"];
     assert_eq!(settings["floor_bytes"], 4096);
     assert_eq!(settings["signal"], libc::SIGUSR2);
     assert_eq!(settings["budget_ppm"], 50_000);
@@ -135,6 +140,20 @@ fn a_directory_that_is_not_there_harms_nobody() {
     assert_eq!(output.stdout, b"sum 333328333350000\n");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("/nonexistent"), "{stderr:?}");
+}
+
+/// Where no file can hold the recording it is kept in memory of the process, and the report says
+/// what that means.
+#[test]
+fn a_recording_in_private_memory_says_so() {
+    let program = example("victim_ends", "dev");
+    let scratch = Scratch::new("private");
+    run(command(&program, &scratch)
+        .arg("return")
+        .env("MAPGROW_DIR", "/nonexistent/recordings"));
+    let report = report(&scratch.path("out.mapgrow"));
+    let notes = report["honesty"]["notes"].to_string();
+    assert!(notes.contains("private memory"), "{notes}");
 }
 
 /// A program that runs with another user's rights than its caller's takes nothing from the

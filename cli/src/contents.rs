@@ -19,6 +19,12 @@ use crate::recordings::RecordingFile;
 const MOST_TIME: Duration = Duration::from_secs(2);
 /// Tables read at most.
 const MOST_TABLES: usize = 200_000;
+/// So many tables are read twice, the largest ones.
+const READ_TWICE: usize = 32;
+/// Smaller ones are not: what they take when they grow is no harm.
+const READ_TWICE_BYTES: u64 = 1 << 20;
+/// Time between the two.
+const APART: Duration = Duration::from_millis(100);
 
 /// Adds what the live tables hold to `packed`, a copy of the recording `file` of a process that
 /// runs. False when the process may not be read.
@@ -38,42 +44,73 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     {
         return false;
     }
+    let reader = Reader { file, group };
+    // Twice, with some time between: what was added tells the present rate of growth.
+    let mut records = reader.before(&blocks);
     let begun = Instant::now();
-    let (mut records, mut skipped) = (Vec::new(), 0);
+    let mut skipped = 0;
     for block in &blocks {
         if begun.elapsed() > MOST_TIME || records.len() == MOST_TABLES {
             skipped += 1;
             continue;
         }
+        records.extend(reader.read(block).map(|reading| reading.encode()));
+    }
+    append(packed, &records, skipped);
+    true
+}
+
+/// Reads tables of one process.
+struct Reader<'a> {
+    file: &'a RecordingFile,
+    /// Width of a control group.
+    group: u64,
+}
+
+impl Reader<'_> {
+    fn read(&self, block: &LiveBlock) -> Option<Reading> {
         let limits = Limits {
             seed: block.serial,
             ..Limits::default()
         };
         let place = Place {
-            pid,
+            pid: self.file.header.pid(),
             address: block.address,
             bytes: block.bytes,
             align: 1 << block.align_log2,
-            group,
-            foreign,
+            group: self.group,
+            foreign: self.file.header.word(header::BACKEND) == header::BACKEND_PROGRAM,
         };
-        let read = lives(file, block).then(|| memory::read(&place, &limits));
-        let Some((survey, foreign)) = read.flatten() else {
-            continue;
-        };
-        let Some(now) = Moment::now(&file.header).filter(|_| lives(file, block)) else {
-            continue;
-        };
-        let reading = Reading {
+        let read = lives(self.file, block).then(|| memory::read(&place, &limits));
+        let (survey, foreign) = read.flatten()?;
+        let now = Moment::now(&self.file.header).filter(|_| lives(self.file, block))?;
+        Some(Reading {
             serial: block.serial,
             ticks: now.ticks,
             survey,
             foreign,
-        };
-        records.push(reading.encode());
+        })
     }
-    append(packed, &records, skipped);
-    true
+
+    /// The largest tables a first time, and then waits so that some time lies between this and
+    /// the second time. At once where there is no table whose growth matters.
+    fn before(&self, blocks: &[LiveBlock]) -> Vec<[u64; occupancy::WORDS]> {
+        let begun = Instant::now();
+        let mut records = Vec::new();
+        let large = blocks.iter().take(READ_TWICE);
+        for block in large.take_while(|block| block.bytes >= READ_TWICE_BYTES) {
+            if begun.elapsed() > APART {
+                break;
+            }
+            let maps = |reading: &Reading| !reading.survey.hypotheses().is_empty();
+            let read = self.read(block).filter(maps);
+            records.extend(read.map(|reading| reading.encode()));
+        }
+        if !records.is_empty() {
+            std::thread::sleep(APART.saturating_sub(begun.elapsed()));
+        }
+        records
+    }
 }
 
 /// Whether the recording says now that the block is live, and the same.

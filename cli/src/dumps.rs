@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::failure::{Failure, plain};
-use crate::recordings::own_uid;
+use crate::process::own_uid;
 
 /// Directories in which a process puts its dumps, the first that it can use.
 pub fn directories() -> Vec<PathBuf> {

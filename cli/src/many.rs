@@ -1,6 +1,7 @@
 //! Many reports, each with what its process is called.
 
 use std::collections::HashSet;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use mapgrow::report::Options;
@@ -11,8 +12,9 @@ use crate::progress::Progress;
 use crate::symbols::{Files, Opened};
 use crate::verbs::report;
 
-/// Reads what was named as `[LABEL=]FILE|PID`, telling how far it is.
-pub fn read(sources: &[PathBuf], binaries: &[PathBuf]) -> Result<Vec<Part>, Failure> {
+/// Reads what was named as `[LABEL=]FILE|PID`, telling how far it is. `skip`: goes on past what
+/// cannot be read, and says so.
+pub fn read(sources: &[PathBuf], binaries: &[PathBuf], skip: bool) -> Result<Vec<Part>, Failure> {
     let mut progress = Progress::new("reading", sources.len());
     let (mut parts, mut taken) = (Vec::new(), HashSet::new());
     let files = Files::new();
@@ -20,8 +22,19 @@ pub fn read(sources: &[PathBuf], binaries: &[PathBuf]) -> Result<Vec<Part>, Fail
     for source in sources {
         let (label, path) = named(source);
         progress.step(&label);
-        let report;
-        (report, opened) = report::build_among(Some(&path), binaries, &Options::default(), opened)?;
+        let built = report::build_among(Some(&path), binaries, &Options::default(), opened);
+        let report = match built {
+            Ok(built) => {
+                opened = built.1;
+                built.0
+            }
+            Err(failure) if skip => {
+                let _ = writeln!(io::stderr(), "mapgrow: skipped: {failure}");
+                opened = Opened::for_many(&files);
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
         let mut unique = label.clone();
         let mut number = 1;
         while !taken.insert(unique.clone()) {

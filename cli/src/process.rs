@@ -1,6 +1,7 @@
 //! What `/proc` says of a process.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use mapgrow::recording::layout::header;
@@ -56,6 +57,12 @@ pub fn mapped_recording(pid: u32) -> Option<PathBuf> {
     })
 }
 
+/// Our user id.
+pub fn own_uid() -> u32 {
+    // SAFETY: takes nothing, cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// Every process that can be seen.
 pub fn all() -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else {
@@ -64,6 +71,37 @@ pub fn all() -> Vec<u32> {
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect()
+}
+
+/// Whether the recorder is in a process: linked into its program, or loaded beside it. `None` when
+/// that cannot be looked at.
+pub fn has_recorder(pid: u32) -> Option<bool> {
+    // Every recorder knows the names of its settings, stripped ones too.
+    const TOLD_BY: &[u8] = b"MAPGROW_MAX_MEMORY";
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    if maps.contains("/libmapgrow") {
+        return Some(true);
+    }
+    contains(fs::File::open(format!("/proc/{pid}/exe")).ok()?, TOLD_BY).ok()
+}
+
+/// Whether a file contains some bytes. Reads it in pieces.
+fn contains(mut file: impl Read, wanted: &[u8]) -> io::Result<bool> {
+    const PIECE: u64 = 1 << 20;
+    let finder = memchr::memmem::Finder::new(wanted);
+    let mut bytes = Vec::new();
+    loop {
+        let read = file.by_ref().take(PIECE).read_to_end(&mut bytes)?;
+        if finder.find(&bytes).is_some() {
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        // What lies across the end of a piece is looked for again.
+        let kept = bytes.len().saturating_sub(wanted.len());
+        bytes.drain(..kept);
+    }
 }
 
 /// The processes that a process has started and that still run. None where the kernel does not
@@ -122,6 +160,14 @@ pub fn shares_clock(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_across_two_pieces_is_found() {
+        let mut file = vec![b'x'; (1 << 20) - 3];
+        file.extend_from_slice(b"wanted");
+        assert!(contains(&file[..], b"wanted").unwrap());
+        assert!(!contains(&file[..file.len() - 1], b"wanted").unwrap());
+    }
 
     #[test]
     fn this_process_exists_and_has_a_start_time() {

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use crate::dumps;
 use crate::failure::Failure;
 use crate::load::{self, Header};
-use crate::process::{self, Life};
+use crate::preload::{program, runs};
+use crate::process::{self, Life, own_uid};
 
 /// A recording file, open.
 pub struct RecordingFile {
@@ -57,12 +58,6 @@ pub fn is_recording_name(name: &str) -> bool {
     })
 }
 
-/// Our user id.
-pub fn own_uid() -> u32 {
-    // SAFETY: takes nothing, cannot fail.
-    unsafe { libc::geteuid() }
-}
-
 /// Directories in which processes of this user keep their recordings.
 pub fn directories() -> Vec<PathBuf> {
     let uid = own_uid();
@@ -81,6 +76,7 @@ pub fn directories() -> Vec<PathBuf> {
     .into_iter()
     .flatten()
     .collect();
+    directories.extend(runs::directories().into_iter().map(|run| run.path));
     let mut seen = Vec::new();
     directories.retain(|path| {
         let new = !seen.contains(path);
@@ -100,7 +96,8 @@ pub fn all() -> Vec<RecordingFile> {
     found
 }
 
-fn in_directory(directory: &Path) -> Vec<RecordingFile> {
+/// The recordings in a directory.
+pub fn in_directory(directory: &Path) -> Vec<RecordingFile> {
     let Ok(entries) = fs::read_dir(directory) else {
         return Vec::new();
     };
@@ -171,18 +168,22 @@ fn candidates(pid: u32) -> Vec<PathBuf> {
 
 fn no_recording(pid: u32) -> Failure {
     if process::exists(pid) {
-        let next = if process::catches(pid, libc::SIGUSR1) {
-            format!(
-                "if its recording is in private memory, `kill -USR1 {pid}` makes it write a dump \
-                 itself"
-            )
-        } else {
-            "check that it was built with mapgrow as its allocator, and that it has grown a table"
-                .to_owned()
-        };
-        return Failure::new(format!(
-            "process {pid} has no recording file that can be read: {next}"
-        ));
+        return Failure::new(match process::has_recorder(pid) {
+            None => format!(
+                "process {pid} has no recording that can be read, nor can its program: it may be \
+                 another user's; try again as that user"
+            ),
+            // To a program without the recorder the signal may mean anything.
+            Some(true) if process::catches(pid, libc::SIGUSR1) => format!(
+                "process {pid} has no recording file that can be read: if its recording is in \
+                 private memory, `kill -USR1 {pid}` makes it write a dump itself"
+            ),
+            Some(true) => format!(
+                "process {pid} has no recording: it has allocated no table yet, or was started \
+                 with MAPGROW=off"
+            ),
+            Some(false) => without_recorder(pid),
+        });
     }
     let dumped =
         dumps::newest(Some(pid)).map(|path| format!("; its newest dump is {}", path.display()));
@@ -191,6 +192,19 @@ fn no_recording(pid: u32) -> Failure {
          are there",
         dumped.unwrap_or_default()
     ))
+}
+
+/// What to do about a process that knows nothing of mapgrow.
+fn without_recorder(pid: u32) -> String {
+    let executable = process::executable(pid);
+    if let Some(blind) = executable.as_deref().and_then(program::inspect_binary) {
+        return blind.explanation(&format!("process {pid}"));
+    }
+    format!(
+        "process {pid} does not record: mapgrow is neither its allocator nor loaded into it. Start \
+         it with `mapgrow run -- COMMAND`, or, if it is written in Rust, make mapgrow::MapGrow its \
+         global allocator"
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a verb works on: a file, a process, or the newest dump.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use mapgrow::headroom::Headroom;
@@ -55,7 +56,11 @@ impl Source {
     pub fn open(named: Option<&Path>) -> Result<Source, Failure> {
         match named {
             None => match dumps::newest(None) {
-                Some(path) => Source::from_file(&path),
+                Some(path) => {
+                    // Whose it is may be a surprise.
+                    let _ = writeln!(io::stderr(), "mapgrow: reading {}", path.display());
+                    Source::from_file(&path)
+                }
                 None => Err(no_dump()),
             },
             Some(path) => match pid(path) {

@@ -181,8 +181,8 @@ unsafe fn reallocate_slowly(block: Block, size: usize) -> Block {
     reallocate(
         block as usize,
         size,
-        // SAFETY: a live block of the program's allocator.
-        || unsafe { next.usable_size(block) },
+        // SAFETY: asked of live blocks of the program's allocator.
+        |block| unsafe { next.usable_size(block as Block) },
         // SAFETY: the caller's promise.
         || unsafe { next.realloc(block, size) } as usize,
     ) as Block

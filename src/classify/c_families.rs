@@ -392,10 +392,15 @@ pub(super) static C_FAMILIES: [&Family; 27] = [
         &["Perl_av_*", "Perl_sv_*"],
     ),
     &called_by(
+        // Every process of PostgreSQL begins in one of the last four. `hash_create` and
+        // `hash_search` are functions of bash, too.
         &[
             "hash_search_with_hash_value",
-            "hash_create",
             "ShmemInitHash",
+            "PostmasterMain",
+            "PostgresMain",
+            "PostgresSingleUserMain",
+            "BootstrapModeMain",
         ],
         family(
             "postgres_dynahash",
@@ -438,7 +443,13 @@ pub(super) static C_FAMILIES: [&Family; 27] = [
         ),
     ),
     &called_by(
-        &["hash_insert", "hash_search"],
+        &[
+            "hash_insert",
+            "hash_search",
+            "shell_initialize",
+            "reader_loop",
+            "parse_and_execute",
+        ],
         family(
             "bash_hash",
             Map,

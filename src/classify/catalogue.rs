@@ -251,21 +251,22 @@ pub fn family_asking<'a, Outwards: Iterator<Item = &'a Name>>(
     outwards: impl Fn() -> Outwards,
     inlined_too: bool,
 ) -> Option<&'static Family> {
-    let may_ask = |family: &Family| {
-        family.callers.is_empty() || outwards().any(|name| any(family.callers, &name.path))
-    };
     let by = |patterns: fn(&Family) -> &'static [&'static str]| {
-        families().find(|family| any(patterns(family), &name.path) && may_ask(family))
+        families()
+            .find(|family| any(patterns(family), &name.path) && family.may_be_called_by(outwards()))
     };
     by(|family| family.tables).or_else(|| by(|family| family.hosts).filter(|_| inlined_too))
 }
 
-/// The family of which a function of C or C++ is part.
-#[must_use]
-pub fn family_of_code(name: &Name) -> Option<&'static Family> {
+/// The family of which a function of C or C++ is part. `outwards` are the functions around it,
+/// itself first.
+pub fn family_of_code<'a, Outwards: Iterator<Item = &'a Name>>(
+    name: &Name,
+    outwards: impl Fn() -> Outwards,
+) -> Option<&'static Family> {
     added()
         .chain(C_FAMILIES)
-        .find(|family| any(family.own, &name.path))
+        .find(|family| any(family.own, &name.path) && family.may_be_called_by(outwards()))
 }
 
 /// Whether a function is part of a C or C++ container.
@@ -282,6 +283,11 @@ pub fn boxes_a_slice(name: &Name) -> bool {
 }
 
 impl Family {
+    /// Whether functions by the names of this family's, within `outwards`, can be its own.
+    fn may_be_called_by<'a>(&self, mut outwards: impl Iterator<Item = &'a Name>) -> bool {
+        self.callers.is_empty() || outwards.any(|name| any(self.callers, &name.path))
+    }
+
     /// Whether a whole resize of this family happens within the function.
     #[must_use]
     pub fn resizes_within(&self, name: &Name) -> bool {
@@ -307,6 +313,36 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_common_name_is_the_familys_whose_functions_called_it() {
+        for (stack, family) in [
+            (
+                "hash_create assoc_create bind_array reader_loop main",
+                Some("bash_hash"),
+            ),
+            (
+                "hash_rehash hash_search bind_variable execute main",
+                Some("bash_hash"),
+            ),
+            (
+                "hash_create InitTypes InitPostgres PostgresSingleUserMain main",
+                Some("postgres_dynahash"),
+            ),
+            (
+                "expand_table hash_search_with_hash_value lookup",
+                Some("postgres_dynahash"),
+            ),
+            ("hash_create make_cache main", None),
+        ] {
+            let names: Vec<Name> = stack.split(' ').map(Name::parse).collect();
+            let found = family_asking(&names[0], || names.iter(), false);
+            assert_eq!(found.map(|family| family.name), family, "{stack}");
+        }
+        let stack = ["hash_search", "bind_variable", "reader_loop"].map(Name::parse);
+        let found = family_of_code(&stack[0], || stack.iter());
+        assert_eq!(found.map(|family| family.name), Some("bash_hash"));
+    }
 
     #[test]
     fn table_functions_tell_their_family() {

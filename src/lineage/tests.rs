@@ -18,6 +18,7 @@ impl PendingStack {
             site,
             align_log2: 4,
             start_ticks: self.latest + 1,
+            certain: true,
             ..Block::default()
         };
         self.push(&block, &stack(frames));
@@ -43,7 +44,7 @@ impl PendingStack {
             align_log2: 4,
             since,
             site,
-            grown_only: false,
+            certain: true,
         };
         self.resolve(&freed, stack)
     }
@@ -57,6 +58,22 @@ impl PendingStack {
 /// free at 20.
 const GROWS: [(u64, u64); 2] = [(100, 10), (200, 90)];
 const FREES: [(u64, u64); 2] = [(100, 20), (200, 90)];
+
+#[test]
+fn what_is_certain_is_not_replaced_by_chance() {
+    let mut pending = PendingStack::new();
+    let sampled = Block {
+        address: 0x1000,
+        bytes: 45,
+        align_log2: 4,
+        start_ticks: 1,
+        ..Block::default()
+    };
+    pending.push(&sampled, &stack(&GROWS));
+    let outcome = pending.freed(0x2000, 1 << 15, 0, &stack(&FREES));
+    assert!(matches!(outcome, Outcome::Dropped));
+    assert!(pending.holds(0x1000), "it may yet replace another");
+}
 
 #[test]
 fn a_first_growth_right_after_creation_is_a_replacement() {

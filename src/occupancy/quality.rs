@@ -21,6 +21,11 @@ const BAD_REPEATS: f64 = 5.0;
 const BAD_PACKED: f64 = 0.85;
 /// Tags that repeat so often are all the same, but for a few.
 const SAME_TAG: f64 = 100.0;
+/// Full windows lie scattered if so many of the edges are there that they would have in a random
+/// order.
+const SCATTERED: f64 = 0.5;
+/// Fewer edges say nothing of the order.
+const LEAST_EDGES: u32 = 8;
 /// Variances of the fill, as a share of a random one's, between which it is random.
 const RANDOM_FILL: (f64, f64) = (0.35, 4.0);
 
@@ -34,7 +39,8 @@ pub enum HashVerdict {
     /// The top bits are the same, and the entries lie as their numbers do: the hash is, or
     /// hardly differs from, the number.
     IdentityLike,
-    /// Many entries want the same places.
+    /// Many entries want the same places: it takes many steps to find one, or to learn that it
+    /// is not there.
     Clustered,
 }
 
@@ -114,6 +120,12 @@ impl HashQuality {
     }
 }
 
+/// Whether the full windows, a `share` of all, lie scattered over the table.
+fn scattered(spread: &Spread, share: f64) -> bool {
+    let random = 2.0 * share * (1.0 - share) * f64::from(spread.neighbours);
+    spread.edges >= LEAST_EDGES && f64::from(spread.edges) >= SCATTERED * random
+}
+
 /// Judges what was seen of a table; `None` when that is too little.
 pub(super) fn judge(spread: &Spread) -> Option<HashQuality> {
     let tags = spread.tags_seen;
@@ -146,6 +158,9 @@ pub(super) fn judge(spread: &Spread) -> Option<HashQuality> {
     let clustered = enough && packed >= BAD_PACKED;
     let random_fill = (RANDOM_FILL.0..RANDOM_FILL.1).contains(&fill_variance);
     let verdict = match (tag_repeats >= BAD_REPEATS, clustered) {
+        // Numbers in a row fill a stretch of windows. Entries that all want the same place fill
+        // windows too, but those that probing leads to.
+        (true, true) if scattered(spread, full / windows as f64) => HashVerdict::Clustered,
         (true, _) if tag_repeats >= SAME_TAG && enough && (clustered || !random_fill) => {
             HashVerdict::IdentityLike
         }

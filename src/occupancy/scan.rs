@@ -67,6 +67,10 @@ pub(super) struct Spread {
     pub(super) fill: [u32; WINDOW + 1],
     /// Tags looked at.
     pub(super) tags_seen: u64,
+    /// Windows with a neighbour before them that was looked at, too.
+    pub(super) neighbours: u32,
+    /// Of these, those of which one of the two is full and the other is not.
+    pub(super) edges: u32,
 }
 
 impl Spread {
@@ -75,15 +79,23 @@ impl Spread {
             tags: [0; 128],
             fill: [0; WINDOW + 1],
             tags_seen: 0,
+            neighbours: 0,
+            edges: 0,
         }
     }
 
     /// Adds a run of valid control bytes. `with_tags`: look at the tags, too.
     pub(super) fn add(&mut self, bytes: &[u8], with_tags: bool) {
         let with_tags = with_tags && self.tags_seen < TAGS_WANTED;
+        let mut before = None;
         for window in bytes.as_chunks::<WINDOW>().0 {
             let full = window.iter().filter(|&&byte| byte < DELETED).count();
             bump(&mut self.fill, full);
+            let no_room = full == WINDOW;
+            if let Some(before) = before.replace(no_room) {
+                self.neighbours = self.neighbours.saturating_add(1);
+                self.edges = self.edges.saturating_add(u32::from(before != no_room));
+            }
             if with_tags {
                 for &byte in window {
                     bump(&mut self.tags, usize::from(byte));

@@ -8,6 +8,8 @@ mod books;
 mod follow;
 mod realloc;
 
+pub(crate) use realloc::Moved;
+
 use crate::clock;
 use crate::config::{Defaults, Mode};
 use crate::lineage::{Block, FreedBlock, Outcome};
@@ -234,6 +236,7 @@ impl Session {
                 site,
                 serial,
                 start_ticks: plan.start,
+                certain: plan.weight == CERTAIN,
             };
             cold.pending.push(&block, stack);
             recording.births.publish(&Event {
@@ -270,7 +273,12 @@ impl Session {
             hot.free_countdown.get()
         });
         // Nothing can be recorded of this block if nothing is recorded at all.
-        process::existing_recording()?;
+        if process::existing_recording().is_none() {
+            if bytes >= settings.floor {
+                process::count_early_free();
+            }
+            return None;
+        }
         let (_, recording, cold) = self.attach()?;
         if countdown < 0 {
             cold.flush(recording);
@@ -312,7 +320,7 @@ impl Session {
                 align_log2,
                 since,
                 site: old.as_ref().map(|old| old.site),
-                grown_only: !sure,
+                certain: sure,
             };
             cold.pending.resolve(&freed, capture.returns())
         } else {

@@ -28,6 +28,29 @@ pub(crate) struct ReallocPlan {
     start: u64,
 }
 
+/// What became of a block that was reallocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// Nothing: the reallocation failed.
+    Nowhere,
+    /// No byte was copied, and old and new block were never there at one time. Its address.
+    InPlace(usize),
+    /// It was copied to this address.
+    Copied(usize),
+}
+
+impl Moved {
+    /// By the addresses before and after (0: it failed).
+    #[inline]
+    pub(crate) fn by_address(before: usize, after: usize) -> Self {
+        match after {
+            0 => Self::Nowhere,
+            _ if after == before => Self::InPlace(after),
+            _ => Self::Copied(after),
+        }
+    }
+}
+
 impl Session {
     /// Takes a block out that is about to be reallocated, if it is recorded or its next size is
     /// to be.
@@ -105,14 +128,19 @@ impl Session {
         })
     }
 
-    /// Records where a block went. `moved` 0: nowhere, the reallocation failed.
-    pub(crate) fn reallocated(&mut self, plan: &ReallocPlan, moved: usize) {
+    /// Records where a block went.
+    pub(crate) fn reallocated(&mut self, plan: &ReallocPlan, moved: Moved) {
         let end = clock::ticks();
         let Some((state, recording, cold)) = self.attach() else {
             return;
         };
         let settings = &state.settings;
         let (old_bytes, bytes) = (plan.old_bytes as u64, plan.bytes as u64);
+        let (in_place, moved) = match moved {
+            Moved::InPlace(address) => (true, address),
+            Moved::Copied(address) => (false, address),
+            Moved::Nowhere => (true, 0),
+        };
         if moved == 0 {
             if let Some(old) = &plan.old
                 && recording.live.insert(plan.address as u64, old).is_some()
@@ -122,7 +150,6 @@ impl Session {
             }
             return;
         }
-        let in_place = moved == plan.address;
         if let Some(old) = &plan.old {
             count_freed(recording, old, end);
         }

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use super::arena::{Arena, private_pages};
 use super::layout::{self, header, module, region, thread};
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::config::{Mode, Settings};
 use crate::stack;
 use crate::sync::AtomicU64;
@@ -23,6 +23,8 @@ pub(crate) struct Recording {
 
 /// What a recording is told about the process it belongs to.
 pub(crate) struct Origin {
+    /// When its process began.
+    pub(crate) began: Moment,
     /// Recording of the process that this one was forked from; 0: none.
     pub(crate) parent_id: u64,
     /// `header::BACKEND_*`.
@@ -82,8 +84,7 @@ impl Recording {
     }
 
     fn set_up(&self, settings: &Settings, origin: &Origin) -> Option<()> {
-        let now = clock::ticks();
-        let mono = clock::monotonic_ns();
+        let began = &origin.began;
         // SAFETY: `getppid` has no preconditions.
         let parent = unsafe { libc::getppid() } as u32;
         let pid = u64::from(std::process::id()) | u64::from(parent) << 32;
@@ -91,11 +92,12 @@ impl Recording {
             (header::VERSION, layout::VERSION),
             (header::RECORDING_ID, self.id),
             (header::PID, pid),
-            (header::START_UNIX_NS, clock::unix_ns()),
-            (header::START_MONO_NS, mono),
-            (header::START_TICKS, now),
-            (header::NOW_MONO_NS, mono),
-            (header::NOW_TICKS, now),
+            (header::START_UNIX_NS, began.unix_ns),
+            (header::START_MONO_NS, began.monotonic_ns),
+            (header::START_TICKS, began.ticks),
+            // The same until the first calibration.
+            (header::NOW_MONO_NS, began.monotonic_ns),
+            (header::NOW_TICKS, began.ticks),
             (header::TICK_KIND, clock::kind()),
             (header::PROCESS_STARTTIME, process_starttime()),
             (header::MODE, u64::from(settings.mode == Mode::Exact)),
@@ -123,7 +125,7 @@ impl Recording {
             return None;
         }
         self.store(header::THREAD_COUNT, 1);
-        if !self.tables.start(now) {
+        if !self.tables.start(clock::ticks()) {
             return None;
         }
         self.store(header::MAGIC, layout::MAGIC);
@@ -219,6 +221,9 @@ impl Recording {
     /// Pauses recording or resumes it.
     #[cfg(feature = "preload")]
     pub(crate) fn pause(&self, pause: bool) {
+        if pause && !self.paused() {
+            self.count(header::PAUSES, 1);
+        }
         self.store(header::CONTROL, u64::from(pause));
     }
 

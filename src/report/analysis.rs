@@ -323,7 +323,13 @@ fn container_around(fact: &SiteFacts, first: usize) -> Option<(&'static Family, 
     let interface = fact.stack.get(at)?;
     let one_object = |frame: &PhysicalFrame| frame.module == interface.module;
     let name = interface.functions.first()?.name.as_ref()?;
-    let family = catalogue::family_of_code(name)?;
+    let around = || {
+        let functions = fact.stack[at..]
+            .iter()
+            .flat_map(|frame| frame.functions.iter());
+        functions.filter_map(|function| function.name.as_deref())
+    };
+    let family = catalogue::family_of_code(name, around)?;
     fact.stack[first..at]
         .iter()
         .all(one_object)

@@ -8,7 +8,7 @@ use super::elements::{ElementTypes, narrowed};
 use super::moving::{Seen, being_filled};
 use crate::classify::catalogue::{Family, HASHBROWN};
 use crate::classify::shape::Elements;
-use crate::occupancy::{Block, Foreign, ForeignKind, Heat, Occupancy, Reading};
+use crate::occupancy::{Block, Count, Foreign, ForeignKind, Heat, Occupancy, Reading};
 use crate::recording::reader::Recording;
 use foldhash::HashMap;
 
@@ -21,6 +21,8 @@ pub(super) struct Content {
     pub ticks: u64,
     /// Where its entries lie.
     pub heat: Option<Heat>,
+    /// When it was read before, and the entries that it had then.
+    pub earlier: Option<(u64, Count)>,
 }
 
 /// The contents of all live tables that were read.
@@ -63,10 +65,15 @@ fn filling(
 impl Contents {
     pub fn of(recording: &Recording, analysis: &Analysis, chains: &[Chain], clock: &Clock) -> Self {
         let mut types = ElementTypes::of(recording, analysis);
-        let readings: HashMap<u64, Reading> = recording
-            .readings()
-            .map(|reading| (reading.serial, reading))
-            .collect();
+        // Of tables that were read twice, the later reading says what they hold.
+        let mut readings: HashMap<u64, Reading> = HashMap::default();
+        let mut earlier: HashMap<u64, Reading> = HashMap::default();
+        for reading in recording.readings() {
+            let serial = reading.serial;
+            if let Some(before) = readings.insert(serial, reading) {
+                earlier.insert(serial, before);
+            }
+        }
         let tables: Vec<(&Chain, &Reading)> = chains
             .iter()
             .filter(|chain| analysis.family(chain.block.site) == Some(&HASHBROWN))
@@ -101,11 +108,15 @@ impl Contents {
             .iter()
             .filter_map(|(chain, reading)| {
                 let occupancy = settle(&types, chain, reading)?;
+                let earlier = earlier.get(&chain.block.serial).and_then(|before| {
+                    Some((before.ticks, settle(&types, chain, before)?.entries))
+                });
                 let content = Content {
                     occupancy,
                     block: *reading.survey.block(),
                     ticks: reading.ticks,
                     heat: reading.survey.heat().copied(),
+                    earlier,
                 };
                 Some((chain.block.serial, content))
             })

@@ -1,5 +1,6 @@
 //! Two reports compared site by site.
 
+use super::advice::cures;
 use super::matching::{self, MatchedBy};
 use super::measure::Measure;
 use super::model::{Caller, Process, Report, Sampled, Site};
@@ -180,7 +181,7 @@ pub struct SiteChange {
     pub new: Option<SiteSide>,
     /// All figures of [`Measure::ALL`].
     pub changes: Vec<Change>,
-    /// What would help, from the new report.
+    /// What would make the figure that is compared smaller, from the new report.
     pub advice: Vec<String>,
 }
 
@@ -282,7 +283,7 @@ fn change(
         old: old.map(side),
         new: new.map(side),
         changes,
-        advice: new.map(|site| site.advice.clone()).unwrap_or_default(),
+        advice: new.map(|site| cures::of(by, site)).unwrap_or_default(),
     }
 }
 

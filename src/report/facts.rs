@@ -158,7 +158,9 @@ impl SiteFacts {
             .collect();
         let elements = resolver.element_type(outwards);
         let elements = elements.map(|list| types::elements(&list));
-        if let Some(elements) = &elements {
+        // Sizes are those of Rust's types: C++ has other ones of the same names.
+        let is_rust = !family.name.starts_with("lib");
+        if let Some(elements) = elements.as_ref().filter(|_| is_rust) {
             let tuple = match elements.as_slice() {
                 [one] => one.clone(),
                 several => format!("({})", several.join(", ")),
@@ -253,6 +255,40 @@ fn scripts_function(stack: &[PhysicalFrame], caller: Position) -> Position {
     if of_interpreter { (script, 0) } else { caller }
 }
 
+/// The same for libstdc++, whose tables of nodes have pairs for elements where they are maps.
+fn cpp_type_name(
+    family: &Family,
+    calls: &dyn Fn(&str) -> bool,
+    elements: &[String],
+) -> Option<String> {
+    let element = types::short(elements.first()?);
+    let of_nodes = |map: &str, set: &str| {
+        let pair = element
+            .strip_prefix("pair<")
+            .and_then(|rest| rest.strip_suffix('>'));
+        let pair = pair.map(types::elements).filter(|pair| pair.len() == 2);
+        match pair.as_deref() {
+            Some([key, value]) if !calls(&format!("std::{set}")) => {
+                let key = key.strip_prefix("const ").unwrap_or(key);
+                let key = key.strip_suffix(" const").unwrap_or(key);
+                format!("{map}<{key}, {value}>")
+            }
+            _ => format!("{set}<{element}>"),
+        }
+    };
+    Some(match family.name {
+        "libstdcxx_vector" => format!("vector<{element}>"),
+        "libstdcxx_deque" => format!("deque<{element}>"),
+        "libstdcxx_hashtable" if calls("std::unordered_multi") => {
+            of_nodes("unordered_multimap", "unordered_multiset")
+        }
+        "libstdcxx_hashtable" => of_nodes("unordered_map", "unordered_set"),
+        "libstdcxx_tree" if calls("std::multi") => of_nodes("multimap", "multiset"),
+        "libstdcxx_tree" => of_nodes("map", "set"),
+        _ => return None,
+    })
+}
+
 /// How the program writes the type: by the functions between the table and the program.
 fn type_name(family: &Family, names: &[&Name], elements: Option<&[String]>) -> Option<String> {
     let calls = |prefix: &str| names.iter().any(|name| name.path.starts_with(prefix));
@@ -273,7 +309,7 @@ fn type_name(family: &Family, names: &[&Name], elements: Option<&[String]>) -> O
         "btree" if calls("alloc::collections::btree::set") => "BTreeSet",
         "btree" if calls("alloc::collections::btree::map") => "BTreeMap",
         "btree" if elements.is_some() => "BTreeMap",
-        _ => return None,
+        _ => return cpp_type_name(family, &calls, elements?),
     };
     // Their tables hold positions and buckets, not keys and values.
     if outer.starts_with("Index") {

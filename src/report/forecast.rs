@@ -4,13 +4,14 @@ use super::chains::Chain;
 use super::clock::Clock;
 use super::contents::{Content, Contents};
 use super::facts::group_width;
-use super::model::NextResize;
+use super::maps::Context;
+use super::model::{NextResize, Slowed};
+use super::process;
 use crate::classify::catalogue::{Container, Family};
 use crate::classify::shape::Elements;
 use crate::headroom::Headroom;
 use crate::occupancy::{Block, Occupancy, capacity_of};
 use crate::recording::layout::header;
-use crate::recording::reader::Recording;
 
 /// Resizes foretold.
 const AHEAD: usize = 3;
@@ -18,12 +19,18 @@ const AHEAD: usize = 3;
 const LEAST_NS: u64 = 1_000_000;
 /// A map that should have grown so many times over by now, at its rate, has stopped growing.
 const OVERDUE: f64 = 1.0;
+/// A map that got less than this share of what it got in the same time before has slowed down.
+const SLOWED: f64 = 0.5;
+/// Two readings that lie closer together tell no rate.
+const LEAST_APART_NS: u64 = 20_000_000;
 
 /// What is foretold of a map.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Forecast {
     /// Entries per second by which it grows.
     pub entries_per_s: Option<f64>,
+    /// That it slowed down or stopped, where nobody knows at what rate it goes on, if at all.
+    pub slowed: Option<Slowed>,
     /// Whether it grows now as it did before its last resize, or faster.
     pub steady: bool,
     /// Its next resizes, soonest first.
@@ -40,6 +47,8 @@ pub(super) struct Forecaster<'a> {
     left: Option<u64>,
     /// Width of a control group.
     group: u64,
+    /// Whether the process has ended: nothing then has a time to come.
+    ended: bool,
 }
 
 /// A moment at which it is known how far a map was filled.
@@ -49,7 +58,8 @@ struct Point {
 }
 
 impl<'a> Forecaster<'a> {
-    pub fn new(recording: &Recording, clock: &'a Clock, contents: &'a Contents) -> Self {
+    pub fn new(context: &Context<'a>, contents: &'a Contents) -> Self {
+        let (recording, clock) = (context.recording, context.clock);
         let dump = recording.header(header::DUMP_TICKS);
         let left = Headroom::decode(|word| recording.header(word)).left();
         Self {
@@ -62,6 +72,7 @@ impl<'a> Forecaster<'a> {
             },
             left: left.map(|(_, left)| left),
             group: group_width(recording),
+            ended: process::state(recording, context.options).ended(),
         }
     }
 
@@ -116,7 +127,8 @@ impl<'a> Forecaster<'a> {
             ticks: content.ticks,
             filled: entries,
         };
-        let per_ns = self.rate(&points, &now, capacity / 4);
+        let pace = self.pace(&points, &now, content);
+        let per_ns = pace.per_ns;
         let more = inserts_before_growth(occupancy).unwrap_or(left);
         let mut at = entries.saturating_add(more).saturating_add(1);
         if at <= capacity / 2 {
@@ -141,8 +153,9 @@ impl<'a> Forecaster<'a> {
             at = capacity_of(next).saturating_add(1);
         }
         Forecast {
-            entries_per_s: per_ns.map(|per_ns| per_ns * 1e9),
-            steady: self.steady(&points, &now),
+            entries_per_s: per_ns.map(per_second),
+            steady: pace.slowed.is_none() && self.steady(&points, &now),
+            slowed: pace.slowed,
             upcoming: plan.resizes,
         }
     }
@@ -182,6 +195,7 @@ impl<'a> Forecaster<'a> {
         Forecast {
             entries_per_s: None,
             steady: false,
+            slowed: None,
             upcoming: plan.resizes,
         }
     }
@@ -203,6 +217,80 @@ impl<'a> Forecaster<'a> {
             })
         }));
         points
+    }
+
+    /// At what rate a map goes on.
+    ///
+    /// What it got since its last resize, by the time since, is an average. It says nothing of
+    /// the present once it is far below what came before: the map was filled, and then slowed
+    /// down or stopped. Then only what was seen at two moments close together counts.
+    fn pace(&self, points: &[Point], now: &Point, content: &Content) -> Pace {
+        let capacity = content.occupancy.capacity.unwrap_or(0);
+        let average = self.rate(points, now, capacity / 4);
+        let present = self.present(content);
+        let slowed = match self.slowed(points, now, capacity) {
+            // Without a resize there is nothing to compare with but the present.
+            None if points.len() < 2 && present == Some(0.0) => self.since(points, now),
+            slowed => slowed,
+        };
+        match slowed {
+            None => Pace {
+                per_ns: average,
+                slowed: None,
+            },
+            Some(slowed) => {
+                let present = present.filter(|&present| present > 0.0);
+                Pace {
+                    per_ns: present,
+                    slowed: present.is_none().then_some(slowed),
+                }
+            }
+        }
+    }
+
+    /// Growth per nanosecond between two readings; `None` when there was but one, or nobody
+    /// counted.
+    fn present(&self, content: &Content) -> Option<f64> {
+        let (ticks, entries) = content.earlier?;
+        let time = self.clock.span(content.ticks.checked_sub(ticks)?)?;
+        let counted = entries.error == 0 && content.occupancy.entries.error == 0;
+        let added = content
+            .occupancy
+            .entries
+            .value
+            .saturating_sub(entries.value);
+        (counted && time >= LEAST_APART_NS).then(|| added as f64 / time as f64)
+    }
+
+    /// Whether a map got much less since its last resize than it did, in the same time, before.
+    fn slowed(&self, points: &[Point], now: &Point, capacity: u64) -> Option<Slowed> {
+        let [.., before, last] = points else {
+            return None;
+        };
+        let filled = last.filled.checked_sub(before.filled)?;
+        let time = self.clock.span(last.ticks.checked_sub(before.ticks)?)?;
+        let per_ns = filled as f64 / time.max(LEAST_NS) as f64;
+        let since = self.since(points, now)?;
+        let expected = per_ns * since.for_ns as f64;
+        // A quarter of what fills the table: a pause right after a resize says nothing.
+        let long = expected >= capacity as f64 / 8.0;
+        let added = now.filled.saturating_sub(last.filled) as f64;
+        (long && added < expected * SLOWED).then(|| Slowed {
+            before_entries_per_s: Some(per_second(per_ns)),
+            ..since
+        })
+    }
+
+    /// What a map got on average since its last resize.
+    fn since(&self, points: &[Point], now: &Point) -> Option<Slowed> {
+        let last = points.last()?;
+        let added = now.filled.checked_sub(last.filled)?;
+        let for_ns = self.clock.span(now.ticks.checked_sub(last.ticks)?)?;
+        Some(Slowed {
+            entries_per_s: per_second(added as f64 / for_ns.max(1) as f64),
+            for_ns,
+            before_entries_per_s: None,
+        })
     }
 
     /// Growth per nanosecond up to `now`, from the latest point since which at least `enough`
@@ -245,6 +333,7 @@ impl<'a> Forecaster<'a> {
         Plan {
             left: self.left.map(i128::from),
             present: bytes,
+            ended: self.ended,
             resizes: Vec::new(),
         }
     }
@@ -272,10 +361,22 @@ pub(super) fn inserts_before_growth(occupancy: &Occupancy) -> Option<u64> {
     u64::try_from(u128::from(free) * u128::from(left) / u128::from(empty)).ok()
 }
 
+/// How a map goes on.
+struct Pace {
+    /// Entries per nanosecond; `None` when it does not grow, or nobody knows.
+    per_ns: Option<f64>,
+    slowed: Option<Slowed>,
+}
+
+fn per_second(per_ns: f64) -> f64 {
+    per_ns * 1e9
+}
+
 /// Resizes of one map, with what they leave of the memory there is.
 struct Plan {
     left: Option<i128>,
     present: u64,
+    ended: bool,
     resizes: Vec<NextResize>,
 }
 
@@ -286,6 +387,7 @@ impl Plan {
             let short = i128::from(needs_bytes) - left;
             u64::try_from(short).unwrap_or(0)
         });
+        let eta = eta.filter(|_| !self.ended);
         self.resizes.push(NextResize {
             at_entries,
             needs_bytes,

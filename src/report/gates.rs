@@ -3,6 +3,7 @@
 //! A [`Rule`] is judged on a report alone; [`against`] judges a report by an older one. Either
 //! gives [`Finding`]s. A gate of another kind needs a function that gives findings, no more.
 
+use super::advice::cures;
 use super::diff::{Became, Diff, SiteChange, Tolerance, diff};
 use super::measure::Measure;
 use super::model::{Caller, Report, Site};
@@ -163,7 +164,7 @@ fn judge_all(report: &Report, rule: &Rule) -> Finding {
         for site in worst.take(3) {
             let figure = rule.measure.of(site).unwrap_or(0);
             let mut line = format!("{}: {}", text::title(site), rule.measure.show(figure));
-            if let Some(first) = site.advice.first() {
+            if let Some(first) = cures::of(rule.measure, site).first() {
                 line.push_str(&format!("; {first}"));
             }
             advice.push(line);
@@ -195,8 +196,13 @@ fn judge_site(report: &Report, rule: &Rule, site: &Site) -> Finding {
         ),
     };
     let advice = match outcome {
-        Outcome::Broken if site.advice.is_empty() => vec![what_to_do(rule.measure, site)],
-        Outcome::Broken => site.advice.clone(),
+        Outcome::Broken => {
+            let mut advice = cures::of(rule.measure, site);
+            if advice.is_empty() {
+                advice.push(cures::in_general(rule.measure, site));
+            }
+            advice
+        }
         Outcome::Unknown => vec![how_to_know(report, rule.measure)],
         Outcome::Held | Outcome::NoSuchSite => Vec::new(),
     };
@@ -253,28 +259,14 @@ fn than(outcome: Outcome, bound: &str) -> String {
     }
 }
 
-/// What helps in general, where the report has no advice of its own.
-fn what_to_do(measure: Measure, site: &Site) -> String {
-    match measure {
-        Measure::Resizes | Measure::Pause | Measure::Overlap => {
-            let sizes = match site.example_tables.len() {
-                0 | 1 => String::new(),
-                _ => format!(": its tables went {}", text::chain(&site.example_tables)),
-            };
-            format!("create it with_capacity for the entries that it will have{sizes}")
-        }
-        Measure::Retained => "call shrink_to_fit after the deletes, or build it anew".to_owned(),
-        Measure::Live | Measure::Peak | Measure::Allocated => {
-            "bound its entries, or raise the gate if the growth is wanted".to_owned()
-        }
-    }
-}
-
 fn how_to_know(report: &Report, measure: Measure) -> String {
     match measure {
         Measure::Pause | Measure::Peak if report.profile.is_some() => {
-            "a heap profile has neither pauses nor peaks: bound `live`, `allocated` or `retained` \
-             instead"
+            "a heap profile has neither pauses nor peaks: bound `live` or `allocated` instead"
+        }
+        Measure::Retained if report.profile.is_some() => {
+            "a heap profile does not tell what is in a map, only, of some, that most of what it \
+             refers to is gone: bound `live` instead"
         }
         Measure::Retained => {
             "what live tables hold is known for hashbrown maps that were live in a \

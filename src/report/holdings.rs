@@ -6,7 +6,7 @@ use super::contents::Contents;
 use super::forecast::{Forecast, Forecaster};
 use super::maps::Context;
 use super::model::Site;
-use crate::occupancy::{HashVerdict, Occupancy};
+use crate::occupancy::{Foreign, ForeignKind, HashVerdict, Occupancy};
 use crate::recording::layout::header;
 use std::collections::BTreeMap;
 
@@ -17,6 +17,22 @@ pub(super) struct Held {
     pub bytes: u64,
     pub occupancy: Occupancy,
     pub forecast: Forecast,
+}
+
+impl Held {
+    fn badness(&self) -> (u8, u64) {
+        badness(&self.occupancy, self.bytes)
+    }
+}
+
+/// What a hash does to its map, and how large that is: what makes entries pile up is worse than all
+/// else.
+fn badness(told: &Occupancy, bytes: u64) -> (u8, u64) {
+    match told.quality.map(|quality| quality.verdict) {
+        None | Some(HashVerdict::Good) => (0, 0),
+        Some(HashVerdict::ConstantTopBits | HashVerdict::IdentityLike) => (1, bytes),
+        Some(HashVerdict::Clustered) => (2, bytes),
+    }
 }
 
 /// Sums over the live maps of a group, and those of its maps that stand out.
@@ -35,16 +51,46 @@ pub(super) struct Holdings {
     floor: u64,
     /// Bytes of an element, where the type's name tells.
     element: Option<u64>,
-    /// The largest with a bad hash.
+    /// The one with the worst hash; of several, the largest.
     worst_hash: Option<Held>,
     most_tombstones: Option<Held>,
     /// The largest that grows.
     growing: Option<Held>,
+    /// The largest table of another container with hardly anything in it.
+    emptied: Option<Emptied>,
     /// Buckets of the largest table.
     buckets: Option<(u64, u64)>,
     /// Of the map that retains most: how much, since when at most, and what it held before at
     /// least.
     kept: Option<Kept>,
+}
+
+/// A table of another container than hashbrown's with hardly anything in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Emptied {
+    /// Bytes of the table.
+    pub bytes: u64,
+    /// Entries in it.
+    pub entries: u64,
+    /// Entries that it has room for: of one with chains, its buckets.
+    pub room: u64,
+}
+
+impl Emptied {
+    /// `None` when more than an eighth of the room is in use, or nobody knows.
+    fn of(table: &Foreign, bytes: u64) -> Option<Self> {
+        let none = table.buckets_used.filter(|&used| used == 0);
+        let entries = table.entries.or(none)?;
+        let room = match table.kind {
+            ForeignKind::CpythonKeys => table.capacity?,
+            ForeignKind::Chains => table.buckets,
+        };
+        (entries < room / 8).then_some(Self {
+            bytes,
+            entries,
+            room,
+        })
+    }
 }
 
 /// How a map came to keep what it does not need.
@@ -64,7 +110,7 @@ impl Holdings {
             floor: context.recording.header(header::FLOOR),
             ..Self::default()
         };
-        let forecaster = Forecaster::new(context.recording, context.clock, contents);
+        let forecaster = Forecaster::new(context, contents);
         let mut all = vec![empty; context.groups.all.len()];
         let certain = chains.iter().filter(|chain| chain.block.certain());
         for chain in certain {
@@ -94,6 +140,12 @@ impl Holdings {
         if let Some(log2) = bytes.checked_ilog2() {
             *self.sizes.entry(log2).or_default() += 1;
         }
+        if let Some(table) = contents.foreign(chain.block.serial)
+            && let Some(emptied) = Emptied::of(table, bytes)
+            && self.emptied.is_none_or(|other| other.bytes < bytes)
+        {
+            self.emptied = Some(emptied);
+        }
         let Some(content) = contents.of_table(chain.block.serial) else {
             return;
         };
@@ -122,8 +174,7 @@ impl Holdings {
             forecast: forecaster.of(chain, family, None),
         };
         let larger = |other: &Option<Held>| other.as_ref().is_none_or(|held| held.bytes < bytes);
-        let bad = |verdict| verdict != HashVerdict::Good;
-        if told.quality.is_some_and(|quality| bad(quality.verdict)) && larger(&self.worst_hash) {
+        if badness(&told, bytes) > self.worst_hash.as_ref().map_or((0, 0), Held::badness) {
             self.worst_hash = Some(held.clone());
         }
         if held.forecast.entries_per_s.is_some() && larger(&self.growing) {
@@ -163,7 +214,7 @@ impl Holdings {
             .map(|(_, buckets)| buckets)
     }
 
-    /// The largest map with a bad hash.
+    /// The map with the worst hash; of several, the largest.
     pub fn worst_hash(&self) -> Option<&Held> {
         self.worst_hash.as_ref()
     }
@@ -171,6 +222,11 @@ impl Holdings {
     /// The map with most tombstones.
     pub fn most_tombstones(&self) -> Option<&Held> {
         self.most_tombstones.as_ref()
+    }
+
+    /// The largest table of another container than hashbrown's with hardly anything in it.
+    pub fn emptied(&self) -> Option<Emptied> {
+        self.emptied
     }
 
     /// The largest map that grows.
@@ -202,7 +258,11 @@ fn kept_for(context: &Context<'_>, chain: &Chain, read: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::occupancy::{Count, HashQuality};
     use crate::recording::layout::{edge, site};
+    use crate::report::gates::{Rule, judge};
+    use crate::report::measure::Measure;
+    use crate::report::model::Report;
     use crate::report::tests::{Names, program, report, table};
     use crate::report::text::units::bytes;
 
@@ -243,10 +303,40 @@ mod tests {
         read(50_000, 0).complete(&mut site, |_| Some(1 << 16));
         assert_eq!((site.entries, site.retained_bytes), (Some(50_000), Some(0)));
         let copied = bytes((10..16).map(|log2| table(1 << log2, 40)).sum());
+        let overlap = bytes(table(1 << 15, 40) + table(1 << 16, 40));
         let advice = format!(
-            "create it with_capacity(50000) or more to save 6 resizes and {copied} of copying"
+            "create it with_capacity(50000) or more to save 6 resizes and {copied} of copying, and \
+             {overlap} of old and new table at once"
         );
         assert_eq!(site.advice, [advice]);
+    }
+
+    #[test]
+    fn all_resizes_that_were_counted_are_saved() {
+        // Two more, out of tables below the floor.
+        let mut site = grown();
+        site.grows = Some(8);
+        read(50_000, 0).complete(&mut site, |_| Some(1 << 16));
+        assert!(
+            site.advice[0].contains("to save 8 resizes and"),
+            "{:?}",
+            site.advice
+        );
+    }
+
+    #[test]
+    fn several_maps_are_told_of_by_their_sizes() {
+        let mut site = grown();
+        for size in &mut site.freed_sizes {
+            size.count *= 2;
+        }
+        (site.maps_created, site.grows) = (Some(2), Some(12));
+        let mut two = read(100_000, 0);
+        two.sizes.values_mut().for_each(|maps| *maps *= 2);
+        two.complete(&mut site, |_| Some(1 << 16));
+        let start = "create them with_capacity(57344): of 2 maps all but 5 % end with a \
+                     table of 2.6 MiB or less; it saves 12 resizes";
+        assert!(site.advice[0].starts_with(start), "{:?}", site.advice);
     }
 
     #[test]
@@ -257,6 +347,129 @@ mod tests {
             site.advice,
             ["shrink_to_fit() would give back 2.0 MiB: 1 entry left in tables for 57,344"]
         );
+    }
+
+    #[test]
+    fn a_failed_gate_is_told_what_cures_it() {
+        let mut site = grown();
+        read(1, 2 << 20).complete(&mut site, |_| Some(1 << 16));
+        let report = Report {
+            sites: vec![site],
+            ..Report::default()
+        };
+        let advice = |measure| {
+            let rules = [Rule::site(measure, "demo::run", 0)];
+            judge(&report, &rules).remove(0).advice
+        };
+        // It is emptied: but what shrinks it saves no resize, and no stall.
+        for measure in [Measure::Resizes, Measure::Pause, Measure::Overlap] {
+            let advice = advice(measure);
+            assert_eq!(advice.len(), 1, "{advice:?}");
+            assert!(advice[0].starts_with("create it with_capacity(28673)"));
+        }
+        let shrink = "shrink_to_fit() would give back 2.0 MiB: 1 entry left in tables for 57,344";
+        assert_eq!(advice(Measure::Retained), [shrink]);
+        assert_eq!(advice(Measure::Live), [shrink]);
+    }
+
+    #[test]
+    fn a_hash_that_piles_entries_up_is_named_on_a_small_map() {
+        let with = |verdict| {
+            let count = |value| Count { value, error: 0 };
+            let occupancy = Occupancy {
+                buckets: Some(1 << 15),
+                element_bytes: Some(16),
+                entries: count(28_000),
+                tombstones: count(0),
+                capacity: Some(28_672),
+                growth_left: Some(672),
+                retained_bytes: Some(0),
+                quality: Some(HashQuality {
+                    verdict,
+                    tag_repeats: 128.0,
+                    packed: 1.0,
+                    fill_variance: 7.0,
+                }),
+            };
+            let holdings = Holdings {
+                worst_hash: Some(Held {
+                    bytes: table(1 << 15, 16),
+                    occupancy,
+                    forecast: Forecast::default(),
+                }),
+                ..Holdings::default()
+            };
+            let mut site = Site::default();
+            holdings.complete(&mut site, |_| None);
+            site.advice
+        };
+        let advice = with(HashVerdict::Clustered);
+        assert_eq!(advice.len(), 1, "{advice:?}");
+        let cost = "may go through 28,000 slots and compare 28,000 keys";
+        assert!(advice[0].contains(cost), "{advice:?}");
+        // Numbers in a row, which nothing has to go far for.
+        assert!(with(HashVerdict::IdentityLike).is_empty());
+    }
+
+    #[test]
+    fn other_languages_are_told_what_they_can_do() {
+        let advice = |family, table: Foreign| {
+            let mut site = Site {
+                family: Some(family),
+                ..grown()
+            };
+            let holdings = Holdings {
+                emptied: Emptied::of(&table, 11 << 20),
+                sizes: BTreeMap::from([(table_log2(), 1)]),
+                live: 1,
+                ..Holdings::default()
+            };
+            holdings.complete(&mut site, |_| None);
+            site.advice
+        };
+        fn table_log2() -> u32 {
+            table(1 << 16, 40).ilog2()
+        }
+        let full = Foreign {
+            kind: ForeignKind::CpythonKeys,
+            buckets: 524_288,
+            buckets_used: None,
+            entries: Some(300_000),
+            tombstones: Some(0),
+            capacity: Some(349_525),
+            growth_left: Some(49_525),
+        };
+        let emptied = Foreign {
+            entries: Some(1_000),
+            tombstones: Some(299_000),
+            ..full
+        };
+        let gives_back =
+            "d = dict(d) would give back most of 11 MiB: 1,000 entries left in a table for 349,525";
+        // A dict cannot be made larger at once.
+        assert_eq!(advice("cpython_dict", full), [""; 0]);
+        assert_eq!(advice("cpython_dict", emptied), [gives_back]);
+        let chains = Foreign {
+            kind: ForeignKind::Chains,
+            buckets: 1_447_153,
+            entries: Some(100),
+            capacity: None,
+            ..full
+        };
+        let gives_back =
+            "rehash(0) would give back most of 11 MiB: 100 entries left in a table for 1,447,153";
+        assert_eq!(advice("libstdcxx_hashtable", chains), [gives_back]);
+        let chains = Foreign {
+            entries: Some(1_000_000),
+            ..chains
+        };
+        let told = advice("libstdcxx_hashtable", chains);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("begin with reserve("), "{told:?}");
+        let told = advice("libstdcxx_vector", chains);
+        let vector =
+            "begin with reserve(N) for the N that it will have (here a table of 2.6 MiB) to save";
+        assert!(told[0].starts_with(vector), "{told:?}");
     }
 
     #[test]

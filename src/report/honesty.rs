@@ -39,6 +39,8 @@ pub(super) fn honesty(
         modules_dropped: recording.header(header::MODULES_DROPPED),
         records_unreadable: blocks.unreadable + (incomplete_sites + incomplete_edges) as u64,
         tables_not_read: recording.header(header::OCCUPANCY_SKIPPED),
+        paused: recording.header(header::CONTROL) != 0,
+        pauses: recording.header(header::PAUSES),
         conservation_difference_bytes: conservation(context, blocks),
         maps_omitted,
         notes: Vec::new(),
@@ -98,8 +100,37 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
         "stacks cannot be unwound safely on that system, so no call sites are known".into(),
     );
     note(
+        state & header::STATE_PRIVATE != 0,
+        format!(
+            "the recording lay in private memory{}, so only the process itself could write it out, \
+             and nothing is left after `kill -9`",
+            if state & header::STATE_DIR_FULL != 0 {
+                ", for the directory already held as many recordings as it may (`mapgrow list \
+                 --prune` removes those of processes that are gone)"
+            } else {
+                ""
+            }
+        ),
+    );
+    note(
         context.clock.span(1).is_none(),
         "the recording holds no calibration of its clock, so times and pauses are unknown".into(),
+    );
+    note(
+        honesty.paused,
+        "recording is paused, and what is allocated now is in no figure (`mapgrow on PID` \
+         resumes it)"
+            .into(),
+    );
+    note(
+        honesty.pauses > u64::from(honesty.paused),
+        format!(
+            "recording was paused {}, and what was allocated meanwhile is in no figure",
+            match honesty.pauses - u64::from(honesty.paused) {
+                1 => "once".to_owned(),
+                times => format!("{times} times"),
+            }
+        ),
     );
     note(
         honesty.sites_folded > 0,
@@ -169,7 +200,8 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
     note(
         replaces > 0,
         format!(
-            "{} may be resizes or rebuilds: line tables (debug = \"line-tables-only\") would tell",
+            "{} may be resizes or rebuilds: line tables would tell (gcc and clang: \
+             -g; Rust: debug = \"line-tables-only\")",
             count(replaces, "replacement"),
         ),
     );

@@ -53,7 +53,7 @@ pub(super) fn maps(
     });
     let omitted = order.len().saturating_sub(context.options.max_maps) as u64;
     order.truncate(context.options.max_maps);
-    let forecaster = Forecaster::new(context.recording, context.clock, contents);
+    let forecaster = Forecaster::new(context, contents);
     let maps = order
         .into_iter()
         .map(|chain| map(context, chain, serials, contents, &forecaster));
@@ -154,6 +154,7 @@ fn map(
             .zip(buckets)
             .and_then(|(content, buckets)| heat(content.heat.as_ref()?, buckets)),
         entries_per_s: forecast.entries_per_s,
+        slowed: forecast.slowed,
         next_resize: forecast.upcoming.first().cloned(),
         upcoming: forecast.upcoming,
     }
@@ -174,7 +175,8 @@ fn activity(
     } else if had_entries.is_some_and(|had| had / 2 > entries) {
         Some(Activity::Emptied)
     } else {
-        forecast.entries_per_s.map(|_| Activity::Growing)
+        let slowed = forecast.slowed.as_ref().map(|_| Activity::Slowed);
+        slowed.or(forecast.entries_per_s.map(|_| Activity::Growing))
     }
 }
 

@@ -21,6 +21,53 @@ pub struct Part {
     pub report: Report,
 }
 
+/// Leaves of several reports on one recording the latest, for their figures include each other;
+/// tells the labels of those that were left out.
+///
+/// # Errors
+/// When a merged report has a recording in it that another part has too: it cannot be taken out.
+pub fn distinct(parts: Vec<Part>) -> Result<(Vec<Part>, Vec<String>), String> {
+    let recordings = |report: &Report| -> Vec<String> {
+        let merged = report.members.iter().map(|member| &member.process);
+        let processes: Vec<&Process> = match report.members.is_empty() {
+            true => vec![&report.process],
+            false => merged.collect(),
+        };
+        // A heap profile is of no recording.
+        let known = processes
+            .into_iter()
+            .map(|process| process.recording_id.clone());
+        known.filter(|id| !id.is_empty()).collect()
+    };
+    let mut kept: Vec<Part> = Vec::new();
+    let mut left_out = Vec::new();
+    for part in parts {
+        let ids = recordings(&part.report);
+        let same = kept.iter_mut().find(|other| {
+            let theirs = recordings(&other.report);
+            ids.iter().any(|id| theirs.contains(id))
+        });
+        let Some(other) = same else {
+            kept.push(part);
+            continue;
+        };
+        if !(part.report.members.is_empty() && other.report.members.is_empty()) {
+            return Err(format!(
+                "{} and {} both have the recording of one process, which would count twice: leave \
+                 one of them out",
+                other.label, part.label
+            ));
+        }
+        let earlier = if part.report.process.duration_ns > other.report.process.duration_ns {
+            std::mem::replace(other, part)
+        } else {
+            part
+        };
+        left_out.push(earlier.label);
+    }
+    Ok((kept, left_out))
+}
+
 /// Puts reports together; `None` for no report at all.
 #[must_use]
 pub fn merge(parts: Vec<Part>) -> Option<Report> {
@@ -77,7 +124,8 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
                 merged.modules.push(module.clone());
             }
         }
-        let numbers = folded.add(&report.sites, shift);
+        let own = report.members.is_empty().then_some(label.as_str());
+        let numbers = folded.add(&report.sites, own, shift);
         events::add(&mut merged, report, &label, shift, &numbers);
     }
     (merged.totals.peak_bytes, merged.totals.peak_error_bytes) = (peaks.upper, peaks.error());
@@ -238,10 +286,12 @@ fn honesty(sum: &mut Honesty, more: &Honesty, label: &str) {
         (&mut sum.modules_dropped, more.modules_dropped),
         (&mut sum.records_unreadable, more.records_unreadable),
         (&mut sum.tables_not_read, more.tables_not_read),
+        (&mut sum.pauses, more.pauses),
         (&mut sum.maps_omitted, more.maps_omitted),
     ] {
         *sum = sum.saturating_add(more);
     }
+    sum.paused |= more.paused;
     sum.conservation_difference_bytes = sum
         .conservation_difference_bytes
         .saturating_add(more.conservation_difference_bytes);

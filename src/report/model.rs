@@ -134,6 +134,14 @@ pub enum ProcessState {
     Unfinished,
 }
 
+impl ProcessState {
+    /// Whether the process is known to be over.
+    #[must_use]
+    pub fn ended(self) -> bool {
+        matches!(self, Self::Ended | Self::Killed)
+    }
+}
+
 /// How it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
@@ -269,6 +277,12 @@ pub struct Honesty {
     /// Live tables that nobody looked into, for want of time or room.
     #[cfg_attr(feature = "json", serde(default))]
     pub tables_not_read: u64,
+    /// Whether recording was paused when this copy was taken.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub paused: bool,
+    /// How often it was paused. What was allocated meanwhile is in no figure.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub pauses: u64,
     /// Allocated minus freed minus live bytes over all recorded sites: 0 unless blocks were in
     /// flight when this copy was taken.
     pub conservation_difference_bytes: i64,

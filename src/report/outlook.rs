@@ -1,8 +1,9 @@
 //! Whether there is room for the resizes that are foretold.
 
+use super::advice::cures;
 use super::gates::{Finding, Outcome};
 use super::model::{Map, NextResize, Report};
-use super::text::units::{bytes, time};
+use super::text::units::{bytes, count, time};
 use super::text::{self, words};
 
 /// Of all resizes that come within `within_ns`, the first for which there is no room, and its
@@ -49,6 +50,10 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
     });
     let (outcome, reason) = match (first, &report.memory) {
         (Some((map, next)), _) => (Outcome::Broken, sentence(report, map, next)),
+        (None, _) if report.process.state.ended() => (
+            Outcome::Held,
+            "the process has ended: none of its maps grows any more".to_owned(),
+        ),
         (None, None) => (
             Outcome::Unknown,
             "it is not known how much memory the process could still have: take a dump of it \
@@ -68,8 +73,8 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
                          {left} are left",
                         bytes(needs)
                     ),
-                    None => format!("no map grows; {left} are left"),
-                },
+                    None => format!("no map is foretold to grow; {left} are left"),
+                } + &slowed(report),
             )
         }
     };
@@ -89,6 +94,25 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
         site: site.map(|site| site.id),
         caller: site.and_then(|site| site.caller.clone()),
         reason,
-        advice: site.map(|site| site.advice.clone()).unwrap_or_default(),
+        advice: site.map(cures::of_growth).unwrap_or_default(),
     }
+}
+
+/// Maps for whose next resize there is no room, and of which nobody knows whether they go on.
+fn slowed(report: &Report) -> String {
+    let without_room = |map: &&Map| {
+        let mut upcoming = map.upcoming.iter();
+        map.slowed.is_some() && upcoming.any(|next| next.fits == Some(false))
+    };
+    let maps = report.maps.iter().filter(without_room).count() as u64;
+    let has = match maps {
+        0 => return String::new(),
+        1 => "has",
+        _ => "have",
+    };
+    format!(
+        "; {} that slowed down or stopped {has} no room for what comes next, and nobody can tell \
+         when that is",
+        count(maps, "map")
+    )
 }

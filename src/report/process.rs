@@ -9,16 +9,7 @@ use crate::recording::reader::{self, Recording};
 
 pub(super) fn process(recording: &Recording, clock: &Clock, options: &Options) -> Process {
     let pids = recording.header(header::PID);
-    let state = recording.header(header::STATE);
     let reason = recording.header(header::DUMP_REASON);
-    let finished = state & header::STATE_FINISHED != 0 || reason == header::REASON_EXIT;
-    let state = match (finished, reason, options.alive) {
-        (true, _, _) => ProcessState::Ended,
-        (_, 1.., _) => ProcessState::Snapshot,
-        (_, 0, Some(true)) => ProcessState::Live,
-        (_, 0, Some(false)) => ProcessState::Killed,
-        (_, 0, None) => ProcessState::Unfinished,
-    };
     let id = |word| match recording.header(word) {
         0 => None,
         id => Some(format!("{id:016x}")),
@@ -30,7 +21,7 @@ pub(super) fn process(recording: &Recording, clock: &Clock, options: &Options) -
         command: recording.command(),
         start_unix_ns: recording.header(header::START_UNIX_NS),
         duration_ns: clock.moment_if_set(last_ticks(recording)),
-        state,
+        state: state(recording, options),
         dump_reason: match reason {
             header::REASON_EXIT => Some("exit"),
             header::REASON_SIGNAL => Some("signal"),
@@ -40,6 +31,20 @@ pub(super) fn process(recording: &Recording, clock: &Clock, options: &Options) -
         },
         recording_id: format!("{:016x}", recording.header(header::RECORDING_ID)),
         parent_recording_id: id(header::PARENT_ID),
+    }
+}
+
+/// Whether the process ran on after what was recorded.
+pub(super) fn state(recording: &Recording, options: &Options) -> ProcessState {
+    let state = recording.header(header::STATE);
+    let reason = recording.header(header::DUMP_REASON);
+    let finished = state & header::STATE_FINISHED != 0 || reason == header::REASON_EXIT;
+    match (finished, reason, options.alive) {
+        (true, _, _) => ProcessState::Ended,
+        (_, 1.., _) => ProcessState::Snapshot,
+        (_, 0, Some(true)) => ProcessState::Live,
+        (_, 0, Some(false)) => ProcessState::Killed,
+        (_, 0, None) => ProcessState::Unfinished,
     }
 }
 

@@ -34,6 +34,7 @@ fn start_threads() {
 }
 
 fn main() {
+    mapgrow::mark("main begins");
     let way = env::args().nth(1).unwrap_or_default();
     let map = fill_the_map(100_000);
     println!("sum {}", map.values().sum::<u64>());

@@ -205,6 +205,7 @@ pub fn events<'a>() -> Columns<'a, Event> {
         column("new_bytes", Number(|e| e.row.new_bytes)),
         column("pause_ns", Number(|e| e.row.pause_ns)),
         column("in_place", Truth(|e| Some(e.row.in_place))),
+        column("sampled", Truth(|e| Some(e.row.sampled))),
         column("label", Text(|e| e.row.label.clone())),
     ]
 }

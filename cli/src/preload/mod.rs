@@ -1,7 +1,9 @@
 //! Running a program under the preload library.
 
 pub mod child;
+pub mod kept;
 pub mod library;
 pub mod program;
+pub mod runs;
 pub mod session;
 pub mod unseen;

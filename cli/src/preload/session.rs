@@ -15,8 +15,9 @@ use mapgrow::recording::layout::header;
 use crate::clock::Moment;
 use crate::failure::Failure;
 use crate::load::{self, Header};
-use crate::process::{self, Life};
-use crate::recordings::{self, RecordingFile, own_uid};
+use crate::preload::runs;
+use crate::process::{self, Life, own_uid};
+use crate::recordings::{self, RecordingFile};
 use crate::source::calibrate;
 
 /// Dumps that are kept while the run goes on, the largest; of others only the figures are.
@@ -50,7 +51,7 @@ pub struct Session {
 impl Session {
     /// Makes the directories.
     pub fn new() -> Result<Session, Failure> {
-        let recordings = memory_directories()
+        let recordings = runs::memory_directories()
             .iter()
             .find_map(|parent| make_private(parent, 0o700).ok());
         let on_disk = std::env::temp_dir();
@@ -246,21 +247,11 @@ impl Ended {
     }
 }
 
-/// Directories that lie in memory.
-fn memory_directories() -> Vec<PathBuf> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    runtime
-        .filter(|path| path.is_absolute())
-        .into_iter()
-        .chain([PathBuf::from("/dev/shm")])
-        .collect()
-}
-
 /// Makes a directory with a name that nobody else has.
 fn make_private(parent: &Path, mode: u32) -> io::Result<PathBuf> {
     const TRIES: u32 = 100;
     for attempt in 0..TRIES {
-        let name = format!("mapgrow-run-{}-{}", std::process::id(), unique(attempt));
+        let name = runs::name(std::process::id(), &unique(attempt));
         let path = parent.join(name);
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => {

@@ -15,7 +15,7 @@ use mapgrow::recording::layout::header;
 use mapgrow::recording::reader::Recording;
 use mapgrow::report::symbols::Frame;
 
-use crate::recordings::own_uid;
+use crate::process::own_uid;
 
 /// Most bytes read of such a file, and of a line of it.
 const MOST_BYTES: u64 = 256 << 20;

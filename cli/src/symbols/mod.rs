@@ -5,6 +5,7 @@
 //! into it. A file that is not the one that ran gives no names at all, and a sentence instead.
 
 mod ahead;
+mod debug_info;
 mod files;
 mod generated;
 mod locate;
@@ -12,6 +13,7 @@ mod modules;
 mod names;
 mod object_file;
 mod opened;
+mod scopes;
 mod table;
 mod types;
 

@@ -125,15 +125,21 @@ fn warning(object: &ObjectFile<'_>, module: &Module, places: &Places) -> Option<
     let path = &module.path;
     if !object.has_names() {
         return Some(format!(
-            "{path} is stripped: its functions are shown as addresses. Build it with \
-             `debug = \"line-tables-only\"` and without `strip` to see their names and lines."
+            // Nothing is left that tells the language.
+            "{path} is stripped: its functions are shown as addresses. Build it with `-g` (Rust: \
+             `debug = \"line-tables-only\"`) and without `strip` to see their names and lines."
         ));
     }
     let lacks_lines = !object.has_lines() && places.is_program(module);
+    let debug = if lacks_lines && object.is_rust() {
+        "`debug = \"line-tables-only\"`"
+    } else {
+        "`-g`"
+    };
     lacks_lines.then(|| {
         format!(
             "{path} has no line tables: lines and inlined functions are missing. Build it with \
-             `debug = \"line-tables-only\"` to see them."
+             {debug} to see them."
         )
     })
 }

@@ -42,6 +42,12 @@ impl<'a> SymbolTable<'a> {
         self.functions.is_empty()
     }
 
+    /// Whether it has functions that the Rust compiler adds to every program and library.
+    pub fn is_rust(&self) -> bool {
+        let mut names = self.functions.iter().map(|function| function.name);
+        names.any(|name| name == b"rust_eh_personality" || name == b"rust_begin_unwind")
+    }
+
     /// A name as people read it, whether it is in this table or not.
     pub fn readable(&self, name: &str) -> Rc<str> {
         let mut known = self.readable.borrow_mut();

@@ -200,7 +200,18 @@ pub fn short(full: &str) -> String {
         ", std::collections::hash::map::RandomState>",
         ", hashbrown::hasher::DefaultHashBuilder>",
     ];
+    /// How libstdc++ writes a string, under both of its ABIs and two demanglers.
+    const STRINGS: [&str; 4] = [
+        "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >",
+        "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char>>",
+        "std::basic_string<char, std::char_traits<char>, std::allocator<char> >",
+        "std::basic_string<char, std::char_traits<char>, std::allocator<char>>",
+    ];
     let mut text = full.replace("alloc::collections::btree::set_val::SetValZST", "()");
+    for string in STRINGS {
+        text = text.replace(string, "std::string");
+    }
+    text = without_allocators(&text);
     while let Some(default) = DEFAULTS.iter().find(|default| text.contains(**default)) {
         text = text.replace(default, ">");
     }
@@ -210,6 +221,14 @@ pub fn short(full: &str) -> String {
     while let Some(c) = chars.next() {
         if c == ':' && chars.peek() == Some(&':') {
             chars.next();
+            // A type within a function, or in an unnamed namespace.
+            if out.ends_with(')')
+                && let Some(open) = out.rfind('(')
+            {
+                let before =
+                    out[..open].trim_end_matches(|c: char| c.is_alphanumeric() || c == '_');
+                path_start = before.len();
+            }
             out.truncate(path_start);
         } else {
             out.push(c);
@@ -219,6 +238,28 @@ pub fn short(full: &str) -> String {
         }
     }
     out.replace(" >", ">")
+}
+
+/// The name without the allocators of C++ containers: `std::vector<int, std::allocator<int> >`
+/// is a `std::vector<int>`.
+fn without_allocators(name: &str) -> String {
+    const ALLOCATOR: &str = ", std::allocator<";
+    let mut text = name.to_owned();
+    while let Some(start) = text.find(ALLOCATOR) {
+        let inside = start + ALLOCATOR.len();
+        let mut depth = 1usize;
+        let close = text[inside..].bytes().position(|byte| {
+            match byte {
+                b'<' => depth += 1,
+                b'>' => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        let Some(close) = close else { break };
+        text.replace_range(start..=inside + close, "");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -274,6 +315,27 @@ mod tests {
             ),
             "Box<dyn Fn(u64) -> Out>"
         );
+    }
+
+    #[test]
+    fn cpp_defaults_are_left_out() {
+        for (full, expected) in [
+            (
+                "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >",
+                "string",
+            ),
+            (
+                "std::vector<std::vector<int, std::allocator<int> >, std::allocator<std::vector<int, std::allocator<int> > > >",
+                "vector<vector<int>>",
+            ),
+            (
+                "std::pair<int const, (anonymous namespace)::Row>",
+                "pair<int const, Row>",
+            ),
+            ("std::vector<demo::count(int)::Entry>", "vector<Entry>"),
+        ] {
+            assert_eq!(short(full), expected);
+        }
     }
 
     #[test]

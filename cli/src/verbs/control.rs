@@ -41,9 +41,15 @@ pub fn run(args: &ControlArgs, control: Control) -> Result<(), Failure> {
         Control::On => (0u64, "records again"),
         Control::Off => (1u64, "has paused recording"),
     };
-    live.file
-        .write_all_at(&word.to_le_bytes(), (header::CONTROL * 8) as u64)
-        .map_err(|error| Failure::file("write to", &live.path, &error))?;
+    let mut words = vec![(header::CONTROL, word)];
+    if word == 1 && live.header.word(header::CONTROL) == 0 {
+        words.push((header::PAUSES, live.header.word(header::PAUSES) + 1));
+    }
+    for (index, word) in words {
+        live.file
+            .write_all_at(&word.to_le_bytes(), (index * 8) as u64)
+            .map_err(|error| Failure::file("write to", &live.path, &error))?;
+    }
     output::print(&format!(
         "process {pid} ({}) {done}\n",
         live.header.program()

@@ -31,11 +31,14 @@ pub struct ExportArgs {
     /// A binary to take names from, when its build id is the recorded one; can be repeated
     #[arg(long, value_name = "FILE")]
     binary: Vec<PathBuf>,
+    /// Go on without what cannot be read, and say so
+    #[arg(long)]
+    skip_unreadable: bool,
 }
 
 /// Writes the files, and tells which.
 pub fn run(args: &ExportArgs) -> Result<(), Failure> {
-    let parts = many::read(&args.sources, &args.binary)?;
+    let parts = many::read(&args.sources, &args.binary, args.skip_unreadable)?;
     let mut text = String::new();
     for path in export(&parts, &args.output)? {
         text.push_str(&format!("{}\n", path.display()));

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -10,8 +11,9 @@ use mapgrow::recording::layout::header;
 use mapgrow::report::text::units::bytes;
 
 use crate::failure::{Failure, plain};
-use crate::process::{self, Life};
-use crate::recordings::{self, RecordingFile, own_uid};
+use crate::preload::runs;
+use crate::process::{self, Life, own_uid};
+use crate::recordings::{self, RecordingFile};
 use crate::{load, output};
 
 const EXAMPLES: &str = "\
@@ -117,11 +119,15 @@ fn printable(text: &str) -> String {
 }
 
 fn prune(found: Vec<RecordingFile>) -> Result<(), Failure> {
+    let (used, left): (Vec<_>, Vec<_>) =
+        runs::directories().into_iter().partition(|run| run.in_use);
+    // A run that goes on sees to its own.
+    let is_used = |path: &Path| used.iter().any(|run| path.starts_with(&run.path));
     let orphans: Vec<RecordingFile> = found
         .into_iter()
-        .filter(|recording| recording.life == Life::Gone)
+        .filter(|recording| recording.life == Life::Gone && !is_used(&recording.path))
         .collect();
-    if orphans.is_empty() {
+    if orphans.is_empty() && left.is_empty() {
         output::print("nothing to remove: no recording was left behind\n")?;
         return Ok(());
     }
@@ -140,6 +146,15 @@ fn prune(found: Vec<RecordingFile>) -> Result<(), Failure> {
                 );
             }
             Err(why) => kept = Some(format!("{} was not removed: {why}", printable(&path))),
+        }
+    }
+    for run in left {
+        let path = printable(&run.path.display().to_string());
+        if recordings::in_directory(&run.path).is_empty() {
+            match fs::remove_dir_all(&run.path) {
+                Ok(()) => text += &format!("removed {path} (of a run that was killed)\n"),
+                Err(error) => kept = Some(format!("{path} was not removed: {}", plain(&error))),
+            }
         }
     }
     output::print(&text)?;

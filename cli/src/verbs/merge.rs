@@ -1,9 +1,10 @@
 //! `mapgrow merge`: one report from many processes.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use mapgrow::report::merge::merge;
+use mapgrow::report::merge::{distinct, merge};
 
 use crate::failure::Failure;
 use crate::many;
@@ -32,11 +33,21 @@ pub struct MergeArgs {
     /// A binary to take names from, when its build id is the recorded one; can be repeated
     #[arg(long, value_name = "FILE")]
     binary: Vec<PathBuf>,
+    /// Go on without what cannot be read, and say so
+    #[arg(long)]
+    skip_unreadable: bool,
 }
 
 /// Writes the merged report.
 pub fn run(args: &MergeArgs) -> Result<(), Failure> {
-    let parts = many::read(&args.sources, &args.binary)?;
+    let parts = many::read(&args.sources, &args.binary, args.skip_unreadable)?;
+    let (parts, left_out) = distinct(parts).map_err(Failure::new)?;
+    for label in left_out {
+        let _ = writeln!(
+            std::io::stderr(),
+            "mapgrow: {label} is left out: a later dump of the same process has its figures too"
+        );
+    }
     let merged = merge(parts).ok_or_else(|| Failure::new("there is nothing to merge"))?;
     if args.output.as_os_str() == "-" {
         return output::write_with(|out| {

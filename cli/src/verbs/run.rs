@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::failure::Failure;
 use crate::preload::program::{self, Blind};
 use crate::preload::session::{Ended, Session};
 use crate::preload::unseen::{Unseen, UnseenProcess};
-use crate::preload::{child, library};
+use crate::preload::{child, kept, library};
 use crate::render::paint::wrap;
 use crate::target::Target;
-use crate::{dumps, html, output};
+use crate::{html, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,8 +38,6 @@ const COLLECT_EVERY: Duration = Duration::from_millis(200);
 const MOST_LINES: usize = 20;
 /// Programs that cannot be seen and are explained.
 const MOST_EXPLAINED: usize = 5;
-/// Dumps that are kept, the newest: as many as the recorder itself keeps.
-const MOST_KEPT: usize = 64;
 
 /// What to run, and what to say about it.
 #[derive(Debug, Args)]
@@ -78,6 +76,16 @@ pub struct RunArgs {
 
 /// Runs the command; the status to end with.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    // Hours later it would be too late to say so.
+    for path in [&args.output, &args.report, &args.html]
+        .into_iter()
+        .flatten()
+    {
+        kept::can_write(path)?;
+    }
+    if let Some(path) = args.output.as_ref().filter(|path| path.exists()) {
+        return Err(Failure::new(kept::taken(path)));
+    }
     let library = library::path()?;
     let named = args.command.first().cloned().unwrap_or_default();
     let blind = program::find(&named).and_then(|path| program::inspect(&path));
@@ -169,7 +177,7 @@ fn conclude(
     let mut out = Output::new(args)?;
     let mut resizes = 0;
     if let Some(dump) = own.as_ref().and_then(|own| own.dump.as_ref()) {
-        let kept = keep(args, own.as_ref(), dump)?;
+        let kept = kept::keep(args.output.as_deref(), own.as_ref(), dump)?;
         if !args.quiet || args.html.is_some() {
             let report = super::report::build(Some(dump), &[])?;
             // Of a program that cannot be seen nothing is no news.
@@ -215,38 +223,20 @@ fn conclude(
 }
 
 fn nothing(command: &str, session: &Session) -> String {
-    if session.running().is_empty() {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if variable("MAPGROW").is_some_and(|mode| mode == "off" || mode == "0") {
+        format!("{command} recorded nothing: MAPGROW=off is set.")
+    } else if session.running().is_empty() {
+        let floor = match variable("MAPGROW_FLOOR") {
+            Some(floor) => format!("MAPGROW_FLOOR={floor}"),
+            None => "MAPGROW_FLOOR, 1024 bytes".to_owned(),
+        };
         format!(
-            "{command} recorded nothing: no block of the floor's size (MAPGROW_FLOOR, 1024 bytes) \
-             was allocated through malloc. `mapgrow run --exact` records smaller ones too."
+            "{command} recorded nothing: no block of the floor's size ({floor}) was allocated \
+             through malloc. `mapgrow run --exact` records smaller ones too."
         )
     } else {
         format!("{command} has ended and left its work to others.")
-    }
-}
-
-/// Puts the command's recording where it is to stay.
-fn keep(args: &RunArgs, own: Option<&Ended>, dump: &Path) -> Result<PathBuf, Failure> {
-    let bytes = fs::read(dump).map_err(|error| Failure::file("read", dump, &error))?;
-    match &args.output {
-        None => {
-            let (program, pid) = own.map_or(("", 0), |own| (own.program.as_str(), own.pid));
-            let path = dumps::write(program, pid, &bytes)?;
-            if let Some(directory) = path.parent() {
-                dumps::prune(directory, MOST_KEPT);
-            }
-            Ok(path)
-        }
-        Some(path) => {
-            dumps::write_new(path, &bytes).map_err(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => Failure::new(format!(
-                    "{} is there already and mapgrow overwrites nothing: choose another name",
-                    path.display()
-                )),
-                _ => Failure::file("write", path, &error),
-            })?;
-            Ok(path.clone())
-        }
     }
 }
 
@@ -365,7 +355,12 @@ impl Output {
     /// A line for people; where the report is JSON, they find it on standard error.
     fn line(&mut self, text: &str) -> Result<(), Failure> {
         if self.json {
-            return told(writeln!(io::stderr(), "mapgrow: {text}"));
+            // The JSON may go there too, and is to stay in one piece.
+            return told(
+                self.to
+                    .flush()
+                    .and_then(|()| writeln!(io::stderr(), "mapgrow: {text}")),
+            );
         }
         told(writeln!(self.to, "{text}"))
     }

@@ -15,6 +15,7 @@ pub fn recording(pid: u64, buckets: u64) -> Vec<u8> {
         .recording
         .exe("/opt/app/bin/cache-server", &["cache-server"]);
     program.recording.set(header::PID, 1 << 32 | pid);
+    program.recording.set(header::RECORDING_ID, 7000 + pid);
     program.recording.set(
         header::START_UNIX_NS,
         1_760_000_000_000_000_000 + pid * 1_000_000_000,
@@ -146,4 +147,38 @@ fn an_export_is_parquet() {
             "{path}"
         );
     }
+}
+
+#[test]
+fn a_process_counts_once() {
+    let place = Place::new();
+    let earlier = place.write("a.mapgrow", &recording(1, 1024));
+    let later = place.write("b.mapgrow", &recording(1, 4096));
+    let cut = place.write("cut.mapgrow", &recording(2, 1024)[..5000]);
+    let text = |path: &std::path::Path| path.to_str().expect("text").to_owned();
+    let out = text(&place.path("merged.json"));
+    let again = text(&place.path("again.json"));
+
+    let refused = told(&place.run(&["merge", &text(&earlier), &text(&cut), "-o", &out]));
+    assert!(refused.contains("cut.mapgrow"), "{refused}");
+    let merged = place.run(&[
+        "merge",
+        "--skip-unreadable",
+        &text(&earlier),
+        &text(&cut),
+        &text(&later),
+        "-o",
+        &out,
+    ]);
+    let said = String::from_utf8_lossy(&merged.stderr);
+    assert!(
+        said.contains("skipped: ") && said.contains("is left out"),
+        "{said}"
+    );
+    printed(&merged);
+    let one = json(&place.run(&["report", &out, "--json"]));
+    assert_eq!(one["members"].as_array().map(Vec::len), Some(1));
+
+    let twice = told(&place.run(&["merge", &out, &text(&earlier), "-o", &again]));
+    assert!(twice.contains("would count twice"), "{twice}");
 }

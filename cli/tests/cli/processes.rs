@@ -36,8 +36,21 @@ fn a_live_process_is_read_dumped_and_switched_from_outside() {
     assert!(said.contains("has paused recording"), "{said}");
     assert_eq!(control(), 1);
     assert!(printed(&place.run(&["list"])).contains("paused"));
+    let honesty = || json(&place.run(&["report", "--json", &pid]))["honesty"].clone();
+    let paused = honesty();
+    assert_eq!(
+        (&paused["paused"], &paused["pauses"]),
+        (&true.into(), &1.into())
+    );
+    assert!(printed(&place.run(&["report", &pid])).contains("recording is paused"));
     assert!(printed(&place.run(&["on", &pid])).contains("records again"));
     assert_eq!(control(), 0);
+    let resumed = honesty();
+    assert_eq!(
+        (&resumed["paused"], &resumed["pauses"]),
+        (&false.into(), &1.into())
+    );
+    assert!(printed(&place.run(&["report", &pid])).contains("was paused once"));
 
     for number in ["1", "2"] {
         let dump = PathBuf::from(printed(&place.run(&["dump", &pid])).trim_end());
@@ -153,7 +166,7 @@ fn processes_without_a_recording_get_a_sentence() {
     let pid = sleeper.pid().to_string();
     for verb in ["report", "dump", "off", "on"] {
         let sentence = told(&place.run(&[verb, &pid]));
-        assert!(sentence.contains("has no recording file"), "{sentence}");
+        assert!(sentence.contains("mapgrow run --"), "{sentence}");
         // It would end a program that does not handle it.
         assert!(!sentence.contains("kill"), "{sentence}");
     }

@@ -255,7 +255,7 @@ fn a_symbol_table_alone_gives_names_and_says_what_is_missing() {
         let warnings = symbolizer.warnings();
         assert_eq!(warnings.len(), 1, "{form}: {warnings:?}");
         assert!(
-            warnings[0].contains("no line tables"),
+            warnings[0].contains("no line tables") && warnings[0].contains("line-tables-only"),
             "{form}: {warnings:?}"
         );
     }

@@ -131,3 +131,53 @@ fn a_stripped_program_shows_its_growth() {
     let found = reports[0]["totals"]["resizes"].as_u64().unwrap();
     assert!(found >= expected, "{found} of {expected}");
 }
+
+/// The C library's `realloc` lets the kernel move the pages of a large block: there never are two.
+#[test]
+fn pages_that_the_kernel_moves_are_no_overlap() {
+    let place = Place::new();
+    let program = place.compile("remapped.cpp", &["-g", "-O2"]);
+    let (output, reports) = place.run(&[], &program, &[]);
+    let moved = String::from_utf8_lossy(&output.stdout);
+    let all: Vec<&Value> = sites(&reports[0], "grow").collect();
+    let sum = |field: &str| {
+        all.iter()
+            .filter_map(|site| site[field].as_u64())
+            .sum::<u64>()
+    };
+    assert_eq!(sum("grows"), 6, "{all:?}");
+    assert_eq!(sum("in_place"), 6, "{moved} of 6 moved: {all:?}");
+    assert_eq!(
+        sum("copied_bytes") + sum("overlap_peak_bytes"),
+        0,
+        "{all:?}"
+    );
+}
+
+/// Types that no other object can name have no mangled names; their containers are known all the
+/// same, optimised or not.
+#[test]
+fn containers_of_local_types_are_known() {
+    for level in ["-O0", "-O2"] {
+        let place = Place::new();
+        let program = place.compile("local_types.cpp", &["-g", level]);
+        let (output, reports) = place.run(&[], &program, &[]);
+        assert!(output.status.success());
+        for (function, family, name) in [
+            ("fill", "libstdcxx_vector", "vector<Row>"),
+            (
+                "count_all",
+                "libstdcxx_hashtable",
+                "unordered_map<string, Entry>",
+            ),
+        ] {
+            let found: Vec<&Value> = sites(&reports[0], function).collect();
+            let known = found.iter().any(|site| {
+                site["family"] == family
+                    && site["type_name"] == name
+                    && site["known_by"] == "symbol"
+            });
+            assert!(known, "{level} {name}: {found:#?}");
+        }
+    }
+}

@@ -65,6 +65,51 @@ fn a_command_that_is_not_there_is_named() {
     assert!(stderr.contains("/nonexistent/program"), "{stderr}");
 }
 
+/// What cannot be kept there is said before the command runs, not after.
+#[test]
+fn a_name_that_is_taken_is_refused_beforehand() {
+    let place = Place::new();
+    std::fs::write(place.path("taken"), "").unwrap();
+    for (name, why) in [
+        ("taken", "overwrites nothing"),
+        ("nowhere/out", "nowhere/out"),
+    ] {
+        let output = place
+            .mapgrow()
+            .args(["run", "-o"])
+            .arg(place.path(name))
+            .args(["--", "echo", "ran"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty(), "it ran");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(why), "{stderr}");
+    }
+}
+
+/// The report, as JSON on the same stream as what else there is to say, stays in one piece.
+#[test]
+fn json_on_standard_error_is_whole() {
+    let place = Place::new();
+    let program = place.compile("containers.cpp", &["-O1"]);
+    let output = place
+        .mapgrow()
+        .args(["run", "--json", "--exact", "--"])
+        .arg(&program)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let start = stderr.find('{').expect("a report");
+    let mut values = serde_json::Deserializer::from_str(&stderr[start..]).into_iter();
+    let report: serde_json::Value = values.next().unwrap().expect("JSON");
+    assert!(
+        report["sites"]
+            .as_array()
+            .is_some_and(|sites| !sites.is_empty())
+    );
+}
+
 /// What is said, without the breaks of its lines.
 fn explanation(place: &Place, program: &Path) -> String {
     let output = place

@@ -119,6 +119,28 @@ fn forks() {
             .collect();
         assert_eq!(reports.len(), 2, "{way}");
         assert_eq!(parents.len(), 1, "{way}");
+        // The child frees the table that it inherited before it has a recording.
+        for report in &reports {
+            let unknown = report["honesty"]["frees_unknown"].as_u64().unwrap();
+            let inherits = !report["process"]["parent_recording_id"].is_null();
+            assert_eq!(unknown, u64::from(inherits), "{way}");
+        }
         assert!(ids.contains(&parents[0]), "{way}");
     }
+}
+
+/// Times are since the process began, not since there was something to record.
+#[test]
+fn times_are_since_the_process_began() {
+    let place = Place::new();
+    let program = place.compile("late.cpp", &["-g"]);
+    let before = std::time::SystemTime::now();
+    let (output, reports) = place.run(&[], &program, &[]);
+    assert!(output.status.success());
+    let report = &reports[0];
+    let first = report["timeline"][0]["t_ns"].as_u64().unwrap();
+    assert!(first >= 300_000_000, "{first}");
+    let began = report["process"]["start_unix_ns"].as_u64().unwrap();
+    let before = before.duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!(began >= before.as_nanos() as u64);
 }

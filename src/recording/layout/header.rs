@@ -11,11 +11,11 @@ pub const VERSION: usize = 1;
 pub const RECORDING_ID: usize = 2;
 /// `lo32` pid, `hi32` parent pid.
 pub const PID: usize = 3;
-/// Wall clock when recording began, ns since the Unix epoch.
+/// Wall clock when the process began (at its first allocation), ns since the Unix epoch.
 pub const START_UNIX_NS: usize = 4;
-/// Monotonic clock when recording began, ns.
+/// Monotonic clock then, ns.
 pub const START_MONO_NS: usize = 5;
-/// Tick counter when recording began.
+/// Tick counter then.
 pub const START_TICKS: usize = 6;
 /// Monotonic clock at the latest calibration, ns.
 pub const NOW_MONO_NS: usize = 7;
@@ -57,6 +57,8 @@ pub const DUMP_REASON: usize = 23;
 pub const DUMP_TICKS: usize = 24;
 /// Sequence number of this dump within the process.
 pub const DUMP_SEQ: usize = 25;
+/// How often recording was paused; written by whoever writes [`CONTROL`].
+pub const PAUSES: usize = 26;
 
 /// Modules registered.
 pub const MODULE_COUNT: usize = 32;

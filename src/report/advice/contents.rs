@@ -1,6 +1,6 @@
 //! Advice that comes from what is in live maps.
 
-use super::{WORTHWHILE_BYTES, advice, methods};
+use super::{PILED_ENTRIES, WORTHWHILE_BYTES, advice, methods};
 use crate::occupancy::HashVerdict;
 use crate::report::forecast::inserts_before_growth;
 use crate::report::holdings::{Held, Holdings};
@@ -44,6 +44,23 @@ pub(super) fn shrink(site: &Site, holdings: &Holdings) -> Option<Advice> {
     })
 }
 
+/// A map of another container than hashbrown's of which hardly any room is in use. What a smaller
+/// table takes nobody knows of these to the byte.
+pub(super) fn shrink_foreign(site: &Site, holdings: &Holdings) -> Option<Advice> {
+    let call = methods::of(site.family).shrink?;
+    let emptied = holdings.emptied()?;
+    if emptied.bytes < WORTHWHILE_BYTES {
+        return None;
+    }
+    let text = format!(
+        "{call} would give back most of {}: {} left in a table for {}",
+        bytes(emptied.bytes),
+        entries(emptied.entries),
+        thousands(emptied.room),
+    );
+    Some(advice(AdviceKind::Shrink, text))
+}
+
 /// A map that is about to double because of tombstones, where its entries would fit as it is.
 pub(super) fn rebuild(site: &Site, holdings: &Holdings) -> Option<Advice> {
     let held = holdings.most_tombstones()?;
@@ -81,7 +98,7 @@ pub(super) fn rebuild(site: &Site, holdings: &Holdings) -> Option<Advice> {
 pub(super) fn bound(site: &Site, holdings: &Holdings) -> Option<Advice> {
     let held = holdings.growing()?;
     let next = held.forecast.upcoming.first()?;
-    let (rate, eta) = (held.forecast.entries_per_s?, next.eta_ns?);
+    let rate = thousands(held.forecast.entries_per_s?.round() as u64);
     let no_room = held
         .forecast
         .upcoming
@@ -90,13 +107,16 @@ pub(super) fn bound(site: &Site, holdings: &Holdings) -> Option<Advice> {
     if !held.forecast.steady || site.shrinks != Some(0) || held.bytes < BOUND_BYTES && !no_room {
         return None;
     }
+    // No time is foretold for a process that has ended.
+    let (when, until) = match next.eta_ns {
+        Some(eta) => ("now", format!(" in about {}", time(eta))),
+        None => ("at the end", String::new()),
+    };
     let text = format!(
-        "set it a limit: it only ever grew, now by {} entries/s. Held at its {} it saves the \
-         growth to {} in about {}",
-        thousands(rate.round() as u64),
+        "set it a limit: it only ever grew, {when} by {rate} entries/s. Held at its {} it saves \
+         the growth to {}{until}",
         entries(held.occupancy.entries.value),
         bytes(next.needs_bytes),
-        time(eta),
     );
     Some(Advice {
         saves: Saving {
@@ -110,19 +130,33 @@ pub(super) fn bound(site: &Site, holdings: &Holdings) -> Option<Advice> {
     })
 }
 
-/// A hash that makes look-ups slow.
+/// A hash that makes look-ups slow. One that makes entries pile up makes them the slower the more
+/// there are, and a map with it never gets large: it counts from a thousand entries on.
 pub(super) fn hasher(site: &Site, holdings: &Holdings) -> Option<Advice> {
     let held = holdings.worst_hash()?;
     let quality = held.occupancy.quality?;
-    if held.bytes < WORTHWHILE_BYTES {
+    let there = held.occupancy.entries.value;
+    let piled = quality.verdict == HashVerdict::Clustered;
+    if held.bytes < WORTHWHILE_BYTES && !(piled && there >= PILED_ENTRIES) {
         return None;
     }
     let comparisons = comparisons(held);
-    let cost = comparisons.map_or(String::new(), |(now, good)| {
-        format!(
+    let cost = match comparisons {
+        Some((now, good)) => format!(
             ": a look-up of an absent key compares about {now:.1} keys, {good:.1} with a good one"
-        )
-    });
+        ),
+        None if piled => {
+            let in_the_way = quality.packed * there as f64;
+            let compared = in_the_way * (quality.tag_repeats / 128.0).min(1.0);
+            format!(
+                ": the entries pile up, and one insert or look-up may go through {} slots and \
+                 compare {}",
+                thousands(in_the_way as u64),
+                count(compared as u64, "key")
+            )
+        }
+        None => String::new(),
+    };
     let text = format!(
         "look at the hash of the keys: it is {}{cost}. Take {}",
         quality.verdict.name(),

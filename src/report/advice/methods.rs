@@ -2,8 +2,9 @@
 
 /// The methods of a family. `None` where it has none for it.
 pub(super) struct Methods {
-    /// Room from the start; `N` stands for the number.
-    create: Option<&'static str>,
+    /// Room from the start; `N` stands for the number. Where there is no such call, nobody is
+    /// told to make a container larger at once.
+    pub create: Option<&'static str>,
     /// Gives back room.
     pub shrink: Option<&'static str>,
     /// Fills a new one with the entries of the old.
@@ -16,7 +17,7 @@ pub(super) struct Methods {
 
 impl Methods {
     /// `with_capacity(4096)`.
-    pub fn create(&self, entries: u64) -> Option<String> {
+    pub fn create_for(&self, entries: u64) -> Option<String> {
         Some(self.create?.replace('N', &entries.to_string()))
     }
 }
@@ -35,6 +36,10 @@ const CPP_MAP: Methods = Methods {
     clear: "clear()",
     hash: "a hash that mixes all bits of the key",
 };
+const CPP_DEQUE: Methods = Methods {
+    create: None,
+    ..CPP_VECTOR
+};
 const CPP_VECTOR: Methods = Methods {
     shrink: Some("shrink_to_fit()"),
     ..CPP_MAP
@@ -46,6 +51,11 @@ const OTHER: Methods = Methods {
     clear: "empty it",
     hash: "a hash that mixes all bits of the key",
 };
+const GO: Methods = Methods {
+    create: Some("make(map[K]V, N)"),
+    clear: "clear()",
+    ..OTHER
+};
 const PYTHON: Methods = Methods {
     rebuild: "d = dict(d)",
     shrink: Some("d = dict(d)"),
@@ -56,13 +66,25 @@ const REDIS: Methods = Methods {
     shrink: Some("dictResize(d)"),
     ..OTHER
 };
+const PERL: Methods = Methods {
+    create: Some("keys(%h) = N"),
+    ..OTHER
+};
+const LUA: Methods = Methods {
+    create: Some("lua_createtable(L, 0, N)"),
+    ..OTHER
+};
 
 /// Those of a family.
 pub(super) fn of(family: Option<&str>) -> &'static Methods {
     match family.unwrap_or_default() {
         "hashbrown" | "raw_vec" | "smallvec" => &RUST,
         "cpython_dict" => &PYTHON,
+        "go_map" => &GO,
         "redis_dict" => &REDIS,
+        "perl_hash" => &PERL,
+        "lua_table" => &LUA,
+        name if name.ends_with("_deque") => &CPP_DEQUE,
         name if name.ends_with("_vector") || name.ends_with("_string") => &CPP_VECTOR,
         name if name.starts_with("libstdcxx") || name.starts_with("libcxx") => &CPP_MAP,
         "abseil_flat" | "boost_unordered" => &CPP_MAP,

@@ -5,6 +5,7 @@
 //! nobody has measured, and so nobody promises it.
 
 mod contents;
+pub(super) mod cures;
 mod methods;
 mod presize;
 mod resizing;
@@ -15,29 +16,37 @@ use super::model::{Advice, AdviceKind, Site};
 /// Advice is for what is worth somebody's time.
 const WORTHWHILE_BYTES: u64 = 1 << 20;
 
+/// Entries from which on it is harm that they pile up.
+pub(super) const PILED_ENTRIES: u64 = 1000;
+
 /// Fills in the advice for a site. `buckets`: of a table of so many bytes, where that is known.
 pub(super) fn advise(site: &mut Site, holdings: &Holdings, buckets: &dyn Fn(u64) -> Option<u64>) {
     let reuse = resizing::reuse(site);
-    let shrink = contents::shrink(site, holdings);
-    // What is too large now needs no larger start, and what is kept for the next needs none.
-    let presize = if shrink.is_none() && reuse.is_none() {
+    let shrink =
+        contents::shrink(site, holdings).or_else(|| contents::shrink_foreign(site, holdings));
+    let presize = if reuse.is_none() {
         presize::presize(site, holdings, buckets)
     } else {
         None
     };
+    let bound = contents::bound(site, holdings);
+    // What is too large now needs no larger start, what is kept for the next needs none, and how
+    // large one gets that goes on growing nobody knows. To those who ask for fewer resizes it is
+    // an answer all the same.
+    let unasked = shrink.is_none() && bound.is_none();
     let all = [
         shrink,
         presize,
         reuse,
         contents::rebuild(site, holdings),
-        contents::bound(site, holdings),
+        bound,
         contents::hasher(site, holdings),
         resizing::split(site),
     ];
     site.suggestions = all.into_iter().flatten().collect();
-    site.advice = site
-        .suggestions
-        .iter()
+    let first = site.suggestions.iter();
+    site.advice = first
+        .filter(|one| unasked || one.kind != AdviceKind::Presize)
         .map(|one| one.text.clone())
         .collect();
 }

@@ -4,11 +4,14 @@ use super::{WORTHWHILE_BYTES, advice, methods};
 use crate::classify::shape;
 use crate::report::holdings::Holdings;
 use crate::report::model::{Advice, AdviceKind, Saving, Site};
-use crate::report::text::units::{bytes, count, thousands};
+use crate::report::text::units::{bytes, count};
 use std::collections::BTreeMap;
 
 /// A map of twice the size is not worth so much more for most of its siblings, as a share of it.
 const MOST_RISK: f64 = 0.25;
+
+/// Bytes of a pointer on the machines that are recorded.
+const POINTER: u64 = 8;
 
 /// Maps of a site by the size of their last table, log2 of its bytes.
 struct Finals {
@@ -116,9 +119,9 @@ pub(super) fn presize(
     } else {
         half
     };
-    let resizes = finals.sum(|last| u64::from(last.min(size).saturating_sub(finals.start)));
-    // That out of a table below the floor was counted, too.
-    let resizes = resizes.saturating_add(site.maps_late?);
+    // All but those that lead to tables beyond it: the ones from below the floor count, too.
+    let beyond = finals.sum(|last| u64::from(last.saturating_sub(size)));
+    let resizes = site.grows?.saturating_sub(beyond);
     let copied = finals.sum(|last| tables.between(finals.start, last.min(size)));
     if resizes < 2 || copied < WORTHWHILE_BYTES {
         return None;
@@ -127,22 +130,31 @@ pub(super) fn presize(
     let overlap = site.overlap_peak_bytes?;
     let left = if size < finals.largest() { overlap } else { 0 };
     let call = call(site, holdings, &tables, size, finals.maps(), buckets)?;
-    let mut text = if finals.maps() == 1 {
-        format!(
-            "create it {call} or more to save {} and {} of copying",
-            count(resizes, "resize"),
-            bytes(copied),
-        )
-    } else {
-        format!(
-            "create them {call}: of {} half end with a table of {} or less, 95 % of {}; it saves \
-             {} and {} of copying",
-            count(finals.maps(), "map"),
-            bytes(tables.bytes(half)),
-            bytes(tables.bytes(most)),
-            count(resizes, "resize"),
-            bytes(copied),
-        )
+    let mut saves = format!(
+        "{} and {} of copying",
+        count(resizes, "resize"),
+        bytes(copied)
+    );
+    if overlap > left {
+        saves.push_str(&format!(
+            ", and {} of old and new table at once",
+            bytes(overlap - left)
+        ));
+    }
+    let maps = count(finals.maps(), "map");
+    let (half, most) = (tables.bytes(half), tables.bytes(most));
+    let mut text = match finals.maps() {
+        1 => format!("{call} to save {saves}"),
+        _ if half == most => format!(
+            "{call}: of {maps} all but 5 % end with a table of {} or less; it saves {saves}",
+            bytes(most)
+        ),
+        _ => format!(
+            "{call}: of {maps} half end with a table of {} or less, and all but 5 % with one of {} \
+             or less; it saves {saves}",
+            bytes(half),
+            bytes(most),
+        ),
     };
     if risk(size) > 0 {
         text.push_str(&format!(
@@ -163,8 +175,8 @@ pub(super) fn presize(
     })
 }
 
-/// What to call: with a number of entries, where the family has such a method and the number is
-/// known.
+/// What to do: with a number of entries, where that is known. `None` where the family has no call
+/// for it.
 fn call(
     site: &Site,
     holdings: &Holdings,
@@ -177,6 +189,7 @@ fn call(
     let largest = site.largest_table_bytes?;
     let of_largest = buckets(largest).or_else(|| holdings.buckets_of(largest));
     let of_size = of_largest.map(|buckets| buckets >> (tables.largest - size).min(63));
+    let room = tables.bytes(size);
     let entries = match (of_size, holdings.element(), site.family) {
         // The fewest entries for which one table of this size is made; for many, all it takes.
         (Some(buckets), ..) if maps == 1 => {
@@ -184,14 +197,30 @@ fn call(
             Some(least.max(site.entries.unwrap_or(0)))
         }
         (Some(buckets), ..) => Some(shape::capacity(buckets)),
-        (None, Some(element), Some("raw_vec")) => tables.bytes(size).checked_div(element),
+        // Arrays of pointers, one for each entry.
+        (None, _, Some("libstdcxx_hashtable" | "libcxx_hashtable" | "redis_dict")) => {
+            Some(room / POINTER)
+        }
+        (None, Some(element), Some("raw_vec")) => room.checked_div(element),
         _ => None,
     };
-    let called = entries.and_then(|entries| methods.create(entries));
-    called.or_else(|| {
-        // Without a number hashbrown's methods are of no use, and others may have none.
-        let known = entries.map(|entries| format!("with room for {} entries", thousands(entries)));
-        let room = || format!("with room for a table of {}", bytes(tables.bytes(size)));
-        (site.family != Some("hashbrown")).then(|| known.unwrap_or_else(room))
-    })
+    let of_each = if maps == 1 { "" } else { " in each" };
+    let create = |call: &str| match call.strip_prefix("with_capacity") {
+        Some(_) if maps == 1 => format!("create it {call}"),
+        Some(_) => format!("create them {call}"),
+        None => format!("begin with {call}{of_each}"),
+    };
+    match entries {
+        Some(entries) => {
+            let or_more = if maps == 1 { " or more" } else { "" };
+            Some(create(&methods.create_for(entries)?) + or_more)
+        }
+        // Without a number hashbrown's methods are of no use.
+        None if site.family == Some("hashbrown") => None,
+        None => Some(format!(
+            "{} for the N that it will have (here a table of {})",
+            create(methods.create?),
+            bytes(room)
+        )),
+    }
 }

@@ -9,7 +9,7 @@ const STALL_NS: u64 = 50_000_000;
 /// A smaller table that stalls for so long was kept waiting by something else than its size.
 const SPLIT_BYTES: u64 = 16 << 20;
 /// More parts than this nobody wants.
-const MOST_PARTS: u64 = 256;
+const MOST_PARTS: u64 = 16;
 /// Containers made and dropped, for one that is live: fewer are no habit.
 const TURNOVER: u64 = 100;
 

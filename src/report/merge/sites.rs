@@ -17,8 +17,9 @@ pub(super) struct Sites {
 }
 
 impl Sites {
-    /// Adds the sites of a report; tells what each is called in the merged one.
-    pub fn add(&mut self, sites: &[Site], shift: u64) -> HashMap<u32, u32> {
+    /// Adds the sites of a report; tells what each is called in the merged one. `label`: whose
+    /// advice it is, unless the advice says so itself.
+    pub fn add(&mut self, sites: &[Site], label: Option<&str>, shift: u64) -> HashMap<u32, u32> {
         let mut place = vec![None; sites.len()];
         let mut hit = vec![false; self.all.len()];
         for (at, site) in sites.iter().enumerate() {
@@ -38,6 +39,7 @@ impl Sites {
                 }
                 None => self.push(site, shift),
             };
+            self.advise(to, site, label);
             let peak = site.peak_live_bytes.unwrap_or(site.live_bytes);
             self.peaks[to].add(peak, site.peak_live_error_bytes.unwrap_or(0));
             for id in site.recorded_sites.iter().chain([&site.id]) {
@@ -63,9 +65,24 @@ impl Sites {
         }
     }
 
+    /// Advice holds for the process that it was made for.
+    fn advise(&mut self, to: usize, site: &Site, label: Option<&str>) {
+        let advice = &mut self.all[to].advice;
+        for line in &site.advice {
+            let line = match label {
+                Some(label) => format!("{label}: {line}"),
+                None => line.clone(),
+            };
+            if advice.len() < MOST_ADVICE {
+                advice.push(line);
+            }
+        }
+    }
+
     fn push(&mut self, site: &Site, shift: u64) -> usize {
         let to = self.all.len();
         let mut site = site.clone();
+        site.advice.clear();
         self.known.entry(matching::key(&site)).or_insert(to);
         site.id = to as u32 + 1;
         site.recorded_sites = vec![site.id];
@@ -162,11 +179,6 @@ fn fold(sum: &mut Site, more: &Site, shift: u64) {
     for advice in &more.suggestions {
         if !sum.suggestions.contains(advice) && sum.suggestions.len() < MOST_ADVICE {
             sum.suggestions.push(advice.clone());
-        }
-    }
-    for advice in &more.advice {
-        if !sum.advice.contains(advice) && sum.advice.len() < MOST_ADVICE {
-            sum.advice.push(advice.clone());
         }
     }
 }

@@ -52,7 +52,7 @@ pub struct Event {
     /// For a resize that moved the entries step by step: how long old and new table lived side
     /// by side.
     pub overlap_ns: Option<u64>,
-    /// Whether the table stayed at its address.
+    /// Whether nothing was copied: the block stayed at its address, or the kernel moved its pages.
     pub in_place: bool,
     /// Whether the map's exact history begins here: its old table was below the floor, not
     /// recorded with certainty, and is in no figure but `old_bytes`.

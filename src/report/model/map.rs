@@ -77,6 +77,9 @@ pub struct Map {
     pub heat: Option<HeatMap>,
     /// Entries per second by which it grows; `None` when it does not, or nobody knows.
     pub entries_per_s: Option<f64>,
+    /// That it slowed down or stopped, and that nobody knows when it grows next.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub slowed: Option<Slowed>,
     /// When it will grow next.
     pub next_resize: Option<NextResize>,
     /// The next resizes, the first of them `next_resize`.
@@ -107,6 +110,21 @@ pub enum Activity {
     Emptied,
     /// It has got more entries since its table was made.
     Growing,
+    /// It got much less since its table was made than it did before.
+    Slowed,
+}
+
+/// How a map grew that slowed down, or stopped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Slowed {
+    /// Entries per second that it got since its last resize, on average.
+    pub entries_per_s: f64,
+    /// How long that is.
+    pub for_ns: u64,
+    /// Entries per second between that resize and the one before; `None` when there was none:
+    /// two readings a moment apart found as many entries.
+    pub before_entries_per_s: Option<f64>,
 }
 
 /// A resize to come.
@@ -117,7 +135,8 @@ pub struct NextResize {
     pub at_entries: Option<u64>,
     /// Bytes of the new table.
     pub needs_bytes: u64,
-    /// Time until then at the present rate, from when this was recorded.
+    /// Time until then at the present rate, from when this was recorded; `None` when the process
+    /// has ended, and when nobody knows.
     pub eta_ns: Option<u64>,
     /// Whether the new table fits into what the process can still have, beside the old one; of a
     /// resize after the next, what the ones before it took is counted. `None` when it is not

@@ -133,7 +133,8 @@ pub struct Site {
     pub rebuilds: Option<u64>,
     /// Either a resize or a rebuild: nothing could tell.
     pub replaces: Option<u64>,
-    /// Of the resizes, those that stayed at their address.
+    /// Of the resizes, those that copied nothing: the block stayed at its address, or the kernel
+    /// moved its pages.
     pub in_place: Option<u64>,
     /// Tables allocated.
     pub allocs: u64,

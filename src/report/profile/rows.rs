@@ -6,8 +6,8 @@ use crate::classify::catalogue::Container;
 use crate::classify::go::{GO_MAP, GO_SLICE, MapRuntime};
 use crate::report::build::VERSION;
 use crate::report::model::{
-    Coverage, Event, EventKind, Honesty, Process, ProcessState, ProfileFacts, Report, Sampled,
-    Series, Settings, Site, SizeCount, Totals,
+    Advice, AdviceKind, Coverage, Event, EventKind, Honesty, Process, ProcessState, ProfileFacts,
+    Report, Sampled, Saving, Series, Settings, Site, SizeCount, Totals,
 };
 use crate::report::text::units::bytes;
 use std::collections::BTreeMap;
@@ -116,7 +116,9 @@ fn site(id: u32, key: &Key, growing: &Growing, runtime: Option<MapRuntime>) -> S
         sampled: Some(sampled(sum, growing.grown)),
         ..Site::default()
     };
-    site.advice.extend(advice(growing, retained));
+    site.suggestions.extend(advice(growing, retained));
+    let words = site.suggestions.iter().map(|one| one.text.clone());
+    site.advice = words.collect();
     site
 }
 
@@ -188,7 +190,7 @@ fn sampled(sum: &Sum, grown: u64) -> Sampled {
     }
 }
 
-fn advice(growing: &Growing, retained: Option<u64>) -> Option<String> {
+fn advice(growing: &Growing, retained: Option<u64>) -> Option<Advice> {
     const WORTHWHILE_BYTES: u64 = 1 << 20;
     let gone = growing
         .sum
@@ -196,11 +198,12 @@ fn advice(growing: &Growing, retained: Option<u64>) -> Option<String> {
         .saturating_sub(growing.sum.live_bytes);
     let map = growing.family == &GO_MAP;
     if let Some(retained) = retained {
-        return Some(format!(
+        let text = format!(
             "it was probably emptied and kept: a new map (or nil) in its place would give back \
              about {}, delete() and clear() give nothing back",
             bytes(retained)
-        ));
+        );
+        return Some(advised(AdviceKind::Shrink, text));
     }
     if growing.grown < 2 || gone < WORTHWHILE_BYTES {
         return None;
@@ -211,10 +214,20 @@ fn advice(growing: &Growing, retained: Option<u64>) -> Option<String> {
         _ if growing.family == &GO_SLICE => "make([]T, 0, n)".to_owned(),
         _ => return None,
     };
-    Some(format!(
+    let text = format!(
         "{make} for the n that it will hold would save most of {} of outgrown tables",
         bytes(gone)
-    ))
+    );
+    Some(advised(AdviceKind::Presize, text))
+}
+
+fn advised(kind: AdviceKind, text: String) -> Advice {
+    Advice {
+        kind,
+        text,
+        saves: Saving::default(),
+        risks_bytes: None,
+    }
 }
 
 fn totals(last: &Folded, sites: &[Site]) -> Totals {

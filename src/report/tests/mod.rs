@@ -5,6 +5,7 @@ mod counts;
 mod curve;
 mod diff;
 mod kinds;
+mod lead;
 mod nameless;
 mod stepwise;
 mod text;

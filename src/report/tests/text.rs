@@ -3,8 +3,8 @@
 use super::{Names, program, report, table};
 use crate::recording::fixture::Program;
 use crate::recording::layout::{edge, header, site};
-use crate::report::Report;
 use crate::report::text::{By, Sort, TextOptions, render};
+use crate::report::{Event, Report};
 
 /// A service: a cache that grew large in steps of one stall each, a set that is rebuilt, a log
 /// vector and an index of nodes.
@@ -110,7 +110,7 @@ fn service() -> (Program, Names) {
     (program, names)
 }
 
-fn service_report() -> Report {
+pub(super) fn service_report() -> Report {
     let (mut program, mut names) = service();
     report(&mut program, &mut names)
 }
@@ -186,7 +186,8 @@ fn a_block_answers_one_question_a_line() {
         [
             "    called by shop::server::handle_request (src/server.rs:120)",
             "              shop::main (src/main.rs:31)",
-            "    advice    create it with_capacity(1835009) or more to save 16 resizes and 196 MiB of copying",
+            "    advice    create it with_capacity(1835009) or more to save 16 resizes and 196 MiB of copying,",
+            "              and 294 MiB of old and new table at once",
         ]
     );
 }
@@ -357,4 +358,40 @@ fn text_from_the_recording_cannot_command_the_terminal() {
             "{text:?}"
         );
     }
+}
+
+#[test]
+fn threads_have_the_resizes_that_sites_have_and_say_what_is_left_out() {
+    let mut report = service_report();
+    let text = |report: &Report| {
+        let options = TextOptions {
+            by: By::Thread,
+            ..TextOptions::default()
+        };
+        render(report, &options)
+    };
+    let resizes = |text: &str| -> u64 {
+        let rows = text.lines().filter_map(|line| {
+            let row = line.trim_start().strip_prefix("resizes")?;
+            row.split_whitespace()
+                .next()?
+                .replace(',', "")
+                .parse::<u64>()
+                .ok()
+        });
+        rows.sum()
+    };
+    let before = text(&report);
+    assert_eq!(resizes(&before), report.totals.resizes);
+    assert!(!before.contains("left out"), "{before}");
+    // What samples found is in no sum.
+    let sampled = report.timeline.clone().into_iter().map(|event| Event {
+        sampled: true,
+        ..event
+    });
+    report.timeline.extend(sampled);
+    assert_eq!(text(&report), before);
+    report.honesty.maps_omitted = 3;
+    let after = text(&report);
+    assert!(after.contains("3 smaller ones are left out"), "{after}");
 }

@@ -182,14 +182,20 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
         let text = format!("{} of {} not empty", thousands(used), thousands(buckets));
         page.row("buckets", &text);
     }
-    if let Some(goes_on) = words::activity(map) {
+    let ended = report.process.state.ended();
+    if let Some(goes_on) = words::activity(map, ended) {
         page.row("activity", &goes_on);
     }
     if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
         page.row("hash", verdict);
     }
     if let Some(next) = &map.next_resize {
-        page.row("grows", &words::next_resize(next, report.memory.as_ref()));
+        // Of a process that has ended it matters no more what it could still have had.
+        let (label, memory) = match ended {
+            true => ("full", None),
+            false => ("grows", report.memory.as_ref()),
+        };
+        page.row(label, &words::next_resize(next, memory));
     }
     if let Some(thread) = &map.thread {
         page.row("thread", &printable(thread));

@@ -3,6 +3,7 @@
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::{profile, words};
+use crate::report::advice::PILED_ENTRIES;
 use crate::report::model::{Member, Process, ProcessState, Report, Site};
 use crate::report::outlook;
 use crate::report::sites::harm;
@@ -23,7 +24,13 @@ pub fn headlines(report: &Report) -> Headlines {
     if let Some(facts) = &report.profile {
         return profile::headlines(report, facts);
     }
-    let findings = [Some(headline(report)), kept(report), foretold(report)];
+    // What is still to come can be helped.
+    let findings = [
+        foretold(report),
+        Some(headline(report)),
+        kept(report),
+        piled(report),
+    ];
     let sums = [Some(summary(report)), peak(report)];
     Headlines {
         findings: findings.into_iter().flatten().collect(),
@@ -50,12 +57,23 @@ pub(super) fn lead(page: &mut Page, report: &Report) {
     }
 }
 
-/// One sentence on the site that did most harm.
+/// What a site did at its worst moment, which is what a headline tells: bytes of old and new table
+/// side by side, and nanoseconds of the longest stall. A stall that is long for so small a table
+/// had another cause, such as a thread that had to wait for its turn.
+fn at_worst(site: &Site) -> u64 {
+    const STALL_NS_PER_BYTE: u64 = 16;
+    let overlap = site.overlap_peak_bytes.unwrap_or(0);
+    let stall = site.pause_ns.as_ref().and_then(|pauses| pauses.max);
+    let most = overlap.saturating_mul(STALL_NS_PER_BYTE);
+    overlap.saturating_add(stall.unwrap_or(0).min(most))
+}
+
+/// One sentence on the site that did most harm at one time.
 fn headline(report: &Report) -> String {
     let worst = report
         .sites
         .iter()
-        .max_by_key(|site| harm(site))
+        .max_by_key(|site| (at_worst(site), harm(site)))
         .filter(|site| harm(site) > 0);
     match worst {
         Some(site) => cost(site),
@@ -126,14 +144,27 @@ fn kept(report: &Report) -> Option<String> {
     ))
 }
 
+/// One sentence on a hash that makes entries pile up.
+fn piled(report: &Report) -> Option<String> {
+    let worst = report.maps.iter().filter(|map| {
+        let piles = map.hash_verdict == Some("clustered");
+        piles && map.entries >= Some(PILED_ENTRIES)
+    });
+    let map = worst.max_by_key(|map| map.entries)?;
+    let site = report.sites.iter().find(|site| site.id == map.table_site);
+    Some(format!(
+        "{} at {}: many of its {} entries have the same hash or nearly, so inserts and look-ups \
+         are slow.",
+        capital(&words::container(map.family, map.type_name.as_deref())),
+        words::place(site.and_then(|site| site.caller.as_ref())),
+        thousands(map.entries?),
+    ))
+}
+
 /// One sentence on the resize that comes first of those for which there is no room, of a process
 /// that goes on.
 fn foretold(report: &Report) -> Option<String> {
-    let ended = matches!(
-        report.process.state,
-        ProcessState::Ended | ProcessState::Killed
-    );
-    let (map, next) = outlook::first_without_room(report, u64::MAX).filter(|_| !ended)?;
+    let (map, next) = outlook::first_without_room(report, u64::MAX)?;
     Some(capital(&outlook::sentence(report, map, next)))
 }
 

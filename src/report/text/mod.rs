@@ -203,17 +203,19 @@ fn by_thread(page: &mut Page, report: &Report, options: &TextOptions) {
     let label =
         |thread: &Option<String>| thread.clone().unwrap_or_else(|| "unknown threads".into());
     for event in &report.timeline {
-        if !matches!(
+        let resize = matches!(
             event.kind,
             EventKind::Grow | EventKind::Shrink | EventKind::Rehash
-        ) {
+        );
+        // A sampled resize stands for many, and is in no sum of the sites either.
+        if !resize || event.sampled {
             continue;
         }
         let sum = threads.entry(label(&event.thread)).or_default();
         let (old, new) = (event.old_bytes.unwrap_or(0), event.new_bytes.unwrap_or(0));
         let pause = event.pause_ns.unwrap_or(0);
         sum.resizes += 1;
-        if !event.in_place {
+        if !event.in_place && !event.late {
             sum.copied_bytes = sum.copied_bytes.saturating_add(old.min(new));
             sum.overlap_peak = sum.overlap_peak.max(old.saturating_add(new));
         }
@@ -226,14 +228,23 @@ fn by_thread(page: &mut Page, report: &Report, options: &TextOptions) {
         sum.maps_live += 1;
         sum.live_bytes = sum.live_bytes.saturating_add(map.bytes);
     }
-    if report.honesty.events_dropped > 0 && !threads.is_empty() {
-        page.blank();
+    let mut parts = Vec::new();
+    if report.honesty.events_dropped > 0 {
         let lost = count(report.honesty.events_dropped, "older event");
-        page.paragraph(
-            &format!("By the events still in the timeline; {lost} left it."),
-            0,
-            Style::Plain,
-        );
+        parts.push(format!(
+            "Resizes are those still in the timeline; {lost} left it."
+        ));
+    }
+    if report.honesty.maps_omitted > 0 {
+        parts.push(format!(
+            "What is held is that of the {} alone; {} are left out.",
+            count(report.maps.len() as u64, "largest live map"),
+            count(report.honesty.maps_omitted, "smaller one")
+        ));
+    }
+    if !parts.is_empty() && !threads.is_empty() {
+        page.blank();
+        page.paragraph(&parts.join(" "), 0, Style::Plain);
     }
     sums(page, threads, options, "thread");
 }

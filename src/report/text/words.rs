@@ -179,7 +179,7 @@ pub(super) fn resizes(site: &Site) -> Option<String> {
     .flatten()
     .collect();
     if let Some(in_place) = site.in_place.filter(|&in_place| in_place > 0) {
-        parts.push(format!("{} of these without moving", thousands(in_place)));
+        parts.push(format!("{} of these without copying", thousands(in_place)));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -296,8 +296,9 @@ pub(super) fn next_resize(next: &NextResize, memory: Option<&Memory>) -> String 
     format!("{when}: {}", room_for(next, memory))
 }
 
-/// What goes on in a map, where that is worth a word.
-pub(super) fn activity(map: &Map) -> Option<String> {
+/// What goes on in a map, or went on in one of a process that has `ended`, where that is worth a
+/// word.
+pub(super) fn activity(map: &Map, ended: bool) -> Option<String> {
     match map.activity? {
         Activity::Churning => Some(
             "insert and delete in turn: tombstones fill it, not entries, and it is rehashed in \
@@ -315,9 +316,33 @@ pub(super) fn activity(map: &Map) -> Option<String> {
             ))
         }
         Activity::Growing => {
-            let rate = thousands(map.entries_per_s?.round() as u64);
-            Some(format!("grows by {rate} entries/s"))
+            let rate = per_s(map.entries_per_s?);
+            let verb = if ended { "grew" } else { "grows" };
+            Some(format!("{verb} by {rate}"))
         }
+        Activity::Slowed => {
+            let slowed = map.slowed?;
+            let average = format!(
+                "{} on average in the last {}",
+                per_s(slowed.entries_per_s),
+                time(slowed.for_ns)
+            );
+            Some(match slowed.before_entries_per_s {
+                Some(before) => format!(
+                    "slowed down or stopped: {average}, since its last resize; {} before that",
+                    per_s(before)
+                ),
+                None => format!("does not grow at the moment; {average}"),
+            })
+        }
+    }
+}
+
+fn per_s(rate: f64) -> String {
+    match rate.round() as u64 {
+        0 => "less than 1 entry/s".to_owned(),
+        1 => "1 entry/s".to_owned(),
+        rate => format!("{} entries/s", thousands(rate)),
     }
 }
 
