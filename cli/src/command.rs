@@ -76,8 +76,10 @@ enum Verb {
     /// List recordings of running processes, and what others left behind
     List(ListArgs),
     /// Resume recording in a live process
+    #[command(after_help = control::EXAMPLES)]
     On(ControlArgs),
     /// Pause recording in a live process
+    #[command(after_help = control::EXAMPLES)]
     Off(ControlArgs),
     /// Print the table of containers that reports know by their functions
     #[command(after_help = families::HELP)]
@@ -85,7 +87,6 @@ enum Verb {
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write man pages
-    #[command(hide = true)]
     Man(ManArgs),
 }
 

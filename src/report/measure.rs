@@ -74,19 +74,16 @@ impl Measure {
             Measure::Pause => return (report.totals.pause_max_ns, 0),
             Measure::Retained => {}
         }
-        let known: Vec<u64> = report
-            .sites
-            .iter()
-            .filter_map(|site| self.of(site))
-            .collect();
+        // Where nothing is live nothing is retained, which says nothing of the others.
+        let live = report.sites.iter().filter(|site| site.live_bytes > 0);
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            live.map(|site| self.of(site)).partition(Option::is_some);
         let sum = known
             .iter()
+            .flatten()
             .fold(0u64, |sum, figure| sum.saturating_add(*figure));
-        let unknown = report.sites.len() - known.len();
-        (
-            (!known.is_empty() || report.sites.is_empty()).then_some(sum),
-            unknown,
-        )
+        let any = !known.is_empty() || unknown.is_empty();
+        (any.then_some(sum), unknown.len())
     }
 
     /// Standard error of the figure: 0 unless it is an estimate.

@@ -96,10 +96,11 @@ pub struct Process {
     pub exe: Option<String>,
     /// Command line, one string per argument.
     pub command: Vec<String>,
-    /// Wall clock when recording began; 0 when it is not known, null in JSON.
+    /// Wall clock when the process began, at its first allocation; 0 when it is not known, null in
+    /// JSON.
     #[cfg_attr(feature = "json", serde(with = "unknown"))]
     pub start_unix_ns: u64,
-    /// From the start of the recording to its last sign of life.
+    /// From the start of the process to its last sign of life.
     pub duration_ns: Option<u64>,
     /// How the recording ended.
     pub state: ProcessState,

@@ -60,6 +60,11 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
              while it runs"
                 .to_owned(),
         ),
+        (None, Some(_)) if unforeseen(report) > 0 && !any_foretold(report) => (
+            Outcome::Unknown,
+            "maps grew, but nobody can tell when they will again: what is in them is not known"
+                .to_owned(),
+        ),
         (None, Some(memory)) => {
             let due = |next: &&NextResize| next.eta_ns.is_some_and(|eta| eta <= within_ns);
             let growing = report.maps.iter().flat_map(|map| &map.upcoming);
@@ -74,7 +79,14 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
                         bytes(needs)
                     ),
                     None => format!("no map is foretold to grow; {left} are left"),
-                } + &slowed(report),
+                } + &slowed(report)
+                    + &match unforeseen(report) {
+                        0 => String::new(),
+                        maps => format!(
+                            "; of {} that grew nothing can be foretold",
+                            count(maps, "map")
+                        ),
+                    },
             )
         }
     };
@@ -96,6 +108,20 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
         reason,
         advice: site.map(cures::of_growth).unwrap_or_default(),
     }
+}
+
+/// Live maps that grew, of which nothing is known that tells when they will again.
+fn unforeseen(report: &Report) -> u64 {
+    let silent =
+        |map: &&Map| map.tables.len() > 1 && map.upcoming.is_empty() && map.slowed.is_none();
+    report.maps.iter().filter(silent).count() as u64
+}
+
+fn any_foretold(report: &Report) -> bool {
+    report
+        .maps
+        .iter()
+        .any(|map| !map.upcoming.is_empty() || map.slowed.is_some())
 }
 
 /// Maps for whose next resize there is no room, and of which nobody knows whether they go on.

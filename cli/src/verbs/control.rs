@@ -9,6 +9,14 @@ use crate::failure::Failure;
 use crate::process::Life;
 use crate::{output, recordings};
 
+/// For both verbs.
+pub const EXAMPLES: &str = "\
+Examples:
+  mapgrow off 4242                   process 4242 records nothing new; frees are still counted
+  mapgrow on 4242                    and goes on
+
+What was allocated meanwhile is in no figure, and reports say so.";
+
 /// Whose recording to control.
 #[derive(Debug, Args)]
 pub struct ControlArgs {

@@ -6,8 +6,13 @@ use clap::Args;
 
 use crate::failure::Failure;
 
+const EXAMPLES: &str = "\
+Examples:
+  mapgrow man ~/.local/share/man/man1   then `man mapgrow-report`";
+
 /// Where to write them.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct ManArgs {
     /// The directory: mapgrow.1 and one page for each verb
     #[arg(value_name = "DIR")]
