@@ -22,7 +22,10 @@ impl Failure {
     /// A file that could not be worked with.
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Failure {
         let path = path.display();
+        let written = doing == "write";
         let hint = match error.kind() {
+            io::ErrorKind::NotFound if written => ": make its directory first, or name another",
+            io::ErrorKind::PermissionDenied if written => ": name a place that you may write to",
             io::ErrorKind::NotFound => {
                 ": check the path, or look for recordings with `mapgrow list`"
             }

@@ -210,6 +210,20 @@ pub fn open_failure(path: &Path, error: &io::Error) -> Failure {
             path.display(),
             plain(error)
         )),
+        io::ErrorKind::NotFound => match path.to_str().filter(|text| names_a_service(text)) {
+            Some(service) => Failure::new(format!(
+                "there is no file {service}; for a Go service write http://{}/debug/pprof/heap",
+                service.split('/').next().unwrap_or(service)
+            )),
+            None => Failure::file("read", path, error),
+        },
         _ => Failure::file("read", path, error),
     }
+}
+
+/// Whether a name looks like a host and a port: `localhost:6060`, `10.0.0.7:80/debug`.
+fn names_a_service(text: &str) -> bool {
+    let host_and_port = text.split('/').next().unwrap_or(text);
+    let host_and_port = host_and_port.rsplit_once(':');
+    host_and_port.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }

@@ -1,5 +1,7 @@
 //! Sizes, times and shares as people write them: `64MiB`, `5ms`, `10%`.
 
+use std::time::Duration;
+
 /// Bytes: a number with `B`, `KiB`, `MiB`, `GiB` or `TiB`; `K`, `M`, `G`, `T` are the same, and
 /// `kB`, `MB`, `GB`, `TB` are powers of 1000.
 pub fn bytes(text: &str) -> Result<u64, String> {
@@ -37,6 +39,24 @@ pub fn ns(text: &str) -> Result<u64, String> {
         _ => return Err("a time needs its unit: write 500us, 5ms or 1.5s".to_owned()),
     };
     Ok((number * factor) as u64)
+}
+
+/// A time to wait: `500ms`, `10s`, `5min`; without a unit, seconds.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(10);
+    const MOST: Duration = Duration::from_secs(365 * 24 * 3600);
+    let time = match split(text)? {
+        (seconds, "") => Duration::try_from_secs_f64(seconds).map_err(|_| between())?,
+        _ => Duration::from_nanos(ns(text)?),
+    };
+    match (LEAST..=MOST).contains(&time) {
+        true => Ok(time),
+        false => Err(between()),
+    }
+}
+
+fn between() -> String {
+    "it must be between 10ms and a year".to_owned()
 }
 
 /// A count: digits alone.
@@ -87,6 +107,13 @@ mod tests {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
         assert!(ns("5").is_err());
+        assert_eq!(interval("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(interval("0.2"), Ok(Duration::from_millis(200)));
+        assert_eq!(interval("5s"), interval("5"));
+        assert_eq!(interval("2min"), Ok(Duration::from_secs(120)));
+        for wrong in ["0", "5 parsecs", "1e9", "99999999999", "-1", "9h9"] {
+            assert!(interval(wrong).is_err(), "{wrong}");
+        }
         assert!(count("1.5").is_err());
     }
 }

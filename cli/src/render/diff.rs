@@ -7,6 +7,10 @@ use serde::Serialize;
 
 use super::paint::{Tone, paint, wrap};
 
+/// Columns of a figure, and what stands before one that is an estimate.
+const FIGURE: usize = 9;
+const ABOUT: &str = "about ";
+
 /// How to show it.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
@@ -72,10 +76,17 @@ pub fn render(diff: &Diff, page: &Page) -> String {
         text.push_str(&line);
         text.push('\n');
     };
+    let sites = diff.sites.iter().flat_map(|site| &site.changes);
+    let mut all = diff.totals.iter().chain(sites);
+    let estimated = |change: &Change| change.old_error.is_some() || change.new_error.is_some();
+    let column = match all.any(estimated) {
+        true => FIGURE + ABOUT.len(),
+        false => FIGURE,
+    };
     line(wrap(&lead(diff), page.width, 0));
     line(String::new());
     for change in &diff.totals {
-        if let Some(row) = row(change, page) {
+        if let Some(row) = row(change, column, page) {
             line(row);
         }
     }
@@ -105,7 +116,7 @@ pub fn render(diff: &Diff, page: &Page) -> String {
             page.color,
         ));
         for site in sites.iter().take(page.top) {
-            for row in block(site, diff.by, page) {
+            for row in block(site, diff.by, column, page) {
                 line(row);
             }
         }
@@ -151,8 +162,12 @@ fn lead(diff: &Diff) -> String {
         are(counts.gone)
     ));
     if counts.unsure > 0 {
+        let (are, them) = match counts.unsure {
+            1 => ("is", "it"),
+            _ => ("are", "them"),
+        };
         text.push_str(&format!(
-            " Of {}, in one of the reports alone, too few samples tell to say that it is new or gone.",
+            " {} {are} in one of the reports alone, with too few samples to call {them} new or gone.",
             places(counts.unsure)
         ));
     }
@@ -186,7 +201,7 @@ fn by(measure: Measure) -> &'static str {
 }
 
 /// The title of a site, what it was called before, and its figures.
-fn block(site: &SiteChange, measure: Measure, page: &Page) -> Vec<String> {
+fn block(site: &SiteChange, measure: Measure, column: usize, page: &Page) -> Vec<String> {
     let Some(side) = site.side() else {
         return Vec::new();
     };
@@ -214,7 +229,16 @@ fn block(site: &SiteChange, measure: Measure, page: &Page) -> Vec<String> {
         .changes
         .iter()
         .filter(|change| change.measure != measure && change.old != change.new);
-    rows.extend(first.chain(others).filter_map(|change| row(change, page)));
+    let figures: Vec<String> = first
+        .chain(others)
+        .filter_map(|change| row(change, column, page))
+        .collect();
+    if figures.is_empty() {
+        // Nothing is known by that figure, and nothing else changed.
+        let live = site.change(Measure::Live);
+        rows.extend(live.and_then(|live| row(live, column, page)));
+    }
+    rows.extend(figures);
     if matches!(site.became, Became::Grew | Became::New) {
         for advice in site.advice.iter().take(2) {
             rows.push(wrap(&format!("      advice    {advice}"), page.width, 16));
@@ -224,11 +248,11 @@ fn block(site: &SiteChange, measure: Measure, page: &Page) -> Vec<String> {
 }
 
 /// `      peak      1.0 MiB -> 2.0 MiB  (+1.0 MiB, +100 %)`; nothing where neither is known.
-fn row(change: &Change, page: &Page) -> Option<String> {
+fn row(change: &Change, column: usize, page: &Page) -> Option<String> {
     let show = |figure: Option<u64>, error: Option<u64>| match (figure, error) {
         (None, _) => "-".to_owned(),
-        (Some(figure), None) => change.measure.show(figure),
-        (Some(figure), Some(_)) => format!("about {}", change.measure.show(figure)),
+        (Some(figure @ 1..), Some(_)) => format!("{ABOUT}{}", change.measure.show(figure)),
+        (Some(figure), _) => change.measure.show(figure),
     };
     if change.old.is_none() && change.new.is_none() {
         return None;
@@ -265,7 +289,7 @@ fn row(change: &Change, page: &Page) -> Option<String> {
         0 => String::new(),
         error => format!(" +- {}", change.measure.show(error)),
     };
-    let room = " ".repeat(38usize.saturating_sub(text.chars().count()));
+    let room = " ".repeat((20 + 2 * column).saturating_sub(text.chars().count()));
     Some(format!(
         "{text}{room} {}{error}",
         paint(&added, tone, page.color)

@@ -37,9 +37,15 @@ fn target(at: usize, reading: &Reading) -> String {
     } else {
         ", gone: these are its last figures"
     };
+    let totals = &report.totals;
+    let whose = if totals.est_live_bytes > totals.live_bytes {
+        let floor = bytes(report.settings.floor_bytes);
+        format!("the peak of tables of {floor} or more")
+    } else {
+        "their peak".to_owned()
+    };
     text.push_str(&format!(
-        "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; the peak of what was counted \
-         was {}.</p><ul>",
+        "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; {whose} was {}.</p><ul>",
         escaped(program),
         process.pid,
         live_of_all(report),

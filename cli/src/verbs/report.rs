@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use mapgrow::report::text::{By, Sort, TextOptions, render, render_map};
+use mapgrow::report::text::{By, Sort, TextOptions, no_picture, render, render_map};
 use mapgrow::report::{Options, Report};
 
 use crate::failure::Failure;
@@ -40,10 +40,10 @@ pub struct ReportArgs {
     #[arg(long, value_name = "URL", conflicts_with = "source")]
     watch: Option<PathBuf>,
     /// Time between two profiles
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, requires = "watch")]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::interval, requires = "watch")]
     every: Duration,
     /// Stop watching after this time, and report once, at its end
-    #[arg(long = "for", value_name = "TIME", value_parser = duration, requires = "watch")]
+    #[arg(long = "for", value_name = "TIME", value_parser = quantity::interval, requires = "watch")]
     length: Option<Duration>,
     /// Print the whole report as JSON
     #[arg(long)]
@@ -160,7 +160,8 @@ fn show_map(args: &ReportArgs, report: &Report, id: u64) -> Result<(), Failure> 
         let map = map.ok_or_else(missing)?;
         heat::svg(map).ok_or_else(|| {
             Failure::new(format!(
-                "there is no picture of map {id}: its table is small, or was not read"
+                "there is no picture of map {id}: {}",
+                no_picture(map)
             ))
         })?
     } else {
@@ -172,18 +173,6 @@ fn show_map(args: &ReportArgs, report: &Report, id: u64) -> Result<(), Failure> 
         render_map(report, id, &options).ok_or_else(missing)?
     };
     output::print(&text)
-}
-
-/// A time to wait: `500ms`, `10s`, `5min`.
-fn duration(text: &str) -> Result<Duration, String> {
-    const LEAST: Duration = Duration::from_millis(10);
-    const MOST: Duration = Duration::from_secs(365 * 24 * 3600);
-    let time = Duration::from_nanos(quantity::ns(text)?);
-    if (LEAST..=MOST).contains(&time) {
-        Ok(time)
-    } else {
-        Err("it must be between 10ms and a year".to_owned())
-    }
 }
 
 /// Reads a recording and gives it names from the binaries of this machine.

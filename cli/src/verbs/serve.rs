@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::failure::{Failure, plain};
 use crate::output;
+use crate::quantity;
 use crate::serve::{Limits, Targets, serve};
 
 const EXAMPLES: &str = "\
@@ -33,9 +34,9 @@ pub struct ServeArgs {
     /// Places with series of their own, those with the largest peaks; all others share `other`
     #[arg(long, value_name = "N", default_value_t = 100)]
     sites: usize,
-    /// Seconds for which a reading is good, however many ask
-    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
-    every: u64,
+    /// Time for which a reading is good, however many ask: `5s`, or `5`
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = quantity::interval)]
+    every: Duration,
     /// Connections at a time
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = connections)]
     connections: usize,
@@ -53,7 +54,7 @@ fn connections(text: &str) -> Result<usize, String> {
 
 /// Serves until it is interrupted.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
-    let targets = Targets::new(&args.sources, &args.binary, Duration::from_secs(args.every));
+    let targets = Targets::new(&args.sources, &args.binary, args.every);
     targets.check()?;
     let cannot = |error: std::io::Error| {
         Failure::new(format!(

@@ -208,6 +208,10 @@ fn a_recording_is_not_written_over() {
         assert!(error.contains("is a recording"), "{error}");
     }
     assert_eq!(std::fs::read(&dump).expect("read"), before);
+    let nowhere = place.path("no/such/page.html");
+    let output = place.run(&["html", text(&dump), "-o", text(&nowhere)]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("make its directory first"), "{error}");
 }
 
 /// The page in a browser, where there is one: `tests/browser/look.py`, its quick part.

@@ -253,6 +253,7 @@ fn addresses_that_cannot_be_read_get_a_sentence() {
             "http://127.0.0.1:1/debug/pprof/heap",
             "does the service run",
         ),
+        ("127.0.0.1:1", "http://127.0.0.1:1/debug/pprof/heap"),
     ] {
         let output = place.run(&["report", url]);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -4,7 +4,7 @@ use super::counts::{grow, grower};
 use super::{Names, program, report, table};
 use crate::recording::layout::{header, region};
 use crate::report::curve::LiveCurve;
-use crate::report::{Series, series};
+use crate::report::{Series, Site, series};
 
 const CALLER: &str = "demo::cache::Cache::put@src/cache.rs:58";
 
@@ -156,4 +156,11 @@ fn series_of_different_steps_are_summed() {
         [Some(107), Some(207), Some(201)],
         "what happened last counts on"
     );
+    // Nothing bounds what a site held of which no series is known.
+    let [first, second] = sites;
+    let without = Site {
+        series: None,
+        ..second
+    };
+    assert_eq!(series::together(&[first, without]), None);
 }

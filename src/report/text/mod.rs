@@ -17,6 +17,7 @@ pub use words::{caller_at, frame_place, is_own, live, live_of_all, what};
 use super::diff::SiteSide;
 use super::model::{Caller, EventKind, Honesty, Map, Report, Site};
 use super::sites::harm;
+use crate::classify::catalogue::HASHBROWN;
 use blocks::Sum;
 use page::{Page, Style, printable};
 use std::cmp::Reverse;
@@ -114,9 +115,19 @@ pub fn render_map(report: &Report, id: u64, options: &TextOptions) -> Option<Str
     blocks::map(&mut page, 1, map, report);
     match &map.heat {
         Some(heat) => heat::heat(&mut page, heat),
-        None => page.row("table", "no picture: it is small, or was not read"),
+        None => page.row("table", &format!("no picture: {}", no_picture(map))),
     }
     Some(page.finish().trim_start().to_owned())
+}
+
+/// Why there is no picture of a map's table.
+#[must_use]
+pub fn no_picture(map: &Map) -> &'static str {
+    if map.family == Some(HASHBROWN.name) {
+        "its table is small, or was not read"
+    } else {
+        "only the tables of Rust's hash maps and sets have one"
+    }
 }
 
 fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {

@@ -136,17 +136,18 @@ class Details {
     const pause = site.pause_ns;
     const bound = site.peak_live_error_bytes > 0 ? "at most " : "";
     const samples = onlySamples(site) ? site.sampled : null;
+    const about = (value) => (value === null ? null : `about ${thousands(Number(Math.max(value, 0).toPrecision(2)))}`);
     pairs(facts, [
       ["in", site.caller === null ? null : site.caller.function],
       ["family", site.family === null ? null : `${site.family}${site.known_by === null ? "" : `, known by ${site.known_by}`}`],
-      ["resizes", site.resizes === null ? null : this.resizes(site)],
+      ["resizes", samples !== null ? about(samples.est_resizes) : site.resizes === null ? null : this.resizes(site)],
       ["live", estimate(liveBytes(site), samples?.est_live_bytes_error ?? null)],
       ["peak", site.peak_live_bytes === null || samples !== null ? null : bound + bytes(site.peak_live_bytes)],
       ["worst overlap", site.overlap_peak_bytes ? bytes(site.overlap_peak_bytes) : null],
       ["pauses", pause && pause.max !== null ? `worst ${time(pause.max)}, median ${time(pause.p50)}, ${time(pause.total)} in all` : null],
       ["copied", site.copied_bytes ? bytes(site.copied_bytes) : null],
       ["allocated", estimate(allocatedBytes(site), samples?.est_allocated_bytes_error ?? null)],
-      ["maps", site.maps_created === null ? null : `${thousands(created(site))} created, ${thousands(site.maps_live)} live`],
+      ["maps", site.maps_created === null ? null : samples !== null ? `${about(samples.est_maps_live)} live` : `${thousands(created(site))} created, ${thousands(site.maps_live)} live`],
       ["kept without need", site.retained_bytes ? bytes(site.retained_bytes) : null],
       ["counts", coverage(site, this.page.report.settings)],
     ]);

@@ -35,7 +35,7 @@ function recorded(page) {
   const at = (ns) => (ns === null ? undefined : `${moment(ns, page.end / 100)} after the start`);
   return [
     ["resizes", thousands(totals.resizes)],
-    ["peak in containers", bound + bytes(totals.peak_bytes), at(totals.peak_at_ns)],
+    [about ? "peak of what was counted" : "peak in containers", bound + bytes(totals.peak_bytes), at(totals.peak_at_ns)],
     ["live at the end", about ? `\u2248 ${bytes(totals.est_live_bytes)}` : bytes(totals.live_bytes), about
       ? `${estimate(totals.est_live_bytes, totals.est_live_error_bytes)}, with samples; ${bytes(totals.live_bytes)} were counted`
       : "bytes of live tables"],
