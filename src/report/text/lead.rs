@@ -181,9 +181,14 @@ fn peak(report: &Report) -> Option<String> {
         ""
     };
     Some(format!(
-        "At the peak of {} old and new tables side by side held {}; it would have been \
+        "At the peak of {}{} old and new tables side by side held {}; it would have been \
          {most}{} without the old ones.",
         bytes(peak.bytes),
+        if peak.bytes == report.totals.peak_bytes {
+            ""
+        } else {
+            " in all recorded blocks,"
+        },
         bytes(overlap),
         bytes(peak.without_overlap_bytes),
     ))
