@@ -122,11 +122,12 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
          resumes it)"
             .into(),
     );
+    let ended_pauses = honesty.pauses.saturating_sub(u64::from(honesty.paused));
     note(
-        honesty.pauses > u64::from(honesty.paused),
+        ended_pauses > 0,
         format!(
             "recording was paused {}, and what was allocated meanwhile is in no figure",
-            match honesty.pauses - u64::from(honesty.paused) {
+            match ended_pauses {
                 1 => "once".to_owned(),
                 times => format!("{times} times"),
             }
