@@ -51,7 +51,10 @@ pub fn run(args: &ControlArgs, control: Control) -> Result<(), Failure> {
     };
     let mut words = vec![(header::CONTROL, word)];
     if word == 1 && live.header.word(header::CONTROL) == 0 {
-        words.push((header::PAUSES, live.header.word(header::PAUSES) + 1));
+        words.push((
+            header::PAUSES,
+            live.header.word(header::PAUSES).saturating_add(1),
+        ));
     }
     for (index, word) in words {
         live.file
