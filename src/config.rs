@@ -195,7 +195,7 @@ impl Settings {
 }
 
 /// Reads one variable; a value that `parse` refuses is named on stderr.
-pub(crate) fn read<T>(
+fn read<T>(
     name: &CStr,
     default: T,
     expected: &str,

@@ -1,17 +1,15 @@
 //! The recorder as the preload library drives it: behind the malloc family, whose callers do not
 //! say how large a block is that they free, and over an allocator that the library finds.
 
-use crate::config::{self, Defaults};
+use crate::config::Defaults;
 use crate::hook;
 use crate::process::{self, State};
 pub use crate::record::Entry;
 use crate::record::{self, Moved, Session};
 use crate::recording::layout::header;
 use crate::snapshot::{self, DumpError, Ending};
-use crate::sys::{self, ErrnoGuard};
+use crate::sys::ErrnoGuard;
 use crate::thread::Busy;
-
-use core::sync::atomic::{AtomicBool, Ordering};
 
 pub use crate::api::mark;
 
@@ -54,40 +52,6 @@ fn environment_is_there() -> bool {
     }
     // SAFETY: one word, which programs change by assignment.
     unsafe { !(&raw const environ).read_volatile().is_null() }
-}
-
-/// Which allocator stands behind the library: the one inside it, if the user asks for that, else
-/// the program's own. To be asked once, before anything is allocated.
-#[must_use]
-pub fn wants_jemalloc() -> bool {
-    const NAME: &core::ffi::CStr = c"MAPGROW_BACKEND";
-    let parse = |value: &[u8]| match value {
-        b"program" | b"" => Some(false),
-        b"jemalloc" => Some(true),
-        _ => None,
-    };
-    let wanted = if environment_is_there() {
-        config::read(NAME, false, "program or jemalloc", parse)
-    } else {
-        // The loader allocates before the C library knows the environment.
-        sys::initial_env(NAME, &mut [0; 32])
-            .and_then(parse)
-            .unwrap_or(false)
-    };
-    JEMALLOC.store(wanted, Ordering::Relaxed);
-    wanted
-}
-
-/// Whether the allocator inside the library is used.
-static JEMALLOC: AtomicBool = AtomicBool::new(false);
-
-/// What is to be noted in the header of a recording: bits of `header::STATE`.
-pub(crate) fn state_bits() -> u64 {
-    if JEMALLOC.load(Ordering::Relaxed) {
-        header::STATE_OWN_JEMALLOC
-    } else {
-        0
-    }
 }
 
 fn begin() -> Option<Session> {

@@ -149,40 +149,6 @@ pub(crate) fn env(name: &CStr) -> Option<&'static [u8]> {
     Some(unsafe { CStr::from_ptr(value) }.to_bytes())
 }
 
-/// The same as the process was started with, for the time before the C library knows it. `value`
-/// is room for it; a longer one is none.
-#[cfg(feature = "preload")]
-pub(crate) fn initial_env<'a>(name: &CStr, value: &'a mut [u8]) -> Option<&'a [u8]> {
-    // SAFETY: a query.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        return None;
-    }
-    let file = Descriptor::open(c"/proc/self/environ", libc::O_RDONLY, 0)?;
-    let mut piece = [0; 4096];
-    // Bytes of `NAME=` that an entry began with; past that, bytes of its value.
-    let (mut matched, mut length) = (Some(0), 0);
-    loop {
-        let read = file.read_up_to(&mut piece);
-        for &byte in piece.get(..read)? {
-            let (name, at) = (name.to_bytes(), matched);
-            matched = match at {
-                Some(at) if at > name.len() && byte == 0 => return value.get(..length),
-                _ if byte == 0 => Some(0),
-                Some(at) if at > name.len() => {
-                    *value.get_mut(length)? = byte;
-                    length += 1;
-                    Some(at)
-                }
-                Some(at) if byte == *name.get(at).unwrap_or(&b'=') => Some(at + 1),
-                _ => None,
-            };
-        }
-        if read < piece.len() {
-            return None;
-        }
-    }
-}
-
 /// Closes the descriptor when dropped.
 pub(crate) struct Descriptor(pub(crate) i32);
 
@@ -359,19 +325,5 @@ mod tests {
         assert!(each_entry(c"/proc/self/fd", |_| seen += 1));
         assert!(seen > 2);
         assert!(!each_entry(c"/nonexistent", |_| ()));
-    }
-
-    #[cfg(feature = "preload")]
-    #[test]
-    fn the_first_environment_is_that_of_the_process() {
-        // Cargo starts tests with it; one without it has nothing to compare.
-        let Some(expected) = env(c"CARGO_PKG_NAME") else {
-            return;
-        };
-        let mut room = [0; 64];
-        assert_eq!(initial_env(c"CARGO_PKG_NAME", &mut room), Some(expected));
-        assert_eq!(initial_env(c"CARGO_PKG_NAM", &mut room), None);
-        assert_eq!(initial_env(c"MAPGROW_NO_SUCH_NAME", &mut room), None);
-        assert_eq!(initial_env(c"CARGO_PKG_NAME", &mut [0; 3]), None);
     }
 }

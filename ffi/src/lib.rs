@@ -1,8 +1,7 @@
 //! `libmapgrow.so`: the recorder behind the malloc family of any dynamically linked program.
 //!
 //! Loaded by `LD_PRELOAD`. Every request is forwarded to the allocator that the program would
-//! have used without it; the recorder looks at addresses and sizes only. With
-//! `MAPGROW_BACKEND=jemalloc` they go to the jemalloc inside the library instead.
+//! have used without it; the recorder looks at addresses and sizes only.
 
 mod bootstrap;
 mod control;

@@ -5,8 +5,6 @@ use core::mem::transmute;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use recorder::preload_support::wants_jemalloc;
-
 use crate::bootstrap;
 
 type Block = *mut c_void;
@@ -72,59 +70,6 @@ pub(crate) mod exec {
     ];
 }
 
-/// The jemalloc inside this library, for those who ask for it (`MAPGROW_BACKEND=jemalloc`).
-mod jemalloc {
-    use core::ffi::c_void;
-
-    use tikv_jemalloc_sys as je;
-
-    use super::{Block, Function};
-
-    /// What it has for each function of the program's allocator.
-    pub(super) fn functions() -> [(&'static Function, *mut c_void); 10] {
-        [
-            (&super::MALLOC, je::malloc as *mut c_void),
-            (&super::CALLOC, je::calloc as *mut c_void),
-            (&super::REALLOC, realloc as *mut c_void),
-            (&super::FREE, je::free as *mut c_void),
-            (&super::POSIX_MEMALIGN, je::posix_memalign as *mut c_void),
-            (&super::ALIGNED_ALLOC, je::aligned_alloc as *mut c_void),
-            (&super::MEMALIGN, je::aligned_alloc as *mut c_void),
-            (&super::VALLOC, valloc as *mut c_void),
-            (&super::PVALLOC, pvalloc as *mut c_void),
-            (&super::USABLE_SIZE, je::malloc_usable_size as *mut c_void),
-        ]
-    }
-
-    /// As glibc has it: nothing is left of a block of no bytes.
-    unsafe extern "C" fn realloc(block: Block, size: usize) -> Block {
-        // SAFETY: the caller's promise, as for `realloc(3)`.
-        unsafe {
-            if size == 0 && !block.is_null() {
-                je::free(block);
-                return core::ptr::null_mut();
-            }
-            je::realloc(block, size)
-        }
-    }
-
-    fn page() -> usize {
-        // SAFETY: a query.
-        usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
-    }
-
-    unsafe extern "C" fn valloc(size: usize) -> Block {
-        // SAFETY: the alignment is a power of two.
-        unsafe { je::aligned_alloc(page(), size) }
-    }
-
-    unsafe extern "C" fn pvalloc(size: usize) -> Block {
-        let bytes = size.checked_next_multiple_of(page()).unwrap_or(usize::MAX);
-        // SAFETY: the alignment is a power of two.
-        unsafe { je::aligned_alloc(page(), bytes) }
-    }
-}
-
 /// Set while a thread looks for them. Others, and what that thread allocates meanwhile, are
 /// served by [`bootstrap`].
 static LOOKING: AtomicBool = AtomicBool::new(false);
@@ -174,11 +119,6 @@ fn look() -> Option<Next> {
             unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) },
             Ordering::Release,
         );
-    }
-    if wants_jemalloc() {
-        for (function, address) in jemalloc::functions() {
-            function.address.store(address, Ordering::Release);
-        }
     }
     let needed = [&MALLOC, &CALLOC, &REALLOC, &FREE];
     if needed.iter().any(|function| function.address().is_null()) {

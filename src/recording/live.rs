@@ -119,9 +119,6 @@ impl Recording {
             self.word(header::STATE)?
                 .fetch_or(header::STATE_NO_STACKS, Ordering::Relaxed);
         }
-        #[cfg(feature = "preload")]
-        self.word(header::STATE)?
-            .fetch_or(crate::preload_support::state_bits(), Ordering::Relaxed);
         self.describe_program();
         // Slot 0 stands for threads that find none.
         if !self.arena.commit(region::THREADS, thread::WORDS) {

@@ -93,11 +93,6 @@ pub(super) fn settings(recording: &Recording) -> Settings {
         backend: match recording.header(header::BACKEND) {
             header::BACKEND_JEMALLOC => Some("jemalloc"),
             header::BACKEND_CUSTOM => Some("custom"),
-            header::BACKEND_PROGRAM
-                if recording.header(header::STATE) & header::STATE_OWN_JEMALLOC != 0 =>
-            {
-                Some("jemalloc")
-            }
             header::BACKEND_PROGRAM => Some("program"),
             _ => None,
         },

@@ -70,21 +70,9 @@ impl Place {
         program: &Path,
         arguments: &[&str],
     ) -> (Output, Vec<Value>) {
-        self.run_in(&[], options, program, arguments)
-    }
-
-    /// The same with some variables in the environment.
-    pub fn run_in(
-        &self,
-        environment: &[(&str, &str)],
-        options: &[&str],
-        program: &Path,
-        arguments: &[&str],
-    ) -> (Output, Vec<Value>) {
         let reports = self.path("reports.json");
         let output = self
             .mapgrow()
-            .envs(environment.iter().copied())
             .args(["run", "--json", "--children", "--report"])
             .arg(&reports)
             .args(options)

@@ -16,20 +16,10 @@ static COMPILED: LazyLock<(Place, PathBuf, PathBuf)> = LazyLock::new(|| {
 
 /// Runs one way and compares each process that told its figures.
 fn check(way: &str, function: &str) -> Vec<Value> {
-    check_in(&[], way, function)
-}
-
-/// The same with some variables in the environment.
-fn check_in(environment: &[(&str, &str)], way: &str, function: &str) -> Vec<Value> {
     let place = Place::new();
     let (_, victim, library) = &*COMPILED;
     for options in [&["--exact"][..], &[]] {
-        let (output, reports) = place.run_in(
-            environment,
-            options,
-            victim,
-            &[way, library.to_str().unwrap()],
-        );
+        let (output, reports) = place.run(options, victim, &[way, library.to_str().unwrap()]);
         let stdout = String::from_utf8(output.stdout).unwrap();
         let expected = if way == "killed" { Some(9) } else { None };
         assert_eq!(output.status.signal(), expected, "{way}: {stdout}");
@@ -153,19 +143,4 @@ fn times_are_since_the_process_began() {
     let began = report["process"]["start_unix_ns"].as_u64().unwrap();
     let before = before.duration_since(std::time::UNIX_EPOCH).unwrap();
     assert!(began >= before.as_nanos() as u64);
-}
-
-/// The same figures over the jemalloc inside the library.
-#[test]
-fn over_the_library_s_own_jemalloc() {
-    for (way, function) in [
-        ("fork", "grow_table"),
-        ("exec", "grow_table"),
-        ("dlopen", "grow_in_library"),
-    ] {
-        let reports = check_in(&[("MAPGROW_BACKEND", "jemalloc")], way, function);
-        for report in &reports {
-            assert_eq!(report["settings"]["backend"], "jemalloc", "{way}");
-        }
-    }
 }

@@ -166,10 +166,6 @@ pub const STATE_NO_STACKS: u64 = 4;
 /// held its bound of recordings.
 pub const STATE_DIR_FULL: u64 = 8;
 
-/// [`STATE`] bit: behind the preload library stands the jemalloc inside it, not the program's own
-/// allocator.
-pub const STATE_OWN_JEMALLOC: u64 = 16;
-
 /// [`BACKEND`]: tikv-jemallocator.
 pub const BACKEND_JEMALLOC: u64 = 1;
 /// [`BACKEND`]: a `GlobalAlloc` given by the program.
