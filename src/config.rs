@@ -141,6 +141,14 @@ impl Settings {
         ));
         dir.push(sys::env(c"MAPGROW_DIR").unwrap_or(b""));
         default_state_dir(&mut state_dir);
+        if !defaults.sizes_known {
+            read(
+                c"MAPGROW_BACKEND",
+                (),
+                "program; for jemalloc, preload libjemalloc.so.2 after the recorder",
+                |value| (value == b"program").then_some(()),
+            );
+        }
         Self {
             mode,
             floor: size(c"MAPGROW_FLOOR", floor),

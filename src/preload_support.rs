@@ -8,10 +8,8 @@ pub use crate::record::Entry;
 use crate::record::{self, Moved, Session};
 use crate::recording::layout::header;
 use crate::snapshot::{self, DumpError, Ending};
-use crate::sys::ErrnoGuard;
+use crate::sys::{self, ErrnoGuard};
 use crate::thread::Busy;
-
-pub use crate::api::mark;
 
 static DEFAULTS: Defaults = Defaults::sizes_unknown();
 
@@ -121,11 +119,18 @@ pub fn reallocate(
     let plan = session.plan_realloc(address, old, bytes, align);
     let is_mapped = |address, bytes| bytes >= LEAST_MAPPED && is_mapped(address, usable(address));
     let was_mapped = plan.is_some() && is_mapped(address, old);
+    let faults = if was_mapped { sys::thread_faults() } else { 0 };
     let moved = forward();
     if let Some(plan) = plan {
         let how = match Moved::by_address(address, moved) {
             // The kernel moved the pages (`mremap`): no byte was copied, and there never were two.
-            Moved::Copied(to) if was_mapped && is_mapped(to, bytes) => Moved::InPlace(to),
+            // Where it will not, for they are not all alike, the C library copies, and each page
+            // that it writes to is a fault.
+            Moved::Copied(to)
+                if was_mapped && is_mapped(to, bytes) && sys::thread_faults() == faults =>
+            {
+                Moved::InPlace(to)
+            }
             how => how,
         };
         session.reallocated(&plan, how);
@@ -196,6 +201,12 @@ pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), Refused> {
 #[must_use]
 pub fn is_recording() -> bool {
     process::existing_recording().is_some_and(|recording| !recording.paused())
+}
+
+/// Sets a mark, as [`crate::mark`] does, though it may be the first thing that the program does.
+pub fn mark(label: &str) {
+    drop(begin());
+    crate::api::mark(label);
 }
 
 /// Pauses recording or resumes it, as the command does from outside.

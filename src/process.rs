@@ -108,42 +108,62 @@ pub(crate) fn recording(state: &State) -> Option<&'static Recording> {
 /// The recording of this process, if there is one already.
 #[inline]
 pub(crate) fn existing_recording() -> Option<&'static Recording> {
-    let recording = RECORDING.load(Ordering::Acquire);
+    // The word first: once it says so, the recording is no longer the parent's.
     // SAFETY: `FORK_WORD` is null or a word that is never unmapped.
     let own = unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() }
-        .is_some_and(|word| word.load(Ordering::Relaxed) != 0);
+        .is_some_and(|word| word.load(Ordering::Acquire) == fork_state::OWNER);
     if !own {
         return None;
     }
+    let recording = RECORDING.load(Ordering::Acquire);
     // SAFETY: `RECORDING` is null or a recording that is never unmapped in the process that made
     // it, which the word says is this one.
     unsafe { recording.as_ref() }
 }
 
 /// Frees of blocks as large as recorded ones while nothing is recorded: a child of `fork` frees
-/// what it inherited before it allocates anything.
+/// what it inherited before it allocates anything. The process in bits 32..64, for a child has a
+/// copy; their number in bits 0..32.
 static EARLY_FREES: AtomicU64 = AtomicU64::new(0);
 
 /// Counts a free of a block that is not known because nothing is recorded yet.
 pub(crate) fn count_early_free() {
-    EARLY_FREES.fetch_add(1, Ordering::Relaxed);
+    let own = u64::from(std::process::id()) << 32;
+    let _ = EARLY_FREES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |counted| {
+        let before = if counted >> 32 == own >> 32 {
+            counted
+        } else {
+            own
+        };
+        // A full count stays.
+        (before as u32 != u32::MAX).then(|| before + 1)
+    });
+}
+
+/// Those of this process, which are counted elsewhere from now on.
+fn take_early_frees() -> u64 {
+    let counted = EARLY_FREES.swap(0, Ordering::Relaxed);
+    if counted >> 32 == u64::from(std::process::id()) {
+        counted & u64::from(u32::MAX)
+    } else {
+        0
+    }
 }
 
 #[cold]
 #[inline(never)]
 fn new_recording(state: &State) -> Option<&'static Recording> {
     let _errno = crate::sys::ErrnoGuard::save();
-    // SAFETY: as in `existing_recording`.
-    let forked = unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() }
-        .is_some_and(|word| word.load(Ordering::Relaxed) == 0);
-    let mut parent_id = 0;
-    if forked {
-        parent_id = after_fork(state);
+    if is_forked() && !after_fork(state) {
+        // Another thread is at it.
+        return None;
     }
     if UNRECORDED.load(Ordering::Acquire) {
         return None;
     }
-    let began = if state.pid == std::process::id() {
+    let parent_id = PARENT_ID.load(Ordering::Acquire);
+    // A child of `fork` may have its parent's id, in another namespace.
+    let began = if parent_id == 0 && state.pid == std::process::id() {
         state.began
     } else {
         Moment::now()
@@ -159,13 +179,6 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
         UNRECORDED.store(true, Ordering::Release);
         return None;
     };
-    // SAFETY: as in `existing_recording`; nobody else knows it yet.
-    if let Some(made) = unsafe { made.as_ref() } {
-        made.count(
-            header::FREES_UNKNOWN,
-            EARLY_FREES.swap(0, Ordering::Relaxed),
-        );
-    }
     let published =
         RECORDING.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire);
     if published.is_err() {
@@ -173,28 +186,61 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
         // SAFETY: `made` was created above and never shown to anybody.
         unsafe { Recording::discard(made) };
     }
-    existing_recording()
+    let recording = existing_recording()?;
+    recording.count(header::FREES_UNKNOWN, take_early_frees());
+    Some(recording)
+}
+
+/// Values of the fork word.
+mod fork_state {
+    /// In a child of `fork`, whose kernel wiped the word.
+    pub(super) const FORKED: u64 = 0;
+    /// The word is in its owner.
+    pub(super) const OWNER: u64 = 1;
+    /// A thread of the child makes its own beginning.
+    pub(super) const BEGINNING: u64 = 2;
+}
+
+/// Recording of the process that this one was forked from; 0: none.
+static PARENT_ID: AtomicU64 = AtomicU64::new(0);
+
+/// Whether this is a child of `fork` that has not made its own beginning.
+fn is_forked() -> bool {
+    // SAFETY: as in `existing_recording`.
+    unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() }
+        .is_some_and(|word| word.load(Ordering::Acquire) != fork_state::OWNER)
 }
 
 /// Makes this process' own beginning in a child of `fork`, where the parent's recording is not
-/// mapped. The id of the parent's recording. Children of `fork` have one thread.
-fn after_fork(state: &State) -> u64 {
+/// mapped. The child may have several threads by now: false for all but the first one here.
+fn after_fork(state: &State) -> bool {
+    // SAFETY: as in `existing_recording`.
+    let Some(word) = (unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() }) else {
+        return false;
+    };
+    let first = word.compare_exchange(
+        fork_state::FORKED,
+        fork_state::BEGINNING,
+        Ordering::AcqRel,
+        Ordering::Acquire,
+    );
+    if first.is_err() {
+        return false;
+    }
     // SAFETY: the struct (not the mapping it describes) lies in private pages, of which the
     // child has its copy.
     let parent = unsafe { RECORDING.load(Ordering::Acquire).as_ref() };
-    let parent_id = parent.map_or(0, Recording::id);
+    PARENT_ID.store(parent.map_or(0, Recording::id), Ordering::Release);
     RECORDING.store(ptr::null_mut(), Ordering::Release);
     // The filter stays: by it the frees of inherited blocks are noticed.
     snapshot::reset_after_fork();
     crate::measure::reset_after_fork();
-    // SAFETY: as in `existing_recording`.
-    if let Some(word) = unsafe { FORK_WORD.load(Ordering::Acquire).as_ref() } {
-        word.store(1, Ordering::Release);
-    }
     if !state.settings.follow_fork {
         UNRECORDED.store(true, Ordering::Release);
     }
-    parent_id
+    // Last: from here on the other threads take part.
+    word.store(fork_state::OWNER, Ordering::Release);
+    true
 }
 
 /// Maps the fork word.
@@ -210,7 +256,7 @@ fn fork_word() -> Option<()> {
     }
     let word = page.cast::<AtomicU64>();
     // SAFETY: fresh zeroed page.
-    unsafe { (*word).store(1, Ordering::Release) };
+    unsafe { (*word).store(fork_state::OWNER, Ordering::Release) };
     // A thread that loses this race leaves one page behind.
     let _ = FORK_WORD.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
     Some(())

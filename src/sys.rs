@@ -149,6 +149,16 @@ pub(crate) fn env(name: &CStr) -> Option<&'static [u8]> {
     Some(unsafe { CStr::from_ptr(value) }.to_bytes())
 }
 
+/// Pages that the calling thread was given when it touched them, since it began.
+#[cfg(feature = "preload")]
+pub(crate) fn thread_faults() -> i64 {
+    // SAFETY: `rusage` is plain data for which zero is valid.
+    let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
+    // SAFETY: `usage` is a place for the result.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    usage.ru_minflt
+}
+
 /// Closes the descriptor when dropped.
 pub(crate) struct Descriptor(pub(crate) i32);
 

@@ -272,9 +272,16 @@ impl Session {
             thread::prime(hot, settings);
             hot.free_countdown.get()
         });
+        // Of a block whose size was not said, it is what the block holds at least: one that was too
+        // small to be recorded is rounded up by a quarter at the most.
+        let is_large = if settings.sizes_known {
+            bytes >= settings.floor
+        } else {
+            bytes > settings.floor + settings.floor / 4
+        };
         // Nothing can be recorded of this block if nothing is recorded at all.
         if process::existing_recording().is_none() {
-            if bytes >= settings.floor {
+            if is_large {
                 process::count_early_free();
             }
             return None;
@@ -296,7 +303,7 @@ impl Session {
                 None
             }
             None => {
-                if bytes >= settings.floor {
+                if is_large {
                     recording.count(header::FREES_UNKNOWN, 1);
                 }
                 return None;

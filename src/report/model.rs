@@ -96,8 +96,8 @@ pub struct Process {
     pub exe: Option<String>,
     /// Command line, one string per argument.
     pub command: Vec<String>,
-    /// Wall clock when the process began, at its first allocation; 0 when it is not known, null in
-    /// JSON.
+    /// Wall clock when the process began: at its first allocation, of a child of `fork` at the
+    /// first that was recorded; 0 when it is not known, null in JSON.
     #[cfg_attr(feature = "json", serde(with = "unknown"))]
     pub start_unix_ns: u64,
     /// From the start of the process to its last sign of life.

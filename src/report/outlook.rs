@@ -50,15 +50,21 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
     });
     let (outcome, reason) = match (first, &report.memory) {
         (Some((map, next)), _) => (Outcome::Broken, sentence(report, map, next)),
-        (None, _) if report.process.state.ended() => (
-            Outcome::Held,
-            "the process has ended: none of its maps grows any more".to_owned(),
-        ),
         (None, None) => (
             Outcome::Unknown,
             "it is not known how much memory the process could still have: take a dump of it \
              while it runs"
                 .to_owned(),
+        ),
+        (None, Some(_)) if report.process.state.ended() && any_without_room(report) => (
+            Outcome::Unknown,
+            "the process has ended, and whether its maps were still growing nobody can tell: for \
+             the next resize of one there was no room; take a dump while it runs"
+                .to_owned(),
+        ),
+        (None, Some(_)) if report.process.state.ended() => (
+            Outcome::Held,
+            "the process has ended, and for what is foretold of its maps there was room".to_owned(),
         ),
         (None, Some(_)) if unforeseen(report) > 0 && !any_foretold(report) => (
             Outcome::Unknown,
@@ -108,6 +114,11 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
         reason,
         advice: site.map(cures::of_growth).unwrap_or_default(),
     }
+}
+
+fn any_without_room(report: &Report) -> bool {
+    let mut upcoming = report.maps.iter().flat_map(|map| &map.upcoming);
+    upcoming.any(|next| next.fits == Some(false))
 }
 
 /// Live maps that grew, of which nothing is known that tells when they will again.

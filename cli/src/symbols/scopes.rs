@@ -13,6 +13,10 @@ use gimli::{DebugInfoOffset, UnitOffset};
 
 use super::debug_info::Slice;
 
+/// Scopes within each other, and bytes of a path, at most: a forged file must not make us grow.
+const MOST_DEPTH: usize = 64;
+const MOST_BYTES: usize = 4096;
+
 /// As compilers write it.
 const UNNAMED: &str = "(anonymous namespace)";
 
@@ -74,7 +78,9 @@ fn read(unit: gimli::UnitRef<'_, Slice<'_>>) -> Result<OfUnit, gimli::Error> {
                 Some((_, outer)) => format!("{outer}::{own}"),
                 None => own,
             };
-            around.push((depth, path.into()));
+            if around.len() < MOST_DEPTH && path.len() <= MOST_BYTES {
+                around.push((depth, path.into()));
+            }
         }
     }
     Ok(functions)

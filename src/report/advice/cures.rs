@@ -50,7 +50,11 @@ pub(in crate::report) fn in_general(measure: Measure, site: &Site) -> String {
                 _ => format!(": its tables went {}", text::chain(&site.example_tables)),
             };
             match methods.create {
-                Some(create) => format!("create it {create} for the N that it will have{sizes}"),
+                // Of Rust's the call goes with the making, of others it comes right after.
+                Some(create) if create.starts_with("with_capacity") => {
+                    format!("create it {create} for the N that it will have{sizes}")
+                }
+                Some(create) => format!("begin with {create} for the N that it will have{sizes}"),
                 None => format!("keep it smaller, or divide it{sizes}"),
             }
         }
