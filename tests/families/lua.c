@@ -15,10 +15,12 @@ static void *l_alloc(void *ud, void *at, size_t osize, size_t nsize) {
         return NULL;
     }
     /* Of a new object the kind is told in place of its size; a table's parts have none. */
-    if (now && (at || osize == 0)) {
-        told_size(now, nsize);
+    int is_table = now && (at || osize == 0);
+    void *block = realloc(at, nsize);
+    if (is_table) {
+        told_block(now, nsize, block);
     }
-    return realloc(at, nsize);
+    return block;
 }
 
 __attribute__((noinline)) static void fill_array(lua_State *L) {
