@@ -277,7 +277,7 @@ impl Session {
         let is_large = if settings.sizes_known {
             bytes >= settings.floor
         } else {
-            bytes > settings.floor + settings.floor / 4
+            bytes > settings.floor.saturating_add(settings.floor / 4)
         };
         // Nothing can be recorded of this block if nothing is recorded at all.
         if process::existing_recording().is_none() {
