@@ -57,6 +57,8 @@ pub(crate) fn measure(recording: &Recording) {
                 seed: block.serial,
                 ..Limits::default()
             };
+            // Taken before the bytes are: what the map was then done with, they show.
+            let ticks = clock::ticks();
             let reading = read(
                 &Place {
                     pid: std::process::id(),
@@ -71,16 +73,13 @@ pub(crate) fn measure(recording: &Recording) {
             let Some((survey, foreign)) = reading else {
                 return;
             };
-            let lives = recording
-                .live
-                .read(slot, address)
-                .is_some_and(|after| after.serial == block.serial && after.bytes == block.bytes);
-            if !lives {
+            // The whole record: while the bytes were read, a resize that filled them may have ended.
+            if recording.live.read(slot, address) != Some(block) {
                 return;
             }
             let reading = Reading {
                 serial: block.serial,
-                ticks: clock::ticks(),
+                ticks,
                 survey,
                 foreign,
             };

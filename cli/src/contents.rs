@@ -3,6 +3,7 @@
 //! The process is neither stopped nor asked. A reading counts only if the recording said before
 //! and says afterwards that the block is the same.
 
+use std::collections::HashSet;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
@@ -49,13 +50,28 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     let mut records = reader.before(&blocks);
     let begun = Instant::now();
     let mut skipped = 0;
+    let mut first_tables = Vec::new();
     for block in &blocks {
         if begun.elapsed() > MOST_TIME || records.len() == MOST_TABLES {
             skipped += 1;
             continue;
         }
-        records.extend(reader.read(block).map(|reading| reading.encode()));
+        let Some(reading) = reader.read(block) else {
+            continue;
+        };
+        records.push(reading.encode());
+        if block.history.is_none() {
+            first_tables.push(block);
+        }
     }
+    // What was being filled while it was read holds a part of its map. The full table beside it
+    // gives it away, unless that was freed before its turn to be read came.
+    let filled: HashSet<u64> = first_tables
+        .into_iter()
+        .filter(|block| filled_since(file, block))
+        .map(|block| block.serial)
+        .collect();
+    records.retain(|record| !filled.contains(&record[occupancy::SERIAL]));
     append(packed, &records, skipped);
     true
 }
@@ -81,10 +97,10 @@ impl Reader<'_> {
             group: self.group,
             foreign: self.file.header.word(header::BACKEND) == header::BACKEND_PROGRAM,
         };
-        let read = lives(self.file, block).then(|| memory::read(&place, &limits));
-        let (survey, foreign) = read.flatten()?;
+        // Taken before the bytes are: what the map was then done with, they show.
         let now = Moment::now(&self.file.header).filter(|_| lives(self.file, block))?;
-        Some(Reading {
+        let (survey, foreign) = memory::read(&place, &limits)?;
+        lives(self.file, block).then_some(Reading {
             serial: block.serial,
             ticks: now.ticks,
             survey,
@@ -113,23 +129,47 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the recording says now that the block is live, and the same.
+/// Whether the recording says now of the block what it said when it was copied. It does not
+/// once a resize has ended whose new table the block is: the copy knows nothing of the map that
+/// was moved there.
 fn lives(file: &RecordingFile, block: &LiveBlock) -> bool {
-    let word = |kind: usize, index: usize| {
-        let region = file
-            .header
-            .word(header::REGIONS + kind * header::REGION_WORDS + 1);
-        let at = (index as u64).checked_mul(8)?.checked_add(region)?;
-        let mut bytes = [0; 8];
-        file.file.read_exact_at(&mut bytes, at).ok()?;
-        Some(u64::from_le_bytes(bytes))
-    };
-    let record = |field: usize| word(region::LIVE, block.slot * live::WORDS + field);
+    let record = |field: usize| record_word(file, block, field);
     // The key first and the generation last: see the recorder's live table.
-    word(region::LIVE_KEYS, block.slot) == Some(block.address)
+    key(file, block) == Some(block.address)
         && record(live::SERIAL) == Some(block.serial)
         && record(live::BYTES) == Some(block.bytes)
-        && record(live::SITE).is_some_and(|site| site >> 32 & 1 == 0)
+        && record(live::SITE) == Some(owner(block))
+}
+
+/// Whether the block is known by now for the new table of a resize, which the copy did not know.
+fn filled_since(file: &RecordingFile, block: &LiveBlock) -> bool {
+    let record = |field: usize| record_word(file, block, field);
+    key(file, block) == Some(block.address)
+        && record(live::SERIAL) == Some(block.serial)
+        && record(live::SITE) != Some(owner(block))
+}
+
+/// The first word of the block's record, as it was copied.
+fn owner(block: &LiveBlock) -> u64 {
+    u64::from(block.site) | u64::from(block.generation) << 32
+}
+
+fn key(file: &RecordingFile, block: &LiveBlock) -> Option<u64> {
+    word(file, region::LIVE_KEYS, block.slot)
+}
+
+fn record_word(file: &RecordingFile, block: &LiveBlock, field: usize) -> Option<u64> {
+    word(file, region::LIVE, block.slot * live::WORDS + field)
+}
+
+/// A word of a region as it is now.
+fn word(file: &RecordingFile, kind: usize, index: usize) -> Option<u64> {
+    let row = header::REGIONS + kind * header::REGION_WORDS;
+    let at = (index as u64).checked_mul(8)?;
+    let at = at.checked_add(file.header.word(row + 1))?;
+    let mut bytes = [0; 8];
+    file.file.read_exact_at(&mut bytes, at).ok()?;
+    Some(u64::from_le_bytes(bytes))
 }
 
 /// Puts the records behind all that `packed` holds, as its occupancy region.

@@ -9,8 +9,10 @@ mod program;
 
 pub use program::{Block, Program};
 
+use crate::occupancy::Reading;
 use crate::recording::layout::{
-    self, WEIGHT_ONE, edge, event, header, history, live, mark, module, region, site, thread,
+    self, WEIGHT_ONE, edge, event, header, history, live, mark, module, occupancy, region, site,
+    thread,
 };
 
 /// Start of recording in ticks of a built recording.
@@ -204,6 +206,14 @@ impl RecordingBuilder {
         record[live::BORN_TICKS] = START_TICKS;
         record[live::FIRST_SERIAL] = serial;
         record
+    }
+
+    /// What was read of a live table.
+    pub fn reading(&mut self, reading: &Reading) {
+        let record = self.push(region::OCCUPANCY, occupancy::WORDS);
+        self.record(region::OCCUPANCY, occupancy::WORDS, record)
+            .copy_from_slice(&reading.encode());
+        self.add(header::OCCUPANCY_COUNT, 1);
     }
 
     /// A history node; returns its number.

@@ -42,7 +42,16 @@ fn kind_of(family: &Family) -> Option<ForeignKind> {
     }
 }
 
-/// Tables that were read in the middle of a resize.
+/// When the resizes ended that filled tables with what was in those before, by table.
+fn filled_at(chains: &[Chain]) -> HashMap<u64, u64> {
+    let moves = chains.iter().filter_map(|chain| {
+        let (_, ended) = chain.replaced().last()?;
+        Some((chain.block.serial, ended))
+    });
+    moves.collect()
+}
+
+/// Tables that were read in the middle of a resize of which the recording knows nothing yet.
 fn filling(
     contents: &HashMap<u64, Content>,
     tables: &[(&Chain, &Reading)],
@@ -68,8 +77,13 @@ impl Contents {
         // Of tables that were read twice, the later reading says what they hold.
         let mut readings: HashMap<u64, Reading> = HashMap::default();
         let mut earlier: HashMap<u64, Reading> = HashMap::default();
+        let filled = filled_at(chains);
         for reading in recording.readings() {
             let serial = reading.serial;
+            // Read while the map was being moved there, it held a part of it.
+            if filled.get(&serial).is_some_and(|&at| reading.ticks < at) {
+                continue;
+            }
             if let Some(before) = readings.insert(serial, reading) {
                 earlier.insert(serial, before);
             }

@@ -338,6 +338,8 @@ pub struct LiveBlock {
     pub address: u64,
     /// Site that allocated it.
     pub site: u32,
+    /// Number that changes whenever its record is written.
+    pub generation: u32,
     /// Bytes asked for.
     pub bytes: u64,
     /// When it was allocated, ticks.
@@ -375,6 +377,7 @@ impl LiveBlock {
             slot,
             address,
             site: lo32(owner),
+            generation: hi32(owner),
             bytes: words.get(live::BYTES),
             ticks: words.get(live::TICKS),
             serial: words.get(live::SERIAL),

@@ -7,6 +7,7 @@ mod diff;
 mod kinds;
 mod lead;
 mod nameless;
+mod readings;
 mod stepwise;
 mod text;
 
