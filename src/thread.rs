@@ -148,6 +148,9 @@ const BUDGET_BURST_NS: u64 = 50_000_000;
 const FLOOR_MOST: usize = 1 << 20;
 /// Reading the clock costs as much as a table access: one recorded block in so many is timed.
 const TIMED_ONE_IN: u32 = 8;
+/// A block that took longer waited for its turn on the processor: that is no work of ours, and
+/// counted as such it would keep a thread on a busy machine over its budget for good.
+const TIMED_MOST_NS: u64 = 200_000;
 /// Timed blocks between two looks at the budget.
 const BUDGET_CHECK: u32 = 8;
 
@@ -483,6 +486,7 @@ impl Cold {
         let now = clock::ticks();
         let share = now
             .saturating_sub(from)
+            .min(self.ticks_per_ms * TIMED_MOST_NS / 1_000_000)
             .saturating_mul(u64::from(TIMED_ONE_IN));
         self.counters.recorder_ticks = self.counters.recorder_ticks.wrapping_add(share);
         self.budget_checked += 1;

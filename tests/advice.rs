@@ -15,7 +15,6 @@ fn programs(kind: &str, arguments: &[&str]) -> (Option<Figures>, Figures, String
     let program = example("victim_advice", "release");
     let output = run(command(&program, &scratch)
         .env("MAPGROW_AT_EXIT", "none")
-        .env("MAPGROW_BUDGET", "0")
         .arg(kind)
         .args(arguments));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -32,28 +32,36 @@ fn foretold(map: &Value) -> Vec<&Value> {
     array(map, "upcoming").iter().collect()
 }
 
-#[test]
-fn a_steady_map_grows_when_foretold() {
-    let scratch = Scratch::new("forecast-steady");
+/// What a steady map was told to do, against what it did.
+#[derive(Default)]
+struct Told {
+    /// Resizes foretold and come.
+    resizes: usize,
+    /// The largest difference, as a share of the time ahead.
+    worst: f64,
+}
+
+/// A run of a program whose map grows at a steady rate, looked at all the time.
+fn grow_steadily(scratch: &Scratch, told: &mut Told) {
     let program = example("victim_growing", "release");
     // Built before the program starts: it does not wait.
     support::cli();
-    let mut child = command(&program, &scratch)
-        .args(["40000", "7"])
+    let mut child = command(&program, scratch)
+        .args([STEADY_PER_S.to_string().as_str(), "7"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program starts");
     std::thread::sleep(Duration::from_millis(900));
     let mut seen: Vec<Value> = Vec::new();
     while child.try_wait().expect("it can be waited for").is_none() {
-        let map = look(&child, &scratch).and_then(|report| array(&report, "maps").first().cloned());
+        let map = look(&child, scratch).and_then(|report| array(&report, "maps").first().cloned());
         // One that is just being moved is not read.
         seen.extend(map.filter(|map| !map["entries"].is_null()));
         std::thread::sleep(Duration::from_millis(150));
     }
     let output = child.wait_with_output().expect("it ended");
-    let told = String::from_utf8_lossy(&output.stdout);
-    let behind: u64 = told
+    let words = String::from_utf8_lossy(&output.stdout);
+    let behind: u64 = words
         .split_whitespace()
         .nth(1)
         .and_then(|ns| ns.parse().ok())
@@ -64,8 +72,10 @@ fn a_steady_map_grows_when_foretold() {
         "{}",
         report["memory"]
     );
-    let (mut checked, mut worst) = (0, 0.0_f64);
     for map in &seen {
+        // A rate is taken over a quarter of a table at least. What the program was behind its
+        // schedule meanwhile is an error of the rate, and so counts for all the time ahead.
+        let window = number(map, "capacity") / 4 * 1_000_000_000 / STEADY_PER_S;
         for (ahead, next) in foretold(map).into_iter().enumerate() {
             let bytes = number(next, "needs_bytes");
             let resize = array(&report, "timeline")
@@ -81,22 +91,43 @@ fn a_steady_map_grows_when_foretold() {
                 continue;
             }
             let off = took.abs_diff(eta);
-            worst = worst.max(off as f64 / took as f64);
-            checked += 1;
+            told.worst = told.worst.max(off as f64 / took as f64);
+            told.resizes += 1;
+            let late = behind as f64 * (1.0 + took as f64 / window as f64);
             assert!(
-                off <= took / 10 + behind + 3_000_000,
+                off <= took / 10 + late as u64 + 3_000_000,
                 "resize {ahead} from now foretold in {eta} ns, came in {took}; {behind} ns behind: {map}"
             );
         }
     }
     println!(
-        "{checked} resizes foretold, up to three ahead, at worst {:.1} % off; the program was {behind} ns behind",
-        worst * 100.0
+        "{} looks; the program was {behind} ns behind at worst",
+        seen.len()
     );
-    // The last resizes foretold are beyond the program's end.
-    assert!(checked >= 12, "{checked} of {}", seen.len());
     let ahead = |map: &Value| foretold(map).len();
     assert!(seen.iter().all(|map| ahead(map) == 3), "{seen:?}");
+}
+
+/// Entries that the steady map gets in a second.
+const STEADY_PER_S: u64 = 40_000;
+
+#[test]
+fn a_steady_map_grows_when_foretold() {
+    let mut told = Told::default();
+    // The last resizes foretold are beyond the program's end, and on a loaded machine there are
+    // few looks.
+    for run in 0..4 {
+        grow_steadily(&Scratch::new(&format!("forecast-steady-{run}")), &mut told);
+        if told.resizes >= 12 {
+            break;
+        }
+    }
+    println!(
+        "{} resizes foretold, up to three ahead, at worst {:.1} % off",
+        told.resizes,
+        told.worst * 100.0
+    );
+    assert!(told.resizes >= 12, "{}", told.resizes);
 }
 
 /// A look that falls into a resize sees two tables, none of which is the map: nothing is said of

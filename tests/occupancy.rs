@@ -175,8 +175,6 @@ fn turmoil() {
     support::cli();
     let mut child = command(&program, &scratch)
         .env("MAPGROW_FLOOR", "256")
-        // Within its budget of time it would soon record the largest maps alone.
-        .env("MAPGROW_BUDGET", "0")
         .args([&seconds, &snapshots])
         .stdout(Stdio::piped())
         .spawn()

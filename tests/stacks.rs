@@ -27,7 +27,6 @@ fn compare(profile: &str, mode: &str) {
     let program = example("victim_stacks", profile);
     let output = run(command(&program, &scratch)
         .env("MAPGROW", mode)
-        .env("MAPGROW_BUDGET", "0")
         .arg(captures()));
     let mut differences: BTreeMap<String, [u64; 2]> = BTreeMap::new();
     let stdout = String::from_utf8_lossy(&output.stdout);

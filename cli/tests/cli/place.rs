@@ -62,6 +62,8 @@ impl Place {
             .env("XDG_STATE_HOME", self.path("state"))
             .env("HOME", self.path("home"))
             .env("MAPGROW_DIR", self.path("rec"))
+            // On a loaded machine the budget leaves out what the programs count.
+            .env("MAPGROW_BUDGET", "0")
             .env_remove("NO_COLOR");
         command
     }
