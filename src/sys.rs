@@ -30,6 +30,17 @@ pub(crate) fn errno() -> i32 {
     unsafe { *libc::__errno_location() }
 }
 
+/// Writes the current directory into `buffer`; its length. `None` where it is too long or has no
+/// path any more.
+pub(crate) fn current_directory(buffer: &mut [u8]) -> Option<usize> {
+    // The C library's `getcwd` may allocate where the kernel's gives up.
+    // SAFETY: the kernel writes no more than the given length.
+    let n = unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) };
+    // The length counts the NUL at the end.
+    let length = usize::try_from(n).ok()?.checked_sub(1)?;
+    (buffer.first() == Some(&b'/')).then_some(length)
+}
+
 /// A byte string of bounded length that is built in place: paths and messages.
 /// What does not fit is cut and remembered in `cut`.
 #[derive(Clone)]

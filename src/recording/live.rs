@@ -9,7 +9,7 @@ use crate::clock::{self, Moment};
 use crate::config::{Mode, Settings};
 use crate::stack;
 use crate::sync::AtomicU64;
-use crate::sys::{self, Descriptor};
+use crate::sys::{self, Descriptor, Text};
 use crate::tables::Tables;
 use crate::tables::pool::Commit;
 
@@ -427,16 +427,28 @@ impl Recording {
                 );
             }
         } else {
-            let path = path.to_bytes();
-            store_text(
-                words.iter().skip(module::PATH),
-                path.get(..module::PATH_WORDS * 8 - 1).unwrap_or(path),
-            );
+            let path = absolute(path.to_bytes());
+            store_text(words.iter().skip(module::PATH), path.as_bytes());
         }
         if let Some(word) = words.get(module::BUILD_ID_LEN) {
             word.store(id_length as u64 | 1 << 63, Ordering::Release);
         }
     }
+}
+
+/// The path of an object as the loader has it, cut at the bound; one from the current directory
+/// on (`./plugin.so`) as a whole, if it has not been left meanwhile.
+fn absolute(path: &[u8]) -> Text<{ module::PATH_WORDS * 8 }> {
+    let mut whole = Text::new();
+    // Names without a directory are no files: the kernel's own object has one.
+    let relative = !path.starts_with(b"/") && path.contains(&b'/');
+    let mut directory = [0; module::PATH_WORDS * 8];
+    let known = relative.then(|| sys::current_directory(&mut directory));
+    if let Some(directory) = known.flatten().and_then(|length| directory.get(..length)) {
+        whole.push(directory).push(b"/");
+    }
+    whole.push(path);
+    whole
 }
 
 /// Whether a module's record describes this object.
