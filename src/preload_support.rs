@@ -17,6 +17,13 @@ static DEFAULTS: Defaults = Defaults::sizes_unknown();
 /// ones do not count as table-shaped. (All blocks are aligned to 16, so it says nothing.)
 pub const MALLOC_ALIGN: usize = 8;
 
+/// Does what is no act of the program's: of what is allocated and freed meanwhile, nothing is
+/// recorded.
+pub fn unrecorded<R>(act: impl FnOnce() -> R) -> R {
+    let _busy = Busy::report();
+    act()
+}
+
 /// No allocator can give more than this; a request for it is not worth counting.
 const LARGEST: usize = 1 << 47;
 

@@ -16,7 +16,8 @@ use recorder::preload_support::{
 use crate::bootstrap;
 use crate::next::{Next, is_bootstrap, next};
 
-type Block = *mut c_void;
+/// A block, as C functions hand it about.
+pub(crate) type Block = *mut c_void;
 
 fn set_errno(number: c_int) {
     // SAFETY: `__errno_location` returns the calling thread's errno, valid for its life.
@@ -38,7 +39,7 @@ fn bootstrap_block(bytes: usize, align: usize) -> Block {
 /// `forward` may be called: it is the caller's request to the program's allocator.
 #[cold]
 #[inline(never)]
-unsafe fn allocate_slowly(
+pub(crate) unsafe fn allocate_slowly(
     entry: Entry,
     bytes: usize,
     align: usize,
@@ -109,14 +110,16 @@ pub unsafe extern "C" fn free(block: Block) {
         return unsafe { Next::assume().free(block) };
     }
     // SAFETY: the caller's promise.
-    unsafe { free_slowly(block) }
+    unsafe { free_slowly(block, move |next| next.free(block)) }
 }
 
+/// Goes the slow way of a free, of which `forward` is the caller's request.
+///
 /// # Safety
 /// As [`free`].
 #[cold]
 #[inline(never)]
-unsafe fn free_slowly(block: Block) {
+pub(crate) unsafe fn free_slowly(block: Block, forward: impl FnOnce(Next)) {
     if block.is_null() || is_bootstrap(block) {
         return;
     }
@@ -126,8 +129,7 @@ unsafe fn free_slowly(block: Block) {
         block as usize,
         // SAFETY: a live block of the program's allocator.
         || unsafe { next.usable_size(block) },
-        // SAFETY: the caller's promise.
-        || unsafe { next.free(block) },
+        || forward(next),
     );
 }
 

@@ -8,3 +8,5 @@ mod control;
 mod interpose;
 mod leave;
 mod next;
+#[cfg(target_arch = "x86_64")]
+mod operators;

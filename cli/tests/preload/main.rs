@@ -5,6 +5,7 @@ mod containers;
 mod contents;
 mod families;
 mod host;
+mod operators;
 mod python;
 mod support;
 mod ways;

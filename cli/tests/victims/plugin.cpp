@@ -1,0 +1,50 @@
+// A library in C++ that a program without any of it loads. As a program (-DHOST) that program.
+
+#include <cstdio>
+
+#ifdef HOST
+#include <dlfcn.h>
+
+int main(int, char **arguments) {
+    for (int round = 0; round < 2; round++) {
+        void *library = dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL);
+        if (library == nullptr) {
+            std::puts(dlerror());
+            return 1;
+        }
+        auto work = reinterpret_cast<void (*)()>(dlsym(library, "work"));
+        work();
+        dlclose(library);
+    }
+    std::puts(dlsym(RTLD_DEFAULT, "work") == nullptr ? "gone" : "there");
+    return 0;
+}
+#else
+#include <new>
+#include <vector>
+
+// Needed before the program gets the library's handle.
+struct Early {
+    int *numbers = new int[3000];
+    ~Early() { delete[] numbers; }
+} early;
+
+extern "C" __attribute__((noinline)) void work() {
+    std::vector<int> all;
+    size_t resizes = 0, last = 0;
+    for (int i = 0; i < 100000; i++) {
+        all.push_back(i);
+        resizes += last != 0 && all.capacity() != last;
+        last = all.capacity();
+    }
+    std::printf("work %zu %zu\n", resizes, last * sizeof(int));
+    volatile size_t much = size_t{1} << 50;
+    try {
+        char *block = new char[much];
+        asm volatile("" : : "r"(block) : "memory");
+        delete[] block;
+    } catch (const std::bad_alloc &error) {
+        std::puts(error.what());
+    }
+}
+#endif
