@@ -1,7 +1,9 @@
 //! What `/proc` says of a process.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use mapgrow::recording::layout::header;
@@ -141,14 +143,33 @@ pub fn catches(pid: u32, signal: i32) -> bool {
     caught >> (signal - 1) & 1 == 1
 }
 
-/// A variable of the environment that a process was started with.
-pub fn environment(pid: u32, name: &str) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStrExt;
-    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let value = environ
-        .split(|&byte| byte == 0)
-        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
-    Some(PathBuf::from(std::ffi::OsStr::from_bytes(value)))
+/// The environment that a process was started with.
+#[derive(Debug)]
+pub struct Environment(Vec<u8>);
+
+impl Environment {
+    /// A variable's value.
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        let mut entries = self.0.split(|&byte| byte == 0);
+        entries
+            .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+            .map(OsStr::from_bytes)
+    }
+}
+
+/// The environment that a process was started with, empty for one that is ending; `None` when it
+/// is gone, or not ours to look at.
+pub fn environment(pid: u32) -> Option<Environment> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    Some(Environment(bytes))
+}
+
+/// Whether a process has a file loaded; `None` when it is ending, gone, or not ours to look at.
+pub fn maps(pid: u32, file: &Path) -> Option<bool> {
+    let maps = fs::read(format!("/proc/{pid}/maps"))
+        .ok()
+        .filter(|maps| !maps.is_empty())?;
+    Some(memchr::memmem::find(&maps, file.as_os_str().as_bytes()).is_some())
 }
 
 /// Whether the process shares our monotonic clock: a time namespace may shift it.

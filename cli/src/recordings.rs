@@ -150,8 +150,12 @@ fn candidates(pid: u32) -> Vec<PathBuf> {
         paths.push(mapped);
     }
     let mut places = directories();
+    let environment = process::environment(pid);
     for (name, below) in [("MAPGROW_DIR", ""), ("XDG_RUNTIME_DIR", "mapgrow")] {
-        places.extend(process::environment(pid, name).map(|path| path.join(below)));
+        let value = environment
+            .as_ref()
+            .and_then(|variables| variables.variable(name));
+        places.extend(value.map(|path| Path::new(path).join(below)));
     }
     let prefix = format!("mapgrow-{pid}-");
     for directory in places {

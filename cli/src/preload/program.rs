@@ -35,6 +35,12 @@ pub enum Blind {
     SetUserId,
     /// Has an allocator of its own linked in.
     OwnAllocator(&'static str),
+    /// Was started without `LD_PRELOAD`.
+    Cleared,
+    /// Was started with another `LD_PRELOAD`.
+    Overridden,
+    /// Was started with an allocator before the library in `LD_PRELOAD`.
+    Behind,
 }
 
 impl Blind {
@@ -74,6 +80,22 @@ impl Blind {
                 "{program} has an allocator of its own linked in ({which}), which the library \
                  does not stand in front of. Build it with the system's malloc, or, if it is \
                  written in Rust, make mapgrow::MapGrow its global allocator."
+            ),
+            Blind::Cleared => format!(
+                "{program} was started with an environment of its own, without LD_PRELOAD: the \
+                 library was not loaded. Have what starts it (sudo, env -i, a service manager) \
+                 pass LD_PRELOAD and the variables of MAPGROW on, or start it with `mapgrow run` \
+                 there."
+            ),
+            Blind::Overridden => format!(
+                "{program} was started with an LD_PRELOAD of its own: the library was not loaded. \
+                 Have what starts it keep what was there, and in front: \
+                 LD_PRELOAD=\"$LD_PRELOAD:...\"."
+            ),
+            Blind::Behind => format!(
+                "{program} was started with an allocator in front of the library in LD_PRELOAD: \
+                 the library sees nothing of it. Have what starts it put the allocator behind: \
+                 LD_PRELOAD=\"$LD_PRELOAD:...\"."
             ),
         }
     }
@@ -183,6 +205,45 @@ fn inspect_elf<'data>(bytes: impl ReadRef<'data>) -> Option<Blind> {
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
+}
+
+/// Whether the library at `library` was left out of what the loader was told to load before all
+/// else (`LD_PRELOAD`), or put behind an allocator.
+pub fn inspect_preload(preload: Option<&OsStr>, library: &Path) -> Option<Blind> {
+    let Some(preload) = preload.filter(|names| !names.is_empty()) else {
+        return Some(Blind::Cleared);
+    };
+    let names: Vec<&Path> = preload
+        .as_bytes()
+        .split(|byte| matches!(byte, b':' | b' '))
+        .map(|name| Path::new(OsStr::from_bytes(name)))
+        .collect();
+    let Some(at) = names.iter().position(|name| *name == library) else {
+        return Some(Blind::Overridden);
+    };
+    let mut before = names.iter().take(at);
+    before
+        .any(|name| defines_malloc(name))
+        .then_some(Blind::Behind)
+}
+
+/// Whether a library brings a `malloc`.
+fn defines_malloc(path: &Path) -> bool {
+    let Ok(file) = fs::File::open(path) else {
+        return false;
+    };
+    if !file
+        .metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.len() <= MOST_BYTES)
+    {
+        return false;
+    }
+    let file = ReadCache::new(file);
+    ElfFile64::<Endianness, _>::parse(&file).is_ok_and(|library| {
+        library
+            .dynamic_symbols()
+            .any(|symbol| symbol.is_definition() && symbol.name_bytes() == Ok(b"malloc"))
+    })
 }
 
 /// An allocator that the program defines itself: under the names of the C library, or under

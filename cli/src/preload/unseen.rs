@@ -1,10 +1,10 @@
-//! Programs below the command that no library can be loaded into.
+//! Programs below the command that no library can be loaded into, or that were started without it.
 //!
 //! They leave no recording that would tell of them, so whoever starts a Go server from a script
 //! would be left without a word. `/proc` is looked at now and then instead: what ends between two
 //! looks is missed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -13,6 +13,8 @@ use crate::process;
 
 /// Programs looked into, at most: a build may run thousands that it has just made.
 const MOST_PROGRAMS: usize = 1024;
+/// Processes whose environment is looked at, at most.
+const MOST_ENVIRONMENTS: usize = 1 << 16;
 /// Processes looked at each time, at most.
 const MOST_PROCESSES: usize = 4096;
 
@@ -28,19 +30,31 @@ pub struct UnseenProcess {
 }
 
 /// What was found so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Unseen {
+    /// The library that they should have loaded, if the command was told to.
+    library: Option<PathBuf>,
     found: Mutex<Found>,
 }
 
 #[derive(Debug, Default)]
 struct Found {
     programs: HashMap<PathBuf, Option<Blind>>,
+    /// Processes, and their programs, whose environment was looked at.
+    environments: HashSet<(u32, PathBuf)>,
     /// The first process of each program, in the order in which they were found.
     processes: Vec<UnseenProcess>,
 }
 
 impl Unseen {
+    /// Nothing yet.
+    pub fn new(library: Option<PathBuf>) -> Unseen {
+        Unseen {
+            library,
+            found: Mutex::default(),
+        }
+    }
+
     /// Looks at the command's process and all below it.
     pub fn look(&self, main: u32) {
         let mut found = match self.found.lock() {
@@ -53,7 +67,7 @@ impl Unseen {
             at += 1;
             family.extend(process::children(pid));
             if let Some(path) = process::executable(pid) {
-                found.note(pid, path);
+                found.note(pid, path, self.library.as_deref());
             }
         }
     }
@@ -68,11 +82,17 @@ impl Unseen {
 }
 
 impl Found {
-    fn note(&mut self, pid: u32, path: PathBuf) {
-        if self.programs.contains_key(&path) || self.programs.len() == MOST_PROGRAMS {
-            return;
-        }
-        let blind = program::inspect_binary(&path);
+    fn note(&mut self, pid: u32, path: PathBuf, library: Option<&Path>) {
+        let blind = match self.programs.get(&path) {
+            // Told of before, for this process or another.
+            Some(Some(_)) => return,
+            Some(None) => self.started_without(pid, &path, library),
+            None if self.programs.len() == MOST_PROGRAMS => return,
+            None => {
+                let blind = program::inspect_binary(&path);
+                blind.or_else(|| self.started_without(pid, &path, library))
+            }
+        };
         if let Some(blind) = blind {
             self.processes.push(UnseenProcess {
                 pid,
@@ -81,6 +101,24 @@ impl Found {
             });
         }
         self.programs.insert(path, blind);
+    }
+
+    /// Whether a process could load the library and was not told to.
+    fn started_without(&mut self, pid: u32, path: &Path, library: Option<&Path>) -> Option<Blind> {
+        let library = library?;
+        let key = (pid, path.to_owned());
+        if self.environments.contains(&key) || self.environments.len() == MOST_ENVIRONMENTS {
+            return None;
+        }
+        self.environments.insert(key);
+        let environment = process::environment(pid)?;
+        let preload = environment.variable("LD_PRELOAD");
+        let blind = program::inspect_preload(preload, library)?;
+        // Some write their title over their environment: what is loaded, was told to be.
+        let loaded = blind != Blind::Behind && process::maps(pid, library)?;
+        // It may have become another program meanwhile.
+        let same = process::executable(pid).as_deref() == Some(path);
+        (same && !loaded).then_some(blind)
     }
 }
 

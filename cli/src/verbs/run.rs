@@ -91,7 +91,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let blind = program::find(&named).and_then(|path| program::inspect(&path));
     let session = Session::new()?;
     let mut variables = session.variables(&library, args.exact);
-    if blind.is_some_and(Blind::must_not_preload) {
+    let preloads = !blind.is_some_and(Blind::must_not_preload);
+    if !preloads {
         variables.retain(|(name, _)| *name != "LD_PRELOAD");
     }
     let mut child = match child::start(&args.command, &variables) {
@@ -102,7 +103,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         }
     };
     let main = child.id();
-    let unseen = Unseen::default();
+    let unseen = Unseen::new(preloads.then_some(library));
     let done = AtomicBool::new(false);
     let status = std::thread::scope(|scope| {
         let collector = scope.spawn(|| {

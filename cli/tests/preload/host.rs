@@ -153,18 +153,14 @@ fn a_go_program_gets_an_explanation() {
     }
 }
 
-/// A server is often started by a script. The processes are looked at five times a second; a busy
-/// machine may be late.
-#[test]
-fn a_static_program_started_by_a_script_gets_an_explanation() {
-    let place = Place::new();
-    let program = place.compile("waiting.cpp", &["-static"]);
-    let script = format!("'{}'; true", program.display());
+/// What is said of a server that a script starts, once it says `wanted`. The processes are looked
+/// at five times a second; a busy machine may be late.
+fn said_of_a_script(place: &Place, script: &str, wanted: &str) -> String {
     let mut text = String::new();
     for seconds in [1, 5, 25] {
         let mut child = place
             .mapgrow()
-            .args(["run", "--", "sh", "-c", &script])
+            .args(["run", "--", "sh", "-c", script])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -175,12 +171,61 @@ fn a_static_program_started_by_a_script_gets_an_explanation() {
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let stderr = String::from_utf8(output.stderr).unwrap();
         text = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
-        if text.contains("waiting.out (process ") {
+        if text.contains(wanted) {
             break;
         }
     }
+    text
+}
+
+#[test]
+fn a_static_program_started_by_a_script_gets_an_explanation() {
+    let place = Place::new();
+    let program = place.compile("waiting.cpp", &["-static"]);
+    let script = format!("'{}'; true", program.display());
+    let text = said_of_a_script(&place, &script, "waiting.out (process ");
     let told = text.matches("is statically linked").count();
     assert_eq!(told, 1, "{text}");
+}
+
+/// Entry points of images like to set `LD_PRELOAD` to an allocator.
+#[test]
+fn a_script_that_sets_another_preload_gets_an_explanation() {
+    let place = Place::new();
+    let program = place.compile("waiting.cpp", &[]);
+    let allocator = place.compile("own_allocator.cpp", &["-O2", "-shared", "-fPIC"]);
+    let (program, allocator) = (program.display(), allocator.display());
+    for (script, wanted) in [
+        (
+            format!("LD_PRELOAD='{allocator}' '{program}'; true"),
+            "was started with an LD_PRELOAD of its own",
+        ),
+        (
+            format!("LD_PRELOAD='{allocator}':$LD_PRELOAD '{program}'; true"),
+            "was started with an allocator in front of the library",
+        ),
+        (
+            format!("env -i '{program}'; true"),
+            "was started with an environment of its own",
+        ),
+        // The process of the command itself.
+        (
+            format!("LD_PRELOAD='{allocator}' exec '{program}'"),
+            "was started with an LD_PRELOAD of its own",
+        ),
+    ] {
+        let text = said_of_a_script(&place, &script, wanted);
+        assert_eq!(text.matches(wanted).count(), 1, "{script}: {text}");
+        assert!(text.contains("waiting.out (process "), "{script}: {text}");
+    }
+    // As it should be.
+    for script in [
+        format!("LD_PRELOAD=$LD_PRELOAD:'{allocator}' '{program}'; true"),
+        format!("'{program}'; true"),
+    ] {
+        let text = said_of_a_script(&place, &script, "");
+        assert!(!text.contains("was started with"), "{script}: {text}");
+    }
 }
 
 /// A section that no program header leads to holds its build id: nothing was rebuilt.
