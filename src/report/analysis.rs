@@ -156,28 +156,48 @@ impl Analysis {
     }
 
     /// A block that grows by `realloc` is a container's; one that doubles each time, in a
-    /// program whose blocks come from Rust's interface, is a vector's.
+    /// program whose blocks come from Rust's interface, is a vector's. One that was only ever
+    /// cut to what it holds is a container's if it was before: a path or a line that was read is
+    /// none.
     fn tell_by_realloc(&mut self, recording: &Recording) {
+        let edges = || {
+            let all = recording.edges();
+            all.filter(|edge| edge.kind() == Some(EdgeKind::Realloc))
+        };
+        let only_shrank = |edge: &Edge<'_>| {
+            let any = |words: [usize; 2]| words.into_iter().any(|word| edge.word(word) > 0);
+            any([edge::SHRINKS, edge::W_SHRINKS]) && !any([edge::GROWS, edge::W_GROWS])
+        };
+        for edge in edges().filter(|edge| !only_shrank(edge)) {
+            self.tell_reallocated(recording, &edge);
+        }
+        for edge in edges().filter(only_shrank) {
+            let was_container = edge
+                .old_site()
+                .and_then(|site| self.fact(site))
+                .is_some_and(|fact| fact.family.is_some());
+            if was_container {
+                self.tell_reallocated(recording, &edge);
+            }
+        }
+    }
+
+    fn tell_reallocated(&mut self, recording: &Recording, edge: &Edge<'_>) {
         let rust = recording.header(header::BACKEND) != header::BACKEND_PROGRAM;
-        for edge in recording
-            .edges()
-            .filter(|edge| edge.kind() == Some(EdgeKind::Realloc))
-        {
-            let Some(Some(fact)) = self.facts.get_mut(edge.new_site() as usize) else {
-                continue;
-            };
-            if fact.family.is_some() && fact.known_by != Some(KnownBy::Behaviour) {
-                continue;
-            }
-            let family = if rust && doubles(&edge) {
-                &RAW_VEC
-            } else {
-                &UNKNOWN
-            };
-            if fact.family != Some(&RAW_VEC) {
-                fact.family = Some(family);
-                fact.known_by = Some(KnownBy::Behaviour);
-            }
+        let Some(Some(fact)) = self.facts.get_mut(edge.new_site() as usize) else {
+            return;
+        };
+        if fact.family.is_some() && fact.known_by != Some(KnownBy::Behaviour) {
+            return;
+        }
+        let family = if rust && doubles(edge) {
+            &RAW_VEC
+        } else {
+            &UNKNOWN
+        };
+        if fact.family != Some(&RAW_VEC) {
+            fact.family = Some(family);
+            fact.known_by = Some(KnownBy::Behaviour);
         }
     }
 

@@ -304,3 +304,28 @@ fn the_caller_is_the_function_that_an_interpreter_runs() {
     assert_eq!(caller.function, "load_prices");
     assert_eq!(caller.file.as_deref(), Some("/home/x/work.py"));
 }
+
+/// What `getcwd` does, and `readline`: room for the most, then cut to what there was.
+#[test]
+fn a_block_that_is_only_cut_is_no_container() {
+    let (mut names, mut program) = (Names::default(), program());
+    program
+        .recording
+        .set(header::MODE, 1)
+        .set(header::FLOOR, 0)
+        .set(header::BACKEND, header::BACKEND_PROGRAM);
+    let frames = [names.at(&["getcwd"]), names.at(&["main"])];
+    let taken = program.recording.site(site::ENTRY_ALLOC, &frames);
+    let frames = [names.at(&["getcwd"]), names.at(&["main"])];
+    let cut = program.recording.site(site::ENTRY_ALLOC, &frames);
+    let edge = program
+        .recording
+        .edge(edge::KIND_REALLOC, Some(taken), cut, 0, 0);
+    let block = program.alloc(taken, 4096, 8);
+    let block = program.replace(block, edge, 48, 100);
+    program.recording.edge_words(edge)[edge::SHRINKS] = 1;
+    program.keep(block, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    assert!(report.sites.is_empty(), "{:#?}", report.sites);
+    assert_eq!(report.totals.heap_live_bytes, Some(48));
+}
