@@ -5,7 +5,7 @@ use crate::config::Defaults;
 use crate::hook;
 use crate::process::{self, State};
 pub use crate::record::Entry;
-use crate::record::{self, Moved, Session};
+use crate::record::{self, AllocationPlan, Moved, Session};
 use crate::recording::layout::header;
 use crate::snapshot::{self, DumpError, Ending};
 use crate::sys::{self, ErrnoGuard};
@@ -16,13 +16,6 @@ static DEFAULTS: Defaults = Defaults::sizes_unknown();
 /// Alignment under which blocks of plain `malloc` are known: less than any table's, so that small
 /// ones do not count as table-shaped. (All blocks are aligned to 16, so it says nothing.)
 pub const MALLOC_ALIGN: usize = 8;
-
-/// Does what is no act of the program's: of what is allocated and freed meanwhile, nothing is
-/// recorded.
-pub fn unrecorded<R>(act: impl FnOnce() -> R) -> R {
-    let _busy = Busy::report();
-    act()
-}
 
 /// No allocator can give more than this; a request for it is not worth counting.
 const LARGEST: usize = 1 << 47;
@@ -89,6 +82,35 @@ pub fn allocate(
         session.allocated(&plan, block);
     }
     block
+}
+
+/// What is known of a block that is about to be allocated, and will be recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Planned(AllocationPlan);
+
+/// The first half of [`allocate`], where whoever allocates may do anything before it gives the
+/// block, or never come back. `None` for a block that is not recorded.
+#[must_use]
+pub fn plan(entry: Entry, bytes: usize, align: usize) -> Option<Planned> {
+    if bytes >= LARGEST {
+        return None;
+    }
+    // (No Rust code asks in this way, so inside the recorder it is the program's allocator itself.)
+    let mut session = begin()?;
+    session.plan_allocation(entry, bytes, align).map(Planned)
+}
+
+/// The other half: records the block. False when it was recorded since the plan was made.
+pub fn record(planned: &Planned, address: usize) -> bool {
+    let Some(mut session) = begin() else {
+        return true;
+    };
+    let Planned(plan) = planned;
+    let new = !record::recorded_since(address, plan);
+    if new {
+        session.allocated(plan, address);
+    }
+    new
 }
 
 /// Frees by `forward`, after whatever is recorded of the block was taken out. `usable` says how

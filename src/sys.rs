@@ -185,7 +185,7 @@ impl Descriptor {
     pub(crate) fn open(path: &CStr, flags: i32, mode: u32) -> Option<Self> {
         // SAFETY: `path` is a C string.
         let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, mode) };
-        (fd >= 0).then_some(Self(fd))
+        (fd >= 0).then(|| Self(fd))
     }
 
     /// Writes all bytes, going on after interruptions and short writes.

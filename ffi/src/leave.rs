@@ -24,8 +24,6 @@ extern "C" fn at_start() {
     unsafe { at_quick_exit(on_quick_exit) };
     // So that a child of `fork` has no need to ask the loader.
     let _ = next();
-    #[cfg(target_arch = "x86_64")]
-    crate::operators::at_start();
 }
 
 extern "C" fn on_quick_exit() {

@@ -27,21 +27,15 @@ impl Function {
     pub(crate) fn address(&self) -> Block {
         self.address.load(Ordering::Relaxed)
     }
-
-    /// Has every call of it go elsewhere.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn set(&self, address: Block) {
-        self.address.store(address, Ordering::Release);
-    }
 }
 
 pub(crate) static MALLOC: Function = Function::new(c"malloc");
-pub(crate) static CALLOC: Function = Function::new(c"calloc");
-pub(crate) static REALLOC: Function = Function::new(c"realloc");
-pub(crate) static FREE: Function = Function::new(c"free");
-pub(crate) static POSIX_MEMALIGN: Function = Function::new(c"posix_memalign");
-pub(crate) static ALIGNED_ALLOC: Function = Function::new(c"aligned_alloc");
-pub(crate) static MEMALIGN: Function = Function::new(c"memalign");
+static CALLOC: Function = Function::new(c"calloc");
+static REALLOC: Function = Function::new(c"realloc");
+static FREE: Function = Function::new(c"free");
+static POSIX_MEMALIGN: Function = Function::new(c"posix_memalign");
+static ALIGNED_ALLOC: Function = Function::new(c"aligned_alloc");
+static MEMALIGN: Function = Function::new(c"memalign");
 static VALLOC: Function = Function::new(c"valloc");
 static PVALLOC: Function = Function::new(c"pvalloc");
 pub(crate) static USABLE_SIZE: Function = Function::new(c"malloc_usable_size");

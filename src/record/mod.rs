@@ -56,6 +56,7 @@ pub(crate) struct Session {
 }
 
 /// A block that is about to be allocated and will be recorded.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct AllocationPlan {
     entry: Entry,
     bytes: usize,
@@ -89,6 +90,16 @@ pub(crate) fn recorded(address: usize) -> Option<(usize, usize)> {
     let slot = recording.live.find(address as u64)?;
     let record = recording.live.read(slot, address as u64)?;
     Some((record.bytes as usize, 1 << record.align_log2.min(63)))
+}
+
+/// Whether a block is recorded that was allocated since the plan was made.
+#[cfg(feature = "preload")]
+pub(crate) fn recorded_since(address: usize, plan: &AllocationPlan) -> bool {
+    process::existing_recording().is_some_and(|recording| {
+        let slot = recording.live.find(address as u64);
+        let record = slot.and_then(|slot| recording.live.read(slot, address as u64));
+        record.is_some_and(|record| record.ticks >= plan.start)
+    })
 }
 
 /// Debug builds end the process when the recorder itself allocates: in a release build that

@@ -76,7 +76,8 @@ struct Writer(());
 impl Writer {
     /// `None` while somebody else writes.
     fn begin() -> Option<Self> {
-        (!WRITING.swap(true, Ordering::Acquire)).then_some(Self(()))
+        // Not `then_some`: one that is made and dropped would let the next one in.
+        (!WRITING.swap(true, Ordering::Acquire)).then(|| Self(()))
     }
 
     fn names(&mut self) -> &mut Names {

@@ -18,9 +18,10 @@ fn told(stdout: &str) -> Vec<(String, u64, u64)> {
 }
 
 /// What the program prints by itself.
-fn alone(program: &Path, argument: &Path, preloaded: Option<&Path>, place: &Place) -> String {
+fn alone(program: &Path, argument: &str, preloaded: Option<&Path>, place: &Place) -> String {
     let mut command = Command::new(program);
-    command.arg(argument).current_dir(place.work());
+    command.args(Some(argument).filter(|argument| !argument.is_empty()));
+    command.current_dir(place.work());
     command.envs(preloaded.map(|library| ("LD_PRELOAD", library)));
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -33,19 +34,22 @@ fn check_honesty(report: &Value) {
     assert_eq!(honesty["conservation_difference_bytes"], 0, "{honesty}");
 }
 
+/// Runs the victim with our own allocator, built with these flags.
+fn check_own(flags: &[&str]) {
+    let place = Place::new();
+    let flags = [&["-O2", "-shared", "-fPIC"], flags].concat();
+    check(Some(&place.compile("own_allocator.cpp", &flags)), "");
+}
+
 /// Runs the victim with this allocator, by itself and recorded.
-fn check(allocator: Option<&[&str]>) {
+fn check(allocator: Option<&Path>, argument: &str) {
     let place = Place::new();
     let victim = place.compile("operators.cpp", &["-O2", "-g"]);
-    let allocator = allocator.map(|flags| {
-        let flags = [&["-O2", "-shared", "-fPIC"], flags].concat();
-        place.compile("own_allocator.cpp", &flags)
-    });
-    let expected = alone(&victim, Path::new(""), allocator.as_deref(), &place);
+    let expected = alone(&victim, argument, allocator, &place);
     // The command itself does without the allocator.
-    let script = allocator.as_deref().map_or(String::new(), |library| {
+    let script = allocator.map_or(String::new(), |library| {
         format!("LD_PRELOAD=$LD_PRELOAD:'{}' ", library.display())
-    }) + &format!("exec '{}'", victim.display());
+    }) + &format!("exec '{}' {argument}", victim.display());
     for options in [&["--exact"][..], &[]] {
         let (output, reports) = place.run(options, Path::new("sh"), &["-c", &script]);
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
@@ -92,17 +96,42 @@ fn check(allocator: Option<&[&str]>) {
 
 #[test]
 fn operators_of_the_cpp_library_are_recorded() {
-    check(None);
+    check(None, "");
 }
 
 #[test]
 fn operators_of_an_allocator_are_recorded() {
-    check(Some(&[]));
+    check_own(&[]);
 }
 
 #[test]
 fn operators_that_go_on_to_malloc_are_recorded_once() {
-    check(Some(&["-DGOES_ON"]));
+    check_own(&["-DGOES_ON"]);
+}
+
+#[test]
+fn operators_that_go_on_to_the_two_of_an_allocator_are_recorded_once() {
+    check_own(&["-DPARTLY", "-Wno-sized-deallocation"]);
+}
+
+/// Those that people put in front of their services, where they are installed
+/// (libjemalloc2, libtcmalloc-minimal4, libmimalloc2.0).
+#[test]
+fn operators_of_known_allocators_are_recorded() {
+    let mut met = 0;
+    for (library, argument) in [
+        ("libjemalloc.so.2", ""),
+        ("libtcmalloc_minimal.so.4", ""),
+        // Ends the program where it should throw.
+        ("libmimalloc.so.2", "given"),
+    ] {
+        let path = Path::new("/usr/lib/x86_64-linux-gnu").join(library);
+        if path.exists() {
+            check(Some(&path), argument);
+            met += 1;
+        }
+    }
+    println!("{met} allocators");
 }
 
 #[test]
@@ -118,7 +147,7 @@ fn cpp_may_come_with_a_library_that_is_loaded() {
         renamed
     };
     let plugin = place.compile("plugin.cpp", &["-O2", "-g", "-shared", "-fPIC"]);
-    let expected = alone(&host, &plugin, None, &place);
+    let expected = alone(&host, plugin.to_str().unwrap(), None, &place);
     assert!(expected.ends_with("gone\n"), "{expected}");
     // By its path from the current directory on, as many a program has its plugins.
     let relative = format!("../{}", plugin.file_name().unwrap().display());

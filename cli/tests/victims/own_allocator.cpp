@@ -1,5 +1,6 @@
 // An allocator with the operators of C++ in it, as libjemalloc and libtcmalloc have them: they do
-// not go through `malloc`. With -DGOES_ON some of them do.
+// not go through `malloc`. With -DGOES_ON some of them do; with -DPARTLY there are but two, and the
+// C++ library has the rest.
 
 #include <cerrno>
 #include <cstddef>
@@ -60,6 +61,8 @@ using Align = std::align_val_t;
 using Quiet = const std::nothrow_t &;
 
 void *operator new(size_t size) { return take_or_throw(size, 0); }
+void operator delete(void *block) noexcept { __libc_free(block); }
+#ifndef PARTLY
 void *operator new[](size_t size) { return take_or_throw(size, 0); }
 void *operator new(size_t size, Quiet) noexcept { return take_or_null(size, 0); }
 void *operator new[](size_t size, Quiet) noexcept { return take_or_null(size, 0); }
@@ -71,7 +74,6 @@ void *operator new(size_t size, Align align, Quiet) noexcept {
 void *operator new[](size_t size, Align align, Quiet) noexcept {
     return take_or_null(size, size_t(align));
 }
-void operator delete(void *block) noexcept { __libc_free(block); }
 void operator delete[](void *block) noexcept { __libc_free(block); }
 void operator delete(void *block, size_t) noexcept { __libc_free(block); }
 void operator delete[](void *block, size_t) noexcept { __libc_free(block); }
@@ -87,4 +89,5 @@ void operator delete[](void *block, Align, Quiet) noexcept { free(block); }
 #else
 void operator delete(void *block, Align, Quiet) noexcept { __libc_free(block); }
 void operator delete[](void *block, Align, Quiet) noexcept { __libc_free(block); }
+#endif
 #endif

@@ -21,11 +21,16 @@ int main(int, char **arguments) {
 }
 #else
 #include <new>
+#include <thread>
 #include <vector>
 
-// Needed before the program gets the library's handle.
+// Needed before the program gets the library's handle, and while the loader holds its lock: by
+// another thread too.
 struct Early {
-    int *numbers = new int[3000];
+    int *numbers = nullptr;
+    Early() {
+        std::thread([this] { numbers = new int[3000]; }).join();
+    }
     ~Early() { delete[] numbers; }
 } early;
 
