@@ -136,15 +136,28 @@ impl Object {
         self.map_start <= address && address < self.map_end
     }
 
-    /// Calls `each` with the object's program headers until it returns true. An object whose
-    /// first page is not an ELF header has none.
+    /// The object's program headers. One whose first page is not an ELF header has none, unless it
+    /// is the program: of one whose segments leave gaps, glibc gives each as a mapping of its own.
     ///
     /// # Safety
     /// The object must still be loaded.
-    unsafe fn any_program_header(&self, each: impl FnMut(&libc::Elf64_Phdr) -> bool) -> bool {
+    unsafe fn program_headers(&self) -> &[libc::Elf64_Phdr] {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match self.headers_at_start() {
+                Some(headers) => headers,
+                None if self.path().is_empty() => self.headers_of_program().unwrap_or(&[]),
+                None => &[],
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`program_headers`](Self::program_headers).
+    unsafe fn headers_at_start(&self) -> Option<&[libc::Elf64_Phdr]> {
         let size = self.map_end.saturating_sub(self.map_start);
         if size < size_of::<libc::Elf64_Ehdr>() as u64 || !self.map_start.is_multiple_of(8) {
-            return false;
+            return None;
         }
         // SAFETY: the loader maps the first segment at `map_start`, and it is at least a page.
         let header = unsafe { &*(self.map_start as usize as *const libc::Elf64_Ehdr) };
@@ -159,12 +172,36 @@ impl Object {
             || !header.e_phoff.is_multiple_of(8)
             || !fits
         {
-            return false;
+            return None;
         }
         let table = (self.map_start + header.e_phoff) as usize as *const libc::Elf64_Phdr;
         // SAFETY: in bounds and aligned (checked above), and the loader reads the same table.
-        let table = unsafe { core::slice::from_raw_parts(table, usize::from(header.e_phnum)) };
-        table.iter().any(each)
+        Some(unsafe { core::slice::from_raw_parts(table, usize::from(header.e_phnum)) })
+    }
+
+    /// What the kernel says of the program, if it is this one: where the loader was run by hand,
+    /// it may be of the loader.
+    ///
+    /// # Safety
+    /// As [`program_headers`](Self::program_headers).
+    unsafe fn headers_of_program(&self) -> Option<&[libc::Elf64_Phdr]> {
+        // SAFETY: queries.
+        let [table, count, entry] = [libc::AT_PHDR, libc::AT_PHNUM, libc::AT_PHENT]
+            .map(|what| unsafe { libc::getauxval(what) });
+        if table == 0 || !table.is_multiple_of(8) || entry != size_of::<libc::Elf64_Phdr>() as u64 {
+            return None;
+        }
+        // SAFETY: the kernel mapped this table of so many entries, and it stays.
+        let headers = unsafe {
+            core::slice::from_raw_parts(
+                table as usize as *const libc::Elf64_Phdr,
+                usize::try_from(count).ok()?,
+            )
+        };
+        let is_here = |entry: &libc::Elf64_Phdr| {
+            entry.p_type == libc::PT_PHDR && self.bias.wrapping_add(entry.p_vaddr) == table
+        };
+        headers.iter().any(is_here).then_some(headers)
     }
 
     /// End of the loaded segment that holds `address`: nothing beyond it belongs together with
@@ -173,20 +210,15 @@ impl Object {
     /// # Safety
     /// The object must still be loaded.
     pub(crate) unsafe fn segment_end(&self, address: u64) -> u64 {
-        let mut end = self.map_end;
+        let stop = |entry: &libc::Elf64_Phdr| {
+            let start = self.bias.wrapping_add(entry.p_vaddr);
+            let stop = start.wrapping_add(entry.p_memsz);
+            let hit = entry.p_type == libc::PT_LOAD && (start..stop).contains(&address);
+            hit.then_some(stop)
+        };
         // SAFETY: passed on to the caller.
-        unsafe {
-            self.any_program_header(|entry| {
-                let start = self.bias.wrapping_add(entry.p_vaddr);
-                let stop = start.wrapping_add(entry.p_memsz);
-                let hit = entry.p_type == libc::PT_LOAD && (start..stop).contains(&address);
-                if hit {
-                    end = stop;
-                }
-                hit
-            });
-        }
-        end
+        let mut headers = unsafe { self.program_headers() }.iter();
+        headers.find_map(stop).unwrap_or(self.map_end)
     }
 
     /// Address and length of the object's GNU build id.
@@ -194,42 +226,49 @@ impl Object {
     /// # Safety
     /// The object must still be loaded.
     pub(crate) unsafe fn build_id_location(&self) -> Option<(u64, usize)> {
-        const NT_GNU_BUILD_ID: u32 = 3;
-        let mut location = None;
-        // SAFETY: passed on to the caller; the notes are read inside a loaded segment, aligned,
-        // and at least 16 bytes before its end.
-        unsafe {
-            self.any_program_header(|entry| {
-                if entry.p_type != libc::PT_NOTE {
-                    return false;
-                }
-                let mut at = self.bias.wrapping_add(entry.p_vaddr);
-                let end = at.wrapping_add(entry.p_memsz);
-                if end < at || at < self.map_start || end > self.map_end {
-                    return false;
-                }
-                while at.is_multiple_of(4) && end - at >= 16 {
-                    let [name, payload, kind, owner] = *(at as usize as *const [u32; 4]);
-                    let name_end = at + 12 + u64::from(name).next_multiple_of(4);
-                    let align = if entry.p_align == 8 { 8 } else { 4 };
-                    let next = name_end + u64::from(payload).next_multiple_of(align);
-                    if next > end {
-                        return false;
-                    }
-                    if kind == NT_GNU_BUILD_ID
-                        && name == 4
-                        && owner == u32::from_ne_bytes(*b"GNU\0")
-                    {
-                        location = Some((name_end, payload as usize));
-                        return true;
-                    }
-                    at = next;
-                }
-                false
-            });
-        }
-        location
+        // SAFETY: passed on to the caller.
+        let headers = unsafe { self.program_headers() };
+        headers
+            .iter()
+            .filter(|entry| entry.p_type == libc::PT_NOTE)
+            .filter_map(|entry| {
+                let start = self.bias.wrapping_add(entry.p_vaddr);
+                let end = start.checked_add(entry.p_memsz)?;
+                let loaded = headers.iter().any(|part| {
+                    let first = self.bias.wrapping_add(part.p_vaddr);
+                    part.p_type == libc::PT_LOAD
+                        && first <= start
+                        && end <= first.saturating_add(part.p_memsz)
+                });
+                loaded.then_some((start..end, entry.p_align))
+            })
+            // SAFETY: the notes lie in a loaded segment.
+            .find_map(|(notes, align)| unsafe { build_id_among(notes, align) })
     }
+}
+
+/// The GNU build id among the notes at these addresses: where it lies, and its length.
+///
+/// # Safety
+/// The addresses may be read.
+unsafe fn build_id_among(notes: core::ops::Range<u64>, align: u64) -> Option<(u64, usize)> {
+    const NT_GNU_BUILD_ID: u32 = 3;
+    let (mut at, end) = (notes.start, notes.end);
+    while at.is_multiple_of(4) && end - at >= 16 {
+        // SAFETY: 16 bytes before the end, aligned.
+        let [name, payload, kind, owner] = unsafe { *(at as usize as *const [u32; 4]) };
+        let name_end = at + 12 + u64::from(name).next_multiple_of(4);
+        let align = if align == 8 { 8 } else { 4 };
+        let next = name_end + u64::from(payload).next_multiple_of(align);
+        if next > end {
+            return None;
+        }
+        if kind == NT_GNU_BUILD_ID && name == 4 && owner == u32::from_ne_bytes(*b"GNU\0") {
+            return Some((name_end, payload as usize));
+        }
+        at = next;
+    }
+    None
 }
 
 /// Copies the object's GNU build id into `out` and returns its length; 0 when it has none. An id

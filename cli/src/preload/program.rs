@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use object::elf;
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, ReadCache, ReadRef};
 
 use crate::process::own_uid;
@@ -35,12 +35,23 @@ pub enum Blind {
     SetUserId,
     /// Has an allocator of its own linked in.
     OwnAllocator(&'static str),
+    /// Keeps what its own language allocates in a heap of its own.
+    OtherHeap(Runtime),
     /// Was started without `LD_PRELOAD`.
     Cleared,
     /// Was started with another `LD_PRELOAD`.
     Overridden,
     /// Was started with an allocator before the library in `LD_PRELOAD`.
     Behind,
+}
+
+/// What runs a language whose objects lie in no block of `malloc`'s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// JavaScript's: Node and its like.
+    V8,
+    /// Java's.
+    Jvm,
 }
 
 impl Blind {
@@ -81,6 +92,25 @@ impl Blind {
                  does not stand in front of. Build it with the system's malloc, or, if it is \
                  written in Rust, make mapgrow::MapGrow its global allocator."
             ),
+            Blind::OtherHeap(runtime) => {
+                let (language, heap, instead) = match runtime {
+                    Runtime::V8 => (
+                        "JavaScript",
+                        "V8",
+                        "its heap snapshots (`node --heapsnapshot-signal=SIGUSR2`)",
+                    ),
+                    Runtime::Jvm => (
+                        "Java",
+                        "the JVM",
+                        "its histogram of classes (`jcmd PID GC.class_histogram`)",
+                    ),
+                };
+                format!(
+                    "{program} runs {language}, whose maps lie in a heap of {heap}'s own: only \
+                     its native code uses malloc, and only that was seen. For the others take \
+                     {instead}."
+                )
+            }
             Blind::Cleared => format!(
                 "{program} was started with an environment of its own, without LD_PRELOAD: the \
                  library was not loaded. Have what starts it (sudo, env -i, a service manager) \
@@ -200,7 +230,42 @@ fn inspect_elf<'data>(bytes: impl ReadRef<'data>) -> Option<Blind> {
         Some(_) if go => return Some(Blind::GoDynamic),
         Some(_) => {}
     }
-    own_allocator(&file).map(Blind::OwnAllocator)
+    let runtime = || other_heap(&file, bytes).map(Blind::OtherHeap);
+    own_allocator(&file)
+        .map(Blind::OwnAllocator)
+        .or_else(runtime)
+}
+
+/// The runtime that a program is, or that it is linked with.
+fn other_heap<'data, R: ReadRef<'data>>(
+    file: &ElfFile64<'data, Endianness, R>,
+    bytes: R,
+) -> Option<Runtime> {
+    const LIBRARIES: [(&[u8], Runtime); 4] = [
+        (b"libnode.so", Runtime::V8),
+        (b"libv8.so", Runtime::V8),
+        (b"libjli.so", Runtime::Jvm),
+        (b"libjvm.so", Runtime::Jvm),
+    ];
+    let is_v8 = |name: &[u8]| name.starts_with(b"_ZN2v8");
+    if file
+        .dynamic_symbols()
+        .any(|symbol| symbol.is_definition() && symbol.name_bytes().is_ok_and(is_v8))
+    {
+        return Some(Runtime::V8);
+    }
+    let endian = file.endian();
+    let sections = file.elf_section_table();
+    let (entries, strings) = sections.dynamic(endian, bytes).ok().flatten()?;
+    let strings = sections.strings(endian, bytes, strings).ok()?;
+    entries
+        .iter()
+        .filter(|entry| entry.tag(endian) == elf::DT_NEEDED)
+        .filter_map(|entry| entry.string(endian, strings).ok())
+        .find_map(|needed| {
+            let known = LIBRARIES.iter().find(|(name, _)| needed.starts_with(name));
+            known.map(|&(_, runtime)| runtime)
+        })
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

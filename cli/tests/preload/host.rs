@@ -1,6 +1,7 @@
 //! The command that is run is not changed by it, and a program that cannot be seen is told of.
 
 use crate::support::Place;
+use serde_json::Value;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -226,6 +227,54 @@ fn a_script_that_sets_another_preload_gets_an_explanation() {
         let text = said_of_a_script(&place, &script, "");
         assert!(!text.contains("was started with"), "{script}: {text}");
     }
+}
+
+/// Large programs at fixed addresses have such gaps (Node does): there glibc knows the code as a
+/// mapping of its own, which does not begin with the program's header.
+#[test]
+fn a_program_with_gaps_between_its_segments_has_names() {
+    let place = Place::new();
+    let flags = ["-O2", "-g", "-no-pie", "-Wl,-Ttext=0x900000"];
+    let program = place.compile("containers.cpp", &flags);
+    let (_, reports) = place.run(&["--exact"], &program, &[]);
+    let known = place.run(
+        &["--exact"],
+        &place.compile("containers.cpp", &["-O2", "-g"]),
+        &[],
+    );
+    let sites = |reports: &[Value]| -> Vec<String> {
+        let sites = reports[0]["sites"].as_array().unwrap().iter();
+        let mut sites: Vec<String> = sites
+            .map(|site| format!("{} {}", site["caller"]["function"], site["resizes"]))
+            .collect();
+        sites.sort();
+        sites
+    };
+    assert!(!sites(&reports).is_empty());
+    assert_eq!(sites(&reports), sites(&known.1));
+    assert_eq!(reports[0]["honesty"]["stacks_truncated"], 0);
+}
+
+/// What its own language allocates, `malloc` never hears of.
+#[test]
+fn a_runtime_with_a_heap_of_its_own_gets_an_explanation() {
+    let place = Place::new();
+    let source = place.path("v8.cpp");
+    std::fs::write(
+        &source,
+        "#include <vector>\nnamespace v8 { void run(std::vector<int> &all) { all.resize(9999); } }\n\
+         int main() { std::vector<int> all; v8::run(all); return all[5]; }\n",
+    )
+    .unwrap();
+    let program = place.path("v8.out");
+    let compiled = Command::new("g++")
+        .args(["-rdynamic", "-o"])
+        .args([&program, &source])
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    let text = explanation(&place, &program);
+    assert!(text.contains("a heap of V8's own"), "{text}");
 }
 
 /// A section that no program header leads to holds its build id: nothing was rebuilt.
