@@ -9,7 +9,7 @@ use crate::record::{self, AllocationPlan, Moved, Session};
 use crate::recording::layout::header;
 use crate::snapshot::{self, DumpError, Ending};
 use crate::sys::{self, ErrnoGuard};
-use crate::thread::Busy;
+use crate::thread::{Busy, forwarding};
 
 static DEFAULTS: Defaults = Defaults::sizes_unknown();
 
@@ -74,22 +74,29 @@ pub fn allocate(
         record::refuse_own_allocation();
         return forward();
     };
-    let Some(plan) = session.plan_allocation(entry, bytes, align) else {
-        return forward();
+    let plan = session.plan_allocation(entry, bytes, align);
+    let block = forwarding(forward);
+    let Some(plan) = plan else {
+        return block;
     };
-    let block = forward();
     if block != 0 {
         session.allocated(&plan, block);
     }
     block
 }
 
-/// What is known of a block that is about to be allocated, and will be recorded.
+/// What is known of a block that is about to be allocated.
 #[derive(Debug, Clone, Copy)]
-pub struct Planned(AllocationPlan);
+pub struct Planned {
+    /// What is to be recorded of it, if anything.
+    plan: Option<AllocationPlan>,
+    bytes: usize,
+    /// Bytes that the thread has allocated with it.
+    so_far: u64,
+}
 
 /// The first half of [`allocate`], where whoever allocates may do anything before it gives the
-/// block, or never come back. `None` for a block that is not recorded.
+/// block, or never come back. `None` where nothing is recorded.
 #[must_use]
 pub fn plan(entry: Entry, bytes: usize, align: usize) -> Option<Planned> {
     if bytes >= LARGEST {
@@ -97,20 +104,30 @@ pub fn plan(entry: Entry, bytes: usize, align: usize) -> Option<Planned> {
     }
     // (No Rust code asks in this way, so inside the recorder it is the program's allocator itself.)
     let mut session = begin()?;
-    session.plan_allocation(entry, bytes, align).map(Planned)
+    let plan = session.plan_allocation(entry, bytes, align);
+    Some(Planned {
+        plan,
+        bytes,
+        so_far: session.allocated_so_far()?,
+    })
 }
 
-/// The other half: records the block. False when it was recorded since the plan was made.
+/// The other half: records the block. False when whoever allocated it went on to [`allocate`],
+/// where it was counted: one that is counted twice would be recorded twice as often.
 pub fn record(planned: &Planned, address: usize) -> bool {
     let Some(mut session) = begin() else {
         return true;
     };
-    let Planned(plan) = planned;
-    let new = !record::recorded_since(address, plan);
-    if new {
+    let twice = planned.so_far.wrapping_add(planned.bytes as u64);
+    if planned.bytes > 0 && session.allocated_so_far() == Some(twice) {
+        return false;
+    }
+    if let Some(plan) = &planned.plan
+        && !record::recorded_since(address, plan)
+    {
         session.allocated(plan, address);
     }
-    new
+    true
 }
 
 /// Frees by `forward`, after whatever is recorded of the block was taken out. `usable` says how
@@ -122,7 +139,7 @@ pub fn free(address: usize, usable: impl FnOnce() -> usize, forward: impl FnOnce
     };
     let (bytes, align) = record::recorded(address).unwrap_or_else(|| (usable(), MALLOC_ALIGN));
     let freed = session.freed(address, bytes, align);
-    forward();
+    forwarding(forward);
     if let Some(freed) = freed {
         session.finish_free(&freed);
     }
@@ -149,7 +166,7 @@ pub fn reallocate(
     let is_mapped = |address, bytes| bytes >= LEAST_MAPPED && is_mapped(address, usable(address));
     let was_mapped = plan.is_some() && is_mapped(address, old);
     let faults = if was_mapped { sys::thread_faults() } else { 0 };
-    let moved = forward();
+    let moved = forwarding(forward);
     if let Some(plan) = plan {
         let how = match Moved::by_address(address, moved) {
             // The kernel moved the pages (`mremap`): no byte was copied, and there never were two.

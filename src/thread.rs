@@ -129,6 +129,19 @@ pub(crate) fn must_not_allocate() -> bool {
     HOT.with(|hot| hot.busy.get() == Activity::Recording)
 }
 
+/// Does what the program asked its allocator for: that may allocate in its turn.
+#[cfg(feature = "preload")]
+#[inline]
+pub(crate) fn forwarding<R>(act: impl FnOnce() -> R) -> R {
+    if !cfg!(debug_assertions) {
+        return act();
+    }
+    let before = HOT.with(|hot| hot.busy.replace(Activity::Reporting));
+    let result = act();
+    HOT.with(|hot| hot.busy.set(before));
+    result
+}
+
 /// Makes the calling thread leave this recorder alone for good: nothing it allocates leaves the
 /// fast path.
 pub(crate) fn switch_off_here() {
@@ -405,6 +418,13 @@ impl Cold {
         recording.store_thread(self.slot, thread::FREED, freed);
         self.publish_counters(recording);
         sampled
+    }
+
+    /// Bytes that the thread has allocated.
+    #[cfg(feature = "preload")]
+    pub(crate) fn allocated_so_far(&self) -> u64 {
+        let counting = HOT.with(|hot| self.allocate_chunk - hot.allocate_countdown.get());
+        self.allocated.wrapping_add(counting as u64)
     }
 
     /// After a table was recorded whose predecessor may lie below what frees are looked at by

@@ -128,7 +128,7 @@ pub(crate) unsafe fn free_slowly(block: Block, forward: impl FnOnce(Next)) {
     free_recorded(
         block as usize,
         // SAFETY: a live block of the program's allocator.
-        || unsafe { next.usable_size(block) },
+        || unsafe { next.least_size(block) },
         || forward(next),
     );
 }
@@ -174,7 +174,7 @@ unsafe fn reallocate_slowly(block: Block, size: usize) -> Block {
         free_recorded(
             block as usize,
             // SAFETY: a live block of the program's allocator.
-            || unsafe { next.usable_size(block) },
+            || unsafe { next.least_size(block) },
             // SAFETY: the caller's promise.
             || moved = unsafe { next.realloc(block, 0) },
         );
@@ -184,7 +184,7 @@ unsafe fn reallocate_slowly(block: Block, size: usize) -> Block {
         block as usize,
         size,
         // SAFETY: asked of live blocks of the program's allocator.
-        |block| unsafe { next.usable_size(block as Block) },
+        |block| unsafe { next.least_size(block as Block) },
         // SAFETY: the caller's promise.
         || unsafe { next.realloc(block, size) } as usize,
     ) as Block

@@ -1,7 +1,7 @@
 //! The program's own allocator: the next definition of each function after this library's.
 
 use core::ffi::{CStr, c_int, c_void};
-use core::mem::transmute;
+use core::mem::{MaybeUninit, transmute};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
@@ -125,6 +125,8 @@ fn look() -> Option<Next> {
         // There is no C library behind us: nothing that could be forwarded to.
         std::process::abort();
     }
+    let tells = home(USABLE_SIZE.address()) == home(MALLOC.address());
+    TELLS_SIZES.store(tells, Ordering::Release);
     #[cfg(target_arch = "x86_64")]
     crate::operators::look();
     // What was not there is no error that the program should meet.
@@ -133,6 +135,26 @@ fn look() -> Option<Next> {
     FOUND.store(true, Ordering::Release);
     BOOTSTRAPPED.store(bootstrap::close(), Ordering::Release);
     Some(Next(()))
+}
+
+/// Where the object begins that an address lies in.
+pub(crate) fn home(address: Block) -> Option<Block> {
+    if address.is_null() {
+        return None;
+    }
+    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: `info` may be written to; all zero is a value of it.
+    unsafe { (libc::dladdr(address, info.as_mut_ptr()) != 0).then(|| info.assume_init().dli_fbase) }
+}
+
+/// Whether `malloc_usable_size` comes with `malloc`.
+static TELLS_SIZES: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program's allocator tells how large its blocks are. Of one without
+/// `malloc_usable_size` the C library's would be asked, which takes all blocks for its own.
+#[inline]
+pub(crate) fn tells_sizes() -> bool {
+    TELLS_SIZES.load(Ordering::Relaxed)
 }
 
 /// Whether blocks of [`bootstrap`] are about.
@@ -152,6 +174,19 @@ impl Next {
     #[inline(always)]
     pub(crate) unsafe fn assume() -> Self {
         Self(())
+    }
+
+    /// Bytes that a block holds at least: 0 where the allocator does not tell.
+    ///
+    /// # Safety
+    /// A live block of the program's allocator.
+    pub(crate) unsafe fn least_size(self, block: Block) -> usize {
+        if tells_sizes() {
+            // SAFETY: the caller's promise.
+            unsafe { self.usable_size(block) }
+        } else {
+            0
+        }
     }
 }
 

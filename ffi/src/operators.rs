@@ -14,14 +14,14 @@
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use recorder::preload_support::{
     Entry, MALLOC_ALIGN, Planned, allocation_is_fast, free_is_fast, plan, record,
 };
 
 use crate::interpose::{Block, aligned_alloc, free, free_slowly, malloc};
-use crate::next::{self, MALLOC, USABLE_SIZE};
+use crate::next::{self, MALLOC, home, is_bootstrap};
 
 type Address = *mut c_void;
 
@@ -37,7 +37,12 @@ pub(crate) struct Operator {
     next: AtomicPtr<c_void>,
     /// Calls `next` and records what it did. Never changed.
     recorded: AtomicPtr<c_void>,
+    /// How often in a row it was seen to go on to `malloc`.
+    went_on: AtomicU32,
 }
+
+/// One that was seen so often in a row to go on to `malloc` does, and is not looked at any more.
+const ENOUGH: u32 = 4;
 
 /// Finds what the program would call without this library. Part of the search for the program's
 /// allocator: what the loader allocates meanwhile, for the text of an error too, the program never
@@ -52,11 +57,9 @@ pub(crate) fn look() {
             break;
         }
     }
-    let own = home(MALLOC.address()).filter(|&own| home(USABLE_SIZE.address()) == Some(own));
+    let own = home(MALLOC.address()).filter(|_| next::tells_sizes());
     let is_own = |operator: &Operator| own.is_some() && home(operator.next()) == own;
-    if !ALL.iter().any(|operator| is_own(operator)) {
-        hide();
-    }
+    hide(ALL.iter().copied().filter(|operator| !is_own(operator)));
     // What is recorded is to be seen when it is freed: so the last ones, which free, come first.
     for operator in ALL.iter().rev() {
         let next = operator.next();
@@ -71,20 +74,13 @@ pub(crate) fn look() {
     }
 }
 
-/// Where the object begins that an address lies in.
-fn home(address: Address) -> Option<Address> {
-    if address.is_null() {
-        return None;
-    }
-    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: `info` may be written to; all zero is a value of it.
-    unsafe { (libc::dladdr(address, info.as_mut_ptr()) != 0).then(|| info.assume_init().dli_fbase) }
-}
-
-/// Takes the operators out of this library's symbols: a symbol of value 0 is none (glibc's
+/// Takes operators out of this library's symbols: a symbol of value 0 is none (glibc's
 /// dl-lookup.c, `check_match`). What cannot be taken out stays, and passes everything on.
-fn hide() {
-    let symbols = ALL.map(own_symbol);
+fn hide(operators: impl Iterator<Item = &'static Operator>) {
+    let mut symbols = [None; ALL.len()];
+    for (symbol, operator) in symbols.iter_mut().zip(operators) {
+        *symbol = own_symbol(operator);
+    }
     let found = || symbols.iter().flatten().copied();
     let (Some(first), Some(last)) = (found().min(), found().max()) else {
         return;
@@ -111,7 +107,8 @@ fn hide() {
     }
 }
 
-/// The loader's own record of what is exported for an operator.
+/// The loader's own record of what this library exports for an operator; `None` where the program
+/// has one of its own under that name, which comes before ours.
 fn own_symbol(operator: &Operator) -> Option<*mut libc::Elf64_Sym> {
     const RTLD_DL_SYMENT: c_int = 1;
     unsafe extern "C" {
@@ -128,15 +125,16 @@ fn own_symbol(operator: &Operator) -> Option<*mut libc::Elf64_Sym> {
     unsafe {
         let address = operator.exported as *const c_void;
         let found = dladdr1(address, info.as_mut_ptr(), &raw mut symbol, RTLD_DL_SYMENT) != 0;
-        let name = info.assume_init().dli_sname;
-        let is_it = found && !symbol.is_null() && !name.is_null();
-        (is_it && CStr::from_ptr(name) == operator.name).then(|| symbol.cast())
+        let info = info.assume_init();
+        let is_ours = found && Some(info.dli_fbase) == home(own_symbol as *mut c_void);
+        let is_known = is_ours && !symbol.is_null() && !info.dli_sname.is_null();
+        (is_known && CStr::from_ptr(info.dli_sname) == operator.name).then(|| symbol.cast())
     }
 }
 
 /// Whether addresses lie in a part of this library that is neither written to nor executed.
 fn is_read_only(addresses: core::ops::Range<usize>) -> bool {
-    let Some(base) = home(hide as *mut c_void) else {
+    let Some(base) = home(own_symbol as *mut c_void) else {
         return false;
     };
     // SAFETY: an object is loaded from its header on, and its program headers with it.
@@ -195,7 +193,8 @@ extern "C" fn plain_aligned(size: usize, align: usize) -> Block {
     unsafe { aligned_alloc(align, size) }
 }
 
-/// Whether a block is recorded that is about to be allocated; then `planned` holds what is known.
+/// Whether a block that is about to be allocated is to be looked at; then `planned` holds what is
+/// known of it.
 extern "C" fn plan_new(planned: &mut MaybeUninit<Planned>, size: usize, _: usize) -> bool {
     plan_aligned_new(planned, size, MALLOC_ALIGN)
 }
@@ -214,13 +213,8 @@ extern "C" fn plan_aligned_new(
     } else {
         MALLOC_ALIGN
     };
-    match plan(Entry::Alloc, size, align) {
-        Some(plan) => {
-            planned.write(plan);
-            true
-        }
-        None => false,
-    }
+    let plan = plan(Entry::Alloc, size, align);
+    plan.map(|plan| planned.write(plan)).is_some()
 }
 
 /// Records a block as planned, and gives it back.
@@ -234,8 +228,12 @@ unsafe extern "C" fn record_new(
 ) -> Block {
     // SAFETY: the caller's promise.
     let planned = unsafe { planned.assume_init_ref() };
-    if !block.is_null() && !record(planned, block as usize) {
-        // It went on to `malloc`, and came by here a second time: from now on that is enough.
+    if block.is_null() {
+        return block;
+    }
+    if record(planned, block as usize) {
+        operator.went_on.store(0, Ordering::Relaxed);
+    } else if operator.went_on.fetch_add(1, Ordering::Relaxed) + 1 >= ENOUGH {
         operator.go.store(operator.next(), Ordering::Release);
     }
     block
@@ -259,6 +257,7 @@ macro_rules! operators {
                 go: AtomicPtr::new(first::$symbol as *mut c_void),
                 next: AtomicPtr::new(ptr::null_mut()),
                 recorded: AtomicPtr::new($recorded as *mut c_void),
+                went_on: AtomicU32::new(0),
             };
 
             /// The operator of that name: goes on where it was found to lead.
@@ -270,7 +269,9 @@ macro_rules! operators {
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $symbol() {
                 core::arch::naked_asm!(
+                    ".cfi_startproc",
                     "jmp qword ptr [rip + {operator} + {go}]",
+                    ".cfi_endproc",
                     operator = sym $id,
                     go = const core::mem::offset_of!(Operator, go),
                 )
@@ -367,12 +368,11 @@ mod news {
                         "lea rdx, [rip + {operator}]",
                         "call {record}",
                         "add rsp, {whole}",
-                        ".cfi_remember_state",
-                        ".cfi_adjust_cfa_offset -{whole}",
+                        ".cfi_def_cfa_offset 8",
                         "ret",
-                        ".cfi_restore_state",
+                        ".cfi_def_cfa_offset {whole} + 8",
                         "2: add rsp, {whole}",
-                        ".cfi_adjust_cfa_offset -{whole}",
+                        ".cfi_def_cfa_offset 8",
                         "jmp qword ptr [rip + {operator} + {next}]",
                         ".cfi_endproc",
                         room = const super::ROOM,
@@ -402,7 +402,7 @@ mod news {
 /// Those that free; they neither throw nor ask anybody. What follows the block (a size, an
 /// alignment, a `nothrow_t const&`) is handed on as it came: no operator has more than two.
 mod deletes {
-    use super::{Address, Block, free_is_fast, free_slowly, transmute};
+    use super::{Address, Block, free_is_fast, free_slowly, is_bootstrap, transmute};
 
     macro_rules! deletes {
         ($($name:ident = $operator:ident;)*) => {
@@ -420,7 +420,7 @@ mod deletes {
                             )
                         }
                     };
-                    if free_is_fast(block as usize) {
+                    if free_is_fast(block as usize) && !is_bootstrap(block) {
                         return forward();
                     }
                     // SAFETY: the caller's promise.

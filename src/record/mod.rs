@@ -146,6 +146,13 @@ impl Session {
         Some((state, recording, cold))
     }
 
+    /// Bytes that the thread has allocated.
+    #[cfg(feature = "preload")]
+    pub(crate) fn allocated_so_far(&mut self) -> Option<u64> {
+        let (_, _, cold) = self.attach()?;
+        Some(cold.allocated_so_far())
+    }
+
     /// Decides whether a block that is about to be allocated is recorded.
     #[inline]
     pub(crate) fn plan_allocation(

@@ -68,6 +68,12 @@ pub(super) struct Resolver<'a> {
     frames_left: usize,
 }
 
+/// Whether this is the library that records under `LD_PRELOAD`, by the names that it is given.
+fn is_preload_library(module: &Module) -> bool {
+    let name = module.path.rsplit('/').next().unwrap_or_default();
+    name.starts_with("libmapgrow") && name.contains(".so")
+}
+
 impl<'a> Resolver<'a> {
     pub fn new(recording: &Recording, symbolizer: &'a mut dyn Symbolizer) -> Self {
         Self {
@@ -178,14 +184,20 @@ impl<'a> Resolver<'a> {
                 }
             })
             .collect();
-        // Whatever was inlined behind the allocator's entry is the allocator, whoever wrote it.
+        // Whatever was inlined behind the allocator's entry is the allocator, whoever wrote it;
+        // and all that is in the preload library is on the way to it.
         let entry = functions.iter().rposition(|function| {
             function
                 .name
                 .as_deref()
                 .is_some_and(whose::enters_allocator)
         });
-        for function in &mut functions[..entry.unwrap_or(0)] {
+        let behind = match entry {
+            _ if module.is_some_and(is_preload_library) => functions.len(),
+            Some(entry) => entry,
+            None => 0,
+        };
+        for function in &mut functions[..behind] {
             function.whose = Some(Whose::Plumbing);
         }
         functions.into()

@@ -91,6 +91,9 @@ int main(int count, char **) {
         operator delete[](keep(operator new[](2048, wide)), size_t{2048}, wide);
         operator delete[](keep(operator new[](2048, wide, std::nothrow)), wide, std::nothrow);
     }
+    // Below the floor: counted by their bytes, and now and then one of them stands for many.
+    for (int i = 0; i < 200000; i++)
+        keep(operator new(100));
     std::puts("end");
     std::fflush(stdout);
     return 0;

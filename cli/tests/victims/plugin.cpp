@@ -1,9 +1,28 @@
-// A library in C++ that a program without any of it loads. As a program (-DHOST) that program.
+// A library in C++ that a program without any of it loads. As a program (-DHOST) that program; with
+// -DOPERATORS one that has two operators of its own after all.
 
 #include <cstdio>
 
 #ifdef HOST
 #include <dlfcn.h>
+
+#ifdef OPERATORS
+#include <cstdlib>
+#include <new>
+
+// With a header, so that nobody else can free what it gives.
+void *operator new(size_t size) {
+    char *block = static_cast<char *>(std::malloc(size + 16));
+    if (block == nullptr)
+        throw std::bad_alloc();
+    return block + 16;
+}
+void operator delete(void *block) noexcept {
+    if (block != nullptr)
+        std::free(static_cast<char *>(block) - 16);
+}
+void operator delete(void *block, size_t) noexcept { operator delete(block); }
+#endif
 
 int main(int, char **arguments) {
     for (int round = 0; round < 2; round++) {
