@@ -8,6 +8,7 @@ pub use crate::record::Entry;
 use crate::record::{self, AllocationPlan, Moved, Session};
 use crate::recording::layout::header;
 use crate::snapshot::{self, DumpError, Ending};
+use crate::stack;
 use crate::sys::{self, ErrnoGuard};
 use crate::thread::{Busy, forwarding};
 
@@ -195,6 +196,15 @@ fn is_mapped(address: usize, usable: usize) -> bool {
     /// Larger ones are multiples of it.
     const SMALLEST_PAGE: usize = 4096;
     address % SMALLEST_PAGE == HEADER && (usable + HEADER).is_multiple_of(SMALLEST_PAGE)
+}
+
+/// Where the mapping of the loaded object begins that an address lies in: the object's header, or
+/// in a program with gaps between its segments that of the segment. `None` too where the C library
+/// does not tell without a lock (before glibc 2.35).
+#[must_use]
+pub fn object_start(address: usize) -> Option<usize> {
+    let object = stack::find_object(address as u64)?;
+    usize::try_from(object.map_start).ok()
 }
 
 /// To be called when the process ends by `_exit` or `quick_exit`, which run no destructors. Safe

@@ -5,6 +5,8 @@ use core::mem::{MaybeUninit, transmute};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+use recorder::preload_support::object_start;
+
 use crate::bootstrap;
 
 type Block = *mut c_void;
@@ -141,6 +143,10 @@ fn look() -> Option<Next> {
 pub(crate) fn home(address: Block) -> Option<Block> {
     if address.is_null() {
         return None;
+    }
+    // `dladdr` goes through all symbols of the object.
+    if let Some(start) = object_start(address.addr()) {
+        return Some(address.with_addr(start));
     }
     let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
     // SAFETY: `info` may be written to; all zero is a value of it.

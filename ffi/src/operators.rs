@@ -126,7 +126,7 @@ fn own_symbol(operator: &Operator) -> Option<*mut libc::Elf64_Sym> {
         let address = operator.exported as *const c_void;
         let found = dladdr1(address, info.as_mut_ptr(), &raw mut symbol, RTLD_DL_SYMENT) != 0;
         let info = info.assume_init();
-        let is_ours = found && Some(info.dli_fbase) == home(own_symbol as *mut c_void);
+        let is_ours = found && home(info.dli_fbase) == home(own_symbol as *mut c_void);
         let is_known = is_ours && !symbol.is_null() && !info.dli_sname.is_null();
         (is_known && CStr::from_ptr(info.dli_sname) == operator.name).then(|| symbol.cast())
     }
