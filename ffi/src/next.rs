@@ -131,9 +131,11 @@ fn look() -> Option<Next> {
     TELLS_SIZES.store(tells, Ordering::Release);
     #[cfg(target_arch = "x86_64")]
     crate::operators::look();
-    // What was not there is no error that the program should meet.
-    // SAFETY: a query.
-    unsafe { libc::dlerror() };
+    // What was not there is no error that the program should meet: one that succeeds clears it.
+    // (`dlerror` would too, but takes locks, under which the program may be allocating: `newlocale`
+    // does.)
+    // SAFETY: as above.
+    unsafe { libc::dlsym(libc::RTLD_NEXT, MALLOC.name.as_ptr()) };
     FOUND.store(true, Ordering::Release);
     BOOTSTRAPPED.store(bootstrap::close(), Ordering::Release);
     Some(Next(()))

@@ -139,6 +139,27 @@ fn operators_of_known_allocators_are_recorded() {
     println!("{met} allocators");
 }
 
+/// The first block may be asked for under a lock of the C library's (`newlocale` does), and the
+/// search for the program's allocator must not need it, nor leave an error behind.
+#[test]
+fn the_first_block_may_come_under_a_lock() {
+    let place = Place::new();
+    let library = place.compile("early.cpp", &["-O2", "-shared", "-fPIC"]);
+    let library = {
+        let renamed = library.with_file_name("libearly.so");
+        std::fs::rename(library, &renamed).unwrap();
+        renamed
+    };
+    let directory = library.parent().unwrap().to_str().unwrap();
+    let search = [format!("-L{directory}"), format!("-Wl,-rpath,{directory}")];
+    let flags = ["-O2", "-DHOST", "-Wl,--as-needed", &search[0], &search[1]];
+    let host = place.compile_with("early.cpp", &flags, &["-learly"]);
+    let expected = alone(&host, "", None, &place);
+    assert_eq!(expected, "no error\nC\nearly\n");
+    let (output, _) = place.run(&["--exact"], &host, &[]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
 /// The C library would be asked for the sizes of another allocator's blocks.
 #[test]
 fn an_allocator_that_does_not_tell_sizes_is_not_asked() {

@@ -29,6 +29,11 @@ impl Place {
 
     /// A victim, compiled with these flags.
     pub fn compile(&self, source: &str, flags: &[&str]) -> PathBuf {
+        self.compile_with(source, flags, &[])
+    }
+
+    /// A victim, compiled with these flags and linked with these libraries.
+    pub fn compile_with(&self, source: &str, flags: &[&str], libraries: &[&str]) -> PathBuf {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let target = self.path(source).with_extension("out");
         let compiled = Command::new("g++")
@@ -39,6 +44,7 @@ impl Place {
             .arg("-o")
             .arg(&target)
             .arg(here.join("tests/victims").join(source))
+            .args(libraries)
             .status()
             .expect("g++ is needed");
         assert!(compiled.success(), "{source} does not compile");

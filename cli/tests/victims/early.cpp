@@ -1,0 +1,27 @@
+// A library that allocates under a lock of the C library's before any other code runs, and
+// (-DHOST) a program without C++ that needs the lock, and finds no error of the loader's.
+
+#include <clocale>
+#include <cstdio>
+#include <dlfcn.h>
+#include <locale.h>
+
+#ifdef HOST
+extern "C" int is_early();
+
+int main() {
+    const char *error = dlerror();
+    std::puts(error == nullptr ? "no error" : error);
+    std::puts(std::setlocale(LC_CTYPE, "C"));
+    std::puts(is_early() ? "early" : "late");
+    return 0;
+}
+#else
+static locale_t early;
+
+__attribute__((constructor)) static void begin() {
+    early = newlocale(LC_ALL_MASK, "C.UTF-8", nullptr);
+}
+
+extern "C" int is_early() { return early != nullptr; }
+#endif
