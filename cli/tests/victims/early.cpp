@@ -20,7 +20,7 @@ int main() {
 static locale_t early;
 
 __attribute__((constructor)) static void begin() {
-    early = newlocale(LC_ALL_MASK, "C.UTF-8", nullptr);
+    early = newlocale(LC_ALL_MASK, "POSIX", nullptr);
 }
 
 extern "C" int is_early() { return early != nullptr; }
