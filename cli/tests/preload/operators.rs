@@ -155,8 +155,9 @@ fn the_first_block_may_come_under_a_lock() {
     let flags = ["-O2", "-DHOST", "-Wl,--as-needed", &search[0], &search[1]];
     let host = place.compile_with("early.cpp", &flags, &["-learly"]);
     let expected = alone(&host, "", None, &place);
-    assert_eq!(expected, "no error\nC\nearly\n");
-    let (output, _) = place.run(&["--exact"], &host, &[]);
+    assert_eq!(expected, "no error\nearly\n");
+    let arguments = ["60", host.to_str().unwrap()];
+    let (output, _) = place.run(&["--exact"], Path::new("timeout"), &arguments);
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
 }
 
