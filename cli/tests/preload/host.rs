@@ -259,20 +259,9 @@ fn a_program_with_gaps_between_its_segments_has_names() {
 #[test]
 fn a_runtime_with_a_heap_of_its_own_gets_an_explanation() {
     let place = Place::new();
-    let source = place.path("v8.cpp");
-    std::fs::write(
-        &source,
-        "#include <vector>\nnamespace v8 { void run(std::vector<int> &all) { all.resize(9999); } }\n\
-         int main() { std::vector<int> all; v8::run(all); return all[5]; }\n",
-    )
-    .unwrap();
-    let program = place.path("v8.out");
-    let compiled = Command::new("g++")
-        .args(["-rdynamic", "-o"])
-        .args([&program, &source])
-        .status()
-        .unwrap();
-    assert!(compiled.success());
+    let source = "#include <vector>\nnamespace v8 { void run(std::vector<int> &all) { all.resize(9999); } }\n\
+         int main() { std::vector<int> all; v8::run(all); return all[5]; }\n";
+    let program = place.compile_text("v8", source, &["-rdynamic"]);
     let text = explanation(&place, &program);
     assert!(text.contains("a heap of V8's own"), "{text}");
 }
@@ -301,21 +290,10 @@ fn a_build_id_that_is_not_loaded_is_no_other_build() {
 #[test]
 fn a_program_with_an_allocator_of_its_own_gets_an_explanation() {
     let place = Place::new();
-    let source = place.path("own.cpp");
-    std::fs::write(
-        &source,
-        "#include <stddef.h>\nstatic char heap[1 << 20]; static size_t used;\n\
+    let source = "#include <stddef.h>\nstatic char heap[1 << 20]; static size_t used;\n\
          extern \"C\" void *malloc(size_t n) { used = (used + n + 15) & ~15ul; return heap + used - n; }\n\
-         extern \"C\" void free(void *) {}\nint main() { return malloc(5000) == nullptr; }\n",
-    )
-    .unwrap();
-    let program = place.path("own.out");
-    let compiled = Command::new("g++")
-        .args(["-rdynamic", "-fno-builtin", "-o"])
-        .args([&program, &source])
-        .status()
-        .unwrap();
-    assert!(compiled.success());
+         extern \"C\" void free(void *) {}\nint main() { return malloc(5000) == nullptr; }\n";
+    let program = place.compile_text("own", source, &["-rdynamic", "-fno-builtin"]);
     let text = explanation(&place, &program);
     assert!(text.contains("allocator of its own"), "{text}");
 }

@@ -165,11 +165,8 @@ fn the_first_block_may_come_under_a_lock() {
 #[test]
 fn an_allocator_that_does_not_tell_sizes_is_not_asked() {
     let place = Place::new();
-    let source = place.path("no_sizes.cpp");
     // Blocks behind a page that must not be read.
-    std::fs::write(
-        &source,
-        "#include <sys/mman.h>\n#include <string.h>\n#include <stddef.h>\n\
+    let source = "#include <sys/mman.h>\n#include <string.h>\n#include <stddef.h>\n\
          static char *next, *end;\n\
          extern \"C\" void *malloc(size_t n) {\n\
            n = (n + 4095) & ~4095ul; n += n == 0 ? 4096 : 0;\n\
@@ -184,16 +181,9 @@ fn an_allocator_that_does_not_tell_sizes_is_not_asked() {
          extern \"C\" void *realloc(void *old, size_t n) {\n\
            void *block = malloc(n); if (old) memcpy(block, old, n < 4096 ? n : 4096); return block; }\n\
          extern \"C\" void *aligned_alloc(size_t, size_t n) { return malloc(n); }\n\
-         extern \"C\" void *memalign(size_t, size_t n) { return malloc(n); }\n",
-    )
-    .unwrap();
-    let allocator = place.path("no_sizes.so");
-    let compiled = Command::new("g++")
-        .args(["-O1", "-fno-builtin", "-shared", "-fPIC", "-o"])
-        .args([&allocator, &source])
-        .status()
-        .unwrap();
-    assert!(compiled.success());
+         extern \"C\" void *memalign(size_t, size_t n) { return malloc(n); }\n";
+    let flags = ["-O1", "-fno-builtin", "-shared", "-fPIC"];
+    let allocator = place.compile_text("no_sizes", source, &flags);
     let script = format!(
         "LD_PRELOAD=$LD_PRELOAD:'{}' exec sort --version",
         allocator.display()

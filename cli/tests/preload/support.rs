@@ -51,6 +51,21 @@ impl Place {
         target
     }
 
+    /// A program or a library of a few lines, compiled with these flags.
+    pub fn compile_text(&self, name: &str, text: &str, flags: &[&str]) -> PathBuf {
+        let source = self.path(name).with_extension("cpp");
+        std::fs::write(&source, text).unwrap();
+        let target = source.with_extension("out");
+        let compiled = Command::new("g++")
+            .args(flags)
+            .arg("-o")
+            .args([&target, &source])
+            .status()
+            .expect("g++ is needed");
+        assert!(compiled.success(), "{name} does not compile");
+        target
+    }
+
     /// A command that is kept away from the user's own files.
     pub fn mapgrow(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mapgrow"));
