@@ -96,6 +96,8 @@ fn look() -> Option<Next> {
     if LOOKING.swap(true, Ordering::AcqRel) {
         return FOUND.load(Ordering::Acquire).then_some(Next(()));
     }
+    // SAFETY: `__errno_location` returns the calling thread's errno, valid for its life.
+    let errno = unsafe { *libc::__errno_location() };
     for function in [
         &MALLOC,
         &CALLOC,
@@ -138,6 +140,8 @@ fn look() -> Option<Next> {
     unsafe { libc::dlsym(libc::RTLD_NEXT, MALLOC.name.as_ptr()) };
     FOUND.store(true, Ordering::Release);
     BOOTSTRAPPED.store(bootstrap::close(), Ordering::Release);
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
     Some(Next(()))
 }
 
