@@ -235,39 +235,127 @@ impl Descriptor {
     }
 }
 
-/// Calls `visit` with the name of each entry of a directory, through a buffer on the stack;
-/// `false` when it cannot be read.
-pub(crate) fn each_entry(directory: &CStr, mut visit: impl FnMut(&CStr)) -> bool {
-    let Some(fd) = Descriptor::open(directory, libc::O_RDONLY | libc::O_DIRECTORY, 0) else {
-        return false;
-    };
-    // `linux_dirent64`: u64 inode, i64 offset, u16 record length, u8 type, then the name.
-    const RECORD_LENGTH_AT: usize = 16;
-    const NAME_AT: usize = 19;
-    let mut buffer = [0u8; 2048];
-    loop {
-        // SAFETY: the kernel writes at most the given length into the buffer.
-        let n = unsafe {
+/// A directory, open. All that is done in it goes through the descriptor: whoever may change the
+/// path cannot put another directory in its place meanwhile.
+pub(crate) struct Directory(Descriptor);
+
+impl Directory {
+    /// Opens a directory of this user's own, which is made unless it is there. `None` where
+    /// something else is there: a link, what another user owns or may write to.
+    pub(crate) fn private(path: &CStr) -> Option<Self> {
+        // SAFETY: `path` is a C string. That it exists already is the usual case.
+        unsafe { libc::mkdir(path.as_ptr(), 0o700) };
+        Self::own(path)
+    }
+
+    /// The same, without making it.
+    pub(crate) fn own(path: &CStr) -> Option<Self> {
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+        let directory = Descriptor::open(path, flags, 0)?;
+        // SAFETY: `stat` is plain data for which zero is valid.
+        let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+        // SAFETY: the descriptor is open and `stat` a place for the result.
+        let known = unsafe { libc::fstat(directory.0, &raw mut stat) } == 0;
+        // SAFETY: `geteuid` has no preconditions.
+        let ours = stat.st_uid == unsafe { libc::geteuid() } && stat.st_mode & 0o022 == 0;
+        (known && ours).then(|| Self(directory))
+    }
+
+    /// Opens a directory that the user named, whoever owns it, to make files in it.
+    pub(crate) fn named(path: &CStr) -> Option<Self> {
+        // One that may be written to need not be readable.
+        Descriptor::open(path, libc::O_PATH | libc::O_DIRECTORY, 0).map(Self)
+    }
+
+    /// Makes a file for this user alone that was not there; `flags` say how it is opened.
+    pub(crate) fn create(&self, name: &CStr, flags: i32) -> Option<Descriptor> {
+        let flags = flags | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        // SAFETY: `name` is a C string.
+        let fd = unsafe { libc::openat(self.0.0, name.as_ptr(), flags, 0o600) };
+        (fd >= 0).then(|| Descriptor(fd))
+    }
+
+    /// Whether it lies in memory.
+    pub(crate) fn is_on_tmpfs(&self) -> bool {
+        // SAFETY: `statfs` is plain data for which zero is valid.
+        let mut stat: libc::statfs = unsafe { core::mem::zeroed() };
+        // SAFETY: the descriptor is open and `stat` a place for the result.
+        let known = unsafe { libc::fstatfs(self.0.0, &raw mut stat) } == 0;
+        // The C libraries differ in the type of the one and of the other.
+        known && stat.f_type as u64 == libc::TMPFS_MAGIC as u64
+    }
+
+    /// What an entry is, links not followed.
+    pub(crate) fn stat(&self, name: &CStr) -> Option<libc::stat> {
+        // SAFETY: `stat` is plain data for which zero is valid.
+        let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+        let flags = libc::AT_SYMLINK_NOFOLLOW;
+        // SAFETY: `name` is a C string and `stat` a place for the result.
+        let found = unsafe { libc::fstatat(self.0.0, name.as_ptr(), &raw mut stat, flags) } == 0;
+        found.then_some(stat)
+    }
+
+    /// Takes a file's name away.
+    pub(crate) fn remove(&self, name: &CStr) -> bool {
+        // SAFETY: `name` is a C string.
+        unsafe { libc::unlinkat(self.0.0, name.as_ptr(), 0) == 0 }
+    }
+
+    /// Renames without replacing; `errno` is `EEXIST` when the name is taken.
+    pub(crate) fn rename_new(&self, from: &CStr, to: &CStr) -> bool {
+        const RENAME_NOREPLACE: libc::c_uint = 1;
+        let fd = self.0.0;
+        // SAFETY: both are C strings.
+        let renamed = unsafe {
             libc::syscall(
-                libc::SYS_getdents64,
-                fd.0,
-                buffer.as_mut_ptr(),
-                buffer.len(),
+                libc::SYS_renameat2,
+                fd,
+                from.as_ptr(),
+                fd,
+                to.as_ptr(),
+                RENAME_NOREPLACE,
             )
-        };
-        if n <= 0 {
-            return n == 0;
+        } == 0;
+        if renamed || errno() == libc::EEXIST {
+            return renamed;
         }
-        let mut rest = buffer.get(..n as usize).unwrap_or(&[]);
-        while let Some(length) = rest.get(RECORD_LENGTH_AT..RECORD_LENGTH_AT + 2) {
-            let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
-            let Some(record) = rest.get(..length).filter(|_| length > NAME_AT) else {
-                return false;
+        // File systems without that flag: a link never replaces either.
+        // SAFETY: both are C strings.
+        let linked = unsafe { libc::linkat(fd, from.as_ptr(), fd, to.as_ptr(), 0) } == 0;
+        linked && self.remove(from)
+    }
+
+    /// Calls `visit` with the name of each entry, through a buffer on the stack, once for an open
+    /// directory; `false` when it cannot be read.
+    pub(crate) fn each_entry(&self, mut visit: impl FnMut(&CStr)) -> bool {
+        // `linux_dirent64`: u64 inode, i64 offset, u16 record length, u8 type, then the name.
+        const RECORD_LENGTH_AT: usize = 16;
+        const NAME_AT: usize = 19;
+        let mut buffer = [0u8; 2048];
+        loop {
+            // SAFETY: the kernel writes at most the given length into the buffer.
+            let n = unsafe {
+                libc::syscall(
+                    libc::SYS_getdents64,
+                    self.0.0,
+                    buffer.as_mut_ptr(),
+                    buffer.len(),
+                )
             };
-            if let Ok(name) = CStr::from_bytes_until_nul(&record[NAME_AT..]) {
-                visit(name);
+            if n <= 0 {
+                return n == 0;
             }
-            rest = rest.get(length..).unwrap_or(&[]);
+            let mut rest = buffer.get(..n as usize).unwrap_or(&[]);
+            while let Some(length) = rest.get(RECORD_LENGTH_AT..RECORD_LENGTH_AT + 2) {
+                let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
+                let Some(record) = rest.get(..length).filter(|_| length > NAME_AT) else {
+                    return false;
+                };
+                if let Ok(name) = CStr::from_bytes_until_nul(&record[NAME_AT..]) {
+                    visit(name);
+                }
+                rest = rest.get(length..).unwrap_or(&[]);
+            }
         }
     }
 }
@@ -279,22 +367,6 @@ pub(crate) fn on_signal_stack() -> bool {
     // SAFETY: a query: `stack` is a place for the result.
     let known = unsafe { libc::sigaltstack(core::ptr::null(), &raw mut stack) } == 0;
     known && stack.ss_flags & libc::SS_ONSTACK != 0
-}
-
-/// Makes a directory for this user alone, or checks that it is one: a directory (no link),
-/// owned by us, closed to others.
-pub(crate) fn private_directory(path: &CStr) -> bool {
-    // SAFETY: `path` is a C string.
-    unsafe { libc::mkdir(path.as_ptr(), 0o700) };
-    // SAFETY: `stat` is plain data for which zero is valid.
-    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-    // SAFETY: `path` is a C string and `stat` a place for the result.
-    let found = unsafe { libc::lstat(path.as_ptr(), &raw mut stat) } == 0;
-    found
-        && stat.st_mode & libc::S_IFMT == libc::S_IFDIR
-        // SAFETY: `geteuid` has no preconditions.
-        && stat.st_uid == unsafe { libc::geteuid() }
-        && stat.st_mode & 0o022 == 0
 }
 
 /// 64 random bits; falls back to the clock and the pid where the kernel has none to give.
@@ -343,8 +415,38 @@ mod tests {
     #[test]
     fn a_directory_lists_what_is_in_it() {
         let mut seen = 0;
-        assert!(each_entry(c"/proc/self/fd", |_| seen += 1));
+        let directory = Directory::own(c"/proc/self/fd").expect("it is ours");
+        assert!(directory.each_entry(|_| seen += 1));
         assert!(seen > 2);
-        assert!(!each_entry(c"/nonexistent", |_| ()));
+        assert!(Directory::own(c"/nonexistent").is_none());
+    }
+
+    #[test]
+    fn only_a_directory_of_ours_is_taken() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let base = std::env::temp_dir().join(format!("mapgrow-own-{}", std::process::id()));
+        let c = |name: &str| {
+            let path = base.join(name);
+            std::ffi::CString::new(path.to_str().expect("plain")).expect("no NUL")
+        };
+        std::fs::create_dir(&base).expect("made");
+        assert!(Directory::own(&c("new")).is_none());
+        assert!(Directory::private(&c("new")).is_some());
+        let mode = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(base.join("new"), permissions).expect("ours");
+        };
+        mode(0o755);
+        assert!(Directory::private(&c("new")).is_some());
+        for open in [0o775, 0o757, 0o1777] {
+            mode(open);
+            assert!(Directory::private(&c("new")).is_none(), "{open:o}");
+        }
+        mode(0o700);
+        symlink(base.join("new"), base.join("link")).expect("linked");
+        assert!(Directory::private(&c("link")).is_none());
+        std::fs::write(base.join("file"), b"").expect("written");
+        assert!(Directory::private(&c("file")).is_none());
+        std::fs::remove_dir_all(&base).expect("ours");
     }
 }

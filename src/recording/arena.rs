@@ -7,12 +7,13 @@
 //! error instead, needs no descriptor (daemons close them all), and leaves the piece unused when
 //! it does fail.
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::layout::{self, header, region};
-use crate::config::Settings;
+use crate::config::{PATH_MAX, Settings};
 use crate::sync::AtomicU64;
-use crate::sys::{self, Descriptor, Text};
+use crate::sys::{self, Directory, Text};
 use crate::tables::index::words_for_levels;
 
 /// Unit in which regions are committed.
@@ -33,7 +34,22 @@ pub(crate) struct Arena {
     populate: AtomicBool,
     /// Times in a row that memory was refused, or not asked for after a refusal.
     refused: AtomicU32,
-    path: Text<{ crate::config::PATH_MAX }>,
+    file: File,
+}
+
+/// Where the recording's file lies; empty where it has none.
+struct File {
+    directory: Text<PATH_MAX>,
+    name: Text<64>,
+}
+
+impl File {
+    const fn none() -> Self {
+        Self {
+            directory: Text::new(),
+            name: Text::new(),
+        }
+    }
 }
 
 // SAFETY: the mapping is shared memory accessed through atomics only; `base` serves unmapping
@@ -93,14 +109,14 @@ impl Arena {
         let header_bytes = page_up(header::WORDS * 8);
         let length = header_bytes + capacities.iter().map(|w| page_up(w * 8)).sum::<usize>();
         let mut directory_full = false;
-        let (base, path, state) = match map_file(settings, id, length, &mut directory_full) {
-            Some((base, path)) => (base, path, 0),
+        let (base, file, state) = match map_file(settings, id, length, &mut directory_full) {
+            Some((base, file)) => (base, file, 0),
             None if directory_full => (
                 map(length, -1)?,
-                Text::new(),
+                File::none(),
                 header::STATE_PRIVATE | header::STATE_DIR_FULL,
             ),
-            None => (map(length, -1)?, Text::new(), header::STATE_PRIVATE),
+            None => (map(length, -1)?, File::none(), header::STATE_PRIVATE),
         };
         let populate = state == 0;
         // Children of fork get no mapping at all: they can never write into ours.
@@ -135,7 +151,7 @@ impl Arena {
             length,
             populate,
             refused: AtomicU32::new(0),
-            path,
+            file,
         })
     }
 
@@ -213,9 +229,12 @@ impl Arena {
 
     /// Takes the file's name away: the recording ends with the process.
     pub(crate) fn unlink(&self) {
-        if let Some(path) = self.path.as_c_str().filter(|path| !path.is_empty()) {
-            // SAFETY: `path` is a C string.
-            unsafe { libc::unlink(path.as_ptr()) };
+        let File { directory, name } = &self.file;
+        if let Some(name) = name.as_c_str().filter(|name| !name.is_empty())
+            // It may be another one by now.
+            && let Some(directory) = directory.as_c_str().and_then(Directory::own)
+        {
+            directory.remove(name);
         }
     }
 
@@ -277,7 +296,7 @@ fn map_file(
     id: u64,
     length: usize,
     directory_full: &mut bool,
-) -> Option<(*mut u8, Text<{ crate::config::PATH_MAX }>)> {
+) -> Option<(*mut u8, File)> {
     let mut candidates = [Text::new(), Text::new(), Text::new()];
     let [explicit, runtime, shared] = &mut candidates;
     explicit.push(settings.dir.as_bytes());
@@ -296,40 +315,63 @@ fn map_file(
         if directory.as_bytes().is_empty() {
             continue;
         }
-        let Some(path) = directory.as_c_str() else {
+        let Some(open) = directory.as_c_str().and_then(Directory::private) else {
+            if given {
+                complain_once(directory.as_bytes());
+            }
             continue;
         };
-        // A directory the user named is taken on whatever file system it lies.
-        if !sys::private_directory(path) || !(given || on_tmpfs(path)) {
+        // A directory the user named is taken on whatever file system it lies. On a disk, the
+        // kernel's write-back would make writers of the mapping stall.
+        if !(given || open.is_on_tmpfs()) {
             continue;
         }
         let mut recordings = 0;
-        sys::each_entry(path, |name| {
+        open.each_entry(|name| {
             recordings += usize::from(name.to_bytes().ends_with(b".rec"));
         });
         if recordings >= RECORDINGS_PER_DIRECTORY {
             *directory_full = true;
             continue;
         }
-        directory
-            .push(b"/mapgrow-")
+        let mut name = Text::new();
+        name.push(b"mapgrow-")
             .push_decimal(u64::from(std::process::id()))
             .push(b"-")
             .push_hex(id)
             .push(b".rec");
-        if let Some(base) = directory
+        if let Some(base) = name
             .as_c_str()
-            .and_then(|path| create_and_map(path, length))
+            .and_then(|name| create_and_map(&open, name, length))
         {
-            return Some((base, directory.clone()));
+            let directory = directory.clone();
+            return Some((base, File { directory, name }));
         }
     }
     None
 }
 
-fn create_and_map(path: &core::ffi::CStr, length: usize) -> Option<*mut u8> {
-    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-    let file = Descriptor::open(path, flags, 0o600)?;
+/// Names a directory that the user asked for and that cannot be used, once for a process and those
+/// that it forks. One that the command made for its run may be closed to a program that has given
+/// up its rights: that is nobody's mistake.
+#[cold]
+fn complain_once(directory: &[u8]) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let of_a_run = directory
+        .split(|&byte| byte == b'/')
+        .any(|part| part.starts_with(b"mapgrow-run-"));
+    if !of_a_run && !TOLD.swap(true, Ordering::Relaxed) {
+        sys::complain(&[
+            b"MAPGROW_DIR=",
+            directory.get(..80).unwrap_or(directory),
+            b" cannot be used (it must be a directory of this user's own that nobody else may \
+              write to): the recording stays in private memory",
+        ]);
+    }
+}
+
+fn create_and_map(directory: &Directory, name: &CStr, length: usize) -> Option<*mut u8> {
+    let file = directory.create(name, libc::O_RDWR)?;
     let mapped = || {
         // SAFETY: the descriptor is open.
         if unsafe { libc::ftruncate(file.0, length as libc::off_t) } != 0 {
@@ -347,19 +389,9 @@ fn create_and_map(path: &core::ffi::CStr, length: usize) -> Option<*mut u8> {
     };
     let base = mapped();
     if base.is_none() {
-        // SAFETY: `path` is a C string.
-        unsafe { libc::unlink(path.as_ptr()) };
+        directory.remove(name);
     }
     base
-}
-
-/// Whether the directory lies in memory. On a disk, the kernel's write-back would make writers
-/// of the mapping stall.
-fn on_tmpfs(path: &core::ffi::CStr) -> bool {
-    // SAFETY: `statfs` is plain data for which zero is valid.
-    let mut stat: libc::statfs = unsafe { core::mem::zeroed() };
-    // SAFETY: `path` is a C string and `stat` a place for the result.
-    unsafe { libc::statfs(path.as_ptr(), &raw mut stat) == 0 && stat.f_type == libc::TMPFS_MAGIC }
 }
 
 #[cfg(test)]

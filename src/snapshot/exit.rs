@@ -30,7 +30,7 @@ fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<(), Dump
 #[inline(never)]
 fn complain_of_dump(state: &State) {
     let mut path = Text::new();
-    super::path::expand(&mut path, &state.settings, b"%e", 0, 0);
+    super::path::expand(&mut path, &state.settings, b"%e", 0, 0, 0);
     sys::complain(&[
         b"the dump could not be written (",
         path.as_bytes(),
@@ -110,7 +110,7 @@ pub(crate) fn leave(ending: Ending) {
         AtExit::Dump => match dump(recording, state, ending) {
             Ok(()) => {
                 if state.settings.out.as_bytes().is_empty() && ending == Ending::Orderly {
-                    super::path::prune(&state.settings.state_dir);
+                    super::path::prune(&state.settings);
                 }
             }
             // Another thread writes it.

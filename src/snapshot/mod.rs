@@ -54,7 +54,7 @@ pub(crate) fn reset_after_fork() {
 struct Names {
     program: Text<{ header::EXE_WORDS * 8 + 1 }>,
     path: Text<PATH_MAX>,
-    temporary: Text<PATH_MAX>,
+    directory: Text<PATH_MAX>,
     headroom: Scratch,
 }
 
@@ -66,7 +66,7 @@ unsafe impl Sync for NamesCell {}
 static NAMES: NamesCell = NamesCell(UnsafeCell::new(Names {
     program: Text::new(),
     path: Text::new(),
-    temporary: Text::new(),
+    directory: Text::new(),
     headroom: Scratch::new(),
 }));
 
@@ -129,27 +129,49 @@ fn write(
 ) -> Result<(), DumpError> {
     let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed) + 1;
     program_name(recording, &mut names.program);
-    let program = names.program.as_bytes();
-    path::expand(&mut names.path, settings, program, sequence, 0);
-    if settings.out.as_bytes().is_empty() {
-        path::make_directories(&names.path, &mut names.temporary);
+    let named = !settings.out.as_bytes().is_empty();
+    let mut result = Err(DumpError::Create);
+    for place in 0..if named { 1 } else { path::PLACES } {
+        result = write_at(recording, settings, reason, names, (sequence, place));
+        if result != Err(DumpError::Create) {
+            break;
+        }
     }
-    path::temporary(&names.path, &mut names.temporary);
-    let temporary = names.temporary.as_c_str().ok_or(DumpError::Create)?;
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-    let file = Descriptor::open(temporary, flags, 0o600).ok_or(DumpError::Create)?;
+    result
+}
+
+/// Writes a dump of a number to one of the places for dumps.
+fn write_at(
+    recording: &Recording,
+    settings: &Settings,
+    reason: u64,
+    names: &mut Names,
+    (sequence, place): (u64, usize),
+) -> Result<(), DumpError> {
+    let program = names.program.as_bytes();
+    let named = !settings.out.as_bytes().is_empty();
+    path::expand(&mut names.path, settings, program, sequence, place, 0);
+    let directory =
+        path::open_directory(&names.path, named, &mut names.directory).ok_or(DumpError::Create)?;
+    let temporary = path::temporary_name();
+    let temporary = temporary.as_c_str().ok_or(DumpError::Create)?;
+    let file = directory
+        .create(temporary, libc::O_WRONLY)
+        .ok_or(DumpError::Create)?;
     let written = write_regions(recording, &file, sequence, reason, &mut names.headroom);
     drop(file);
+    let another = |path: &mut Text<PATH_MAX>, attempt| {
+        path::expand(path, settings, program, sequence, place, attempt);
+    };
     let result = if !written {
         Err(DumpError::Write)
-    } else if !path::publish(temporary, &mut names.path, settings, program, sequence) {
+    } else if !path::publish(&directory, temporary, &mut names.path, another) {
         Err(DumpError::Name)
     } else {
         Ok(())
     };
     if result.is_err() {
-        // SAFETY: `temporary` is a C string.
-        unsafe { libc::unlink(temporary.as_ptr()) };
+        directory.remove(temporary);
     }
     result
 }

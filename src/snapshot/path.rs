@@ -5,32 +5,50 @@ use core::ffi::CStr;
 
 use crate::clock;
 use crate::config::{PATH_MAX, Settings};
-use crate::sys::{self, Text};
+use crate::sys::{self, Directory, Text};
 
-/// Dumps kept in the default directory.
+/// Dumps kept in a default directory.
 const KEPT: usize = 64;
 /// Names tried before giving up.
 const TRIES: u64 = 1000;
+/// Directories that are tried where the user named no file.
+pub(crate) const PLACES: usize = 3;
+
+/// Puts the directory in which dumps lie that the user named no file for: the user's state
+/// directory, or one of these where that cannot be used. The command looks in the same ones.
+fn push_default_directory(path: &mut Text<PATH_MAX>, settings: &Settings, place: usize) {
+    let shared: &[u8] = match place {
+        0 => {
+            path.push(settings.state_dir.as_bytes());
+            return;
+        }
+        1 => b"/var/tmp/mapgrow-",
+        _ => b"/tmp/mapgrow-",
+    };
+    // SAFETY: `geteuid` has no preconditions.
+    let user = unsafe { libc::geteuid() };
+    path.push(shared).push_decimal(u64::from(user));
+}
 
 /// Puts the path of dump number `sequence` into `path`: `MAPGROW_OUT` with `%p` (pid), `%n`
 /// (sequence number), `%e` (program name) and `%%` replaced, else
-/// `<state directory>/<program>-<unix seconds>-<pid>-<n>.mapgrow`. `attempt` above 0 makes a
-/// pattern that names an existing file name another one: the default one by its number, so that
-/// the name keeps its form.
+/// `<default directory>/<program>-<unix seconds>-<pid>-<n>.mapgrow`. `place` is the default
+/// directory, below [`PLACES`]. `attempt` above 0 makes a pattern that names an existing file name
+/// another one: the default one by its number, so that the name keeps its form.
 pub(crate) fn expand(
     path: &mut Text<PATH_MAX>,
     settings: &Settings,
     program: &[u8],
     sequence: u64,
+    place: usize,
     attempt: u64,
 ) {
     path.truncate(0);
     let pid = u64::from(std::process::id());
     let pattern = settings.out.as_bytes();
     if pattern.is_empty() {
-        path.push(settings.state_dir.as_bytes())
-            .push(b"/")
-            .push(program);
+        push_default_directory(path, settings, place);
+        path.push(b"/").push(program);
         path.push(b"-")
             .push_decimal(clock::unix_ns() / 1_000_000_000);
         path.push(b"-")
@@ -68,49 +86,71 @@ fn directory(path: &[u8]) -> &[u8] {
     }
 }
 
-/// Puts a name in the directory of `path` that nobody else uses into `name`.
-pub(crate) fn temporary(path: &Text<PATH_MAX>, name: &mut Text<PATH_MAX>) {
-    name.truncate(0);
-    name.push(directory(path.as_bytes()))
-        .push(b"/.mapgrow-")
-        .push_hex(sys::random())
-        .push(b".tmp");
+/// The name of a path's file in its directory. `None` when the path was cut, or holds a NUL.
+pub(crate) fn file_name(path: &Text<PATH_MAX>) -> Option<&CStr> {
+    let whole = path.as_c_str()?.to_bytes_with_nul();
+    let start = whole.iter().rposition(|&byte| byte == b'/');
+    CStr::from_bytes_with_nul(whole.get(start.map_or(0, |slash| slash + 1)..)?).ok()
 }
 
-/// Makes the directory of `path` and its missing parents, for this user alone. `prefix` is room
-/// to work in.
-pub(crate) fn make_directories(path: &Text<PATH_MAX>, prefix: &mut Text<PATH_MAX>) {
-    let make = |prefix: &Text<PATH_MAX>| {
-        if let Some(path) = prefix.as_c_str() {
-            // SAFETY: `path` is a C string. That it exists already is the usual case.
-            unsafe { libc::mkdir(path.as_ptr(), 0o700) };
-        }
-    };
+/// Opens the directory of `path`: made with its missing parents and checked to be this user's
+/// own, unless the user named it. `prefix` is room to work in.
+pub(crate) fn open_directory(
+    path: &Text<PATH_MAX>,
+    named: bool,
+    prefix: &mut Text<PATH_MAX>,
+) -> Option<Directory> {
+    if !named {
+        make_parents(path, prefix);
+    }
+    prefix.truncate(0);
+    prefix.push(directory(path.as_bytes()));
+    let directory = prefix.as_c_str()?;
+    if named {
+        Directory::named(directory)
+    } else {
+        Directory::private(directory)
+    }
+}
+
+/// A name that nobody else uses.
+pub(crate) fn temporary_name() -> Text<40> {
+    let mut name = Text::new();
+    name.push(b".mapgrow-")
+        .push_hex(sys::random())
+        .push(b".tmp");
+    name
+}
+
+/// Makes what is missing above the directory of `path`, for this user alone.
+fn make_parents(path: &Text<PATH_MAX>, prefix: &mut Text<PATH_MAX>) {
     prefix.truncate(0);
     for &byte in directory(path.as_bytes()) {
-        if byte == b'/' && !prefix.as_bytes().is_empty() {
-            make(prefix);
+        if byte == b'/'
+            && !prefix.as_bytes().is_empty()
+            && let Some(parent) = prefix.as_c_str()
+        {
+            // SAFETY: `parent` is a C string. That it exists already is the usual case.
+            unsafe { libc::mkdir(parent.as_ptr(), 0o700) };
         }
         prefix.push(&[byte]);
     }
-    make(prefix);
 }
 
 /// Gives a finished file its name, trying further names while one is taken. `path` is the name
 /// then; false if it could not be given one.
 pub(crate) fn publish(
+    directory: &Directory,
     temporary: &CStr,
     path: &mut Text<PATH_MAX>,
-    settings: &Settings,
-    program: &[u8],
-    sequence: u64,
+    another: impl Fn(&mut Text<PATH_MAX>, u64),
 ) -> bool {
     for attempt in 0..TRIES {
-        expand(path, settings, program, sequence, attempt);
-        let Some(name) = path.as_c_str() else {
+        another(path, attempt);
+        let Some(name) = file_name(path) else {
             return false;
         };
-        if rename_new(temporary, name) {
+        if directory.rename_new(temporary, name) {
             return true;
         }
         if sys::errno() != libc::EEXIST {
@@ -120,66 +160,69 @@ pub(crate) fn publish(
     false
 }
 
-/// Renames without replacing; `errno` is `EEXIST` when the name is taken.
-fn rename_new(from: &CStr, to: &CStr) -> bool {
-    const RENAME_NOREPLACE: libc::c_uint = 1;
-    // SAFETY: both are C strings.
-    let renamed = unsafe {
-        libc::syscall(
-            libc::SYS_renameat2,
-            libc::AT_FDCWD,
-            from.as_ptr(),
-            libc::AT_FDCWD,
-            to.as_ptr(),
-            RENAME_NOREPLACE,
-        )
-    } == 0;
-    if renamed || sys::errno() == libc::EEXIST {
-        return renamed;
-    }
-    // File systems without that flag: a link never replaces either.
-    // SAFETY: both are C strings.
-    unsafe { libc::link(from.as_ptr(), to.as_ptr()) == 0 && libc::unlink(from.as_ptr()) == 0 }
+/// Whether a file is named as dumps are in the default directory:
+/// `<program>-<unix seconds>-<pid>-<n>.mapgrow`.
+fn is_dump_name(name: &[u8]) -> bool {
+    let Some(stem) = name.strip_suffix(b".mapgrow") else {
+        return false;
+    };
+    let mut parts = stem.rsplitn(4, |&byte| byte == b'-');
+    let mut number = || {
+        let part = parts.next().unwrap_or(&[]);
+        !part.is_empty() && part.iter().all(u8::is_ascii_digit)
+    };
+    number() && number() && number() && parts.next().is_some()
 }
 
-/// Removes the oldest dumps of the default directory beyond the bound, a few at a time. Not for a
-/// signal handler, whose stack may be small.
+/// Removes the oldest dumps of the default directories beyond the bound, a few at a time: files of
+/// this user's that are named as dumps are, in directories of this user's own. Not for a signal
+/// handler, whose stack may be small.
 #[inline(never)]
-pub(crate) fn prune(state_dir: &Text<PATH_MAX>) {
+pub(crate) fn prune(settings: &Settings) {
     const AT_ONCE: usize = 4;
-    for _ in 0..AT_ONCE {
-        let Some(path) = state_dir.as_c_str() else {
-            return;
-        };
-        let mut count = 0;
-        let mut oldest = (i64::MAX, Text::<PATH_MAX>::new());
-        sys::each_entry(path, |name| {
-            if !name.to_bytes().ends_with(b".mapgrow") {
-                return;
+    let mut path = Text::new();
+    for place in 0..PLACES {
+        path.clear();
+        push_default_directory(&mut path, settings, place);
+        for _ in 0..AT_ONCE {
+            let directory = path.as_c_str().and_then(Directory::own);
+            if !directory.is_some_and(|directory| remove_oldest(&directory)) {
+                break;
             }
-            count += 1;
-            let mut full = state_dir.clone();
-            full.push(b"/").push(name.to_bytes());
-            // SAFETY: `stat` is plain data for which zero is valid.
-            let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-            let Some(file) = full.as_c_str() else { return };
-            // SAFETY: `file` is a C string and `stat` a place for the result.
-            let found = unsafe { libc::lstat(file.as_ptr(), &raw mut stat) } == 0;
-            if found && stat.st_mode & libc::S_IFMT == libc::S_IFREG && stat.st_mtime < oldest.0 {
-                oldest = (stat.st_mtime, full);
-            }
-        });
-        if count <= KEPT {
-            return;
-        }
-        let Some(file) = oldest.1.as_c_str() else {
-            return;
-        };
-        // SAFETY: `file` is a C string.
-        if unsafe { libc::unlink(file.as_ptr()) } != 0 {
-            return;
         }
     }
+}
+
+/// Removes the oldest dump of a directory that has too many; false when it has not, or none can be
+/// removed.
+fn remove_oldest(directory: &Directory) -> bool {
+    let mut count = 0;
+    let mut oldest = ((i64::MAX, i64::MAX), Text::<256>::new());
+    // SAFETY: `geteuid` has no preconditions.
+    let user = unsafe { libc::geteuid() };
+    directory.each_entry(|name| {
+        if !is_dump_name(name.to_bytes()) {
+            return;
+        }
+        let Some(stat) = directory.stat(name) else {
+            return;
+        };
+        if stat.st_mode & libc::S_IFMT != libc::S_IFREG || stat.st_uid != user {
+            return;
+        }
+        count += 1;
+        let written = (stat.st_mtime, stat.st_mtime_nsec);
+        if written < oldest.0 {
+            oldest.0 = written;
+            oldest.1.clear();
+            oldest.1.push(name.to_bytes());
+        }
+    });
+    count > KEPT
+        && oldest
+            .1
+            .as_c_str()
+            .is_some_and(|name| directory.remove(name))
 }
 
 #[cfg(test)]
@@ -204,7 +247,7 @@ mod tests {
         let path = |out: &str, attempt| {
             let mut path = Text::new();
             path.push(b"what was here before, which is longer");
-            expand(&mut path, &settings(out), b"prog", 3, attempt);
+            expand(&mut path, &settings(out), b"prog", 3, 0, attempt);
             text(path.as_bytes())
         };
         assert_eq!(path("/a/%e-%p-%n.x", 0), format!("/a/prog-{pid}-3.x"));
@@ -229,7 +272,8 @@ mod tests {
         let base = std::env::temp_dir().join(format!("mapgrow-dirs-{}", std::process::id()));
         let mut path = Text::new();
         path.push(base.join("a/b/dump").to_str().unwrap().as_bytes());
-        make_directories(&path, &mut Text::new());
+        assert!(open_directory(&path, true, &mut Text::new()).is_none());
+        assert!(open_directory(&path, false, &mut Text::new()).is_some());
         assert!(base.join("a/b").is_dir());
         std::fs::remove_dir_all(&base).unwrap();
     }
@@ -240,15 +284,61 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let out = directory.join("dump");
         std::fs::write(&out, b"precious").unwrap();
-        let temporary = directory.join("tmp");
-        std::fs::write(&temporary, b"new").unwrap();
-        let name = std::ffi::CString::new(temporary.to_str().unwrap()).unwrap();
+        std::fs::write(directory.join("tmp"), b"new").unwrap();
         let mut path = Text::new();
         let settings = settings(out.to_str().unwrap());
-        assert!(publish(&name, &mut path, &settings, b"p", 1));
+        let name = |path: &mut Text<PATH_MAX>, attempt| {
+            expand(path, &settings, b"p", 1, 0, attempt);
+        };
+        name(&mut path, 0);
+        let open = open_directory(&path, true, &mut Text::new()).unwrap();
+        assert!(publish(&open, c"tmp", &mut path, name));
         assert!(path.as_bytes().ends_with(b"dump.1"));
         assert_eq!(std::fs::read(&out).unwrap(), b"precious");
         assert_eq!(std::fs::read(directory.join("dump.1")).unwrap(), b"new");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn pruning_removes_the_oldest_dumps_and_nothing_else() {
+        let directory = std::env::temp_dir().join(format!("mapgrow-prune-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("a-1-2-3.mapgrow")).unwrap();
+        let mut settings = settings("");
+        settings.state_dir = Text::new();
+        settings
+            .state_dir
+            .push(directory.to_str().unwrap().as_bytes());
+        let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        let write = |name: &str, age: u64| {
+            let file = std::fs::File::create(directory.join(name)).unwrap();
+            let when = old - std::time::Duration::from_secs(age);
+            file.set_modified(when).unwrap();
+        };
+        for number in 0..KEPT as u64 + 6 {
+            write(&format!("app-1-2-{number}.mapgrow"), number);
+        }
+        for kept in [
+            "mine.mapgrow",
+            "app-1-2-x.mapgrow",
+            "app-1-2-999.mapgrow.txt",
+        ] {
+            write(kept, 1000);
+        }
+        std::os::unix::fs::symlink("mine.mapgrow", directory.join("l-1-2-3.mapgrow")).unwrap();
+        let names = || std::fs::read_dir(&directory).unwrap().count();
+        let before = names();
+        prune(&settings);
+        assert_eq!(names(), before - 4);
+        prune(&settings);
+        prune(&settings);
+        assert_eq!(names(), before - 6);
+        assert!(directory.join("app-1-2-0.mapgrow").exists());
+        assert!(
+            !directory
+                .join(format!("app-1-2-{}.mapgrow", KEPT + 5))
+                .exists()
+        );
+        assert!(directory.join("mine.mapgrow").exists());
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -164,3 +164,18 @@ pub fn array<'a>(value: &'a Value, field: &str) -> &'a [Value] {
 pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or("")
 }
+
+/// Whether this test runs as root, as it must to run programs as other users. Where checks are run
+/// for a change to land it has to.
+pub fn needs_root() -> bool {
+    // SAFETY: reads this process's own user.
+    let root = unsafe { libc::geteuid() } == 0;
+    if !root {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "this test has to run as root"
+        );
+        eprintln!("skipped: only root can run programs as other users");
+    }
+    root
+}
