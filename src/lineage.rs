@@ -12,7 +12,7 @@
 //! furthest in, then those that were asked for as the freed one was (a growth function may ask for
 //! several blocks), then those allocated closest to the shared frame, then the most recent.
 
-use crate::recording::layout::edge;
+use crate::recording::layout::WEIGHT_ONE;
 use crate::stack::Return;
 use crate::tables::live::Slot;
 
@@ -35,8 +35,15 @@ pub(crate) struct Block {
     pub(crate) serial: u64,
     /// Entry of the allocation, ticks.
     pub(crate) start_ticks: u64,
-    /// Recorded with certainty, not by chance.
-    pub(crate) certain: bool,
+    /// Weight with which it was recorded, fixed point.
+    pub(crate) weight: u32,
+}
+
+impl Block {
+    /// Whether it was recorded with certainty, not by chance.
+    fn certain(&self) -> bool {
+        u64::from(self.weight) == WEIGHT_ONE
+    }
 }
 
 /// The innermost frames of an allocation's stack.
@@ -135,6 +142,8 @@ pub(crate) struct FreedBlock {
     pub(crate) address: usize,
     pub(crate) bytes: usize,
     pub(crate) align_log2: u8,
+    /// Its number; 0: it was not recorded.
+    pub(crate) serial: u64,
     /// When it was allocated, ticks; 0: not known.
     pub(crate) since: u64,
     /// Where, if that is known.
@@ -154,17 +163,6 @@ pub(crate) enum Outcome {
     Abandoned(Block, Join),
     /// Nothing took its place.
     Dropped,
-}
-
-impl Outcome {
-    /// The edge kind (`edge::KIND_*`) of this outcome, if it is an edge.
-    pub(crate) fn kind(&self) -> Option<u64> {
-        match self {
-            Self::Replaced(..) => Some(edge::KIND_REPLACE),
-            Self::Abandoned(..) => Some(edge::KIND_ABANDON),
-            Self::Dropped => None,
-        }
-    }
 }
 
 /// Places in the order of their age, the latest in bits 0..4, the one before it in bits 4..8...
@@ -240,7 +238,7 @@ impl PendingStack {
             site: 0,
             serial: 0,
             start_ticks: 0,
-            certain: false,
+            weight: 0,
         };
         Self {
             ages: Places::NONE,
@@ -343,11 +341,39 @@ impl PendingStack {
     /// free though it was another one, entered from the same place: a map's first growth right
     /// after its creation. So a later allocation that lies as close to the place where it meets
     /// the free wins; only if there is none was the block abandoned.
-    pub(crate) fn resolve(&mut self, freed: &FreedBlock, free: &[Return]) -> Outcome {
+    ///
+    /// A block that was handed to another thread may be gone without a word, and its address may be
+    /// another block's: `is_there` says whether one still is. It is asked of the best only, and
+    /// those that are gone are forgotten.
+    #[inline(never)]
+    pub(crate) fn resolve(
+        &mut self,
+        freed: &FreedBlock,
+        free: &[Return],
+        is_there: impl Fn(&Block) -> bool,
+    ) -> Outcome {
+        for _ in 0..PENDING {
+            let outcome = self.best(freed, free);
+            match &outcome {
+                Outcome::Replaced(block, _) if !is_there(block) => {
+                    self.forget(block.address);
+                    continue;
+                }
+                Outcome::Replaced(block, _) => self.forget_all([freed.address, block.address]),
+                _ => self.forget(freed.address),
+            }
+            return outcome;
+        }
+        Outcome::Dropped
+    }
+
+    /// [`resolve`](Self::resolve), as far as this thread knows.
+    fn best(&self, freed: &FreedBlock, free: &[Return]) -> Outcome {
         let FreedBlock {
             address,
             bytes,
             align_log2,
+            serial,
             since,
             site,
             certain,
@@ -356,17 +382,18 @@ impl PendingStack {
         let mut own = None;
         let mut best: Option<(Rank, Block, Join)> = None;
         for (block, frames) in self.each() {
-            if block.address == address {
+            if block.address == address && block.serial == serial {
                 own = join(frames.as_slice(), free).map(|join| (*block, join));
                 break;
             }
-            if block.start_ticks <= since {
+            // One at the address of the freed block is gone, or the freed block would not be there.
+            if block.start_ticks <= since || block.address == address {
                 continue;
             }
             let Some(fit) = fit(bytes, block.bytes, align_log2, block.align_log2) else {
                 continue;
             };
-            if certain && !block.certain
+            if certain && !block.certain()
                 || !certain && fit > MUCH_LARGER
                 || best.as_ref().is_some_and(|((least, ..), ..)| fit > *least)
             {
@@ -386,19 +413,10 @@ impl PendingStack {
             best.as_ref()
                 .is_none_or(|(_, _, other)| (other.slot, other.frame) > (own.slot, own.frame))
         });
-        if let Some((block, join)) = abandoned {
-            self.forget(address);
-            return Outcome::Abandoned(block, join);
-        }
-        match best {
-            Some((_, block, join)) => {
-                self.forget_all([address, block.address]);
-                Outcome::Replaced(block, join)
-            }
-            None => {
-                self.forget(address);
-                Outcome::Dropped
-            }
+        match (abandoned, best) {
+            (Some((block, join)), _) => Outcome::Abandoned(block, join),
+            (None, Some((_, block, join))) => Outcome::Replaced(block, join),
+            (None, None) => Outcome::Dropped,
         }
     }
 }

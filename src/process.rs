@@ -105,6 +105,11 @@ pub(crate) fn recording(state: &State) -> Option<&'static Recording> {
     }
 }
 
+/// Whether there will never be a recording of this process.
+pub(crate) fn is_unrecorded() -> bool {
+    UNRECORDED.load(Ordering::Acquire) && existing_recording().is_none()
+}
+
 /// The recording of this process, if there is one already.
 #[inline]
 pub(crate) fn existing_recording() -> Option<&'static Recording> {
@@ -177,7 +182,8 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
     let made = fork_word().and_then(|()| Recording::create(&state.settings, &origin));
     let Some(made) = made else {
         UNRECORDED.store(true, Ordering::Release);
-        return None;
+        // Another thread may have been luckier.
+        return existing_recording();
     };
     let published =
         RECORDING.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire);

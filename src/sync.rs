@@ -20,6 +20,17 @@ pub(crate) fn fetch_add(word: &AtomicU64, amount: u64) -> u64 {
     word.fetch_add(amount, Ordering::Relaxed)
 }
 
+/// Adds to a word and gives what it held before. What comes before it stays before, what comes
+/// after it after.
+#[inline(always)]
+pub(crate) fn fetch_add_ordered(word: &AtomicU64, amount: u64) -> u64 {
+    #[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+    if alone::alone() {
+        return alone::fetch_add(word, amount);
+    }
+    word.fetch_add(amount, Ordering::AcqRel)
+}
+
 /// Adds to a word. Orders nothing else.
 #[inline(always)]
 pub(crate) fn add(word: &AtomicU64, amount: u64) {
@@ -58,4 +69,23 @@ pub(crate) fn load_after_own_write(word: &AtomicU64) -> u64 {
 #[cfg(all(test, loom))]
 pub(crate) fn load_after_own_write(word: &AtomicU64) -> u64 {
     word.fetch_or(0, Ordering::AcqRel)
+}
+
+/// Marks a place where a thread that is stopped gives others room to come in between. Nothing,
+/// unless built to look for that (`--cfg mapgrow_preempt`): then it stops now and then.
+#[cfg(not(mapgrow_preempt))]
+#[inline(always)]
+pub(crate) fn preemption_point() {}
+
+#[cfg(mapgrow_preempt)]
+pub(crate) fn preemption_point() {
+    let now = crate::clock::monotonic_ns() / 8;
+    if now.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 59 == 0 {
+        let nap = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 30_000,
+        };
+        // SAFETY: both pointers are as `nanosleep` asks for.
+        unsafe { libc::nanosleep(&raw const nap, core::ptr::null_mut()) };
+    }
 }

@@ -18,7 +18,7 @@ impl PendingStack {
             site,
             align_log2: 4,
             start_ticks: self.latest + 1,
-            certain: true,
+            weight: WEIGHT_ONE as u32,
             ..Block::default()
         };
         self.push(&block, &stack(frames));
@@ -42,11 +42,12 @@ impl PendingStack {
             address,
             bytes,
             align_log2: 4,
+            serial: 0,
             since,
             site,
             certain: true,
         };
-        self.resolve(&freed, stack)
+        self.resolve(&freed, stack, |_| true)
     }
 
     fn is_empty(&self) -> bool {
@@ -167,7 +168,7 @@ fn a_free_from_elsewhere_is_a_drop() {
     pending.allocated(0x2000, 152, &GROWS);
     let elsewhere = stack(&[(100, 20), (200, 91)]);
     let outcome = pending.freed(0x1000, 84, 0, &elsewhere);
-    assert!(outcome.kind().is_none());
+    assert!(matches!(outcome, Outcome::Dropped));
 }
 
 const GROW: u64 = 0x7f80;
@@ -197,4 +198,50 @@ fn a_table_that_is_given_up_is_not_replaced_by_what_a_hasher_allocated() {
     let frees = stack(&[(GROW, 11), (CALLER, 20)]);
     let outcome = pending.freed(0x1000, 2056, 0, &frees);
     assert!(matches!(outcome, Outcome::Abandoned(own, _) if own.address == 0x1000));
+}
+
+/// What was handed to another thread, and freed there, leaves its place to the next best.
+#[test]
+fn a_block_that_is_gone_takes_no_place() {
+    let mut pending = PendingStack::new();
+    pending.allocated(0x2000, 4080, &GROWS);
+    pending.allocated(0x3000, 1024, &GROWS);
+    let freed = FreedBlock {
+        address: 0x1000,
+        bytes: 512,
+        align_log2: 4,
+        serial: 0,
+        since: 0,
+        site: None,
+        certain: true,
+    };
+    let frees = stack(&FREES);
+    let outcome = pending.resolve(&freed, &frees, |block| block.address != 0x3000);
+    assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x2000));
+    assert!(pending.is_empty(), "and the one that is gone is forgotten");
+
+    pending.allocated(0x2000, 4080, &GROWS);
+    pending.allocated(0x3000, 1024, &GROWS);
+    let outcome = pending.resolve(&freed, &frees, |_| false);
+    assert!(matches!(outcome, Outcome::Dropped));
+    assert!(pending.is_empty());
+}
+
+/// Its address was given out again by another thread, and came here by a hand-over.
+#[test]
+fn a_block_at_the_address_of_one_that_is_gone_was_not_given_up() {
+    let mut pending = PendingStack::new();
+    pending.allocated(0x1000, 84, &GROWS);
+    let freed = FreedBlock {
+        address: 0x1000,
+        bytes: 84,
+        align_log2: 4,
+        serial: 77,
+        since: 1000,
+        site: None,
+        certain: true,
+    };
+    let outcome = pending.resolve(&freed, &stack(&FREES), |_| true);
+    assert!(matches!(outcome, Outcome::Dropped));
+    assert!(pending.is_empty());
 }

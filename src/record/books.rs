@@ -13,7 +13,7 @@ use crate::tables::sites::{BlockFigures, SiteKey, SiteOrigin};
 use crate::thread;
 
 /// Takes a block out of the live table and counts it as freed `now`.
-#[inline]
+#[inline(always)]
 pub(super) fn take_out(
     recording: &Recording,
     settings: &Settings,

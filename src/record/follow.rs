@@ -3,12 +3,12 @@
 
 use super::CERTAIN;
 use super::books::sampled_flag;
-use crate::lineage::Outcome;
+use crate::lineage::{Block, Join, Outcome};
 use crate::recording::Recording;
 use crate::recording::layout::{edge, event, header, live};
 use crate::tables::edges::{EdgeKey, ReplaceFigures};
 use crate::tables::history::Earlier;
-use crate::tables::live::LiveRecord;
+use crate::tables::live::{Heritage, LiveRecord};
 use crate::thread::Cold;
 use crate::timeline::Event;
 
@@ -28,152 +28,201 @@ pub(super) fn certain(record: &LiveRecord) -> bool {
     record.weight == CERTAIN && u64::from(record.flags) & live::FLAG_FOLLOWED == 0
 }
 
-/// Weight of a replacement. Once a new table is recorded the free of the old one is looked for
-/// whatever is known of that one, so a replacement is seen exactly as often as the new block is
-/// recorded. `None`: not to be counted, as the new block is recorded by chance of an earlier one.
-fn weight_of_replacement(new: &LiveRecord) -> Option<u32> {
-    (u64::from(new.flags) & live::FLAG_FOLLOWED == 0).then_some(new.weight)
+/// A block that is taken off record because it is freed.
+pub(super) struct Leaving<'a> {
+    /// What was recorded of it, if it was.
+    pub(super) record: Option<&'a LiveRecord>,
+    /// Its size.
+    pub(super) bytes: u64,
+    /// When it is freed.
+    pub(super) now: u64,
 }
 
-/// Makes an edge of what a free turned out to be, and hands the old block's history on. `None`
-/// when the block was dropped, which is then on the timeline.
+impl Leaving<'_> {
+    fn serial(&self) -> u64 {
+        self.record.map_or(0, |record| record.serial)
+    }
+
+    fn history(&self) -> u32 {
+        self.record.map_or(0, |record| record.history)
+    }
+}
+
+/// Makes an edge of what a free turned out to be, and hands the old block's history on, or gives
+/// it back. `None` unless another block took its place; all is then on the timeline.
+#[inline]
 pub(super) fn settle(
     recording: &Recording,
     cold: &mut Cold,
-    old_bytes: u64,
-    old: Option<&LiveRecord>,
+    old: &Leaving<'_>,
     outcome: &Outcome,
-    now: u64,
 ) -> Option<Freed> {
-    let (pending, join) = match outcome {
-        Outcome::Replaced(pending, join) | Outcome::Abandoned(pending, join) => (pending, join),
-        Outcome::Dropped => {
-            let old = old?;
-            recording.births.publish(&Event {
-                ticks: now,
-                old_serial: old.serial,
-                old_bytes,
-                subject: old.site,
-                thread: cold.slot,
-                kind: event::KIND_DROP as u8,
-                flags: sampled_flag(old.weight),
-                ..Event::default()
-            });
-            return None;
+    match outcome {
+        Outcome::Replaced(new, join) => {
+            let freed = replace(recording, cold, old, new, join);
+            if freed.is_some() {
+                return freed;
+            }
+            // The new block went meanwhile, with all that is known of it.
+            drop_map(recording, cold.slot, old);
         }
+        Outcome::Abandoned(own, join) => {
+            abandon(recording, cold, old, own, join);
+            recording.history.release_chain(old.history());
+        }
+        Outcome::Dropped => {
+            drop_map(recording, cold.slot, old);
+            recording.history.release_chain(old.history());
+        }
+    }
+    None
+}
+
+/// Puts the end of a map on the timeline.
+pub(super) fn drop_map(recording: &Recording, thread: u16, old: &Leaving<'_>) {
+    let Some(record) = old.record else { return };
+    recording.births.publish(&Event {
+        ticks: old.now,
+        old_serial: record.serial,
+        old_bytes: old.bytes,
+        subject: record.site,
+        thread,
+        kind: event::KIND_DROP as u8,
+        flags: sampled_flag(record.weight),
+        ..Event::default()
+    });
+}
+
+/// A growth that was given up: its new table is freed.
+#[inline(never)]
+fn abandon(recording: &Recording, cold: &mut Cold, old: &Leaving<'_>, own: &Block, join: &Join) {
+    let certain = old.record.filter(|record| certain(record));
+    let edge = edge_of(recording, cold, certain, own, join, edge::KIND_ABANDON);
+    let figures = ReplaceFigures {
+        old_bytes: old.bytes,
+        new_bytes: own.bytes as u64,
+        copied: 0,
+        overlap: 0,
+        in_place: false,
+        pause_ticks: 0,
+        end_ticks: old.now,
+        weight: own.weight,
     };
-    let kind = outcome.kind()?;
-    let abandoned = kind == edge::KIND_ABANDON;
-    let mut new = match old {
-        Some(old) if abandoned => *old,
-        _ => recording.live.read(pending.slot, pending.address as u64)?,
-    };
-    if new.serial != pending.serial {
+    recording.edges.count(edge, &figures);
+    let event = event_of(cold, old, own, edge, edge::KIND_ABANDON);
+    recording.births.publish(&event);
+}
+
+/// Makes `new` the successor. `None` when it is no longer there: the old block's history is then
+/// given back.
+///
+/// Once a new table is recorded the free of the old one is looked for whatever is known of that
+/// one, so a replacement is seen exactly as often as the new block is recorded, and weighs as much.
+#[inline(never)]
+fn replace(
+    recording: &Recording,
+    cold: &mut Cold,
+    old: &Leaving<'_>,
+    new: &Block,
+    join: &Join,
+) -> Option<Freed> {
+    let both_certain = old
+        .record
+        .filter(|record| certain(record) && new.weight == CERTAIN);
+    let edge = edge_of(recording, cold, both_certain, new, join, edge::KIND_REPLACE);
+    let heritage = heritage_of(recording, old, edge);
+    // Last of all: from here on the history belongs to whoever owns the new block.
+    if !recording.live.inherit(new.slot, new.serial, &heritage) {
+        recording.history.release_chain(heritage.history);
         return None;
     }
-    let weight = if abandoned {
-        Some(new.weight)
-    } else {
-        weight_of_replacement(&new)
+    let new_bytes = new.bytes as u64;
+    let figures = ReplaceFigures {
+        old_bytes: old.bytes,
+        new_bytes,
+        copied: old.bytes.min(new_bytes),
+        overlap: old.bytes + new_bytes,
+        in_place: false,
+        pause_ticks: 0,
+        end_ticks: old.now,
+        weight: new.weight,
     };
-    let old_site = match old {
-        Some(old) if certain(old) && weight == Some(CERTAIN) => old.site,
-        _ => edge::NO_SITE,
-    };
+    Some(Freed {
+        edge,
+        figures,
+        event: event_of(cold, old, new, edge, edge::KIND_REPLACE),
+        start: new.start_ticks,
+    })
+}
+
+/// The edge to `new` from the block that `old` is the record of, if it is to be counted there.
+fn edge_of(
+    recording: &Recording,
+    cold: &mut Cold,
+    old: Option<&LiveRecord>,
+    new: &Block,
+    join: &Join,
+    kind: u64,
+) -> u32 {
     let key = EdgeKey {
-        new_site: pending.site,
-        old_site,
+        new_site: new.site,
+        old_site: old.map_or(edge::NO_SITE, |old| old.site),
         join: join.frame,
         kind: kind as u8,
         free_pc: join.free_pc,
     };
-    let edge = cold
-        .edges
-        .find_or_create(&recording.edges, &key, join.free_callee_pc);
-    let event = Event {
-        ticks: now,
-        old_serial: old.map_or(0, |old| old.serial),
+    cold.edges
+        .find_or_create(&recording.edges, &key, join.free_callee_pc)
+}
+
+fn event_of(cold: &Cold, old: &Leaving<'_>, new: &Block, edge: u32, kind: u64) -> Event {
+    Event {
+        ticks: old.now,
+        old_serial: old.serial(),
         new_serial: new.serial,
-        old_bytes,
-        new_bytes: new.bytes,
+        old_bytes: old.bytes,
+        new_bytes: new.bytes as u64,
         subject: edge,
         thread: cold.slot,
         kind: kind as u8,
         flags: sampled_flag(new.weight),
         pause_ticks: 0,
-    };
-    let figures = ReplaceFigures {
-        old_bytes,
-        new_bytes: new.bytes,
-        copied: if abandoned {
-            0
-        } else {
-            old_bytes.min(new.bytes)
-        },
-        overlap: if abandoned { 0 } else { old_bytes + new.bytes },
-        in_place: false,
-        pause_ticks: 0,
-        end_ticks: now,
-        weight: weight.unwrap_or(0),
-    };
-    if abandoned {
-        recording.edges.count(edge, &figures);
-        recording.births.publish(&event);
-        return None;
     }
-    continue_history(recording, &mut new, old, old_bytes, edge, now);
-    recording
-        .live
-        .update(pending.slot, pending.address as u64, &new);
-    Some(Freed {
-        edge,
-        figures,
-        event,
-        start: pending.start_ticks,
-    })
 }
 
-/// Makes `new` the successor of `old` (`None`: a block that was not recorded).
-pub(super) fn continue_history(
-    recording: &Recording,
-    new: &mut LiveRecord,
-    old: Option<&LiveRecord>,
-    old_bytes: u64,
-    edge: u32,
-    now: u64,
-) {
-    let mut previous = 0;
-    match old {
-        Some(old) => {
-            previous = old.history;
-            new.resizes = old.resizes.saturating_add(1);
-            new.born_ticks = old.born_ticks;
-            new.first_serial = old.first_serial;
-            new.flags |= old.flags & (live::FLAG_LATE | live::FLAG_HISTORY_CUT) as u8;
-            if new.resizes.is_multiple_of(HISTORY_MOST) {
-                recording.history.release_chain(previous);
-                previous = 0;
-                new.flags |= live::FLAG_HISTORY_CUT as u8;
-            }
-        }
-        None => {
-            new.resizes = 1;
-            new.flags |= live::FLAG_LATE as u8;
+/// What the successor of `old` by `edge` takes over. The history in it belongs to the caller.
+pub(super) fn heritage_of(recording: &Recording, old: &Leaving<'_>, edge: u32) -> Heritage {
+    let mut previous = old.history();
+    let mut heritage = Heritage {
+        history: 0,
+        resizes: 1,
+        flags: live::FLAG_LATE as u8,
+        origin: None,
+    };
+    if let Some(record) = old.record {
+        heritage.resizes = record.resizes.saturating_add(1);
+        heritage.flags = record.flags & (live::FLAG_LATE | live::FLAG_HISTORY_CUT) as u8;
+        heritage.origin = Some((record.born_ticks, record.first_serial));
+        if heritage.resizes.is_multiple_of(HISTORY_MOST) {
+            recording.history.release_chain(previous);
+            previous = 0;
+            heritage.flags |= live::FLAG_HISTORY_CUT as u8;
         }
     }
     let earlier = Earlier {
         previous,
         edge,
-        bytes: old_bytes,
-        serial: old.map_or(0, |old| old.serial),
-        ticks: now,
+        bytes: old.bytes,
+        serial: old.serial(),
+        ticks: old.now,
     };
     match recording.history.push(&earlier) {
-        Some(chain) => new.history = chain,
+        Some(chain) => heritage.history = chain,
         None => {
             recording.count(header::HISTORY_DROPPED, 1);
-            new.history = previous;
-            new.flags |= live::FLAG_HISTORY_CUT as u8;
+            heritage.history = previous;
+            heritage.flags |= live::FLAG_HISTORY_CUT as u8;
         }
     }
+    heritage
 }

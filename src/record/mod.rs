@@ -22,8 +22,10 @@ use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, Cold, HOT};
 use crate::timeline::Event;
 use books::{in_filter, insert, sampled_flag, site_of, take_out};
-use follow::{Freed, certain, settle};
+use follow::{Freed, Leaving, certain, drop_map, settle};
 
+/// Slot of a thread that has none.
+const NO_THREAD: u16 = 0;
 /// Certain, in fixed point.
 const CERTAIN: u32 = WEIGHT_ONE as u32;
 
@@ -66,20 +68,25 @@ pub(crate) struct AllocationPlan {
 }
 
 /// Removes what is recorded of a block that is freed or moved while the thread is already in the
-/// recorder (in a signal handler, say).
+/// recorder (in a signal handler, say), or has no pages of its own.
+#[cold]
+#[inline(never)]
 pub(crate) fn forget(address: usize, bytes: usize) {
     let (Some(state), Some(recording)) = (State::get(), process::existing_recording()) else {
         return;
     };
-    if let Some(slot) = recording.live.find(address as u64) {
-        take_out(
-            recording,
-            &state.settings,
-            slot,
-            address,
-            bytes,
-            clock::ticks(),
-        );
+    let Some(slot) = recording.live.find(address as u64) else {
+        return;
+    };
+    let now = clock::ticks();
+    if let Some(old) = take_out(recording, &state.settings, slot, address, bytes, now) {
+        let leaving = Leaving {
+            record: Some(&old),
+            bytes: old.bytes,
+            now,
+        };
+        drop_map(recording, NO_THREAD, &leaving);
+        recording.history.release_chain(old.history);
     }
 }
 
@@ -138,7 +145,10 @@ impl Session {
     fn attach(&mut self) -> Option<(&'static State, &'static Recording, &mut Cold)> {
         let state = self.state?;
         let Some(recording) = process::recording(state) else {
-            thread::switch_off_here();
+            // Not while another thread makes one: this one may be handed its blocks.
+            if process::is_unrecorded() {
+                thread::switch_off_here();
+            }
             return None;
         };
         // SAFETY: `busy` is this thread's and is borrowed for as long as the pages are.
@@ -254,7 +264,7 @@ impl Session {
                 site,
                 serial,
                 start_ticks: plan.start,
-                certain: plan.weight == CERTAIN,
+                weight: plan.weight,
             };
             cold.pending.push(&block, stack);
             recording.births.publish(&Event {
@@ -304,7 +314,11 @@ impl Session {
             }
             return None;
         }
-        let (_, recording, cold) = self.attach()?;
+        let Some((_, recording, cold)) = self.attach() else {
+            // It may be another thread's, which could be attached.
+            forget(address, bytes);
+            return None;
+        };
         if countdown < 0 {
             cold.flush(recording);
         }
@@ -343,20 +357,24 @@ impl Session {
                 address,
                 bytes,
                 align_log2,
+                serial: old.as_ref().map_or(0, |old| old.serial),
                 since,
                 site: old.as_ref().map(|old| old.site),
                 certain: sure,
             };
-            cold.pending.resolve(&freed, capture.returns())
+            let is_there = |block: &Block| recording.live.holds(block.slot, block.serial);
+            cold.pending.resolve(&freed, capture.returns(), is_there)
         } else {
             cold.pending.forget(address);
             Outcome::Dropped
         };
-        let freed = settle(recording, cold, bytes as u64, old.as_ref(), &outcome, start);
+        let leaving = Leaving {
+            record: old.as_ref(),
+            bytes: bytes as u64,
+            now: start,
+        };
+        let freed = settle(recording, cold, &leaving, &outcome);
         if freed.is_none() {
-            if let Some(old) = &old {
-                recording.history.release_chain(old.history);
-            }
             cold.spent(start, recording, settings);
         }
         freed
@@ -374,9 +392,7 @@ impl Session {
             end_ticks: end,
             ..freed.figures
         };
-        if figures.weight != 0 {
-            recording.edges.count(freed.edge, &figures);
-        }
+        recording.edges.count(freed.edge, &figures);
         let event = Event {
             ticks: end,
             pause_ticks: pause,

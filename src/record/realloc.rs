@@ -1,16 +1,18 @@
 //! Blocks that are reallocated.
 
 use super::books::{count_freed, in_filter, insert, sampled_flag, site_of};
-use super::follow::{certain, continue_history};
-use super::{CERTAIN, Entry, Session};
+use super::follow::{Leaving, certain, drop_map, heritage_of};
+use super::{CERTAIN, Entry, Session, forget};
 use crate::clock;
+use crate::config::Settings;
 use crate::hook::FILTER;
 use crate::process;
-use crate::recording::layout::{edge, event, live};
+use crate::recording::Recording;
+use crate::recording::layout::{edge, event, header, live};
 use crate::stack::Registers;
 use crate::tables::edges::{EdgeKey, ReplaceFigures};
 use crate::tables::live::LiveRecord;
-use crate::thread::{self, HOT};
+use crate::thread::{self, Cold, HOT};
 use crate::timeline::Event;
 
 /// A block that is about to move.
@@ -51,6 +53,29 @@ impl Moved {
     }
 }
 
+impl ReallocPlan {
+    /// Puts a block back on record that could not be reallocated.
+    fn stays(&self, recording: &Recording, cold: &Cold, settings: &Settings, now: u64) {
+        let Some(old) = &self.old else { return };
+        if recording.live.insert(self.address as u64, old).is_some() {
+            if in_filter(settings, self.old_bytes) {
+                FILTER.add(self.address);
+            }
+            return;
+        }
+        // Its place was taken meanwhile and there is no other: it is known no longer.
+        recording.count(header::TABLES_UNTRACKED, 1);
+        count_freed(recording, old, now);
+        recording.history.release_chain(old.history);
+        let leaving = Leaving {
+            record: Some(old),
+            bytes: old.bytes,
+            now,
+        };
+        drop_map(recording, cold.slot, &leaving);
+    }
+}
+
 impl Session {
     /// Takes a block out that is about to be reallocated, if it is recorded or its next size is
     /// to be.
@@ -88,11 +113,17 @@ impl Session {
         if bytes < floor && countdown >= 0 && process::existing_recording().is_none() {
             return None;
         }
-        let (_, recording, cold) = self.attach()?;
+        let Some((_, recording, cold)) = self.attach() else {
+            forget(address, old_bytes);
+            return None;
+        };
         let entered = clock::ticks();
         let heap_sample = countdown < 0 && cold.flush(recording);
         let found = recording.live.find(address as u64);
-        let old = found.and_then(|slot| recording.live.read(slot, address as u64));
+        let old = found.and_then(|slot| recording.live.remove(slot, address as u64));
+        if old.is_some() && in_filter(settings, old_bytes) {
+            FILTER.remove(address);
+        }
         let own = cold.weigh(bytes, align, heap_sample);
         let (weight, followed) = match (own, old.as_ref()) {
             (None, None) => return None,
@@ -107,12 +138,6 @@ impl Session {
         let mut capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
         cold.counters.captured(&capture);
         let site = site_of(recording, Entry::Realloc, &mut capture);
-        if let Some(slot) = found {
-            let _ = recording.live.remove(slot, address as u64);
-            if in_filter(settings, old_bytes) {
-                FILTER.remove(address);
-            }
-        }
         cold.pending.forget(address);
         cold.spent(entered, recording, settings);
         Some(ReallocPlan {
@@ -142,13 +167,7 @@ impl Session {
             Moved::Nowhere => (true, 0),
         };
         if moved == 0 {
-            if let Some(old) = &plan.old
-                && recording.live.insert(plan.address as u64, old).is_some()
-                && in_filter(settings, plan.old_bytes)
-            {
-                FILTER.add(plan.address);
-            }
-            return;
+            return plan.stays(recording, cold, settings, end);
         }
         if let Some(old) = &plan.old {
             count_freed(recording, old, end);
@@ -176,9 +195,6 @@ impl Session {
             end_ticks: end,
             weight: plan.weight,
         };
-        if !plan.followed {
-            recording.edges.count(edge, &figures);
-        }
         let serial = cold.serial.next();
         let mut record = LiveRecord {
             site: plan.site,
@@ -198,15 +214,20 @@ impl Session {
             born_ticks: plan.start,
             first_serial: serial,
         };
-        continue_history(
-            recording,
-            &mut record,
-            plan.old.as_ref(),
-            old_bytes,
-            edge,
-            end,
-        );
-        insert(recording, settings, moved, &record, plan.old.is_none());
+        let leaving = Leaving {
+            record: plan.old.as_ref(),
+            bytes: old_bytes,
+            now: end,
+        };
+        record.inherit(&heritage_of(recording, &leaving, edge));
+        if insert(recording, settings, moved, &record, plan.old.is_none()).is_none() {
+            // Nothing is known of the new block, so the old one's map ends here.
+            recording.history.release_chain(record.history);
+            return drop_map(recording, cold.slot, &leaving);
+        }
+        if !plan.followed {
+            recording.edges.count(edge, &figures);
+        }
         recording.resizes.publish(&Event {
             ticks: end,
             old_serial: plan.old.as_ref().map_or(0, |old| old.serial),

@@ -11,17 +11,21 @@
 //! # Who may do what
 //!
 //! An address belongs to whoever got it from the allocator, until it is given back. So no two
-//! threads insert, update or remove the same address at once; all of them work on different
-//! addresses in the same buckets, and readers outside the process look on.
+//! threads insert or remove the same address at once; all of them work on different addresses in
+//! the same buckets, and readers outside the process look on.
+//!
+//! One change is made by a thread that need not own the block: see [`heirs`].
 //!
 //! # Life of a slot
 //!
 //! ```text
-//! key 0 (empty) --CAS--> 1 (reserved): write the record --store--> address --CAS--> 0
+//! key     0 (empty) --CAS--> 1 (reserved) -----> address -----> 1 -----> 0
+//! state   gone               written             here           gone
 //! ```
 //!
 //! Only the thread that moved a key from 0 to 1 writes the record, so nobody finds an address with
 //! a foreign record behind it. A thread that is killed in between leaves a slot that nobody uses.
+//! The state is the low two bits of the record's generation.
 //!
 //! # How to read without taking part
 //!
@@ -31,10 +35,18 @@
 //! together: a later insert of the same address shows in the first word, which it changed before
 //! it stored the key.
 
+mod heirs;
+mod record;
+
+pub(crate) use record::{Heritage, LiveRecord};
+
 use super::figures::mix;
 use super::pool::{Commit, word};
 use crate::recording::layout::{header, live, region};
-use crate::sync::{AtomicU64, Ordering, compare_exchange, fence};
+use crate::sync::{
+    AtomicU64, Ordering, compare_exchange, fence, fetch_add_ordered, preemption_point,
+};
+use heirs::{GENERATION, state};
 
 /// Key of a slot whose record is being written. No block has this address.
 const RESERVED: u64 = 1;
@@ -47,34 +59,6 @@ const NEARLY_FULL: u32 = 1;
 const PIECE: usize = 256;
 /// Times that `read` begins again when the record changes under it.
 const READ_TRIES: usize = 64;
-
-/// What is known of a live block. `history` is the newest history node + 1, 0 for none; `weight`
-/// is in fixed point; `resizes` is the number of blocks that the map had before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct LiveRecord {
-    pub(crate) site: u32,
-    pub(crate) bytes: u64,
-    pub(crate) ticks: u64,
-    pub(crate) serial: u64,
-    pub(crate) history: u32,
-    pub(crate) thread: u16,
-    pub(crate) align_log2: u8,
-    pub(crate) flags: u8,
-    pub(crate) weight: u32,
-    pub(crate) resizes: u32,
-    pub(crate) born_ticks: u64,
-    pub(crate) first_serial: u64,
-}
-
-impl LiveRecord {
-    /// The word `LINKS`.
-    fn links(&self) -> u64 {
-        u64::from(self.history)
-            | u64::from(self.thread) << 32
-            | u64::from(self.align_log2) << 48
-            | u64::from(self.flags) << 56
-    }
-}
 
 /// Place of a block in the table. It stays valid for as long as the block is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,6 +124,7 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
                         self.prepare(levels);
                     }
                     self.write(slot, record)?;
+                    preemption_point();
                     self.keys
                         .get(slot.0 as usize)?
                         .store(address, Ordering::Release);
@@ -184,10 +169,11 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
                 return None;
             }
             let first = words[live::SITE].load(Ordering::Acquire);
-            if (first >> 32) & 1 != 0 {
-                continue;
-            }
-            let record = Self::decode(words, first);
+            let record = match state::of(first) {
+                state::WRITTEN => continue,
+                state::INHERITS => LiveRecord::decode_disinherited(words, first),
+                _ => LiveRecord::decode(words, first),
+            };
             fence(Ordering::Acquire);
             if key.load(Ordering::Acquire) != address {
                 return None;
@@ -205,20 +191,21 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
     pub(crate) fn remove(&self, slot: Slot, address: u64) -> Option<LiveRecord> {
         let key = self.keys.get(slot.0 as usize)?;
         let words = self.record(slot)?;
-        // A slot that holds a block, and its record, are changed by the owner of that block
-        // alone, so no other thread can come in between.
-        if address <= RESERVED || key.load(Ordering::Acquire) != address {
+        if address <= RESERVED || key.load(Ordering::Relaxed) != address {
             return None;
         }
-        let record = Self::decode(words, words[live::SITE].load(Ordering::Relaxed));
+        // Before the state changes: whoever empties the slot does so after both.
+        key.store(RESERVED, Ordering::Relaxed);
+        preemption_point();
+        let first = fetch_add_ordered(&words[live::SITE], state::GONE * GENERATION);
+        preemption_point();
+        if state::of(first) == state::INHERITS {
+            // Whoever has it inherit empties the slot.
+            return Some(LiveRecord::decode_disinherited(words, first));
+        }
+        let record = LiveRecord::decode(words, first);
         key.store(0, Ordering::Release);
         Some(record)
-    }
-
-    /// Replaces the whole record of a block that stays where it is (a `realloc` in place). False
-    /// when it is not in `slot`.
-    pub(crate) fn update(&self, slot: Slot, address: u64, record: &LiveRecord) -> bool {
-        self.holds(slot, address) && self.write(slot, record).is_some()
     }
 
     /// Calls `look` with every block that is in the table, and its slot.
@@ -237,35 +224,6 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         self.levels
             .load(Ordering::Acquire)
             .min(u64::from(u32::BITS)) as u32
-    }
-
-    fn holds(&self, slot: Slot, address: u64) -> bool {
-        address > RESERVED
-            && self
-                .keys
-                .get(slot.0 as usize)
-                .is_some_and(|key| key.load(Ordering::Relaxed) == address)
-    }
-
-    /// The words of a record, the first of which is `first`.
-    #[inline(always)]
-    fn decode(words: &[AtomicU64; live::WORDS], first: u64) -> LiveRecord {
-        let load = |field: usize| words[field].load(Ordering::Relaxed);
-        let (links, weight) = (load(live::LINKS), load(live::WEIGHT));
-        LiveRecord {
-            site: first as u32,
-            bytes: load(live::BYTES),
-            ticks: load(live::TICKS),
-            serial: load(live::SERIAL),
-            history: links as u32,
-            thread: (links >> 32) as u16,
-            align_log2: (links >> 48) as u8,
-            flags: (links >> 56) as u8,
-            weight: weight as u32,
-            resizes: (weight >> 32) as u32,
-            born_ticks: load(live::BORN_TICKS),
-            first_serial: load(live::FIRST_SERIAL),
-        }
     }
 
     /// The two candidate buckets of a hash in a level.
@@ -396,30 +354,24 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         true
     }
 
-    /// Writes a record between two changes of its generation.
+    /// Writes the record of a slot that was reserved, between two changes of its generation.
     fn write(&self, slot: Slot, record: &LiveRecord) -> Option<()> {
         let words = self.record(slot)?;
-        let generation = (words[live::SITE].load(Ordering::Relaxed) >> 32) as u32;
-        let site = |generation: u32| u64::from(record.site) | u64::from(generation) << 32;
-        words[live::SITE].store(site(generation.wrapping_add(1)), Ordering::Relaxed);
+        let site = u64::from(record.site);
+        let before = words[live::SITE].load(Ordering::Relaxed) & !u64::from(u32::MAX);
+        let written = before | (state::WRITTEN * GENERATION);
+        words[live::SITE].store(written | site, Ordering::Relaxed);
         // A reader that sees any of what follows also sees the odd generation.
         fence(Ordering::Release);
-        let store = |field: usize, value: u64| {
-            if let Some(word) = words.get(field) {
-                word.store(value, Ordering::Relaxed);
-            }
-        };
-        store(live::BYTES, record.bytes);
-        store(live::TICKS, record.ticks);
-        store(live::SERIAL, record.serial);
-        store(live::LINKS, record.links());
-        store(
-            live::WEIGHT,
-            u64::from(record.weight) | u64::from(record.resizes) << 32,
-        );
-        store(live::BORN_TICKS, record.born_ticks);
-        store(live::FIRST_SERIAL, record.first_serial);
-        words[live::SITE].store(site(generation.wrapping_add(2)), Ordering::Release);
+        words[live::BYTES].store(record.bytes, Ordering::Relaxed);
+        words[live::TICKS].store(record.ticks, Ordering::Relaxed);
+        preemption_point();
+        words[live::SERIAL].store(record.serial, Ordering::Relaxed);
+        words[live::LINKS].store(record.links(), Ordering::Relaxed);
+        words[live::WEIGHT].store(record.weight_word(), Ordering::Relaxed);
+        words[live::BORN_TICKS].store(record.born_ticks, Ordering::Relaxed);
+        words[live::FIRST_SERIAL].store(record.first_serial, Ordering::Relaxed);
+        words[live::SITE].store(written.wrapping_add(GENERATION) | site, Ordering::Release);
         Some(())
     }
 }

@@ -1,4 +1,4 @@
-use super::super::live::{LiveRecord, LiveTable, Slot};
+use super::super::live::{Heritage, LiveRecord, LiveTable, Slot};
 use super::super::pool::Commit;
 use super::{Capacity, zeroes};
 use crate::recording::layout::{header, live, region};
@@ -46,7 +46,7 @@ fn record_lies_where_the_layout_says() {
     assert_eq!(word(memory.region(region::LIVE_KEYS), number), 0x7000);
     let words = &memory.region(region::LIVE)[number * live::WORDS..][..live::WORDS];
     let r = record(seed);
-    assert_eq!(word(words, live::SITE), u64::from(r.site) | 2 << 32);
+    assert_eq!(word(words, live::SITE), u64::from(r.site) | 4 << 32);
     assert_eq!(word(words, live::BYTES), r.bytes);
     assert_eq!(word(words, live::TICKS), r.ticks);
     assert_eq!(word(words, live::SERIAL), r.serial);
@@ -71,12 +71,12 @@ fn a_block_can_be_found_read_changed_and_removed_once() {
     assert_eq!(table.find(0x7000), Some(slot));
     assert_eq!(table.read(slot, 0x7000), Some(record(1)));
     assert_eq!(table.read(slot, 0x7008), None);
-    assert!(table.update(slot, 0x7000, &record(2)));
-    assert_eq!(table.read(slot, 0x7000), Some(record(2)));
+    assert!(table.holds(slot, record(1).serial));
+    assert!(!table.holds(slot, record(2).serial));
     assert!(table.remove(slot, 0x7008).is_none());
     assert!(table.remove(slot, 0x7000).is_some());
     assert!(table.remove(slot, 0x7000).is_none());
-    assert!(!table.update(slot, 0x7000, &record(3)));
+    assert!(!table.holds(slot, record(1).serial));
     assert_eq!(table.find(0x7000), None);
 }
 
@@ -90,7 +90,6 @@ fn reserved_keys_are_no_addresses() {
         assert_eq!(table.insert(address, &record(1)), None);
         assert_eq!(table.find(address), None);
         assert!(table.remove(slot, address).is_none());
-        assert!(!table.update(slot, address, &record(1)));
     }
 }
 
@@ -180,7 +179,7 @@ fn refused_memory_refuses_blocks_and_keeps_the_rest() {
 enum Op {
     Insert(u64),
     Remove(u64),
-    Update(u64),
+    Inherit(u64),
     Find(u64),
 }
 
@@ -189,7 +188,7 @@ fn op() -> impl Strategy<Value = Op> {
     (address, 0..8).prop_map(|(address, kind)| match kind {
         0..=3 => Op::Insert(address),
         4 | 5 => Op::Remove(address),
-        6 => Op::Update(address),
+        6 => Op::Inherit(address),
         _ => Op::Find(address),
     })
 }
@@ -219,12 +218,20 @@ proptest! {
                     let removed = table.find(address).and_then(|slot| table.remove(slot, address));
                     prop_assert_eq!(removed, truth.remove(&address));
                 }
-                Op::Update(address) if truth.contains_key(&address) => {
+                Op::Inherit(address) if truth.contains_key(&address) => {
                     let slot = table.find(address).unwrap();
-                    prop_assert!(table.update(slot, address, &fresh));
-                    truth.insert(address, fresh);
+                    let heritage = Heritage {
+                        history: fresh.history,
+                        resizes: fresh.resizes,
+                        flags: 3,
+                        origin: Some((fresh.born_ticks, fresh.first_serial)),
+                    };
+                    let known = truth.get_mut(&address).unwrap();
+                    prop_assert!(!table.inherit(slot, known.serial + 1, &heritage));
+                    prop_assert!(table.inherit(slot, known.serial, &heritage));
+                    known.inherit(&heritage);
                 }
-                Op::Insert(address) | Op::Update(address) | Op::Find(address) => {
+                Op::Insert(address) | Op::Inherit(address) | Op::Find(address) => {
                     let read = table.find(address).and_then(|slot| table.read(slot, address));
                     prop_assert_eq!(read, truth.get(&address).copied());
                 }
