@@ -34,6 +34,10 @@ fn build(out: &Path) -> Result<PathBuf, String> {
     let root = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
     for source in [
         "src",
+        "crates/containers",
+        "crates/format",
+        "crates/report",
+        "crates/system",
         "ffi/src",
         "ffi/Cargo.toml",
         "Cargo.toml",
@@ -63,8 +67,8 @@ fn build(out: &Path) -> Result<PathBuf, String> {
             "profile.preload.codegen-units=16",
         ]);
     }
-    // Flags that are meant for the command alone (coverage, sanitizers) and cargo's own
-    // variables for this script.
+    // Flags that are meant for the command alone (coverage, sanitizers), clippy in place of the
+    // compiler, and cargo's own variables for this script.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         let keep = [
@@ -74,7 +78,8 @@ fn build(out: &Path) -> Result<PathBuf, String> {
             "CARGO_HTTP_PROXY",
         ];
         let foreign = name.starts_with("CARGO_") && !keep.contains(&name.as_ref());
-        if foreign || name == "RUSTFLAGS" || name == "PROFILE" || name == "TARGET" {
+        let clippy = name == "RUSTC_WORKSPACE_WRAPPER" || name == "CLIPPY_ARGS";
+        if foreign || clippy || ["RUSTFLAGS", "PROFILE", "TARGET"].contains(&name.as_ref()) {
             cargo.env_remove(name.as_ref());
         }
     }

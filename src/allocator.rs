@@ -7,7 +7,7 @@ use crate::config::{AtExit, Defaults, Mode};
 use crate::hook;
 use crate::process;
 use crate::record::{self, Entry, Moved};
-use crate::recording::layout::header;
+use mapgrow_format::layout::header;
 
 #[cfg(feature = "jemalloc")]
 type DefaultBackend = tikv_jemallocator::Jemalloc;

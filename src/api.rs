@@ -1,13 +1,15 @@
 //! What a program can ask of its own recording.
 
+#[cfg(feature = "report")]
 use crate::inprocess;
 use crate::measure;
 use crate::process::{self, State};
-use crate::recording::layout::header;
-use crate::report::{Options, Report};
 use crate::snapshot::{self, DumpError};
-use crate::sys::ErrnoGuard;
 use crate::thread::{self, Busy};
+use mapgrow_format::layout::header;
+#[cfg(feature = "report")]
+use mapgrow_report::{Options, Report};
+use mapgrow_system::sys::ErrnoGuard;
 
 /// The figures of this process as they are now, with names: the model that the command prints.
 /// `None` while nothing was recorded, or when recording is off.
@@ -25,6 +27,7 @@ use crate::thread::{self, Busy};
 /// assert!(report.totals.live_bytes > 10_000 * 16);
 /// # drop(map);
 /// ```
+#[cfg(feature = "report")]
 #[must_use]
 pub fn snapshot() -> Option<Report> {
     inprocess::report(&Options {
@@ -79,5 +82,7 @@ pub fn mark(label: &str) {
     // SAFETY: this thread's token, borrowed for the time of the use.
     let slot =
         unsafe { thread::cold(&mut busy, recording, &state.settings) }.map_or(0, |cold| cold.slot);
-    recording.marks.publish(crate::clock::ticks(), slot, label);
+    recording
+        .marks
+        .publish(mapgrow_system::clock::ticks(), slot, label);
 }

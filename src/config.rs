@@ -5,7 +5,7 @@
 
 use core::ffi::CStr;
 
-use crate::sys::{self, Text};
+use mapgrow_system::sys::{self, Text};
 
 /// Longest path or path pattern, with its terminating NUL.
 pub(crate) const PATH_MAX: usize = 1024;

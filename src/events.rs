@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::inprocess;
 use crate::process;
-use crate::report::{Caller, EventKind, NextResize, Options, Report};
 use crate::thread::Busy;
+use mapgrow_report::{Caller, EventKind, NextResize, Options, Report};
 
 /// Events that a slow subscriber may fall behind.
 const CAPACITY: usize = 1024;

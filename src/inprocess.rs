@@ -7,15 +7,15 @@ use std::ffi::c_void;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::Ordering;
 
-use crate::classify::sources;
-use crate::headroom::Headroom;
 use crate::process;
 use crate::recording::Recording;
-use crate::recording::layout::{header, region};
-use crate::recording::reader;
-use crate::report::symbols::{Frame, Module, Symbolizer};
-use crate::report::{Options, Report, text};
 use crate::thread::Busy;
+use mapgrow_containers::classify::sources;
+use mapgrow_format::layout::{header, region};
+use mapgrow_format::reader;
+use mapgrow_report::symbols::{Frame, Module, Symbolizer};
+use mapgrow_report::{Options, Report, text};
+use mapgrow_system::headroom;
 
 /// Names from the running program itself, through the `backtrace` crate.
 #[derive(Debug, Default)]
@@ -58,8 +58,8 @@ fn copy(recording: &Recording, reason: u64) -> Vec<u8> {
         .map(|word| word.load(Ordering::Acquire))
         .collect();
     words[header::DUMP_REASON] = reason;
-    words[header::DUMP_TICKS] = crate::clock::ticks();
-    for (word, value) in Headroom::of(None).encode() {
+    words[header::DUMP_TICKS] = mapgrow_system::clock::ticks();
+    for (word, value) in headroom::of(None).encode() {
         words[word] = value;
     }
     for kind in 0..region::COUNT {

@@ -2,35 +2,38 @@
 
 mod allocator;
 mod api;
-pub mod classify;
-mod clock;
 mod config;
+#[cfg(feature = "report")]
 mod events;
-pub mod headroom;
 mod hook;
+#[cfg(feature = "report")]
 mod inprocess;
 mod lineage;
 mod measure;
-pub mod occupancy;
 #[cfg(feature = "preload")]
 #[doc(hidden)]
 pub mod preload_support;
 mod process;
 mod record;
-pub mod recording;
-pub mod report;
+mod recording;
 mod sampler;
 mod snapshot;
 mod stack;
 mod sync;
-mod sys;
 mod tables;
+#[cfg(feature = "report")]
 pub mod testing;
 mod thread;
 mod timeline;
 
 pub use allocator::MapGrow;
-pub use api::{dump, mark, snapshot};
+#[cfg(feature = "report")]
+pub use api::snapshot;
+pub use api::{dump, mark};
+#[cfg(feature = "report")]
 pub use events::{GrowthEvent, growth_events, growth_events_dropped};
+#[cfg(feature = "report")]
+/// What a report says, and its parts.
+pub use mapgrow_report as report;
 #[doc(hidden)]
 pub use stack::bench_support;

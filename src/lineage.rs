@@ -12,9 +12,9 @@
 //! furthest in, then those that were asked for as the freed one was (a growth function may ask for
 //! several blocks), then those allocated closest to the shared frame, then the most recent.
 
-use crate::recording::layout::WEIGHT_ONE;
 use crate::stack::Return;
 use crate::tables::live::Slot;
+use mapgrow_format::layout::WEIGHT_ONE;
 
 /// Frames of an allocation that are kept for comparison. A growth function lies within a few
 /// frames of the allocator (at most eight in debug builds of hashbrown).

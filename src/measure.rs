@@ -8,11 +8,12 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::clock;
-use crate::occupancy::memory::{Place, read};
-use crate::occupancy::{Limits, Reading};
 use crate::recording::Recording;
-use crate::recording::layout::{header, occupancy, region};
+use mapgrow_containers::occupancy::memory::{Place, read};
+use mapgrow_containers::occupancy::{Limits, Reading};
+use mapgrow_format::layout::{header, occupancy, region};
+use mapgrow_system::clock;
+use mapgrow_system::memory::ProcessMemory;
 
 /// Processor time that reading may take before what is left is skipped.
 const MOST_CPU_NS: u64 = 100_000_000;
@@ -40,6 +41,7 @@ pub(crate) fn measure(recording: &Recording) {
     }
     let until = clock::monotonic_ns().saturating_add(MOST_NS);
     let until_cpu = clock::thread_cpu_ns().saturating_add(MOST_CPU_NS);
+    let memory = ProcessMemory::of(std::process::id());
     let (mut count, mut skipped) = (0_u64, 0_u64);
     for (least, most) in PASSES {
         recording.live.each(|slot, address| {
@@ -60,8 +62,8 @@ pub(crate) fn measure(recording: &Recording) {
             // Taken before the bytes are: what the map was then done with, they show.
             let ticks = clock::ticks();
             let reading = read(
+                &memory,
                 &Place {
-                    pid: std::process::id(),
                     address,
                     bytes: block.bytes,
                     align: 1 << block.align_log2,

@@ -6,11 +6,11 @@ use crate::hook;
 use crate::process::{self, State};
 pub use crate::record::Entry;
 use crate::record::{self, AllocationPlan, Moved, Session};
-use crate::recording::layout::header;
 use crate::snapshot::{self, DumpError, Ending};
 use crate::stack;
-use crate::sys::{self, ErrnoGuard};
 use crate::thread::{Busy, forwarding};
+use mapgrow_format::layout::header;
+use mapgrow_system::sys::{self, ErrnoGuard};
 
 static DEFAULTS: Defaults = Defaults::sizes_unknown();
 

@@ -6,13 +6,13 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use once_cell::race::OnceRef;
 
-use crate::clock::Moment;
 use crate::config::{Defaults, Mode, Settings};
-use crate::recording::layout::header;
 use crate::recording::{Origin, Recording, private_pages};
 use crate::snapshot;
 use crate::stack::{EntryFrames, Registers, ThreadStacks};
 use crate::thread::HOT;
+use mapgrow_format::layout::header;
+use mapgrow_system::clock::Moment;
 
 /// What is decided once for the life of the process, and inherited by its forks.
 pub(crate) struct State {
@@ -62,7 +62,7 @@ impl State {
 #[cold]
 #[inline(never)]
 fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
-    let _errno = crate::sys::ErrnoGuard::save();
+    let _errno = mapgrow_system::sys::ErrnoGuard::save();
     let began = Moment::now();
     let settings = Settings::resolve(defaults);
     let recording = settings.mode != Mode::Off;
@@ -158,7 +158,7 @@ fn take_early_frees() -> u64 {
 #[cold]
 #[inline(never)]
 fn new_recording(state: &State) -> Option<&'static Recording> {
-    let _errno = crate::sys::ErrnoGuard::save();
+    let _errno = mapgrow_system::sys::ErrnoGuard::save();
     if is_forked() && !after_fork(state) {
         // Another thread is at it.
         return None;

@@ -9,7 +9,7 @@
 
 use core::cell::Cell;
 
-use crate::recording::layout::WEIGHT_ONE;
+use mapgrow_format::layout::WEIGHT_ONE;
 
 /// The distances between sampled bytes of one thread.
 pub(crate) struct Sampler {

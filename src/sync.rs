@@ -79,7 +79,7 @@ pub(crate) fn preemption_point() {}
 
 #[cfg(mapgrow_preempt)]
 pub(crate) fn preemption_point() {
-    let now = crate::clock::monotonic_ns() / 8;
+    let now = mapgrow_system::clock::monotonic_ns() / 8;
     if now.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 59 == 0 {
         let nap = libc::timespec {
             tv_sec: 0,

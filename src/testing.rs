@@ -26,12 +26,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::inprocess;
-pub use crate::report::gates::Rule;
-use crate::report::gates::{self, Outcome};
-pub use crate::report::measure::Measure;
-use crate::report::text::units;
-use crate::report::{Event, EventKind, Options, Report};
 use crate::thread::{self, Busy};
+pub use mapgrow_report::gates::Rule;
+use mapgrow_report::gates::{self, Outcome};
+pub use mapgrow_report::measure::Measure;
+use mapgrow_report::text::units;
+use mapgrow_report::{Event, EventKind, Options, Report};
 
 /// Resizes named in a failure message.
 const SHOWN: usize = 8;
@@ -55,7 +55,7 @@ pub fn watch() -> Watch {
         thread,
         first,
         capacity,
-        begun: crate::clock::ticks(),
+        begun: mapgrow_system::clock::ticks(),
         not_send: PhantomData,
     }
 }

@@ -11,15 +11,17 @@ use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-use crate::clock;
 use crate::config::{Mode, Settings};
 use crate::lineage::PendingStack;
-use crate::process::{Lesson, State};
+use crate::process::Lesson;
+#[cfg(feature = "report")]
+use crate::process::State;
 use crate::recording::Recording;
-use crate::recording::layout::{WEIGHT_ONE, header, thread};
 use crate::sampler::Sampler;
 use crate::stack::ThreadStacks;
 use crate::tables::edges::EdgeMemo;
+use mapgrow_format::layout::{WEIGHT_ONE, header, thread};
+use mapgrow_system::clock;
 
 /// Alignment from which a small block is treated as a possible table: hashbrown's control group.
 pub(crate) const TABLE_ALIGN: usize = 16;
@@ -218,7 +220,7 @@ fn own_tid() -> i32 {
 pub(crate) fn is_gone(tid: i32) -> bool {
     // SAFETY: signal 0 is only a question.
     let answer = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) };
-    answer == -1 && crate::sys::errno() == libc::ESRCH
+    answer == -1 && mapgrow_system::sys::errno() == libc::ESRCH
 }
 
 /// The thread's `Cold` if it has been attached already.
@@ -244,14 +246,14 @@ pub(crate) unsafe fn cold<'a>(
 #[cold]
 #[inline(never)]
 fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold> {
-    let _errno = crate::sys::ErrnoGuard::save();
+    let _errno = mapgrow_system::sys::ErrnoGuard::save();
     let existing = HOT.with(|hot| hot.cold.get());
     let pages = if existing.is_null() {
         adopt().or_else(|| create(recording))?
     } else {
         existing
     };
-    let seed = crate::sys::random();
+    let seed = mapgrow_system::sys::random();
     let now = clock::ticks();
     // SAFETY: the pages are ours alone: new, adopted by a CAS on `owner`, or attached to this
     // thread before. Every field is valid for any earlier content; `stacks` is valid as it is.
@@ -325,6 +327,7 @@ pub(crate) fn prime(hot: &Hot, settings: &Settings) {
 
 /// Makes the calling thread record everything, whatever its size and cost, until
 /// [`end_watch`]. Watches nest. The thread's id; `None` when nothing is recorded.
+#[cfg(feature = "report")]
 pub(crate) fn begin_watch() -> Option<u32> {
     // An allocation, so that there is a state to watch with.
     drop(std::hint::black_box(Box::new(0u64)));
@@ -340,6 +343,7 @@ pub(crate) fn begin_watch() -> Option<u32> {
 }
 
 /// Ends a watch.
+#[cfg(feature = "report")]
 pub(crate) fn end_watch() {
     let Some(mut busy) = Busy::enter() else {
         return;

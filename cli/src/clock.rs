@@ -1,7 +1,7 @@
 //! The clocks that a recording counts in, read from outside: all of them belong to the machine,
 //! not to the process.
 
-use mapgrow::recording::layout::header;
+use mapgrow_format::layout::header;
 
 use crate::load::Header;
 

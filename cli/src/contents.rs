@@ -7,10 +7,11 @@ use std::collections::HashSet;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use mapgrow::occupancy::memory::{self, Place};
-use mapgrow::occupancy::{Limits, Reading};
-use mapgrow::recording::layout::{header, live, occupancy, region};
-use mapgrow::recording::reader::{LiveBlock, Recording};
+use mapgrow_containers::occupancy::memory::{self, Place};
+use mapgrow_containers::occupancy::{Limits, Reading};
+use mapgrow_format::layout::{header, live, occupancy, region};
+use mapgrow_format::reader::{LiveBlock, Recording};
+use mapgrow_system::memory::ProcessMemory;
 
 use crate::clock::Moment;
 use crate::load::set_words;
@@ -40,7 +41,7 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     blocks.retain(|block| block.align_log2 < 63 && (foreign || 1 << block.align_log2 >= group));
     blocks.sort_unstable_by_key(|block| std::cmp::Reverse((block.bytes, block.serial)));
     if let Some(first) = blocks.first()
-        && !memory::readable(pid, first.address)
+        && !ProcessMemory::of(pid).readable(first.address)
         && lives(file, first)
     {
         return false;
@@ -89,8 +90,8 @@ impl Reader<'_> {
             seed: block.serial,
             ..Limits::default()
         };
+        let memory = ProcessMemory::of(self.file.header.pid());
         let place = Place {
-            pid: self.file.header.pid(),
             address: block.address,
             bytes: block.bytes,
             align: 1 << block.align_log2,
@@ -99,7 +100,7 @@ impl Reader<'_> {
         };
         // Taken before the bytes are: what the map was then done with, they show.
         let now = Moment::now(&self.file.header).filter(|_| lives(self.file, block))?;
-        let (survey, foreign) = memory::read(&place, &limits)?;
+        let (survey, foreign) = memory::read(&memory, &place, &limits)?;
         lives(self.file, block).then_some(Reading {
             serial: block.serial,
             ticks: now.ticks,

@@ -8,8 +8,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use mapgrow::recording::layout::{MAGIC, VERSION, header, region};
-use mapgrow::recording::reader::Recording;
+use mapgrow_format::layout::{MAGIC, VERSION, header, region};
+use mapgrow_format::reader::Recording;
 
 use crate::failure::{Failure, plain};
 

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use mapgrow::report::Options;
-use mapgrow::report::merge::Part;
+use mapgrow_report::Options;
+use mapgrow_report::merge::Part;
 
 use crate::failure::Failure;
 use crate::progress::Progress;

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use mapgrow::recording::layout::header;
+use mapgrow_format::layout::header;
 
 use crate::load::Header;
 

@@ -131,7 +131,7 @@ pub fn of_process(pid: u32, write: bool) -> Result<RecordingFile, Failure> {
     let started = |recording: &RecordingFile| {
         recording
             .header
-            .word(mapgrow::recording::layout::header::START_UNIX_NS)
+            .word(mapgrow_format::layout::header::START_UNIX_NS)
     };
     if let Some(newest) = left_behind.into_iter().max_by_key(started) {
         return Ok(newest);

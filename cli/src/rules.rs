@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use mapgrow::report::gates::Rule;
-use mapgrow::report::measure::Measure;
+use mapgrow_report::gates::Rule;
+use mapgrow_report::measure::Measure;
 use serde::Deserialize;
 
 use crate::failure::Failure;

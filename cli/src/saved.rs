@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use mapgrow::report::{Report, VERSION};
+use mapgrow_report::{Report, VERSION};
 
 use crate::failure::Failure;
 use crate::load;

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use mapgrow::headroom::Headroom;
-use mapgrow::recording::layout::header;
-use mapgrow::recording::reader::Recording;
+use mapgrow_format::layout::header;
+use mapgrow_format::reader::Recording;
+use mapgrow_system::headroom;
 
 use crate::clock::Moment;
 use crate::contents;
@@ -104,7 +104,7 @@ impl Source {
         let running = live.life == Life::Running;
         let contents_refused = running && !contents::read_into(&mut packed, &live);
         if running {
-            load::set_words(&mut packed, &Headroom::of(Some(live.header.pid())).encode());
+            load::set_words(&mut packed, &headroom::of(Some(live.header.pid())).encode());
         }
         Ok(Source {
             recording: load::parse(packed, &live.path)?,

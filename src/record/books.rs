@@ -1,16 +1,16 @@
 //! Putting a block on record and taking it off, at its site and in the live table.
 
 use super::{CERTAIN, Entry};
-use crate::clock;
 use crate::config::Settings;
 use crate::hook::FILTER;
 use crate::recording::Recording;
-use crate::recording::layout::{event, header, live};
 use crate::stack::Capture;
-use crate::sys::ErrnoGuard;
 use crate::tables::live::{LiveRecord, Slot};
 use crate::tables::sites::{BlockFigures, SiteKey, SiteOrigin};
 use crate::thread;
+use mapgrow_format::layout::{event, header, live};
+use mapgrow_system::clock;
+use mapgrow_system::sys::ErrnoGuard;
 
 /// Takes a block out of the live table and counts it as freed `now`.
 #[inline(always)]

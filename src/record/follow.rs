@@ -5,12 +5,12 @@ use super::CERTAIN;
 use super::books::sampled_flag;
 use crate::lineage::{Block, Join, Outcome};
 use crate::recording::Recording;
-use crate::recording::layout::{edge, event, header, live};
 use crate::tables::edges::{EdgeKey, ReplaceFigures};
 use crate::tables::history::Earlier;
 use crate::tables::live::{Heritage, LiveRecord};
 use crate::thread::Cold;
 use crate::timeline::Event;
+use mapgrow_format::layout::{edge, event, header, live};
 
 /// Tables of one map whose sizes are kept; an older history is cut off.
 const HISTORY_MOST: u32 = 64;

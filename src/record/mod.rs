@@ -10,12 +10,10 @@ mod realloc;
 
 pub(crate) use realloc::Moved;
 
-use crate::clock;
 use crate::config::{Defaults, Mode};
 use crate::lineage::{Block, FreedBlock, Outcome};
 use crate::process::{self, State};
 use crate::recording::Recording;
-use crate::recording::layout::{WEIGHT_ONE, event, header, live, site};
 use crate::stack::Registers;
 use crate::tables::edges::ReplaceFigures;
 use crate::tables::live::LiveRecord;
@@ -23,6 +21,8 @@ use crate::thread::{self, Busy, Cold, HOT};
 use crate::timeline::Event;
 use books::{in_filter, insert, sampled_flag, site_of, take_out};
 use follow::{Freed, Leaving, certain, drop_map, settle};
+use mapgrow_format::layout::{WEIGHT_ONE, event, header, live, site};
+use mapgrow_system::clock;
 
 /// Slot of a thread that has none.
 const NO_THREAD: u16 = 0;
@@ -114,7 +114,7 @@ pub(crate) fn recorded_since(address: usize, plan: &AllocationPlan) -> bool {
 /// while it interrupts the recorder ends here too; it has no business doing so.)
 pub(crate) fn refuse_own_allocation() {
     if cfg!(debug_assertions) && thread::must_not_allocate() && !process::calibrating() {
-        crate::sys::complain(&[b"the recorder allocated from the heap that it records"]);
+        mapgrow_system::sys::complain(&[b"the recorder allocated from the heap that it records"]);
         std::process::abort();
     }
 }

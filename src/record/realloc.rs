@@ -3,17 +3,17 @@
 use super::books::{count_freed, in_filter, insert, sampled_flag, site_of};
 use super::follow::{Leaving, certain, drop_map, heritage_of};
 use super::{CERTAIN, Entry, Session, forget};
-use crate::clock;
 use crate::config::Settings;
 use crate::hook::FILTER;
 use crate::process;
 use crate::recording::Recording;
-use crate::recording::layout::{edge, event, header, live};
 use crate::stack::Registers;
 use crate::tables::edges::{EdgeKey, ReplaceFigures};
 use crate::tables::live::LiveRecord;
 use crate::thread::{self, Cold, HOT};
 use crate::timeline::Event;
+use mapgrow_format::layout::{edge, event, header, live};
+use mapgrow_system::clock;
 
 /// A block that is about to move.
 pub(crate) struct ReallocPlan {

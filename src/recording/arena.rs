@@ -10,11 +10,11 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::layout::{self, header, region};
 use crate::config::{PATH_MAX, Settings};
 use crate::sync::AtomicU64;
-use crate::sys::{self, Directory, Text};
 use crate::tables::index::words_for_levels;
+use mapgrow_format::layout::{self, header, region};
+use mapgrow_system::sys::{self, Directory, Text};
 
 /// Unit in which regions are committed.
 const STEP: usize = 64 << 10;

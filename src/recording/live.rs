@@ -4,14 +4,14 @@ use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
 use super::arena::{Arena, private_pages};
-use super::layout::{self, header, module, region, thread};
-use crate::clock::{self, Moment};
 use crate::config::{Mode, Settings};
 use crate::stack;
 use crate::sync::AtomicU64;
-use crate::sys::{self, Descriptor, Text};
 use crate::tables::Tables;
 use crate::tables::pool::Commit;
+use mapgrow_format::layout::{self, header, module, region, thread};
+use mapgrow_system::clock::{self, Moment};
+use mapgrow_system::sys::{self, Descriptor, Text};
 
 /// A recording being written, with the tables in it. Lives in private pages, outside the
 /// profiled heap, for as long as the process.

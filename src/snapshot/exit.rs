@@ -7,9 +7,9 @@ use crate::config::AtExit;
 use crate::measure;
 use crate::process::{self, State};
 use crate::recording::Recording;
-use crate::recording::layout::header;
-use crate::sys::{self, Text};
 use crate::thread::{self, Busy};
+use mapgrow_format::layout::header;
+use mapgrow_system::sys::{self, Text};
 
 /// `.fini_array` rather than `atexit`: it needs no allocation and no lock to register, and runs
 /// after the program's own handlers.
@@ -106,7 +106,12 @@ pub(crate) fn leave(ending: Ending) {
     match state.settings.at_exit {
         AtExit::None => {}
         AtExit::Report if ending != Ending::Orderly => {}
+        #[cfg(feature = "report")]
         AtExit::Report => crate::inprocess::print_report(recording),
+        #[cfg(not(feature = "report"))]
+        AtExit::Report => sys::complain(&[
+            b"this program was built without mapgrow's feature `report`, which MAPGROW_AT_EXIT=report needs",
+        ]),
         AtExit::Dump => match dump(recording, state, ending) {
             Ok(()) => {
                 if state.settings.out.as_bytes().is_empty() && ending == Ending::Orderly {

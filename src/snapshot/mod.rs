@@ -15,12 +15,12 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use exit::{Ending, leave};
 pub(crate) use signal::take_signal;
 
-use crate::clock;
 use crate::config::{PATH_MAX, Settings};
-use crate::headroom::{Headroom, Scratch};
 use crate::recording::Recording;
-use crate::recording::layout::{header, region};
-use crate::sys::{Descriptor, Text};
+use mapgrow_format::layout::{header, region};
+use mapgrow_system::clock;
+use mapgrow_system::headroom::{self, Scratch};
+use mapgrow_system::sys::{Descriptor, Text};
 
 /// One dump at a time; a second request while one is written asks the writer to go again.
 static WRITING: AtomicBool = AtomicBool::new(false);
@@ -195,7 +195,7 @@ fn write_regions(
     set(header::DUMP_REASON, reason);
     set(header::DUMP_TICKS, clock::ticks());
     set(header::DUMP_SEQ, sequence);
-    for (word, value) in Headroom::read(None, scratch).encode() {
+    for (word, value) in headroom::read(None, scratch).encode() {
         set(word, value);
     }
     let mut offset = header::WORDS * 8;

@@ -3,9 +3,9 @@
 
 use core::ffi::CStr;
 
-use crate::clock;
 use crate::config::{PATH_MAX, Settings};
-use crate::sys::{self, Directory, Text};
+use mapgrow_system::clock;
+use mapgrow_system::sys::{self, Directory, Text};
 
 /// Dumps kept in a default directory.
 const KEPT: usize = 64;

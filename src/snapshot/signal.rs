@@ -1,8 +1,8 @@
 //! The signal that asks for a dump.
 
 use crate::process::State;
-use crate::recording::layout::header;
-use crate::sys::ErrnoGuard;
+use mapgrow_format::layout::header;
+use mapgrow_system::sys::ErrnoGuard;
 
 /// Installs the handler, unless the program was started with the signal ignored or has a handler
 /// of its own; the signal number taken, or 0. A program that installs its own later replaces

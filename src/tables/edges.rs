@@ -3,8 +3,8 @@
 use super::figures::{add, add_to_histogram, mix, raise, raise_max, variance, weighted};
 use super::index::{Index, Indexed};
 use super::pool::{Commit, Pool, word};
-use crate::recording::layout::{WEIGHT_ONE, edge, header, pause_bucket, region};
 use crate::sync::{AtomicU64, Ordering};
+use mapgrow_format::layout::{WEIGHT_ONE, edge, header, pause_bucket, region};
 
 /// Bit of [`edge::JOIN`]: the record is complete.
 const COMPLETE: u64 = 1 << 63;

@@ -1,9 +1,9 @@
 //! Counting in words that other threads count in too.
 
 use super::pool::TRIES;
-use crate::recording::layout::WEIGHT_ONE;
 pub(crate) use crate::sync::add;
 use crate::sync::{AtomicU64, Ordering};
+use mapgrow_format::layout::WEIGHT_ONE;
 
 /// From here on a 32-bit counter of a histogram stands still. The distance to its end is more
 /// than what all threads together can be about to add.

@@ -15,8 +15,8 @@
 //! again afterwards: unchanged, and the chain was never given back in between.
 
 use super::pool::{Commit, Pool, TRIES, word};
-use crate::recording::layout::{header, history, region};
 use crate::sync::{AtomicU64, Ordering, compare_exchange};
+use mapgrow_format::layout::{header, history, region};
 
 /// An earlier table of a live map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,11 +42,11 @@ pub(crate) use record::{Heritage, LiveRecord};
 
 use super::figures::mix;
 use super::pool::{Commit, word};
-use crate::recording::layout::{header, live, region};
 use crate::sync::{
     AtomicU64, Ordering, compare_exchange, fence, fetch_add_ordered, preemption_point,
 };
 use heirs::{GENERATION, state};
+use mapgrow_format::layout::{header, live, region};
 
 /// Key of a slot whose record is being written. No block has this address.
 const RESERVED: u64 = 1;

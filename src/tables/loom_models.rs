@@ -6,9 +6,9 @@ use super::history::{Earlier, HistoryPool};
 use super::index::{Index, Indexed};
 use super::live::{Heritage, LiveRecord, LiveTable, Slot};
 use super::pool::Commit;
-use crate::recording::layout::{edge, header, history, live};
 use crate::sync::{AtomicU64, Ordering};
 use loom::thread;
+use mapgrow_format::layout::{edge, header, history, live};
 use std::sync::Arc;
 
 /// Everything is usable from the start.

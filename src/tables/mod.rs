@@ -14,9 +14,9 @@ pub(crate) mod live;
 pub(crate) mod pool;
 pub(crate) mod sites;
 
-use crate::recording::layout::region;
 use crate::sync::AtomicU64;
 use crate::timeline::{EventRing, MarkRing};
+use mapgrow_format::layout::region;
 use pool::Commit;
 
 /// All tables of one recording. Borrowing it proves that there is one to write to.

@@ -3,9 +3,9 @@
 use super::figures::{add, add_to_histogram, lower_min, raise, raise_max, variance, weighted};
 use super::index::{Index, Indexed};
 use super::pool::{Commit, Pool, TRIES, word};
-use crate::recording::layout::{SITE_OVERFLOW, WEIGHT_ONE, header, region, site};
 use crate::sync::{AtomicU64, Ordering, fetch_add};
 use crate::timeline::series;
+use mapgrow_format::layout::{SITE_OVERFLOW, WEIGHT_ONE, header, region, site};
 
 /// Bit of [`site::STACK`]: the record is complete.
 const COMPLETE: u64 = 1 << 63;

@@ -8,9 +8,9 @@
 
 pub(crate) mod series;
 
-use crate::recording::layout::{event, header, mark, region};
 use crate::sync::{AtomicU64, Ordering, compare_exchange, fence, fetch_add};
 use crate::tables::pool::{Commit, word};
+use mapgrow_format::layout::{event, header, mark, region};
 
 /// Sequence word of a slot that is being written, beside the number + 1.
 const BUSY: u64 = 1 << 63;
@@ -39,6 +39,7 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
     }
 
     /// Numbers handed out so far.
+    #[cfg(any(test, feature = "report"))]
     pub(crate) fn head(&self) -> u64 {
         self.head.load(Ordering::Acquire)
     }
@@ -149,11 +150,13 @@ impl<'a, C: Commit> EventRing<'a, C> {
     }
 
     /// Events ever published, those included that were dropped.
+    #[cfg(any(test, feature = "report"))]
     pub(crate) fn head(&self) -> u64 {
         self.0.head()
     }
 
     /// Events that the ring holds.
+    #[cfg(any(test, feature = "report"))]
     pub(crate) fn capacity(&self) -> u64 {
         self.0.slots.len() as u64
     }

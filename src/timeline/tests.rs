@@ -1,9 +1,9 @@
 //! Tests of rings and series on real atomics.
 
 use super::{Event, series};
-use crate::recording::layout::{event, header, mark, region};
 use crate::sync::{AtomicU64, Ordering};
 use crate::tables::tests::{Capacity, zeroes};
+use mapgrow_format::layout::{event, header, mark, region};
 
 fn event(seed: u64) -> Event {
     Event {

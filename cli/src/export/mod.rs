@@ -5,7 +5,7 @@ mod tables;
 
 use std::path::{Path, PathBuf};
 
-use mapgrow::report::merge::Part;
+use mapgrow_report::merge::Part;
 
 use crate::failure::Failure;
 use columns::Writer;

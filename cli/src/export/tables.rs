@@ -1,8 +1,8 @@
 //! The tables, column by column. `docs/export.md` describes them for those who query.
 
-use mapgrow::report::merge::Part;
-use mapgrow::report::text::place;
-use mapgrow::report::{Event, Map, Report, Site};
+use mapgrow_report::merge::Part;
+use mapgrow_report::text::place;
+use mapgrow_report::{Event, Map, Report, Site};
 
 use super::columns::Of::{Moment, Number, Real, Text, Truth};
 use super::columns::{Column, Of};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mapgrow::report::{Report, Site, StackFrame, text};
+use mapgrow_report::{Report, Site, StackFrame, text};
 
 mod svg;
 

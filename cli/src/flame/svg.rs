@@ -2,7 +2,7 @@
 
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{self, Options};
-use mapgrow::report::Report;
+use mapgrow_report::Report;
 
 use super::{Folded, Kind, Weight, plain};
 use crate::failure::Failure;

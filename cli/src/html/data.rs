@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mapgrow::report::curve::LiveCurve;
-use mapgrow::report::{Event, EventKind, Report, Series, StackFrame, series, text};
+use mapgrow_report::curve::LiveCurve;
+use mapgrow_report::{Event, EventKind, Report, Series, StackFrame, series, text};
 use serde::Serialize;
 
 /// The page's data.

@@ -9,7 +9,7 @@ mod data;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mapgrow::report::Report;
+use mapgrow_report::Report;
 use sha2::{Digest, Sha256};
 
 use data::Data;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mapgrow::report::text::caller_at;
-use mapgrow::report::{Event, EventKind, Report, Site};
+use mapgrow_report::text::caller_at;
+use mapgrow_report::{Event, EventKind, Report, Site};
 
 use super::proto::{Profile, Sample};
 use super::tables::Tables;

@@ -1,7 +1,7 @@
 //! The whole heap as a profile, with the kinds of values that Go's heap profiles have, so that
 //! tools which know those show it.
 
-use mapgrow::report::Heap;
+use mapgrow_report::Heap;
 
 use super::proto::{Profile, Sample, ValueType};
 use super::tables::Tables;

@@ -8,8 +8,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
-use mapgrow::report::LoadedModule;
-use mapgrow::report::profile::{HeapProfile, HeapSample, ProfileFunction, ProfilePlace};
+use mapgrow_report::LoadedModule;
+use mapgrow_report::profile::{HeapProfile, HeapSample, ProfileFunction, ProfilePlace};
 use prost::Message;
 
 use super::proto::{Function, Location, Mapping, Sample, ValueType};

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use mapgrow::report::{LoadedModule, StackFrame};
+use mapgrow_report::{LoadedModule, StackFrame};
 
 use super::proto::{Function, Label, Line, Location, Mapping, Profile, ValueType};
 

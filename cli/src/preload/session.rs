@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use mapgrow::recording::layout::header;
+use mapgrow_format::layout::header;
 
 use crate::clock::Moment;
 use crate::failure::Failure;

@@ -5,7 +5,7 @@
 //! heap profile has the address of that call as its innermost place, so the instruction names
 //! the function, and the one that loads the first argument the type.
 
-use mapgrow::report::profile::{HeapProfile, MapType, ProfilePlace};
+use mapgrow_report::profile::{HeapProfile, MapType, ProfilePlace};
 use object::{Architecture, Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
 use crate::symbols::{OpenObject, SymbolTable};

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use mapgrow::report::LoadedModule;
-use mapgrow::report::profile::{HeapProfile, Innermost, MapType, ProfilePlace, SourceHint};
-use mapgrow::report::symbols::Module;
+use mapgrow_report::LoadedModule;
+use mapgrow_report::profile::{HeapProfile, Innermost, MapType, ProfilePlace, SourceHint};
+use mapgrow_report::symbols::Module;
 
 use super::binary::GoBinary;
 use super::service::Service;

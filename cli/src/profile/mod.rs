@@ -11,8 +11,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use mapgrow::report::Report;
-use mapgrow::report::profile::{HeapProfile, History};
+use mapgrow_report::Report;
+use mapgrow_report::profile::{HeapProfile, History};
 
 use crate::failure::Failure;
 use crate::load;

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
-use mapgrow::report::profile::HeapProfile;
+use mapgrow_report::profile::HeapProfile;
 use ureq::Agent;
 
 use crate::failure::Failure;
@@ -119,7 +119,7 @@ fn hexadecimal(text: &str) -> Option<u64> {
 
 /// For each first address outside the run-time library: the functions inside of it.
 fn called(stacks: &[Vec<u64>], names: &HashMap<u64, String>) -> HashMap<u64, Vec<String>> {
-    use mapgrow::classify::go;
+    use mapgrow_containers::classify::go;
     let runtime: HashSet<u64> = names
         .iter()
         .filter(|(_, name)| go::is_runtime(&go::name(name)))

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
-use mapgrow::report::profile::SourceHint;
+use mapgrow_report::profile::SourceHint;
 
 use crate::load;
 

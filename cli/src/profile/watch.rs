@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mapgrow::report::Report;
-use mapgrow::report::profile::History;
+use mapgrow_report::Report;
+use mapgrow_report::profile::History;
 
 use super::evidence::Evidence;
 use super::service::Service;

@@ -1,7 +1,7 @@
 //! What a check found, as text and as JSON.
 
-use mapgrow::report::gates::{Finding, Outcome};
-use mapgrow::report::text::place;
+use mapgrow_report::gates::{Finding, Outcome};
+use mapgrow_report::text::place;
 use serde_json::{Value, json};
 
 use super::paint::{Tone, paint, wrap};

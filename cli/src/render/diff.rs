@@ -1,8 +1,8 @@
 //! A comparison as text: totals, then what grew, what is new, what shrank, what is gone.
 
-use mapgrow::report::diff::{Became, Change, Diff, SiteChange};
-use mapgrow::report::measure::Measure;
-use mapgrow::report::text::{fit, place, title_of};
+use mapgrow_report::diff::{Became, Change, Diff, SiteChange};
+use mapgrow_report::measure::Measure;
+use mapgrow_report::text::{fit, place, title_of};
 use serde::Serialize;
 
 use super::paint::{Tone, paint, wrap};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use mapgrow::report::{HeatMap, Map};
+use mapgrow_report::{HeatMap, Map};
 
 /// Parts in a row, and pixels of each.
 const COLUMNS: usize = 16;

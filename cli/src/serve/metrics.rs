@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use mapgrow::report::text::place;
-use mapgrow::report::{Report, Site};
+use mapgrow_report::text::place;
+use mapgrow_report::{Report, Site};
 
 use super::targets::Reading;
 

@@ -1,6 +1,6 @@
 //! The page that lists what is served.
 
-use mapgrow::report::text::{live, live_of_all, title, units::bytes};
+use mapgrow_report::text::{live, live_of_all, title, units::bytes};
 
 use super::targets::Reading;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use mapgrow::report::Report;
+use mapgrow_report::Report;
 
 use crate::failure::Failure;
 use crate::pprof;

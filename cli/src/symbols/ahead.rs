@@ -6,7 +6,7 @@
 
 use std::thread;
 
-use mapgrow::report::symbols::Frame;
+use mapgrow_report::symbols::Frame;
 
 use super::files::{Files, OpenObject};
 use super::object_file::ObjectFile;

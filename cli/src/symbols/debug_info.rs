@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use addr2line::Context;
 use gimli::{AttributeValue, DebugInfoOffset, EndianSlice, RunTimeEndian, UnitOffset};
-use mapgrow::report::symbols::Frame;
+use mapgrow_report::symbols::Frame;
 use object::{Object, ObjectSection};
 
 use super::files::{Files, OpenObject};

@@ -11,9 +11,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use mapgrow::recording::layout::header;
-use mapgrow::recording::reader::Recording;
-use mapgrow::report::symbols::Frame;
+use mapgrow_format::layout::header;
+use mapgrow_format::reader::Recording;
+use mapgrow_report::symbols::Frame;
 
 use crate::process::own_uid;
 

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mapgrow::report::symbols::Module;
+use mapgrow_report::symbols::Module;
 
 use super::files::{Files, OpenObject, hex};
 

@@ -19,7 +19,7 @@ mod types;
 
 use std::collections::HashMap;
 
-use mapgrow::report::symbols::{Frame, Module, Symbolizer};
+use mapgrow_report::symbols::{Frame, Module, Symbolizer};
 
 pub use files::Files;
 pub(crate) use files::OpenObject;

@@ -1,7 +1,7 @@
 //! Module paths for functions that debug information names only by their last segment, as line
 //! tables do for inlined functions: from where crates keep their sources.
 
-use mapgrow::classify::sources::{join_modules, library_source};
+use mapgrow_containers::classify::sources::{join_modules, library_source};
 
 /// Where the crates of a program keep their sources, as their compilation units tell: rustc
 /// names a unit `src/main.rs/@/demo.1ba8-cgu.0`.

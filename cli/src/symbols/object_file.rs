@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use mapgrow::report::symbols::Frame;
+use mapgrow_report::symbols::Frame;
 
 use super::debug_info::DebugInfo;
 use super::files::{Files, OpenObject};

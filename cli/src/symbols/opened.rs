@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mapgrow::report::symbols::Module;
+use mapgrow_report::symbols::Module;
 
 use super::ahead::Told;
 use super::files::Files;

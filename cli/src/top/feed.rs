@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mapgrow::report::{Options, Report};
+use mapgrow_report::{Options, Report};
 
 use crate::failure::Failure;
 use crate::source::Source;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use mapgrow::report::text::{place, title};
-use mapgrow::report::{Event, EventKind, Map, Report, Site};
+use mapgrow_report::text::{place, title};
+use mapgrow_report::{Event, EventKind, Map, Report, Site};
 
 /// A site's row.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! The page of one place: its figures, its tables, what would help, and its stack.
 
-use mapgrow::report::text::units::{bytes, thousands, time};
-use mapgrow::report::text::{caller_at, chain, frame_place, is_own, live, title};
-use mapgrow::report::{Site, StackFrame};
+use mapgrow_report::text::units::{bytes, thousands, time};
+use mapgrow_report::text::{caller_at, chain, frame_place, is_own, live, title};
+use mapgrow_report::{Site, StackFrame};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mapgrow::report::{Report, Site};
+use mapgrow_report::{Report, Site};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::feed::Reading;

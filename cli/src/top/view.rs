@@ -1,8 +1,8 @@
 //! The view as it is drawn.
 
-use mapgrow::report::text::units::{bytes, count, thousands, time};
-use mapgrow::report::text::{live_of_all, place};
-use mapgrow::report::{Event, ProcessState};
+use mapgrow_report::text::units::{bytes, count, thousands, time};
+use mapgrow_report::text::{live_of_all, place};
+use mapgrow_report::{Event, ProcessState};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use mapgrow::report::diff::Tolerance;
-use mapgrow::report::gates::{self, Outcome, Rule};
-use mapgrow::report::measure::Measure;
-use mapgrow::report::outlook;
+use mapgrow_report::diff::Tolerance;
+use mapgrow_report::gates::{self, Outcome, Rule};
+use mapgrow_report::measure::Measure;
+use mapgrow_report::outlook;
 
 use crate::failure::Failure;
 use crate::output::{self, Look};

@@ -3,7 +3,7 @@
 use std::os::unix::fs::FileExt;
 
 use clap::Args;
-use mapgrow::recording::layout::header;
+use mapgrow_format::layout::header;
 
 use crate::failure::Failure;
 use crate::process::Life;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use mapgrow::report::diff::{Became, Diff, SiteChange, Tolerance, diff};
-use mapgrow::report::measure::Measure;
+use mapgrow_report::diff::{Became, Diff, SiteChange, Tolerance, diff};
+use mapgrow_report::measure::Measure;
 use serde::Serialize;
 
 use crate::failure::Failure;

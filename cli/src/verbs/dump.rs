@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mapgrow::headroom::Headroom;
-use mapgrow::recording::layout::header;
+use mapgrow_format::layout::header;
+use mapgrow_system::headroom;
 
 use crate::clock::Moment;
 use crate::contents;
@@ -38,7 +38,7 @@ pub fn run(args: &DumpArgs) -> Result<(), Failure> {
     if live.life == Life::Running {
         // Without the right to read its memory the copy lacks what its maps hold.
         contents::read_into(&mut packed, &live);
-        load::set_words(&mut packed, &Headroom::of(Some(args.pid)).encode());
+        load::set_words(&mut packed, &headroom::of(Some(args.pid)).encode());
         let ticks = Moment::now(&live.header).map_or(0, |now| now.ticks);
         load::set_words(
             &mut packed,

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use mapgrow::classify::{catalogue, table};
+use mapgrow_containers::classify::{catalogue, table};
 
 use crate::failure::Failure;
 use crate::output;

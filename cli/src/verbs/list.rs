@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use mapgrow::recording::layout::header;
-use mapgrow::report::text::units::bytes;
+use mapgrow_format::layout::header;
+use mapgrow_report::text::units::bytes;
 
 use crate::failure::{Failure, plain};
 use crate::preload::runs;

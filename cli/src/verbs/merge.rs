@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use mapgrow::report::merge::{distinct, merge};
+use mapgrow_report::merge::{distinct, merge};
 
 use crate::failure::Failure;
 use crate::many;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mapgrow::report::{Heap, Options};
+use mapgrow_report::{Heap, Options};
 
 use crate::failure::Failure;
 use crate::output;

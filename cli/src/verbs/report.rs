@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use mapgrow::report::text::{By, Sort, TextOptions, no_picture, render, render_map};
-use mapgrow::report::{Options, Report};
+use mapgrow_report::text::{By, Sort, TextOptions, no_picture, render, render_map};
+use mapgrow_report::{Options, Report};
 
 use crate::failure::Failure;
 use crate::output::{self, Look};

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use mapgrow::report::Report;
-use mapgrow::report::text::{TextOptions, render, units};
+use mapgrow_report::Report;
+use mapgrow_report::text::{TextOptions, render, units};
 
 use crate::failure::Failure;
 use crate::preload::program::{self, Blind};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mapgrow::recording::fixture::RecordingBuilder;
-use mapgrow::recording::layout::{VERSION, header, region};
+use mapgrow_fixture::RecordingBuilder;
+use mapgrow_format::layout::{VERSION, header, region};
 
 use crate::place::{Place, json, printed, recording_of, spread, told};
 

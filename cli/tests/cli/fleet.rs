@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use mapgrow::recording::fixture::Program;
-use mapgrow::recording::layout::{edge, header};
+use mapgrow_fixture::Program;
+use mapgrow_format::layout::{edge, header};
 
 use crate::place::{Place, json, printed, told};
 

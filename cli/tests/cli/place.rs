@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use mapgrow::recording::fixture::Program;
-use mapgrow::recording::layout::{header, region};
+use mapgrow_fixture::Program;
+use mapgrow_format::layout::{header, region};
 
 /// A directory that goes away with its owner.
 pub struct TempDir(PathBuf);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use mapgrow::recording::layout::header;
+use mapgrow_format::layout::header;
 
 use crate::place::{Place, Sleeper, json, printed, recording_of, told, word};
 

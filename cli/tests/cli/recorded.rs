@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
-use mapgrow::recording::layout::header;
-use mapgrow::recording::reader::Recording;
-use mapgrow::report::symbols::{Module, Symbolizer};
 use mapgrow_cli::symbols::{Files, ObjectSymbolizer, Places};
+use mapgrow_format::layout::header;
+use mapgrow_format::reader::Recording;
+use mapgrow_report::symbols::{Module, Symbolizer};
 use serde_json::Value;
 
 use crate::place::{Place, json, printed, word};

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use mapgrow::recording::fixture::Program;
-use mapgrow::recording::layout::{edge, header};
+use mapgrow_fixture::Program;
+use mapgrow_format::layout::{edge, header};
 
 use crate::place::{Place, json, told};
 

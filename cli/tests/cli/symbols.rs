@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mapgrow::report::symbols::{Frame, Module, Symbolizer};
 use mapgrow_cli::symbols::{Files, ObjectSymbolizer, Places};
+use mapgrow_report::symbols::{Frame, Module, Symbolizer};
 
 use crate::place::TempDir;
 

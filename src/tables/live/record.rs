@@ -1,7 +1,7 @@
 //! What is known of a live block, and what it can inherit.
 
-use crate::recording::layout::live;
 use crate::sync::{AtomicU64, Ordering};
+use mapgrow_format::layout::live;
 
 /// What is known of a live block. `history` is the newest history node + 1, 0 for none; `weight`
 /// is in fixed point; `resizes` is the number of blocks that the map had before.

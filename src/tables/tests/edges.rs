@@ -1,6 +1,6 @@
 use super::super::edges::{EDGE_OVERFLOW, EdgeKey, ReplaceFigures};
 use super::Capacity;
-use crate::recording::layout::{edge, header, pause_bucket};
+use mapgrow_format::layout::{edge, header, pause_bucket};
 
 const KEY: EdgeKey = EdgeKey {
     new_site: 3,

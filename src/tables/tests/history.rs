@@ -1,6 +1,6 @@
 use super::super::history::Earlier;
 use super::Capacity;
-use crate::recording::layout::header;
+use mapgrow_format::layout::header;
 
 fn earlier(previous: u32, bytes: u64) -> Earlier {
     Earlier {

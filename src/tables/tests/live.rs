@@ -1,8 +1,8 @@
 use super::super::live::{Heritage, LiveRecord, LiveTable, Slot};
 use super::super::pool::Commit;
 use super::{Capacity, zeroes};
-use crate::recording::layout::{header, live, region};
 use crate::sync::{AtomicU64, Ordering};
+use mapgrow_format::layout::{header, live, region};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 

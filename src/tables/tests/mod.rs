@@ -11,10 +11,10 @@ mod stress;
 
 use super::Tables;
 use super::pool::Commit;
-use crate::recording::layout::{
+use crate::sync::{AtomicU64, Ordering};
+use mapgrow_format::layout::{
     edge, event, header, history as node, live as record, mark, region, site,
 };
-use crate::sync::{AtomicU64, Ordering};
 use std::sync::Mutex;
 
 /// Memory of a recording, and a bound to what may be committed of each region.

@@ -5,10 +5,10 @@ use super::super::history::Earlier;
 use super::super::live::LiveRecord;
 use super::super::sites::{BlockFigures, SiteKey, SiteOrigin};
 use super::{Capacity, Memory};
-use crate::recording::layout::{self, edge, event, header, region, site};
-use crate::recording::reader::{BlockEvent, EdgeKind, Recording};
 use crate::sync::Ordering;
 use crate::timeline::Event;
+use mapgrow_format::layout::{self, edge, event, header, region, site};
+use mapgrow_format::reader::{BlockEvent, EdgeKind, Recording};
 
 /// The memory as a recording in a file has it: committed bytes only count.
 fn file(memory: &Memory) -> Recording {

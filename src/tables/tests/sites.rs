@@ -1,7 +1,7 @@
 use super::super::sites::{BlockFigures, SiteKey, SiteOrigin};
 use super::{Capacity, Memory};
-use crate::recording::layout::{SITE_OVERFLOW, header, region, site};
 use crate::sync::Ordering;
+use mapgrow_format::layout::{SITE_OVERFLOW, header, region, site};
 
 const KEY: SiteKey = SiteKey {
     hash: 11,

@@ -7,9 +7,9 @@ use super::super::live::LiveRecord;
 use super::super::pool::Commit;
 use super::super::sites::{BlockFigures, SiteKey, SiteOrigin};
 use super::Capacity;
-use crate::recording::layout::{edge, event, header, live, region, site};
 use crate::sync::{AtomicU64, Ordering};
 use crate::timeline::Event;
+use mapgrow_format::layout::{edge, event, header, live, region, site};
 use std::sync::mpsc;
 use std::thread;
 

@@ -1,7 +1,7 @@
 //! Cuts a dump down to the first bytes of each of its regions, to begin fuzzing from:
 //! `cut DUMP SMALL BYTES`.
 
-use mapgrow::recording::layout::{header, region};
+use mapgrow_format::layout::{header, region};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mapgrow::recording::reader::Recording;
-use mapgrow::report::symbols::{Frame, Module, Symbolizer};
-use mapgrow::report::text::{By, TextOptions, render};
-use mapgrow::report::{Heap, Options, Report};
+use mapgrow_format::reader::Recording;
+use mapgrow_report::symbols::{Frame, Module, Symbolizer};
+use mapgrow_report::text::{By, TextOptions, render};
+use mapgrow_report::{Heap, Options, Report};
 use mapgrow_cli::pprof;
 
 /// Names by address, of all the kinds that analysis tells apart.

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mapgrow::report::Report;
-use mapgrow::report::profile::{HeapProfile, Innermost, MapType, ProfilePlace, SourceHint};
-use mapgrow::report::text::{TextOptions, render};
+use mapgrow_report::Report;
+use mapgrow_report::profile::{HeapProfile, Innermost, MapType, ProfilePlace, SourceHint};
+use mapgrow_report::text::{TextOptions, render};
 use mapgrow_cli::pprof;
 
 /// Answers by address, of all the kinds there are.

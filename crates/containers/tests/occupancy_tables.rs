@@ -1,0 +1,369 @@
+//! What the control bytes of real tables are taken for: 12,000 hashbrown tables of all element
+//! sizes and alignments, in every state that a program can bring them to, against what the
+//! tables say of themselves. Their blocks are found by an allocator that fills fresh memory with
+//! whatever could mislead, old control bytes included.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::{Cell, RefCell};
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use mapgrow_containers::occupancy::{Block, Known, Limits, Occupancy, survey};
+
+/// Notes the blocks that could be tables while a thread asks for it.
+struct Noting;
+
+thread_local! {
+    static NOTING: Cell<bool> = const { Cell::new(false) };
+    static BLOCKS: RefCell<Vec<(usize, Layout)>> = const { RefCell::new(Vec::new()) };
+    static FILL: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: hands everything on to `System`; fresh memory may hold anything.
+unsafe impl GlobalAlloc for Noting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        let block = unsafe { System.alloc(layout) };
+        if NOTING.get() && layout.align() >= 16 && !block.is_null() {
+            NOTING.set(false);
+            // SAFETY: fresh memory of this size.
+            unsafe { mislead(std::slice::from_raw_parts_mut(block, layout.size())) };
+            BLOCKS.with_borrow_mut(|blocks| blocks.push((block as usize, layout)));
+            NOTING.set(true);
+        }
+        block
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOC: Noting = Noting;
+
+fn random() -> u64 {
+    FILL.set(FILL.get().wrapping_add(0x9E37_79B9_7F4A_7C15));
+    let z = FILL.get();
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+fn below(bound: usize) -> usize {
+    (random() % bound as u64) as usize
+}
+
+/// Fills fresh memory with zeros, ones, text, noise, or what a table left behind.
+fn mislead(memory: &mut [u8]) {
+    match below(6) {
+        0 => memory.fill(0),
+        1 => memory.fill(0xFF),
+        2 => memory.fill(0x80),
+        3 => memory.fill_with(|| b'a' + (random() % 26) as u8),
+        4 => memory.fill_with(|| random() as u8),
+        // Control bytes of a table with more buckets and smaller elements.
+        _ => {
+            let sparse = 2 + below(30) as u64;
+            memory.fill_with(|| {
+                if random().is_multiple_of(sparse) {
+                    (random() & 0x7F) as u8
+                } else {
+                    0xFF
+                }
+            });
+            let length = memory.len();
+            for log2 in 4..20 {
+                if let Some(first) = length.checked_sub((1 << log2) + 16) {
+                    memory.copy_within(first..first + 16, length - 16);
+                }
+            }
+        }
+    }
+}
+
+/// An element of `N` bytes, aligned as `A`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Element<A: Copy, const N: usize> {
+    align: [A; 0],
+    bytes: [u8; N],
+}
+
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+struct Align32;
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Align64;
+
+impl<A: Copy, const N: usize> Element<A, N> {
+    fn new() -> Self {
+        let mut bytes = [0; N];
+        let kind = below(4);
+        bytes.fill_with(|| match kind {
+            0 => 0,
+            1 => 0xFF,
+            2 => (random() & 0x7F) as u8,
+            _ => random() as u8,
+        });
+        let number = random().to_le_bytes();
+        let key = N.min(8);
+        bytes[..key].copy_from_slice(&number[..key]);
+        Self { align: [], bytes }
+    }
+
+    fn hash(&self) -> u64 {
+        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(self.bytes)
+    }
+}
+
+type Table<A, const N: usize> = HashTable<Element<A, N>>;
+
+fn insert<A: Copy, const N: usize>(table: &mut Table<A, N>, count: usize) {
+    for _ in 0..count {
+        let element = Element::new();
+        table.insert_unique(element.hash(), element, Element::hash);
+    }
+}
+
+/// Removes `count` entries from anywhere.
+fn remove<A: Copy, const N: usize>(table: &mut Table<A, N>, count: usize) {
+    let buckets = table.num_buckets();
+    let mut left = count.min(table.len());
+    while left > 0 {
+        if let Ok(entry) = table.get_bucket_entry(below(buckets)) {
+            entry.remove();
+            left -= 1;
+        }
+    }
+}
+
+const STATES: [&str; 9] = [
+    "grown",
+    "presized",
+    "half deleted",
+    "emptied one by one",
+    "cleared",
+    "churned",
+    "cloned",
+    "shrunk",
+    "presized and cleared",
+];
+
+/// Brings a table to a state; the sizes that its blocks had, and the last block.
+fn bring_about<A: Copy, const N: usize>(
+    state: usize,
+    count: usize,
+) -> (Table<A, N>, Vec<(usize, Layout)>) {
+    BLOCKS.with_borrow_mut(Vec::clear);
+    BLOCKS.with_borrow_mut(|blocks| blocks.reserve(64));
+    NOTING.set(true);
+    let mut table = match state {
+        1 | 8 => Table::with_capacity(count + below(count + 1)),
+        _ => Table::new(),
+    };
+    insert(&mut table, count);
+    match state {
+        2 => remove(&mut table, count / 2),
+        3 => remove(&mut table, count),
+        4 | 8 => table.clear(),
+        5 => {
+            for _ in 0..count * 2 {
+                remove(&mut table, 1);
+                insert(&mut table, 1);
+            }
+        }
+        6 => {
+            remove(&mut table, below(count + 1));
+            BLOCKS.with_borrow_mut(Vec::clear);
+            table = table.clone();
+        }
+        7 => {
+            remove(&mut table, below(count + 1));
+            table.shrink_to_fit(Element::hash);
+        }
+        _ => {}
+    }
+    NOTING.set(false);
+    let blocks = BLOCKS.with_borrow(Clone::clone);
+    (table, blocks)
+}
+
+#[derive(Default, Clone, Copy)]
+struct Tally {
+    tables: u32,
+    unknown: u32,
+    entries_only: u32,
+    wrong: u32,
+}
+
+#[derive(Default)]
+struct Tallies {
+    alone: [Tally; STATES.len()],
+    with_lineage: [Tally; STATES.len()],
+    with_siblings: [Tally; STATES.len()],
+}
+
+fn check<A: Copy, const N: usize>(state: usize, tallies: &mut Tallies) {
+    let magnitude = below(12);
+    let count = below(1 << magnitude);
+    let (table, blocks) = bring_about::<A, N>(state, count);
+    let Some(&(address, layout)) = blocks.last().filter(|_| table.num_buckets() > 1) else {
+        return;
+    };
+    // SAFETY: the table's block, which lives as long as the table; the bytes were all written
+    // when it was allocated.
+    let memory = unsafe { std::slice::from_raw_parts(address as *const u8, layout.size()) };
+    let block = Block::new(layout.size() as u64, Some(layout.align() as u64), 16).unwrap();
+    let surveyed = survey(&block, &mut &*memory, &Limits::default()).unwrap();
+    let sizes: Vec<u64> = blocks
+        .iter()
+        .map(|(_, layout)| layout.size() as u64)
+        .collect();
+    let known = Known {
+        element: None,
+        sizes: &sizes,
+    };
+    judge(
+        &mut tallies.alone[state],
+        &table,
+        surveyed.settle(&Known::default()),
+        memory,
+        layout,
+    );
+    judge(
+        &mut tallies.with_lineage[state],
+        &table,
+        surveyed.settle(&known),
+        memory,
+        layout,
+    );
+    let known = Known {
+        element: Some(size_of::<Element<A, N>>() as u64),
+        sizes: &sizes,
+    };
+    judge(
+        &mut tallies.with_siblings[state],
+        &table,
+        surveyed.settle(&known),
+        memory,
+        layout,
+    );
+}
+
+fn judge<A: Copy, const N: usize>(
+    tally: &mut Tally,
+    table: &Table<A, N>,
+    occupancy: Option<Occupancy>,
+    memory: &[u8],
+    layout: Layout,
+) {
+    tally.tables += 1;
+    let Some(occupancy) = occupancy else {
+        tally.unknown += 1;
+        return;
+    };
+    let buckets = table.num_buckets() as u64;
+    let full = if buckets <= 8 {
+        buckets - 1
+    } else {
+        buckets / 8 * 7
+    };
+    let tombstones = full - table.capacity() as u64;
+    let element = size_of::<Element<A, N>>() as u64;
+    let agrees = occupancy.entries.value == table.len() as u64
+        && occupancy.entries.error == 0
+        && occupancy.tombstones.value == tombstones
+        && occupancy.buckets.is_none_or(|known| known == buckets)
+        && occupancy.element_bytes.is_none_or(|known| known == element)
+        && occupancy.capacity.is_none_or(|known| known == full)
+        && occupancy
+            .growth_left
+            .is_none_or(|left| left == (table.capacity() - table.len()) as u64);
+    if !agrees {
+        tally.wrong += 1;
+        eprintln!(
+            "{buckets} buckets of {element} bytes, {} entries, {tombstones} tombstones, block of \
+             {} bytes aligned to {}: taken for {occupancy:?}",
+            table.len(),
+            memory.len(),
+            layout.align(),
+        );
+    }
+    if occupancy.buckets.is_none() {
+        tally.entries_only += 1;
+    }
+}
+
+macro_rules! each_size {
+    ($state:expr, $tallies:expr, $align:ty: $($size:literal)*) => {
+        $(check::<$align, $size>($state, $tallies);)*
+    };
+}
+
+fn all_sizes(state: usize, tallies: &mut Tallies) {
+    each_size!(state, tallies, u8:
+        0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33
+        34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64
+        65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95
+        96 97 98 99 100 101 102 103 104 105 106 107 108 109 110 111 112 113 114 115 116 117 118 119
+        120 121 122 123 124 125 126 127 128 129 130 131 132 133 134 135 136 137 138 139 140 141 142
+        143 144 145 146 147 148 149 150 151 152 153 154 155 156 157 158 159 160 161 162 163 164 165
+        166 167 168 169 170 171 172 173 174 175 176 177 178 179 180 181 182 183 184 185 186 187 188
+        189 190 191 192 193 194 195 196 197 198 199 200 201 202 203 204 205 206 207 208 209 210 211
+        212 213 214 215 216 217 218 219 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234
+        235 236 237 238 239 240 241 242 243 244 245 246 247 248 249 250 251 252 253 254 255 256 257
+        258 259 260 261 262 263 264 265 266 267 268 269 270 271 272 273 274 275 276 277 278 279 280
+        281 282 283 284 285 286 287 288 289 290 291 292 293 294 295 296 297 298 299 300
+    );
+    each_size!(state, tallies, u16: 2 6 10 34);
+    each_size!(state, tallies, u32: 4 8 12 20 28 60);
+    each_size!(state, tallies, u64: 8 16 24 32 40 48 56 72 104 136 200);
+    each_size!(state, tallies, u128: 16 32 48 64 80 128 256);
+    each_size!(state, tallies, Align32: 0 32 64 96 288);
+    each_size!(state, tallies, Align64: 0 64 128 192);
+}
+
+#[test]
+fn tables_are_what_they_say() {
+    let seed = std::env::var("MAPGROW_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    FILL.set(seed.unwrap_or(1));
+    let mut tallies = Tallies::default();
+    for _ in 0..4 {
+        for state in 0..STATES.len() {
+            all_sizes(state, &mut tallies);
+        }
+    }
+    for (what, rows, most_unknown) in [
+        ("alone", &tallies.alone, 3000),
+        ("lineage", &tallies.with_lineage, 100),
+        ("siblings", &tallies.with_siblings, 0),
+    ] {
+        let mut sum = Tally::default();
+        for (state, row) in STATES.iter().zip(rows) {
+            println!(
+                "{what:>8} {state:>22}: {:6} tables, {:4} unknown, {:4} entries only, {} wrong",
+                row.tables, row.unknown, row.entries_only, row.wrong
+            );
+            sum.tables += row.tables;
+            sum.unknown += row.unknown;
+            sum.entries_only += row.entries_only;
+            sum.wrong += row.wrong;
+        }
+        println!(
+            "{what:>8} {:>22}: {:6} tables, {:4} unknown, {:4} entries only, {} wrong",
+            "all", sum.tables, sum.unknown, sum.entries_only, sum.wrong
+        );
+        assert_eq!(sum.wrong, 0);
+        assert!(sum.tables > 9000);
+        assert!(
+            sum.unknown <= most_unknown,
+            "{what}: {} unknown",
+            sum.unknown
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! What the live tables hold, as far as they were read and as far as what is known of their
+//! types settles it.
+
+use super::analysis::Analysis;
+use super::chains::Chain;
+use super::clock::Clock;
+use super::elements::{ElementTypes, narrowed};
+use super::moving::{Seen, being_filled};
+use foldhash::HashMap;
+use mapgrow_containers::classify::catalogue::{Family, HASHBROWN};
+use mapgrow_containers::classify::shape::Elements;
+use mapgrow_containers::occupancy::{Block, Count, Foreign, ForeignKind, Heat, Occupancy, Reading};
+use mapgrow_format::reader::Recording;
+
+/// What a live table held when it was read.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    pub occupancy: Occupancy,
+    pub block: Block,
+    /// When it was read.
+    pub ticks: u64,
+    /// Where its entries lie.
+    pub heat: Option<Heat>,
+    /// When it was read before, and the entries that it had then.
+    pub earlier: Option<(u64, Count)>,
+}
+
+/// The contents of all live tables that were read.
+pub(super) struct Contents {
+    types: ElementTypes,
+    by_serial: HashMap<u64, Content>,
+    /// Tables of other containers than hashbrown's.
+    foreign: HashMap<u64, Foreign>,
+}
+
+/// What a table of a family was read as, if its memory says what it is.
+fn kind_of(family: &Family) -> Option<ForeignKind> {
+    match family.name {
+        "cpython_dict" => Some(ForeignKind::CpythonKeys),
+        "libstdcxx_hashtable" | "libcxx_hashtable" | "redis_dict" => Some(ForeignKind::Chains),
+        _ => None,
+    }
+}
+
+/// When the resizes ended that filled tables with what was in those before, by table.
+fn filled_at(chains: &[Chain]) -> HashMap<u64, u64> {
+    let moves = chains.iter().filter_map(|chain| {
+        let (_, ended) = chain.replaced().last()?;
+        Some((chain.block.serial, ended))
+    });
+    moves.collect()
+}
+
+/// Tables that were read in the middle of a resize of which the recording knows nothing yet.
+fn filling(
+    contents: &HashMap<u64, Content>,
+    tables: &[(&Chain, &Reading)],
+    clock: &Clock,
+) -> Vec<u64> {
+    let seen = tables.iter().filter_map(|(chain, _)| {
+        let content = contents.get(&chain.block.serial)?;
+        let age = content.ticks.checked_sub(chain.block.ticks);
+        Some(Seen {
+            serial: chain.block.serial,
+            ticks: chain.block.ticks,
+            first: chain.replaced().next().is_none(),
+            age_ns: age.and_then(|ticks| clock.span(ticks)),
+            occupancy: &content.occupancy,
+        })
+    });
+    being_filled(&seen.collect::<Vec<_>>())
+}
+
+impl Contents {
+    pub fn of(recording: &Recording, analysis: &Analysis, chains: &[Chain], clock: &Clock) -> Self {
+        let mut types = ElementTypes::of(recording, analysis);
+        // Of tables that were read twice, the later reading says what they hold.
+        let mut readings: HashMap<u64, Reading> = HashMap::default();
+        let mut earlier: HashMap<u64, Reading> = HashMap::default();
+        let filled = filled_at(chains);
+        for reading in Reading::of(recording) {
+            let serial = reading.serial;
+            // Read while the map was being moved there, it held a part of it.
+            if filled.get(&serial).is_some_and(|&at| reading.ticks < at) {
+                continue;
+            }
+            if let Some(before) = readings.insert(serial, reading) {
+                earlier.insert(serial, before);
+            }
+        }
+        let tables: Vec<(&Chain, &Reading)> = chains
+            .iter()
+            .filter(|chain| analysis.family(chain.block.site) == Some(&HASHBROWN))
+            .filter_map(|chain| Some((chain, readings.get(&chain.block.serial)?)))
+            .collect();
+        let settle = |types: &ElementTypes, chain: &Chain, reading: &Reading| {
+            let known = types
+                .of_site(chain.block.site)
+                .map(|known| narrowed(known, &chain.sizes()));
+            reading
+                .survey
+                .settle_where(&|element| known.as_ref().is_none_or(|known| known.allows(element)))
+        };
+        // A table whose bytes leave one answer tells the element size of all its siblings.
+        let mut told: HashMap<usize, Option<u64>> = HashMap::default();
+        for (chain, reading) in &tables {
+            let element = settle(&types, chain, reading)
+                .and_then(|occupancy| occupancy.element_bytes)
+                .zip(types.class_of(chain.block.site));
+            if let Some((element, class)) = element {
+                let before = told.entry(class).or_insert(Some(element));
+                // Siblings that disagree are none.
+                *before = before.filter(|&before| before == element);
+            }
+        }
+        for (class, element) in told {
+            if let Some(element) = element {
+                types.know(class, element);
+            }
+        }
+        let mut by_serial: HashMap<u64, Content> = tables
+            .iter()
+            .filter_map(|(chain, reading)| {
+                let occupancy = settle(&types, chain, reading)?;
+                let earlier = earlier.get(&chain.block.serial).and_then(|before| {
+                    Some((before.ticks, settle(&types, chain, before)?.entries))
+                });
+                let content = Content {
+                    occupancy,
+                    block: *reading.survey.block(),
+                    ticks: reading.ticks,
+                    heat: reading.survey.heat().copied(),
+                    earlier,
+                };
+                Some((chain.block.serial, content))
+            })
+            .collect();
+        for serial in filling(&by_serial, &tables, clock) {
+            by_serial.remove(&serial);
+        }
+        let foreign = chains.iter().filter_map(|chain| {
+            let reading = readings.get(&chain.block.serial)?.foreign?;
+            let kind = kind_of(analysis.family(chain.block.site)?)?;
+            (reading.kind == kind).then_some((chain.block.serial, reading))
+        });
+        let foreign = foreign.collect();
+        Self {
+            types,
+            by_serial,
+            foreign,
+        }
+    }
+
+    /// What the table with this serial holds, if it is another container's than hashbrown's.
+    pub fn foreign(&self, serial: u64) -> Option<&Foreign> {
+        self.foreign.get(&serial)
+    }
+
+    /// What is known of the elements of a site's tables.
+    pub fn elements(&self, site: u32) -> Option<&Elements> {
+        self.types.of_site(site)
+    }
+
+    /// What the table with this serial holds.
+    pub fn of_table(&self, serial: u64) -> Option<&Content> {
+        self.by_serial.get(&serial)
+    }
+}

@@ -1,0 +1,87 @@
+//! From a recording to answers: the model that the command, the in-process API and the test
+//! assertions share. Depends on the recording's reader alone, never on the recorder.
+#![forbid(unsafe_code)]
+
+mod advice;
+mod analysis;
+mod build;
+mod chains;
+mod clock;
+mod contents;
+pub mod curve;
+pub mod diff;
+mod elements;
+mod ends;
+mod facts;
+mod figures;
+mod forecast;
+pub mod gates;
+mod groups;
+mod heap;
+mod holdings;
+mod honesty;
+mod maps;
+pub mod matching;
+pub mod measure;
+pub mod merge;
+mod model;
+mod modules;
+mod moving;
+pub mod outlook;
+mod pauses;
+mod peak;
+mod process;
+pub mod profile;
+mod relations;
+mod resolve;
+mod serials;
+pub mod series;
+mod sites;
+mod succession;
+pub mod symbols;
+pub mod text;
+mod timeline;
+mod totals;
+
+pub use build::VERSION;
+pub use heap::{Heap, HeapStack};
+pub use model::*;
+
+use mapgrow_format::reader::Recording;
+use symbols::Symbolizer;
+
+/// What to put into a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the recorded process still runs, when the caller knows.
+    pub alive: Option<bool>,
+    /// Bound on the number of live maps listed one by one; the largest are kept.
+    pub max_maps: usize,
+    /// Whether to fill the timeline.
+    pub timeline: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            alive: None,
+            max_maps: 10_000,
+            timeline: true,
+        }
+    }
+}
+
+impl Report {
+    /// Classifies what a recording holds and gives it names.
+    #[must_use]
+    pub fn build(
+        recording: &Recording,
+        symbolizer: &mut dyn Symbolizer,
+        options: &Options,
+    ) -> Self {
+        build::build(recording, symbolizer, options)
+    }
+}
+
+#[cfg(test)]
+mod tests;

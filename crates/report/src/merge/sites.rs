@@ -1,0 +1,245 @@
+//! Sites of many reports, put together.
+
+use super::{Peaks, add};
+use crate::matching;
+use crate::model::{Coverage, Pauses, Sampled, Site, SizeCount};
+use std::collections::HashMap;
+
+/// Sentences of advice kept for a site.
+const MOST_ADVICE: usize = 4;
+
+/// The sites so far.
+#[derive(Debug, Default)]
+pub(super) struct Sites {
+    all: Vec<Site>,
+    peaks: Vec<Peaks>,
+    known: HashMap<String, usize>,
+}
+
+impl Sites {
+    /// Adds the sites of a report; tells what each is called in the merged one. `label`: whose
+    /// advice it is, unless the advice says so itself.
+    pub fn add(&mut self, sites: &[Site], label: Option<&str>, shift: u64) -> HashMap<u32, u32> {
+        let mut place = vec![None; sites.len()];
+        let mut hit = vec![false; self.all.len()];
+        for (at, site) in sites.iter().enumerate() {
+            let known = self.known.get(&matching::key(site)).copied();
+            if let Some(to) = known.filter(|&to| !hit[to]) {
+                hit[to] = true;
+                place[at] = Some(to);
+            }
+        }
+        self.pair_rest(sites, &mut place, &hit);
+        let mut numbers = HashMap::new();
+        for (site, place) in sites.iter().zip(place) {
+            let to = match place {
+                Some(to) => {
+                    fold(&mut self.all[to], site, shift);
+                    to
+                }
+                None => self.push(site, shift),
+            };
+            self.advise(to, site, label);
+            let peak = site.peak_live_bytes.unwrap_or(site.live_bytes);
+            self.peaks[to].add(peak, site.peak_live_error_bytes.unwrap_or(0));
+            for id in site.recorded_sites.iter().chain([&site.id]) {
+                numbers.insert(*id, to as u32 + 1);
+            }
+        }
+        numbers
+    }
+
+    /// Another build has other lines: what did not meet its like is paired as for a comparison.
+    fn pair_rest(&self, sites: &[Site], place: &mut [Option<usize>], hit: &[bool]) {
+        let left: Vec<usize> = (0..hit.len()).filter(|&at| !hit[at]).collect();
+        let new: Vec<usize> = (0..sites.len()).filter(|&at| place[at].is_none()).collect();
+        if left.is_empty() || new.is_empty() {
+            return;
+        }
+        let old: Vec<&Site> = left.iter().map(|&at| &self.all[at]).collect();
+        let alone: Vec<&Site> = new.iter().map(|&at| &sites[at]).collect();
+        for pair in matching::pair(&old, &alone).pairs {
+            if pair.by <= matching::MatchedBy::Functions {
+                place[new[pair.new]] = Some(left[pair.old]);
+            }
+        }
+    }
+
+    /// Advice holds for the process that it was made for.
+    fn advise(&mut self, to: usize, site: &Site, label: Option<&str>) {
+        let advice = &mut self.all[to].advice;
+        for line in &site.advice {
+            let line = match label {
+                Some(label) => format!("{label}: {line}"),
+                None => line.clone(),
+            };
+            if advice.len() < MOST_ADVICE {
+                advice.push(line);
+            }
+        }
+    }
+
+    fn push(&mut self, site: &Site, shift: u64) -> usize {
+        let to = self.all.len();
+        let mut site = site.clone();
+        site.advice.clear();
+        self.known.entry(matching::key(&site)).or_insert(to);
+        site.id = to as u32 + 1;
+        site.recorded_sites = vec![site.id];
+        for at in [
+            &mut site.peak_at_ns,
+            &mut site.overlap_peak_at_ns,
+            &mut site.first_at_ns,
+        ] {
+            *at = at.map(|at| at.saturating_add(shift));
+        }
+        self.all.push(site);
+        self.peaks.push(Peaks::default());
+        to
+    }
+
+    /// The merged sites, most harmful first.
+    pub fn finish(mut self) -> Vec<Site> {
+        for (site, peaks) in self.all.iter_mut().zip(&self.peaks) {
+            if site.peak_live_bytes.is_some() {
+                site.peak_live_bytes = Some(peaks.upper);
+                site.peak_live_error_bytes = Some(peaks.error());
+            }
+        }
+        self.all.sort_by_key(|site| {
+            let harm = crate::sites::harm(site);
+            std::cmp::Reverse((harm, site.peak_live_bytes, site.allocated_bytes))
+        });
+        self.all
+    }
+}
+
+fn fold(sum: &mut Site, more: &Site, shift: u64) {
+    for (sum, more) in [
+        (&mut sum.allocs, more.allocs),
+        (&mut sum.frees, more.frees),
+        (&mut sum.allocated_bytes, more.allocated_bytes),
+        (&mut sum.freed_bytes, more.freed_bytes),
+    ] {
+        *sum = sum.saturating_add(more);
+    }
+    let unread = |site: &Site| site.live_bytes == 0;
+    // A process in which the site holds nothing takes nothing away from what is known of others.
+    if unread(sum) {
+        (sum.entries, sum.tombstones) = (more.entries, more.tombstones);
+        (sum.capacity, sum.retained_bytes) = (more.capacity, more.retained_bytes);
+    } else if !unread(more) {
+        add(&mut sum.entries, more.entries);
+        add(&mut sum.tombstones, more.tombstones);
+        add(&mut sum.capacity, more.capacity);
+        add(&mut sum.retained_bytes, more.retained_bytes);
+    }
+    sum.live_bytes = sum.live_bytes.saturating_add(more.live_bytes);
+    for (sum, more) in [
+        (&mut sum.maps_created, more.maps_created),
+        (&mut sum.maps_late, more.maps_late),
+        (&mut sum.maps_dropped, more.maps_dropped),
+        (&mut sum.maps_live, more.maps_live),
+        (&mut sum.resizes, more.resizes),
+        (&mut sum.grows, more.grows),
+        (&mut sum.shrinks, more.shrinks),
+        (&mut sum.rehashes, more.rehashes),
+        (&mut sum.aborted, more.aborted),
+        (&mut sum.rebuilds, more.rebuilds),
+        (&mut sum.replaces, more.replaces),
+        (&mut sum.in_place, more.in_place),
+        (&mut sum.copied_bytes, more.copied_bytes),
+    ] {
+        add(sum, more);
+    }
+    if more.overlap_peak_bytes > sum.overlap_peak_bytes {
+        sum.overlap_peak_bytes = more.overlap_peak_bytes;
+        sum.overlap_peak_at_ns = more.overlap_peak_at_ns.map(|at| at.saturating_add(shift));
+    }
+    let more_first = more.first_at_ns.map(|at| at.saturating_add(shift));
+    sum.first_at_ns = sum.first_at_ns.zip(more_first).map(|(a, b)| a.min(b));
+    sum.peak_at_ns = None;
+    sum.series = None;
+    sum.exact &= more.exact;
+    sum.stack_truncated |= more.stack_truncated;
+    sum.known_by = sum.known_by.max(more.known_by);
+    sum.coverage = match (sum.coverage, more.coverage) {
+        (Coverage::Sampled, _) | (_, Coverage::Sampled) => Coverage::Sampled,
+        (Coverage::All, Coverage::All) => Coverage::All,
+        _ => Coverage::AboveFloor,
+    };
+    smallest(&mut sum.smallest_table_bytes, more.smallest_table_bytes);
+    sum.largest_table_bytes = sum.largest_table_bytes.max(more.largest_table_bytes);
+    if more.example_tables.last() > sum.example_tables.last() {
+        sum.example_tables.clone_from(&more.example_tables);
+    }
+    sum.pause_ns = pauses(sum.pause_ns.take(), more.pause_ns.as_ref());
+    sizes(&mut sum.freed_sizes, &more.freed_sizes);
+    sum.sampled = sampled(sum.sampled.take(), more.sampled.as_ref());
+    for advice in &more.suggestions {
+        if !sum.suggestions.contains(advice) && sum.suggestions.len() < MOST_ADVICE {
+            sum.suggestions.push(advice.clone());
+        }
+    }
+}
+
+fn smallest(sum: &mut Option<u64>, more: Option<u64>) {
+    *sum = sum.iter().copied().chain(more).min();
+}
+
+fn pauses(sum: Option<Pauses>, more: Option<&Pauses>) -> Option<Pauses> {
+    let Some(more) = more else { return sum };
+    let Some(sum) = sum.filter(|sum| sum.count > 0) else {
+        return Some(more.clone());
+    };
+    if more.count == 0 {
+        return Some(sum);
+    }
+    // The ranks of the two cannot be put together.
+    Some(Pauses {
+        count: sum.count.saturating_add(more.count),
+        total: sum.total.zip(more.total).map(|(a, b)| a.saturating_add(b)),
+        p50: None,
+        p50_error: None,
+        p99: None,
+        p99_error: None,
+        max: sum.max.zip(more.max).map(|(a, b)| a.max(b)),
+    })
+}
+
+fn sizes(sum: &mut Vec<SizeCount>, more: &[SizeCount]) {
+    for one in more {
+        match sum
+            .iter_mut()
+            .find(|known| known.from_bytes == one.from_bytes)
+        {
+            Some(known) => known.count = known.count.saturating_add(one.count),
+            None => sum.push(one.clone()),
+        }
+    }
+    sum.sort_by_key(|one| one.from_bytes);
+}
+
+fn sampled(sum: Option<Sampled>, more: Option<&Sampled>) -> Option<Sampled> {
+    let (Some(sum), Some(more)) = (&sum, more) else {
+        return sum.or_else(|| more.cloned());
+    };
+    Some(Sampled {
+        samples: sum.samples.saturating_add(more.samples),
+        est_allocs: sum.est_allocs + more.est_allocs,
+        est_allocs_error: sum.est_allocs_error.hypot(more.est_allocs_error),
+        est_allocated_bytes: sum.est_allocated_bytes + more.est_allocated_bytes,
+        est_allocated_bytes_error: sum
+            .est_allocated_bytes_error
+            .hypot(more.est_allocated_bytes_error),
+        est_live_bytes: sum.est_live_bytes + more.est_live_bytes,
+        est_live_bytes_error: sum.est_live_bytes_error.hypot(more.est_live_bytes_error),
+        est_maps_live: sum.est_maps_live + more.est_maps_live,
+        est_maps_live_error: sum.est_maps_live_error.hypot(more.est_maps_live_error),
+        est_resizes: sum.est_resizes.zip(more.est_resizes).map(|(a, b)| a + b),
+        est_resizes_error: sum
+            .est_resizes_error
+            .zip(more.est_resizes_error)
+            .map(|(a, b)| a.hypot(b)),
+    })
+}

@@ -1,0 +1,166 @@
+//! Live bytes over time, from the timeline and from the series of sites.
+
+use super::counts::{grow, grower};
+use super::{Names, program, report, table};
+use crate::curve::LiveCurve;
+use crate::{Series, Site, series};
+use mapgrow_format::layout::{header, region};
+
+const CALLER: &str = "demo::cache::Cache::put@src/cache.rs:58";
+
+fn steps(curve: &LiveCurve) -> Vec<(u64, u64, u64)> {
+    let bytes = curve.live_bytes.iter().zip(&curve.overlap_bytes);
+    let steps = curve.t_ns.iter().zip(bytes);
+    steps
+        .map(|(&t, (&live, &twice))| (t, live, twice))
+        .collect()
+}
+
+#[test]
+fn each_resize_is_a_spike_of_its_length() {
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    let at = grower(&mut program, &mut names, CALLER);
+    let [small, large] = [4, 8].map(|buckets| table(buckets, 40));
+    program.now = 5_000;
+    let map = program.alloc(at.site, small, 16);
+    program.now = 9_000;
+    let map = program.replace(map, at.grow, large, 700);
+    program.now = 20_000;
+    program.free(map);
+    let curve = LiveCurve::of(&report(&mut program, &mut names)).expect("a curve");
+    assert_eq!((curve.complete_from_ns, curve.before_bytes), (0, 0));
+    assert_eq!(
+        steps(&curve),
+        [
+            (5_000, small, 0),
+            (9_000, small + large, small),
+            (9_700, large, 0),
+            (20_000, 0, 0),
+        ]
+    );
+    assert_eq!(curve.peak_bytes(), small + large);
+}
+
+#[test]
+fn the_curve_of_many_maps_has_the_peak_and_the_end_of_the_totals() {
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    let at = grower(&mut program, &mut names, CALLER);
+    let kept = grow(&mut program, &at, 12);
+    for to in [10, 14, 6] {
+        program.now += 10_000;
+        let map = grow(&mut program, &at, to);
+        program.now += 10_000;
+        program.free(map);
+    }
+    program.keep(kept, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    let curve = LiveCurve::of(&report).expect("a curve");
+    assert_eq!(curve.before_bytes, 0);
+    assert_eq!(curve.live_bytes.last(), Some(&report.totals.live_bytes));
+    let largest = table(1 << 13, 40) + table(1 << 14, 40);
+    assert_eq!(curve.peak_bytes(), table(1 << 12, 40) + largest);
+}
+
+#[test]
+fn what_was_dropped_from_the_timeline_does_not_move_the_rest() {
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    program
+        .recording
+        .ring(region::RESIZES, 4)
+        .ring(region::BIRTHS, 64);
+    let at = grower(&mut program, &mut names, CALLER);
+    let map = grow(&mut program, &at, 12);
+    program.keep(map, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    let from = report.honesty.timeline_complete_from_ns;
+    // Of ten resizes the last four are there; the first of them ended with this one.
+    let first = report
+        .timeline
+        .iter()
+        .find(|event| event.new_bytes == Some(table(1 << 9, 40)))
+        .expect("kept");
+    assert_eq!(from, first.t_ns);
+    let curve = LiveCurve::of(&report).expect("a curve");
+    assert_eq!(curve.live_bytes.last(), Some(&table(1 << 12, 40)));
+    // What was being moved when the complete part begins is there twice.
+    let moving = [8, 9].map(|log2| table(1 << log2, 40));
+    assert_eq!(curve.before_bytes, moving[0] + moving[1]);
+}
+
+/// The largest live bytes of each interval, of a map that was resized in the fourth.
+fn resized_once(resizes_kept: usize) -> Vec<u64> {
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    program
+        .recording
+        .ring(region::RESIZES, resizes_kept)
+        .ring(region::BIRTHS, 64);
+    let at = grower(&mut program, &mut names, CALLER);
+    let map = program.alloc(at.site, table(4, 40), 16);
+    let interval = 1 << 20;
+    program.now = 3 * interval + 5_000;
+    let map = program.replace(map, at.grow, table(8, 40), 700);
+    program.keep(map, 0x7000_0000_1000);
+    program.now = 7 * interval;
+    for address in [0x7000_0000_2000, 0x7000_0000_3000] {
+        let other = program.alloc(at.site, table(4, 40), 16);
+        let other = program.replace(other, at.grow, table(8, 40), 700);
+        program.keep(other, address);
+    }
+    let site = report(&mut program, &mut names).sites.remove(0);
+    let series = site.series.expect("a series");
+    assert_eq!(series.interval_ns, interval);
+    series.intervals().map(|interval| interval.most).collect()
+}
+
+#[test]
+fn old_and_new_table_are_together_in_the_interval_of_the_resize_alone() {
+    let [small, large] = [4, 8].map(|buckets| table(buckets, 40));
+    let both = small + large;
+    let most = 2 * large + both;
+    let seen = resized_once(64);
+    assert_eq!(seen, [small, small, small, both, large, large, large, most]);
+    // Where events were dropped, all that can be said is what it was at most.
+    let bounded = resized_once(1);
+    assert_eq!(bounded, [small, small, small, both, both, both, both, most]);
+}
+
+#[test]
+fn series_of_different_steps_are_summed() {
+    let (mut names, mut program) = (Names::default(), program());
+    let at = grower(&mut program, &mut names, CALLER);
+    let map = grow(&mut program, &at, 8);
+    program.keep(map, 0x7000_0000_1000);
+    let site = report(&mut program, &mut names).sites.remove(0);
+    let with = |interval_ns, max_live_bytes: &[Option<u64>]| {
+        let mut site = site.clone();
+        site.series = Some(Series {
+            interval_ns,
+            max_live_bytes: max_live_bytes.to_vec(),
+            last_live_bytes: Vec::new(),
+            exact: true,
+        });
+        site
+    };
+    let sites = [
+        with(10, &[Some(5), Some(7), None, None, Some(1)]),
+        with(20, &[Some(100), Some(200), None]),
+    ];
+    let together = series::together(&sites).expect("both have one");
+    assert_eq!(together.interval_ns, 20);
+    assert_eq!(
+        together.max_live_bytes,
+        [Some(107), Some(207), Some(201)],
+        "what happened last counts on"
+    );
+    // Nothing bounds what a site held of which no series is known.
+    let [first, second] = sites;
+    let without = Site {
+        series: None,
+        ..second
+    };
+    assert_eq!(series::together(&[first, without]), None);
+}

@@ -1,0 +1,70 @@
+//! What the report says first.
+
+use super::text::service_report;
+use crate::text::headlines;
+use crate::{NextResize, Pauses, Report, Site};
+
+/// A site by its type, with its largest table, overlap and longest stall.
+fn site(name: &str, grows: u64, table: u64, stall_ns: u64) -> Site {
+    Site {
+        type_name: Some(name.into()),
+        resizes: Some(grows),
+        grows: Some(grows),
+        largest_table_bytes: Some(table),
+        overlap_peak_bytes: Some(table * 3 / 2),
+        copied_bytes: Some(grows * table / 2),
+        pause_ns: Some(Pauses {
+            count: grows,
+            total: Some(stall_ns + grows * 2_000),
+            p50: None,
+            p50_error: None,
+            p99: None,
+            p99_error: None,
+            max: Some(stall_ns),
+        }),
+        ..Site::default()
+    }
+}
+
+#[test]
+fn a_large_map_leads_before_many_small_ones() {
+    // A thread that had to wait once while it moved 3 KiB.
+    let small = site("Vec<Row>", 60_000, 6 << 10, 12_000_000);
+    let large = site("HashMap<u64, u64>", 18, 34 << 20, 30_000_000);
+    for sites in [[small.clone(), large.clone()], [large, small]] {
+        let report = Report {
+            sites: sites.to_vec(),
+            ..Report::default()
+        };
+        let first = &headlines(&report).findings[0];
+        assert!(first.starts_with("HashMap<u64, u64>"), "{first}");
+    }
+}
+
+#[test]
+fn what_is_about_to_fail_comes_first_of_all() {
+    let mut report = service_report();
+    let before = headlines(&report).findings;
+    report.maps[0].upcoming = vec![NextResize {
+        at_entries: Some(3_670_017),
+        needs_bytes: 392 << 20,
+        eta_ns: Some(60_000_000_000),
+        fits: Some(false),
+        short_bytes: Some(100 << 20),
+    }];
+    let after = headlines(&report).findings;
+    assert!(after[0].contains("grows in about 1 min 0 s"), "{after:?}");
+    assert_eq!(after[1..], before);
+}
+
+#[test]
+fn a_hash_that_piles_entries_up_is_said_at_once() {
+    let mut report = service_report();
+    let map = &mut report.maps[0];
+    (map.hash_verdict, map.entries) = (Some("clustered"), Some(28_000));
+    let findings = headlines(&report).findings;
+    let told = findings.last().expect("some");
+    assert!(told.contains("many of its 28,000 entries have the same hash"));
+    report.maps[0].hash_verdict = Some("identity-like");
+    assert_eq!(headlines(&report).findings.len(), findings.len() - 1);
+}

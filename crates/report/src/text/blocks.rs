@@ -1,0 +1,311 @@
+//! One block for each site, map, type or thread.
+
+use super::page::{Page, Style, fit, printable};
+use super::units::{bytes, count, thousands, time};
+use super::words;
+use crate::model::{Coverage, Map, Report, Site};
+
+/// The block of a site.
+pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
+    let what = words::container(site.family, site.type_name.as_deref());
+    page.blank();
+    page.paragraph(
+        &format!(
+            "{number:>2}. {what} at {}",
+            words::place(site.caller.as_ref())
+        ),
+        4,
+        Style::Strong,
+    );
+    let room = page.room();
+    if let Some(caller) = site.caller.as_ref().filter(|caller| caller.line.is_some()) {
+        page.row("in", &fit(&printable(&caller.function), room));
+    }
+    if let Some(why) = words::known_by(site) {
+        page.row("known", why);
+    }
+    let grew = words::resizes(site);
+    let maps = words::maps(site);
+    match (grew, maps) {
+        (Some(grew), Some(maps)) => page.row("resizes", &format!("{grew} ({maps})")),
+        (Some(grew), None) => page.row("resizes", &grew),
+        (None, Some(maps)) => page.row("resizes", &format!("none seen ({maps})")),
+        (None, None) if !words::only_samples(site) => {
+            let live = site.allocs.saturating_sub(site.frees);
+            let nodes = count(site.allocs, "node");
+            page.row(
+                "nodes",
+                &format!("{nodes} allocated, {} live", thousands(live)),
+            );
+        }
+        (None, None) => {}
+    }
+    if site.example_tables.len() > 1 {
+        page.row("tables", &words::chain(&site.example_tables));
+    }
+    if let Some(overlap) = site.overlap_peak_bytes.filter(|&overlap| overlap > 0) {
+        let when = site
+            .overlap_peak_at_ns
+            .map(|ns| format!(", {}", words::after(ns)));
+        let long = site
+            .overlap_longest_ns
+            .map(|ns| format!(", for up to {}", time(ns)));
+        let text = format!(
+            "{} of old and new table at once{}{}",
+            bytes(overlap),
+            when.unwrap_or_default(),
+            long.unwrap_or_default()
+        );
+        page.row("overlap", &text);
+    }
+    if let Some(pauses) = words::pauses(site) {
+        page.row("stalls", &pauses);
+    }
+    if let Some(copied) = site.copied_bytes.filter(|&copied| copied > 0) {
+        page.row(
+            "copied",
+            &format!("{} from old tables to new", bytes(copied)),
+        );
+    }
+    if let Some(rebuilds) = site.rebuilds.filter(|&rebuilds| rebuilds > 0) {
+        page.row(
+            "rebuilt",
+            &format!(
+                "{} by the program: a new one filled, the old dropped",
+                words::often(rebuilds)
+            ),
+        );
+    }
+    if let Some(replaces) = site.replaces.filter(|&replaces| replaces > 0) {
+        page.row(
+            "replaced",
+            &format!(
+                "{}: resize or rebuild, nothing can tell",
+                words::often(replaces)
+            ),
+        );
+    }
+    if !words::only_samples(site) {
+        page.row("holds", &words::holds(site));
+    }
+    if let Some(contents) = words::contents(site) {
+        page.row("contents", &contents);
+    }
+    if let Some(samples) = words::samples(site) {
+        page.row("samples", &samples);
+    }
+    if let Some(bars) = site
+        .series
+        .as_ref()
+        .and_then(|series| words::bars(series, room))
+    {
+        page.row("over time", &bars);
+    }
+    let callers = words::callers(site, 3);
+    for (index, caller) in callers.iter().enumerate() {
+        page.row(
+            if index == 0 { "called by" } else { "" },
+            &fit(caller, room),
+        );
+    }
+    for advice in &site.advice {
+        page.row("advice", advice);
+    }
+}
+
+/// The block of a live map.
+pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
+    let what = words::container(map.family, map.type_name.as_deref());
+    page.blank();
+    page.paragraph(
+        &format!(
+            "{number:>2}. {what}, {} at {:#x} (map {})",
+            bytes(map.bytes),
+            map.address,
+            map.id
+        ),
+        4,
+        Style::Strong,
+    );
+    let room = page.room();
+    let at = |id: Option<u32>| {
+        let site = report.sites.iter().find(|site| Some(site.id) == id)?;
+        site.caller
+            .as_ref()
+            .map(|caller| words::function_and_place(caller, room))
+    };
+    let born = map.born_at_ns.map(words::after);
+    if let Some(place) = at(map.site) {
+        let when = born.map(|born| format!(", {born}")).unwrap_or_default();
+        page.row("born", &format!("{place}{when}"));
+    }
+    if map.site != Some(map.table_site)
+        && let Some(place) = at(Some(map.table_site))
+    {
+        page.row("grown", &place);
+    }
+    if map.tables.len() > 1 {
+        let begun = if map.history_complete { "" } else { "... -> " };
+        page.row("tables", &format!("{begun}{}", words::chain(&map.tables)));
+    }
+    if let (Some(capacity), Some(buckets)) = (map.capacity, map.buckets) {
+        let element = map
+            .element_bytes
+            .map(|size| format!(" of {size} bytes"))
+            .unwrap_or_default();
+        page.row(
+            "capacity",
+            &format!(
+                "{} entries in {} buckets{element}",
+                thousands(capacity),
+                thousands(buckets)
+            ),
+        );
+    }
+    if let Some(entries) = map.entries {
+        let error = map.entries_error.filter(|&error| error > 0);
+        let error = error.map(|error| format!(" +- {}", thousands(error)));
+        let mut text = format!(
+            "{}{} entries",
+            thousands(entries),
+            error.unwrap_or_default()
+        );
+        if let Some(tombstones) = map.tombstones.filter(|&tombstones| tombstones > 0) {
+            text.push_str(&format!(", {}", count(tombstones, "tombstone")));
+        }
+        if let Some(retained) = map.retained_bytes.filter(|&retained| retained > 0) {
+            text.push_str(&format!(", {} more than they need", bytes(retained)));
+        }
+        page.row("contents", &text);
+    }
+    if let (Some(used), Some(buckets)) = (map.buckets_used, map.buckets) {
+        let text = format!("{} of {} not empty", thousands(used), thousands(buckets));
+        page.row("buckets", &text);
+    }
+    let ended = report.process.state.ended();
+    if let Some(goes_on) = words::activity(map, ended) {
+        page.row("activity", &goes_on);
+    }
+    if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
+        page.row("hash", verdict);
+    }
+    if let Some(next) = &map.next_resize {
+        // Of a process that has ended it matters no more what it could still have had.
+        let (label, memory) = match ended {
+            true => ("full", None),
+            false => ("grows", report.memory.as_ref()),
+        };
+        page.row(label, &words::next_resize(next, memory));
+    }
+    if let Some(thread) = &map.thread {
+        page.row("thread", &printable(thread));
+    }
+    if map.weight > 1.0 {
+        page.row(
+            "samples",
+            &format!("stands for about {:.0} maps", map.weight),
+        );
+    }
+}
+
+/// Figures of several sites, or of a thread's events.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Sum {
+    pub sites: u64,
+    pub resizes: u64,
+    pub maps_live: u64,
+    pub live_bytes: u64,
+    /// Live bytes in sampled tables, estimated.
+    pub est_small_bytes: f64,
+    pub allocated_bytes: u64,
+    pub copied_bytes: u64,
+    pub overlap_peak: u64,
+    pub pause_total: u64,
+    pub pause_max: u64,
+    pub peak: u64,
+}
+
+impl Sum {
+    pub fn add(&mut self, site: &Site) {
+        self.sites += 1;
+        if let Some(sampled) = site
+            .sampled
+            .as_ref()
+            .filter(|_| site.coverage != Coverage::Sampled)
+        {
+            self.est_small_bytes += (sampled.est_live_bytes - site.live_bytes as f64).max(0.0);
+        }
+        let mut add = |sum: fn(&mut Self) -> &mut u64, more: Option<u64>| {
+            let sum = sum(self);
+            *sum = sum.saturating_add(more.unwrap_or(0));
+        };
+        add(|sum| &mut sum.resizes, site.resizes);
+        add(|sum| &mut sum.maps_live, site.maps_live);
+        add(|sum| &mut sum.live_bytes, Some(site.live_bytes));
+        add(|sum| &mut sum.allocated_bytes, Some(site.allocated_bytes));
+        add(|sum| &mut sum.copied_bytes, site.copied_bytes);
+        add(|sum| &mut sum.peak, site.peak_live_bytes);
+        let pauses = site.pause_ns.as_ref();
+        add(
+            |sum| &mut sum.pause_total,
+            pauses.and_then(|pauses| pauses.total),
+        );
+        self.pause_max = self
+            .pause_max
+            .max(pauses.and_then(|pauses| pauses.max).unwrap_or(0));
+        self.overlap_peak = self.overlap_peak.max(site.overlap_peak_bytes.unwrap_or(0));
+    }
+
+    pub fn harm(&self) -> u64 {
+        self.overlap_peak
+            .saturating_add(self.copied_bytes)
+            .saturating_add(self.pause_total)
+    }
+}
+
+/// The block of a type or a thread.
+pub(super) fn sum(page: &mut Page, number: usize, title: &str, sum: &Sum) {
+    page.blank();
+    page.paragraph(
+        &format!("{number:>2}. {}", printable(title)),
+        4,
+        Style::Strong,
+    );
+    let places = match sum.sites {
+        0 => String::new(),
+        sites => format!(" at {}", count(sites, "place")),
+    };
+    page.row("resizes", &format!("{}{places}", thousands(sum.resizes)));
+    if sum.overlap_peak > 0 {
+        page.row(
+            "overlap",
+            &format!("{} of old and new table at once", bytes(sum.overlap_peak)),
+        );
+    }
+    if sum.pause_total > 0 {
+        let text = format!(
+            "{} at worst, {} in all",
+            time(sum.pause_max),
+            time(sum.pause_total)
+        );
+        page.row("stalls", &text);
+    }
+    if sum.copied_bytes > 0 {
+        page.row(
+            "copied",
+            &format!("{} from old tables to new", bytes(sum.copied_bytes)),
+        );
+    }
+    let small = match sum.est_small_bytes as u64 {
+        0 => String::new(),
+        small => format!(", and about {} in small tables", bytes(small)),
+    };
+    let live = match sum.maps_live {
+        0 => String::new(),
+        live => format!(" in {}", count(live, "container")),
+    };
+    page.row(
+        "holds",
+        &format!("{} now{live}{small}", bytes(sum.live_bytes)),
+    );
+}

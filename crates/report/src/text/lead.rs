@@ -1,0 +1,327 @@
+//! The first lines: what grew and what it cost, and whose recording this is.
+
+use super::page::{Page, Style, fit, printable};
+use super::units::{bytes, count, thousands, time};
+use super::{profile, words};
+use crate::advice::PILED_ENTRIES;
+use crate::model::{Member, Process, ProcessState, Report, Site};
+use crate::outlook;
+use crate::sites::harm;
+
+/// The sentences that a report begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Headlines {
+    /// What did most harm, and what else one should know first.
+    pub findings: Vec<String>,
+    /// Whose recording it is, and the sums of the whole process.
+    pub sums: Vec<String>,
+}
+
+/// The sentences that a report begins with.
+#[must_use]
+pub fn headlines(report: &Report) -> Headlines {
+    if let Some(facts) = &report.profile {
+        return profile::headlines(report, facts);
+    }
+    // What is still to come can be helped.
+    let findings = [
+        foretold(report),
+        Some(headline(report)),
+        kept(report),
+        piled(report),
+    ];
+    let sums = [Some(summary(report)), peak(report)];
+    Headlines {
+        findings: findings.into_iter().flatten().collect(),
+        sums: sums.into_iter().flatten().collect(),
+    }
+}
+
+pub(super) fn lead(page: &mut Page, report: &Report) {
+    let Headlines { findings, sums } = headlines(report);
+    for line in &findings {
+        page.paragraph(line, 0, Style::Strong);
+    }
+    for line in &sums {
+        page.paragraph(line, 0, Style::Plain);
+    }
+    let command = report.process.command.join(" ");
+    if !command.is_empty() {
+        let room = page.room();
+        page.paragraph(
+            &format!("command: {}", fit(&printable(&command), room)),
+            9,
+            Style::Faint,
+        );
+    }
+}
+
+/// What a site did at its worst moment, which is what a headline tells: bytes of old and new table
+/// side by side, and nanoseconds of the longest stall. A stall that is long for so small a table
+/// had another cause, such as a thread that had to wait for its turn.
+fn at_worst(site: &Site) -> u64 {
+    const STALL_NS_PER_BYTE: u64 = 16;
+    let overlap = site.overlap_peak_bytes.unwrap_or(0);
+    let stall = site.pause_ns.as_ref().and_then(|pauses| pauses.max);
+    let most = overlap.saturating_mul(STALL_NS_PER_BYTE);
+    overlap.saturating_add(stall.unwrap_or(0).min(most))
+}
+
+/// One sentence on the site that did most harm at one time.
+fn headline(report: &Report) -> String {
+    let worst = report
+        .sites
+        .iter()
+        .max_by_key(|site| (at_worst(site), harm(site)))
+        .filter(|site| harm(site) > 0);
+    match worst {
+        Some(site) => cost(site),
+        None => match report.sites.iter().max_by_key(|site| site.live_bytes) {
+            None => nothing(report),
+            Some(site) => format!(
+                "Nothing grew. {} at {} holds most: {}.",
+                capital(&words::container(site.family, site.type_name.as_deref())),
+                words::place(site.caller.as_ref()),
+                words::holds(site),
+            ),
+        },
+    }
+}
+
+fn cost(site: &Site) -> String {
+    let what = capital(&words::container(site.family, site.type_name.as_deref()));
+    let place = words::place(site.caller.as_ref());
+    let (grows, resizes) = (site.grows.unwrap_or(0), site.resizes.unwrap_or(0));
+    let did = match site.largest_table_bytes {
+        Some(size) if grows > 0 => format!("grew {}, to {}", words::often(grows), bytes(size)),
+        _ if grows > 0 => format!("grew {}", words::often(grows)),
+        _ => format!("was resized {}", words::often(resizes)),
+    };
+    let overlap = site.overlap_peak_bytes.filter(|&overlap| overlap > 0);
+    let overlap =
+        overlap.map(|overlap| format!("{} of old and new table side by side", bytes(overlap)));
+    let stall = site.pause_ns.as_ref().and_then(|pauses| pauses.max);
+    let stall = stall.map(|max| format!("a stall of {}", time(max)));
+    let costs: Vec<String> = overlap.into_iter().chain(stall).collect();
+    if costs.is_empty() {
+        return format!("{what} at {place} {did}.");
+    }
+    format!("{what} at {place} {did}. At worst: {}.", costs.join(", "))
+}
+
+/// One sentence on the site whose maps keep most that they do not need, if that is a good part
+/// of what containers hold.
+fn kept(report: &Report) -> Option<String> {
+    const LEAST_BYTES: u64 = 1 << 20;
+    let worst = report.sites.iter().max_by_key(|site| site.retained_bytes)?;
+    let (retained, entries) = (worst.retained_bytes?, worst.entries?);
+    if retained < LEAST_BYTES || retained < report.totals.live_bytes / 10 {
+        return None;
+    }
+    let maps = match worst.maps_live {
+        Some(live) if live > 1 => format!(" in {}", count(live, "live map")),
+        _ => String::new(),
+    };
+    let room = worst
+        .capacity
+        .map(|capacity| format!(" in room for {}", thousands(capacity)));
+    let had = worst.had_entries_at_least;
+    let had = had.map(|had| format!("; it had {} or more", thousands(had)));
+    let since = worst.retained_for_at_most_ns.zip(had);
+    let since = since.map(|(ns, had)| format!("{had}, not longer than {} ago", time(ns)));
+    let since = since.unwrap_or_default();
+    Some(format!(
+        "{} at {} keeps {} that it does not need: {}{}{maps}{since}.",
+        capital(&words::container(worst.family, worst.type_name.as_deref())),
+        words::place(worst.caller.as_ref()),
+        bytes(retained),
+        match entries {
+            1 => "1 entry".to_owned(),
+            _ => format!("{} entries", thousands(entries)),
+        },
+        room.unwrap_or_default(),
+    ))
+}
+
+/// One sentence on a hash that makes entries pile up.
+fn piled(report: &Report) -> Option<String> {
+    let worst = report.maps.iter().filter(|map| {
+        let piles = map.hash_verdict == Some("clustered");
+        piles && map.entries >= Some(PILED_ENTRIES)
+    });
+    let map = worst.max_by_key(|map| map.entries)?;
+    let site = report.sites.iter().find(|site| site.id == map.table_site);
+    Some(format!(
+        "{} at {}: many of its {} entries have the same hash or nearly, so inserts and look-ups \
+         are slow.",
+        capital(&words::container(map.family, map.type_name.as_deref())),
+        words::place(site.and_then(|site| site.caller.as_ref())),
+        thousands(map.entries?),
+    ))
+}
+
+/// One sentence on the resize that comes first of those for which there is no room, of a process
+/// that goes on.
+fn foretold(report: &Report) -> Option<String> {
+    let (map, next) = outlook::first_without_room(report, u64::MAX)?;
+    Some(capital(&outlook::sentence(report, map, next)))
+}
+
+/// What of the peak was old tables beside new ones, if that is a good part of it.
+fn peak(report: &Report) -> Option<String> {
+    let peak = report.peak.as_ref()?;
+    let (overlap, extra) = (peak.overlap_bytes?, peak.extra_bytes?);
+    if extra < peak.bytes / 20 {
+        return None;
+    }
+    let most = if peak.without_overlap_error_bytes > 0 {
+        "at most "
+    } else {
+        ""
+    };
+    Some(format!(
+        "At the peak of {}{} old and new tables side by side held {}; it would have been \
+         {most}{} without the old ones.",
+        bytes(peak.bytes),
+        if peak.bytes == report.totals.peak_bytes {
+            ""
+        } else {
+            " in all recorded blocks,"
+        },
+        bytes(overlap),
+        bytes(peak.without_overlap_bytes),
+    ))
+}
+
+fn nothing(report: &Report) -> String {
+    let floor = report.settings.floor_bytes;
+    let least = if floor > 0 {
+        format!(" of {} or more", bytes(floor))
+    } else {
+        String::new()
+    };
+    let other = match report.totals.other_live_bytes {
+        0 => String::new(),
+        other => format!(" Other blocks hold {}.", bytes(other)),
+    };
+    format!("No container was seen: no map and no vector had a table{least}.{other}")
+}
+
+fn summary(report: &Report) -> String {
+    let totals = &report.totals;
+    let mut text = if report.members.is_empty() {
+        whose(&report.process)
+    } else {
+        several(report)
+    };
+    if report.sites.is_empty() {
+        return text;
+    }
+    text.push_str(": ");
+    let resizing = report
+        .sites
+        .iter()
+        .filter(|site| site.resizes.is_some_and(|n| n > 0));
+    let mut parts = vec![format!(
+        "{} at {}",
+        count(totals.resizes, "resize"),
+        count(resizing.count() as u64, "place")
+    )];
+    if let Some(total) = totals.pause_total_ns.filter(|&total| total > 0) {
+        parts.push(format!("{} in all", time(total)));
+    }
+    if let Some(copied) = totals.copied_bytes.filter(|&copied| copied > 0) {
+        parts.push(format!("{} copied", bytes(copied)));
+    }
+    text.push_str(&parts.join(", "));
+    let bound = if totals.peak_error_bytes > 0 {
+        "at most "
+    } else {
+        ""
+    };
+    let share = totals
+        .map_share
+        .map(|share| format!(", {:.0} % of the heap", share * 100.0))
+        .unwrap_or_default();
+    let kept = report.sites.iter().filter_map(|site| site.retained_bytes);
+    let kept = match kept.fold(0, u64::saturating_add) {
+        kept if kept >= 1 << 20 => format!(" ({} more than their entries need)", bytes(kept)),
+        _ => String::new(),
+    };
+    // The peak is that of counted tables; what is live may have an estimate in it.
+    let estimated = totals.est_live_bytes > totals.live_bytes;
+    let (about, whose) = if estimated {
+        let floor = bytes(report.settings.floor_bytes);
+        ("about ", format!("the peak of tables of {floor} or more"))
+    } else {
+        ("", "their peak".to_owned())
+    };
+    text.push_str(&format!(
+        ". Containers hold {about}{}{share}{kept}; {whose} was {bound}{}{}.",
+        bytes(totals.est_live_bytes),
+        bytes(totals.peak_bytes),
+        totals
+            .peak_at_ns
+            .map(|ns| format!(", {}", words::after(ns)))
+            .unwrap_or_default(),
+    ));
+    text
+}
+
+fn whose(process: &Process) -> String {
+    let exe = process.exe.as_deref().map(printable);
+    let name = exe
+        .as_deref()
+        .and_then(|exe| exe.rsplit('/').next())
+        .unwrap_or("the program");
+    let state = match (process.state, process.duration_ns) {
+        (ProcessState::Ended, Some(ns)) => format!("ended after {}", time(ns)),
+        (ProcessState::Ended, None) => "ended".to_owned(),
+        (ProcessState::Killed, Some(ns)) => format!("was killed after {} or more", time(ns)),
+        (ProcessState::Killed, None) => "was killed".to_owned(),
+        (ProcessState::Live, Some(ns)) => format!("running for {}", time(ns)),
+        (ProcessState::Live, None) => "running".to_owned(),
+        (ProcessState::Snapshot, Some(ns)) => format!("dumped {}", words::after(ns)),
+        (ProcessState::Snapshot, None) => "dumped while running".to_owned(),
+        (ProcessState::Unfinished, Some(ns)) => format!("running or killed, {} recorded", time(ns)),
+        (ProcessState::Unfinished, None) => "running or killed".to_owned(),
+    };
+    format!("{name} (pid {}, {state})", process.pid)
+}
+
+/// The processes of a merged report, the largest first.
+fn several(report: &Report) -> String {
+    const SHOWN: usize = 3;
+    let mut members: Vec<&Member> = report.members.iter().collect();
+    members.sort_by_key(|member| std::cmp::Reverse(member.totals.peak_bytes));
+    let shown: Vec<String> = members
+        .iter()
+        .take(SHOWN)
+        .map(|member| {
+            format!(
+                "{} {}",
+                printable(&member.label),
+                bytes(member.totals.peak_bytes)
+            )
+        })
+        .collect();
+    let more = match members.len().saturating_sub(SHOWN) {
+        0 => "",
+        _ => ", ...",
+    };
+    let all = match members.len() {
+        1 => "1 process".to_owned(),
+        all => format!("{} processes", thousands(all as u64)),
+    };
+    format!("{all} (peaks: {}{more})", shown.join(", "))
+}
+
+pub(super) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        // Types keep the case that the program gives them.
+        Some(first) if text.starts_with("a ") => first.to_uppercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,512 @@
+//! Phrases about figures of the report.
+
+use super::page::{fit, printable};
+use super::units::{bytes, count, thousands, time};
+use crate::model::{
+    Activity, Caller, Coverage, KnownBy, LeftUnder, Map, Memory, NextResize, Report, Series, Site,
+    StackFrame,
+};
+use mapgrow_containers::classify::names::Name;
+use mapgrow_containers::classify::whose::{Whose, whose};
+use mapgrow_containers::classify::{catalogue, go};
+
+/// What the containers of a site are called: their type, else their kind.
+#[must_use]
+pub fn what(site: &Site) -> String {
+    container(site.family, site.type_name.as_deref())
+}
+
+/// Where a frame stands in the sources: `src/cache.rs:58`.
+#[must_use]
+pub fn frame_place(frame: &StackFrame) -> Option<String> {
+    let file = source(frame.file.as_deref()?);
+    Some(match frame.line {
+        Some(line) => format!("{file}:{line}"),
+        None => file,
+    })
+}
+
+/// Whether a frame is the program's own, not of a library or of what starts programs.
+#[must_use]
+pub fn is_own(frame: &StackFrame) -> bool {
+    whose(&Name::parse(&frame.function), frame.file.as_deref()) == Whose::Program
+}
+
+/// Where a site's caller stands in its stack.
+#[must_use]
+pub fn caller_at(site: &Site, stack: &[StackFrame]) -> Option<usize> {
+    let caller = site.caller.as_ref()?;
+    stack
+        .iter()
+        .position(|frame| *frame.function == *caller.function && frame.line == caller.line)
+}
+
+/// What the container is called: its type, else its kind.
+pub(crate) fn container(family: Option<&str>, type_name: Option<&str>) -> String {
+    let kind = match family {
+        Some("hashbrown") => "a hash map",
+        Some("raw_vec") => "a vector",
+        Some("btree") => "a B-tree",
+        Some("go_map") => "a map",
+        Some("go_slice") => "a slice",
+        Some("unknown_container") => "a container",
+        Some(other) => other,
+        None => "something",
+    };
+    printable(type_name.unwrap_or(kind))
+}
+
+/// Where a call was made: `src/cache.rs:58`, or what else is known of it.
+pub(super) fn place(caller: Option<&Caller>) -> String {
+    match caller {
+        Some(Caller {
+            file: Some(file),
+            line: Some(line),
+            ..
+        }) => {
+            format!("{}:{line}", source(file))
+        }
+        // A function of a script.
+        Some(Caller {
+            file: Some(file),
+            function,
+            ..
+        }) => format!("{} ({})", printable(function), source(file)),
+        Some(Caller { function, .. }) => printable(function),
+        None => "an unknown place".to_owned(),
+    }
+}
+
+/// A source file without what every path on that machine begins with.
+fn source(file: &str) -> String {
+    let file = printable(file);
+    if let Some((_, inside)) = file.split_once("/registry/src/") {
+        // The first part names the registry.
+        return inside
+            .split_once('/')
+            .map_or(inside, |(_, crate_path)| crate_path)
+            .to_owned();
+    }
+    if let Some((_, inside)) = file
+        .split_once("/library/")
+        .filter(|_| file.starts_with("/rustc/"))
+    {
+        return format!("library/{inside}");
+    }
+    if !file.starts_with('/') {
+        return file;
+    }
+    // `audit/src/log.rs`: the crate's directory and what follows, or the last three parts.
+    let mut parts: Vec<&str> = file.rsplit('/').collect();
+    let keep = parts
+        .iter()
+        .position(|&part| part == "src")
+        .map_or(3, |src| src + 2);
+    parts.truncate(keep);
+    parts.reverse();
+    parts.join("/").trim_start_matches('/').to_owned()
+}
+
+/// `demo::cache::Cache::put, src/cache.rs:58`, within `room` columns.
+pub(super) fn function_and_place(caller: &Caller, room: usize) -> String {
+    let function = printable(&caller.function);
+    match (&caller.file, caller.line) {
+        (Some(file), Some(line)) => {
+            let place = format!("{}:{line}", source(file));
+            let left = room.saturating_sub(place.chars().count() + 2).max(room / 2);
+            let function = fit(&function, left);
+            let left = room
+                .saturating_sub(function.chars().count() + 2)
+                .max(room / 3);
+            format!("{function}, {}", fit(&place, left))
+        }
+        _ => fit(&function, room),
+    }
+}
+
+/// The program's own callers of a site, outwards: `demo::serve (src/main.rs:20)`.
+pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
+    let Some(at) = caller_at(site, &site.stack) else {
+        return Vec::new();
+    };
+    let whose = |frame: &StackFrame| match site.family {
+        Some(family) if family.starts_with("go_") => go::whose(&go::name(&frame.function)),
+        _ => whose(&Name::parse(&frame.function), frame.file.as_deref()),
+    };
+    site.stack[at + 1..]
+        .iter()
+        .take_while(|frame| whose(frame) != Whose::Entry)
+        .filter(|frame| whose(frame) == Whose::Program && *frame.function != *"main")
+        .take(most)
+        .map(|frame| match (&frame.file, frame.line) {
+            (Some(file), Some(line)) => {
+                format!("{} ({}:{line})", printable(&frame.function), source(file))
+            }
+            _ => printable(&frame.function),
+        })
+        .collect()
+}
+
+/// `1.1 MiB -> 2.2 MiB -> ... (9 more) -> 640 MiB`.
+pub(super) fn chain(sizes: &[u64]) -> String {
+    let shown = |sizes: &[u64]| sizes.iter().map(|&size| bytes(size)).collect::<Vec<_>>();
+    let parts = match sizes.len() {
+        0..=6 => shown(sizes),
+        length => {
+            let mut parts = shown(&sizes[..2]);
+            parts.push(format!("... ({} more)", length - 5));
+            parts.extend(shown(&sizes[length - 3..]));
+            parts
+        }
+    };
+    parts.join(" -> ")
+}
+
+/// `grew 20 times, shrank twice`.
+pub(super) fn resizes(site: &Site) -> Option<String> {
+    let times = |verb: &str, figure: Option<u64>| {
+        figure
+            .filter(|&figure| figure > 0)
+            .map(|figure| format!("{verb} {}", often(figure)))
+    };
+    let mut parts: Vec<String> = [
+        times("grew", site.grows),
+        times("shrank", site.shrinks),
+        times("rehashed", site.rehashes),
+        times("gave up growing", site.aborted),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if let Some(in_place) = site.in_place.filter(|&in_place| in_place > 0) {
+        parts.push(format!("{} of these without copying", thousands(in_place)));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+pub(super) fn often(times: u64) -> String {
+    match times {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{} times", thousands(times)),
+    }
+}
+
+/// `3 maps, 1 live`.
+pub(super) fn maps(site: &Site) -> Option<String> {
+    let all = site
+        .maps_created?
+        .saturating_add(site.maps_late.unwrap_or(0));
+    let live = site.maps_live?;
+    let noun = match site.family {
+        Some("raw_vec") => "vector",
+        Some("unknown_container") => "container",
+        _ => "map",
+    };
+    if only_samples(site) {
+        return None;
+    }
+    Some(match (all, live) {
+        // All its maps were born elsewhere and grew here.
+        (0, 0) => "its maps began and ended elsewhere".to_owned(),
+        (0, live) => count(live, &format!("live {noun}")),
+        (1, 1) => format!("1 {noun}, live"),
+        (1, 0) => format!("1 {noun}, dropped"),
+        (all, 0) => format!("{}, all dropped", count(all, noun)),
+        (all, live) if live >= all => count(live, &format!("live {noun}")),
+        (all, live) => format!("{}, {} live", count(all, noun), thousands(live)),
+    })
+}
+
+/// An estimate, with the digits that it deserves.
+pub(super) fn rounded(estimate: u64) -> u64 {
+    let digits = estimate.checked_ilog10().unwrap_or(0);
+    let step = 10u64.pow(digits.saturating_sub(1));
+    estimate.saturating_add(step / 2) / step * step
+}
+
+/// `worst 312 ms, median 3.1 ms, 1.2 s in all`.
+pub(super) fn pauses(site: &Site) -> Option<String> {
+    let pauses = site.pause_ns.as_ref()?;
+    let (max, total) = (pauses.max?, pauses.total?);
+    if pauses.count == 1 {
+        return Some(time(max));
+    }
+    let median = pauses
+        .p50
+        .map(|p50| format!(", median {}", time(p50)))
+        .unwrap_or_default();
+    Some(format!(
+        "worst {}{median}, {} in all",
+        time(max),
+        time(total)
+    ))
+}
+
+/// `640 MiB now, 960 MiB at its peak 12 s after the start`.
+pub(super) fn holds(site: &Site) -> String {
+    let now = if site.live_bytes == 0 {
+        "nothing now".to_owned()
+    } else {
+        format!("{} now", bytes(site.live_bytes))
+    };
+    let Some(peak) = site.peak_live_bytes.filter(|&peak| peak > site.live_bytes) else {
+        return now;
+    };
+    let bound = if site.peak_live_error_bytes.unwrap_or(0) > 0 {
+        "at most "
+    } else {
+        ""
+    };
+    let when = site
+        .peak_at_ns
+        .map(|ns| format!(", {}", after(ns)))
+        .unwrap_or_default();
+    format!("{now}, {bound}{} at its peak{when}", bytes(peak))
+}
+
+/// `1,234 entries in room for 3,670,016, 12 tombstones, 120 MiB more than they need`.
+pub(super) fn contents(site: &Site) -> Option<String> {
+    let entries = site.entries?;
+    let mut text = format!("{} entries", thousands(entries));
+    if let Some(capacity) = site.capacity {
+        text.push_str(&format!(" in room for {}", thousands(capacity)));
+    }
+    if let Some(tombstones) = site.tombstones.filter(|&tombstones| tombstones > 0) {
+        text.push_str(&format!(", {}", count(tombstones, "tombstone")));
+    }
+    if let Some(retained) = site.retained_bytes.filter(|&retained| retained > 0) {
+        text.push_str(&format!(", {} more than they need", bytes(retained)));
+    }
+    Some(text)
+}
+
+/// `in about 14 min, at 29,360,129 entries: needs 6.0 GiB, 4.1 GiB left in its control group`.
+pub(super) fn next_resize(next: &NextResize, memory: Option<&Memory>) -> String {
+    let when = next.eta_ns.map(|ns| format!("in about {}", time(ns)));
+    let at = next
+        .at_entries
+        .map(|entries| format!("at {} entries", thousands(entries)));
+    let when: Vec<String> = when.into_iter().chain(at).collect();
+    let when = if when.is_empty() {
+        "when it is full".to_owned()
+    } else {
+        when.join(", ")
+    };
+    format!("{when}: {}", room_for(next, memory))
+}
+
+/// What goes on in a map, or went on in one of a process that has `ended`, where that is worth a
+/// word.
+pub(super) fn activity(map: &Map, ended: bool) -> Option<String> {
+    match map.activity? {
+        Activity::Churning => Some(
+            "insert and delete in turn: tombstones fill it, not entries, and it is rehashed in \
+             place when they do"
+                .to_owned(),
+        ),
+        Activity::Emptied => {
+            let had = thousands(map.had_entries_at_least?);
+            let since = map
+                .retained_for_at_most_ns
+                .map(|ns| format!(", not longer than {} ago", time(ns)));
+            Some(format!(
+                "emptied: it had {had} entries or more{}",
+                since.unwrap_or_default()
+            ))
+        }
+        Activity::Growing => {
+            let rate = per_s(map.entries_per_s?);
+            let verb = if ended { "grew" } else { "grows" };
+            Some(format!("{verb} by {rate}"))
+        }
+        Activity::Slowed => {
+            let slowed = map.slowed?;
+            let average = format!(
+                "{} on average in the last {}",
+                per_s(slowed.entries_per_s),
+                time(slowed.for_ns)
+            );
+            Some(match slowed.before_entries_per_s {
+                Some(before) => format!(
+                    "slowed down or stopped: {average}, since its last resize; {} before that",
+                    per_s(before)
+                ),
+                None => format!("does not grow at the moment; {average}"),
+            })
+        }
+    }
+}
+
+fn per_s(rate: f64) -> String {
+    match rate.round() as u64 {
+        0 => "less than 1 entry/s".to_owned(),
+        1 => "1 entry/s".to_owned(),
+        rate => format!("{} entries/s", thousands(rate)),
+    }
+}
+
+/// `needs 6.0 GiB, 4.1 GiB left in its control group: will be OOM-killed`.
+pub(crate) fn room_for(next: &NextResize, memory: Option<&Memory>) -> String {
+    let needs = format!("needs {}", bytes(next.needs_bytes));
+    let Some(memory) = memory.filter(|_| next.fits == Some(false)) else {
+        return needs;
+    };
+    // What the resizes before it leave.
+    let left = next
+        .needs_bytes
+        .saturating_sub(next.short_bytes.unwrap_or(0));
+    let then = if left < memory.left_bytes {
+        " then"
+    } else {
+        ""
+    };
+    let left = bytes(left);
+    match memory.left_under {
+        LeftUnder::ControlGroup => {
+            format!("{needs}, {left} left{then} in its control group: will be OOM-killed")
+        }
+        LeftUnder::AddressSpace => {
+            format!("{needs}, {left} left{then} of its address space: the allocation will fail")
+        }
+        LeftUnder::Machine => {
+            format!("{needs}, {left} left{then} on the machine: will be OOM-killed")
+        }
+    }
+}
+
+/// `12 s after the start`.
+pub(super) fn after(ns: u64) -> String {
+    if ns < 1_000 {
+        "at the start".to_owned()
+    } else {
+        format!("{} after the start", time(ns))
+    }
+}
+
+/// How a family is known, where it is not by name.
+pub(super) fn known_by(site: &Site) -> Option<&'static str> {
+    match site.known_by {
+        Some(KnownBy::Source) => {
+            Some("by the line of source and the sizes of its blocks; no name tells")
+        }
+        Some(KnownBy::Layout) => Some("by the shape of its tables; no name tells"),
+        Some(KnownBy::Behaviour) if told_by_interface(site) => {
+            Some("by how its blocks follow each other, below functions of its interface")
+        }
+        Some(KnownBy::Behaviour) => Some("by how its blocks follow each other; no name tells"),
+        Some(KnownBy::Symbol) | None => None,
+    }
+}
+
+/// Whether a container that is known by its behaviour has a name all the same: a stripped library
+/// keeps the names of the functions that others call.
+fn told_by_interface(site: &Site) -> bool {
+    let by_blocks_alone = [
+        &catalogue::UNKNOWN,
+        &catalogue::HASHBROWN,
+        &catalogue::RAW_VEC,
+    ];
+    site.family
+        .is_some_and(|name| by_blocks_alone.iter().all(|family| family.name != name))
+}
+
+/// Whether samples are all that is known of a site.
+pub(crate) fn only_samples(site: &Site) -> bool {
+    site.sampled.is_some() && (site.coverage == Coverage::Sampled || site.allocs == 0)
+}
+
+/// Live bytes of all containers, in words: `about 101 MiB` when samples have a part in it.
+#[must_use]
+pub fn live_of_all(report: &Report) -> String {
+    let totals = &report.totals;
+    if totals.est_live_bytes > totals.live_bytes {
+        format!("about {}", bytes(totals.est_live_bytes))
+    } else {
+        bytes(totals.live_bytes)
+    }
+}
+
+/// Live bytes of a site, in words: `about 4.0 MiB` when it is known by samples alone.
+#[must_use]
+pub fn live(site: &Site) -> String {
+    match site.sampled.as_ref().filter(|_| only_samples(site)) {
+        Some(sampled) => format!("about {}", bytes(sampled.est_live_bytes.max(0.0) as u64)),
+        None => bytes(site.live_bytes),
+    }
+}
+
+/// What samples add.
+pub(super) fn samples(site: &Site) -> Option<String> {
+    let sampled = site.sampled.as_ref()?;
+    let of = count(sampled.samples, "sample");
+    let range = |value: f64, error: f64| {
+        format!(
+            "{} +- {}",
+            bytes(value.max(0.0) as u64),
+            bytes(error.max(0.0) as u64)
+        )
+    };
+    if only_samples(site) {
+        let blocks = if site.maps_live.is_some() {
+            "table"
+        } else {
+            "node"
+        };
+        let live = match sampled.est_maps_live.max(0.0) as u64 {
+            0 => "none live".to_owned(),
+            live => format!(
+                "about {} live, {}",
+                count(rounded(live), blocks),
+                range(sampled.est_live_bytes, sampled.est_live_bytes_error),
+            ),
+        };
+        return Some(format!(
+            "{live}; {} ever allocated (estimated from {of})",
+            range(
+                sampled.est_allocated_bytes,
+                sampled.est_allocated_bytes_error
+            ),
+        ));
+    }
+    let small = (sampled.est_allocs - site.allocs as f64).max(0.0) as u64;
+    let small_bytes = sampled.est_allocated_bytes - site.allocated_bytes as f64;
+    Some(format!(
+        "and about {} below the floor, {} (from {of})",
+        count(rounded(small), "table"),
+        range(small_bytes, sampled.est_allocated_bytes_error),
+    ))
+}
+
+/// Live bytes over time as a row of bars, when there is something to see.
+pub(super) fn bars(series: &Series, room: usize) -> Option<String> {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let seen = &series.max_live_bytes;
+    let most = seen
+        .iter()
+        .copied()
+        .flatten()
+        .max()
+        .filter(|&most| most > 0)?;
+    if seen.iter().flatten().count() < 4 || seen.len() > room {
+        return None;
+    }
+    let bars: String = series
+        .intervals()
+        .map(|interval| {
+            let height = (u128::from(interval.most) * 7 / u128::from(most)) as usize;
+            if interval.most == 0 {
+                '.'
+            } else {
+                BARS[height.min(7)]
+            }
+        })
+        .collect();
+    let length = time(series.interval_ns.saturating_mul(seen.len() as u64));
+    let scale = format!(" {} in {length}", bytes(most));
+    Some(if bars.chars().count() + scale.len() <= room {
+        bars + &scale
+    } else {
+        bars
+    })
+}
