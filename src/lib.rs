@@ -10,6 +10,7 @@ mod hook;
 mod inprocess;
 mod lineage;
 mod measure;
+mod pool;
 #[cfg(feature = "preload")]
 #[doc(hidden)]
 pub mod preload_support;

@@ -5,9 +5,13 @@
 
 use core::ffi::c_int;
 
-use recorder::preload_support::{before_exec, before_exit};
+#[cfg(target_arch = "x86_64")]
+use recorder::preload_support::before_exec;
+use recorder::preload_support::before_exit;
 
-use crate::next::{exec, next};
+#[cfg(target_arch = "x86_64")]
+use crate::next::exec;
+use crate::next::next;
 
 /// Makes `quick_exit` come by here. In a constructor, because registering takes a lock, under
 /// which the C library may allocate.
@@ -53,6 +57,7 @@ pub unsafe extern "C" fn _Exit(status: c_int) -> ! {
     unsafe { _exit(status) }
 }
 
+#[cfg(target_arch = "x86_64")]
 extern "C" fn leaving() {
     before_exec();
 }

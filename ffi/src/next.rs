@@ -42,6 +42,57 @@ static VALLOC: Function = Function::new(c"valloc");
 static PVALLOC: Function = Function::new(c"pvalloc");
 pub(crate) static USABLE_SIZE: Function = Function::new(c"malloc_usable_size");
 
+/// What is called in place of a function that the program's allocator does not have, as small C
+/// libraries lack the obsolete ones: there is no memory to be had from it.
+mod missing {
+    use core::ffi::{c_int, c_void};
+    use core::ptr;
+    use core::sync::atomic::Ordering;
+
+    use super::{
+        ALIGNED_ALLOC, Block, Function, MEMALIGN, POSIX_MEMALIGN, PVALLOC, USABLE_SIZE, VALLOC,
+    };
+
+    fn out_of_memory() -> Block {
+        // SAFETY: `__errno_location` returns the calling thread's errno, valid for its life.
+        unsafe { *libc::__errno_location() = libc::ENOMEM };
+        ptr::null_mut()
+    }
+
+    unsafe extern "C" fn sized(_: usize) -> Block {
+        out_of_memory()
+    }
+
+    unsafe extern "C" fn aligned(_: usize, _: usize) -> Block {
+        out_of_memory()
+    }
+
+    unsafe extern "C" fn placed(_: *mut Block, _: usize, _: usize) -> c_int {
+        libc::ENOMEM
+    }
+
+    unsafe extern "C" fn size_of_block(_: Block) -> usize {
+        0
+    }
+
+    /// Each has the type that [`super::Next`] calls it by.
+    pub(super) fn stand_in() {
+        let functions: [(&Function, *mut c_void); 6] = [
+            (&POSIX_MEMALIGN, placed as *mut c_void),
+            (&ALIGNED_ALLOC, aligned as *mut c_void),
+            (&MEMALIGN, aligned as *mut c_void),
+            (&VALLOC, sized as *mut c_void),
+            (&PVALLOC, sized as *mut c_void),
+            (&USABLE_SIZE, size_of_block as *mut c_void),
+        ];
+        for (function, own) in functions {
+            if function.address().is_null() {
+                function.address.store(own, Ordering::Release);
+            }
+        }
+    }
+}
+
 /// The C library's `exec` family.
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod exec {
@@ -129,6 +180,7 @@ fn look() -> Option<Next> {
         // There is no C library behind us: nothing that could be forwarded to.
         std::process::abort();
     }
+    missing::stand_in();
     let tells = home(USABLE_SIZE.address()) == home(MALLOC.address());
     TELLS_SIZES.store(tells, Ordering::Release);
     #[cfg(target_arch = "x86_64")]
@@ -212,8 +264,10 @@ macro_rules! forward {
             #[inline(always)]
             pub(crate) unsafe fn $name(self, $($argument: $type),*) -> $result {
                 let address = $function.address();
-                // SAFETY: `self` proves that the address was found; it is that of the function
-                // which the C standard, POSIX or glibc give this type. The rest is the caller's.
+                // SAFETY: `self` proves that `look` went through: the address is that of the
+                // program's function, which the C standard, POSIX or glibc give this type, or that
+                // of the one in `missing`, which has it too. What the function itself asks for is
+                // this method's contract.
                 unsafe {
                     transmute::<Block, unsafe extern "C" fn($($type),*) -> $result>(address)(
                         $($argument),*

@@ -5,10 +5,10 @@ use core::sync::atomic::Ordering;
 
 use super::arena::{Arena, private_pages};
 use crate::config::{Mode, Settings};
+use crate::pool::Commit;
 use crate::stack;
 use crate::sync::AtomicU64;
 use crate::tables::Tables;
-use crate::tables::pool::Commit;
 use mapgrow_format::layout::{self, header, module, region, thread};
 use mapgrow_system::clock::{self, Moment};
 use mapgrow_system::sys::{self, Descriptor, Text};

@@ -2,7 +2,7 @@
 
 use super::figures::{add, add_to_histogram, mix, raise, raise_max, variance, weighted};
 use super::index::{Index, Indexed};
-use super::pool::{Commit, Pool, word};
+use crate::pool::{Commit, Pool, word};
 use crate::sync::{AtomicU64, Ordering};
 use mapgrow_format::layout::{WEIGHT_ONE, edge, header, pause_bucket, region};
 

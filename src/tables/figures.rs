@@ -1,6 +1,6 @@
 //! Counting in words that other threads count in too.
 
-use super::pool::TRIES;
+use crate::pool::TRIES;
 pub(crate) use crate::sync::add;
 use crate::sync::{AtomicU64, Ordering};
 use mapgrow_format::layout::WEIGHT_ONE;

@@ -14,7 +14,7 @@
 //! A reader follows a chain from a live record and reads that record's key, generation and links
 //! again afterwards: unchanged, and the chain was never given back in between.
 
-use super::pool::{Commit, Pool, TRIES, word};
+use crate::pool::{Commit, Pool, TRIES, word};
 use crate::sync::{AtomicU64, Ordering, compare_exchange};
 use mapgrow_format::layout::{header, history, region};
 

@@ -13,7 +13,7 @@
 //! without the bit that says complete. That costs one record for each such race.
 
 use super::figures::mix;
-use super::pool::Commit;
+use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Words of the first level, at most.

@@ -41,7 +41,7 @@ mod record;
 pub(crate) use record::{Heritage, LiveRecord};
 
 use super::figures::mix;
-use super::pool::{Commit, word};
+use crate::pool::{Commit, word};
 use crate::sync::{
     AtomicU64, Ordering, compare_exchange, fence, fetch_add_ordered, preemption_point,
 };

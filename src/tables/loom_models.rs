@@ -5,7 +5,7 @@ use super::edges::{EDGE_OVERFLOW, EdgeKey, EdgeTable};
 use super::history::{Earlier, HistoryPool};
 use super::index::{Index, Indexed};
 use super::live::{Heritage, LiveRecord, LiveTable, Slot};
-use super::pool::Commit;
+use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 use loom::thread;
 use mapgrow_format::layout::{edge, header, history, live};

@@ -11,13 +11,13 @@ mod figures;
 pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod live;
-pub(crate) mod pool;
+
 pub(crate) mod sites;
 
+use crate::pool::Commit;
 use crate::sync::AtomicU64;
 use crate::timeline::{EventRing, MarkRing};
 use mapgrow_format::layout::region;
-use pool::Commit;
 
 /// All tables of one recording. Borrowing it proves that there is one to write to.
 pub(crate) struct Tables<'a, C> {

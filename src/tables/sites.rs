@@ -2,7 +2,7 @@
 
 use super::figures::{add, add_to_histogram, lower_min, raise, raise_max, variance, weighted};
 use super::index::{Index, Indexed};
-use super::pool::{Commit, Pool, TRIES, word};
+use crate::pool::{Commit, Pool, TRIES, word};
 use crate::sync::{AtomicU64, Ordering, fetch_add};
 use crate::timeline::series;
 use mapgrow_format::layout::{SITE_OVERFLOW, WEIGHT_ONE, header, region, site};

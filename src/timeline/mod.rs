@@ -8,8 +8,8 @@
 
 pub(crate) mod series;
 
+use crate::pool::{Commit, word};
 use crate::sync::{AtomicU64, Ordering, compare_exchange, fence, fetch_add};
-use crate::tables::pool::{Commit, word};
 use mapgrow_format::layout::{event, header, mark, region};
 
 /// Sequence word of a slot that is being written, beside the number + 1.

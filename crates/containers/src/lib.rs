@@ -1,5 +1,15 @@
-//! What a container is: which family a table belongs to ([`classify`]), and what is in it
-//! ([`occupancy`]).
+//! What a container is: which family a table belongs to, by the functions on its call stack or by
+//! its shape ([`classify`]), and what is in it, by its bytes ([`occupancy`]).
+//!
+//! ```
+//! use mapgrow_containers::occupancy::{Block, capacity_of};
+//!
+//! // std's map asks for 17 * 2^k + 16 bytes when its elements have 16 bytes. The size alone leaves
+//! // several numbers of buckets possible; the control bytes then tell which it is.
+//! let block = Block::new(17 * 1024 + 16, Some(16), 16).unwrap();
+//! assert!(block.shapes().any(|shape| shape.buckets & 1024 != 0));
+//! assert_eq!(capacity_of(1024), 896);
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod classify;

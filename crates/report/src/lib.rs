@@ -1,5 +1,27 @@
 //! From a recording to answers: the model that the command, the in-process API and the test
 //! assertions share. Depends on the recording's reader alone, never on the recorder.
+//!
+//! ```
+//! use mapgrow_format::reader::Recording;
+//! use mapgrow_report::symbols::{Frame, Module, Symbolizer};
+//! use mapgrow_report::{Options, Report, text};
+//!
+//! /// Leaves every address without a name.
+//! struct Nameless;
+//!
+//! impl Symbolizer for Nameless {
+//!     fn frames(&mut self, _: &Module, _: u64) -> Vec<Frame> {
+//!         Vec::new()
+//!     }
+//! }
+//!
+//! let bytes = mapgrow_fixture::RecordingBuilder::new().build();
+//! let recording = Recording::parse(bytes)?;
+//! let report = Report::build(&recording, &mut Nameless, &Options::default());
+//! assert_eq!(report.totals.resizes, 0);
+//! println!("{}", text::render(&report, &text::TextOptions::default()));
+//! # Ok::<(), mapgrow_format::reader::ReadError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod advice;

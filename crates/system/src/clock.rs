@@ -94,8 +94,12 @@ pub fn kind() -> u64 {
 /// CPUID leaf 0x8000_0007, EDX bit 8: "invariant TSC" (Intel SDM vol. 3, 18.17.1).
 #[cfg(target_arch = "x86_64")]
 fn invariant_counter() -> bool {
-    let highest = core::arch::x86_64::__cpuid(0x8000_0000).eax;
-    highest >= 0x8000_0007 && core::arch::x86_64::__cpuid(0x8000_0007).edx & (1 << 8) != 0
+    // Compilers up to the stated minimum have the instruction as an unsafe function.
+    #[allow(unused_unsafe)]
+    // SAFETY: every x86_64 processor has `cpuid`.
+    let cpuid = |leaf| unsafe { core::arch::x86_64::__cpuid(leaf) };
+    let highest = cpuid(0x8000_0000).eax;
+    highest >= 0x8000_0007 && cpuid(0x8000_0007).edx & (1 << 8) != 0
 }
 
 #[cfg(not(target_arch = "x86_64"))]

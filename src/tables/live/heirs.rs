@@ -23,8 +23,8 @@
 
 use super::record::{Heritage, LiveRecord};
 use super::{LiveTable, Slot};
+use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering, compare_exchange, fence, preemption_point};
-use crate::tables::pool::Commit;
 use mapgrow_format::layout::live;
 
 /// Unit of the generation in the word that it shares with the site.

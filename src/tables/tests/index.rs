@@ -1,6 +1,6 @@
 use super::super::index::{Index, Indexed, words_for_levels};
-use super::super::pool::Commit;
 use super::zeroes;
+use crate::pool::Commit;
 use crate::sync::Ordering;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

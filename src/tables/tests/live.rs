@@ -1,6 +1,6 @@
 use super::super::live::{Heritage, LiveRecord, LiveTable, Slot};
-use super::super::pool::Commit;
 use super::{Capacity, zeroes};
+use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 use mapgrow_format::layout::{header, live, region};
 use proptest::prelude::*;

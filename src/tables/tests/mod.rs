@@ -10,7 +10,7 @@ mod sites;
 mod stress;
 
 use super::Tables;
-use super::pool::Commit;
+use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 use mapgrow_format::layout::{
     edge, event, header, history as node, live as record, mark, region, site,

@@ -1,7 +1,7 @@
 //! What the control bytes of a live block said when they were read: before a dump at exit or for
 //! the API, or by whoever copied the recording from outside. Belongs to the live block with the
 //! same serial; no such block, no meaning. A block whose size allows several tables is kept with
-//! all that its bytes allow, for the reader knows more of it (see [`crate::occupancy`]).
+//! all that its bytes allow, for the reader knows more of it (see `mapgrow_containers::occupancy`).
 
 /// Words per record.
 pub const WORDS: usize = 40;
@@ -30,7 +30,7 @@ pub const CLASSES: usize = 8;
 pub const CLASS_WORDS: usize = 4;
 /// Most classes kept; of more, those with the most buckets.
 pub const MOST_CLASSES: usize = 4;
-/// How full each part of the table is, a byte each: see [`crate::occupancy::Heat`].
+/// How full each part of the table is, a byte each: see `mapgrow_containers::occupancy::Heat`.
 pub const HEAT: usize = 24;
 /// Words of that.
 pub const HEAT_WORDS: usize = 16;
