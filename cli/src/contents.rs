@@ -34,7 +34,9 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     let Ok(recording) = Recording::parse(packed.clone()) else {
         return true;
     };
-    let pid = file.header.pid();
+    let Some(pid) = file.pid else {
+        return false;
+    };
     let group = recording.header(header::GROUP_WIDTH);
     let mut blocks: Vec<LiveBlock> = recording.live().flatten().collect();
     let foreign = recording.header(header::BACKEND) == header::BACKEND_PROGRAM;
@@ -46,7 +48,7 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     {
         return false;
     }
-    let reader = Reader { file, group };
+    let reader = Reader { file, pid, group };
     // Twice, with some time between: what was added tells the present rate of growth.
     let mut records = reader.before(&blocks);
     let begun = Instant::now();
@@ -80,6 +82,7 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
 /// Reads tables of one process.
 struct Reader<'a> {
     file: &'a RecordingFile,
+    pid: u32,
     /// Width of a control group.
     group: u64,
 }
@@ -90,7 +93,7 @@ impl Reader<'_> {
             seed: block.serial,
             ..Limits::default()
         };
-        let memory = ProcessMemory::of(self.file.header.pid());
+        let memory = ProcessMemory::of(self.pid);
         let place = Place {
             address: block.address,
             bytes: block.bytes,

@@ -1,11 +1,11 @@
 //! Dumps: where they lie, which is the newest, and writing one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::directory::{Directory, Written};
 use crate::failure::{Failure, plain};
 use crate::process::own_uid;
 
@@ -28,42 +28,38 @@ pub fn directories() -> Vec<PathBuf> {
     .collect()
 }
 
-/// The newest dump, of one process or of any.
+/// The newest dump, of one process or of any, in a directory of ours.
 pub fn newest(pid: Option<u32>) -> Option<PathBuf> {
-    let uid = own_uid();
-    directories()
-        .iter()
-        .filter_map(|directory| fs::read_dir(directory).ok())
-        .flatten()
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let of = pid_of(path.file_name()?.to_str()?)?;
-            let meta = path.symlink_metadata().ok()?;
-            let ours = meta.is_file() && meta.uid() == uid && pid.is_none_or(|pid| pid == of);
-            ours.then_some((meta.mtime(), meta.mtime_nsec(), path))
-        })
-        .max()
-        .map(|(_, _, path)| path)
+    let directories = directories().into_iter();
+    let own = directories.filter_map(|path| Directory::own(&path).ok());
+    own.flat_map(|directory| {
+        let found = found(&directory, pid).into_iter();
+        let path = directory.path().to_owned();
+        found.map(move |(written, name)| (written, path.join(name)))
+    })
+    .max()
+    .map(|(_, path)| path)
+}
+
+/// The dumps in a directory, of one process or of any: regular files of ours, named as dumps are.
+fn found(directory: &Directory, pid: Option<u32>) -> Vec<(Written, OsString)> {
+    let names = directory.names().into_iter();
+    let named = names.filter(|name| {
+        let of = name.to_str().and_then(pid_of);
+        of.is_some_and(|of| pid.is_none_or(|pid| pid == of))
+    });
+    named
+        .filter_map(|name| Some((directory.written(&name)?, name)))
+        .collect()
 }
 
 /// Removes the oldest dumps of a directory beyond a number.
-pub fn prune(directory: &Path, keep: usize) {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return;
-    };
-    let mut found: Vec<_> = entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            pid_of(path.file_name()?.to_str()?)?;
-            let meta = path.symlink_metadata().ok()?;
-            (meta.is_file() && meta.uid() == own_uid())
-                .then(|| (meta.mtime(), meta.mtime_nsec(), path))
-        })
-        .collect();
+fn prune(directory: &Directory, keep: usize) {
+    let mut found = found(directory, None);
     found.sort();
-    for (_, _, path) in found.iter().take(found.len().saturating_sub(keep)) {
+    for (_, name) in found.iter().take(found.len().saturating_sub(keep)) {
         // Another process may have been faster.
-        let _ = fs::remove_file(path);
+        let _ = directory.remove(name);
     }
 }
 
@@ -80,14 +76,26 @@ fn pid_of(name: &str) -> Option<u32> {
         .flatten()
 }
 
-/// Writes a dump under a new name of the usual form; gives the name.
-pub fn write(program: &str, pid: u32, bytes: &[u8]) -> Result<PathBuf, Failure> {
+/// Writes a dump under a new name of the usual form; gives its path. `keep`: removes the oldest
+/// beyond this number.
+pub fn write(
+    program: &str,
+    pid: u32,
+    bytes: &[u8],
+    keep: Option<usize>,
+) -> Result<PathBuf, Failure> {
     let mut refused = None;
-    for directory in directories() {
-        match prepare(&directory) {
-            Ok(()) => return write_numbered(&directory, program, pid, bytes),
+    for path in directories() {
+        match Directory::make(&path, 0o700) {
+            Ok(directory) => {
+                let path = write_numbered(&directory, program, pid, bytes)?;
+                if let Some(keep) = keep {
+                    prune(&directory, keep);
+                }
+                return Ok(path);
+            }
             Err(error) => {
-                refused.get_or_insert((directory, error));
+                refused.get_or_insert((path, error));
             }
         }
     }
@@ -101,23 +109,8 @@ pub fn write(program: &str, pid: u32, bytes: &[u8]) -> Result<PathBuf, Failure> 
     })
 }
 
-/// Makes the directory, and makes sure that it is ours alone: some lie where all may write.
-fn prepare(directory: &Path) -> io::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)?;
-    let meta = directory.symlink_metadata()?;
-    let private = meta.is_dir() && meta.uid() == own_uid() && meta.mode() & 0o022 == 0;
-    if private {
-        Ok(())
-    } else {
-        Err(io::Error::other("others could write into it"))
-    }
-}
-
 fn write_numbered(
-    directory: &Path,
+    directory: &Directory,
     program: &str,
     pid: u32,
     bytes: &[u8],
@@ -133,8 +126,9 @@ fn write_numbered(
         program
     };
     for number in 1..MOST_NUMBERS {
-        let path = directory.join(format!("{program}-{seconds}-{pid}-{number}.mapgrow"));
-        match write_new(&path, bytes) {
+        let name = format!("{program}-{seconds}-{pid}-{number}.mapgrow");
+        let path = directory.path().join(&name);
+        match directory.write_new(OsStr::new(&name), bytes) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Failure::file("write", &path, &error)),
@@ -142,43 +136,8 @@ fn write_numbered(
     }
     Err(Failure::new(format!(
         "{} has too many dumps of process {pid}: name a file with `-o FILE`",
-        directory.display()
+        directory.path().display()
     )))
-}
-
-/// Writes a file that was not there before, all of it or nothing.
-pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
-    let mut temporary_name = std::ffi::OsString::from(".");
-    temporary_name.push(name);
-    temporary_name.push(format!(".{}", std::process::id()));
-    let temporary = path.with_file_name(temporary_name);
-    let written = write_temporary(&temporary, bytes)
-        // A link never replaces what is there, a rename does.
-        .and_then(|()| fs::hard_link(&temporary, path));
-    let removed = fs::remove_file(&temporary);
-    written.and(removed)
-}
-
-fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let create = || -> io::Result<File> {
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-    };
-    let mut file = match create() {
-        // Left by a process of our own id that was killed here.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(path)?;
-            create()?
-        }
-        other => other?,
-    };
-    file.write_all(bytes)
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 mod clock;
 pub mod command;
 mod contents;
+mod directory;
 mod dumps;
 #[cfg(feature = "parquet")]
 mod export;
-mod failure;
+pub mod failure;
 mod flame;
+mod holder;
 mod html;
 mod load;
 mod many;
@@ -27,5 +29,5 @@ mod serve;
 mod source;
 pub mod symbols;
 mod target;
-mod top;
+pub mod top;
 mod verbs;

@@ -6,30 +6,6 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use mapgrow_format::layout::header;
-
-use crate::load::Header;
-
-/// Whether a recording's process still runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// It runs.
-    Running,
-    /// It is gone.
-    Gone,
-}
-
-/// Whether the process that writes this recording runs: a process of its id that was started
-/// when the recording says.
-pub fn life(recorded: &Header) -> Life {
-    let pid = recorded.pid();
-    let started = recorded.word(header::PROCESS_STARTTIME);
-    match start_time(pid) {
-        Some(now) if started == 0 || now == started => Life::Running,
-        _ => Life::Gone,
-    }
-}
-
 /// Whether there is such a process.
 pub fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -37,7 +13,7 @@ pub fn exists(pid: u32) -> bool {
 
 /// When the process was started, in clock ticks since boot; `None` when there is none, or only
 /// what its parent has not yet reaped.
-fn start_time(pid: u32) -> Option<u64> {
+pub fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything, parentheses too.
     let (_, fields) = stat.rsplit_once(')')?;
@@ -48,15 +24,6 @@ fn start_time(pid: u32) -> Option<u64> {
     }
     // Field 22 of the line; the state was field 3.
     fields.nth(18)?.parse().ok()
-}
-
-/// The recording file that a process has mapped, as the process knows its path.
-pub fn mapped_recording(pid: u32) -> Option<PathBuf> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
-    maps.lines().find_map(|line| {
-        let path = Path::new(&line[line.find('/')?..]);
-        crate::recordings::is_recording_name(path.file_name()?.to_str()?).then(|| path.to_owned())
-    })
 }
 
 /// Our user id.
@@ -132,15 +99,23 @@ pub fn executable(pid: u32) -> Option<PathBuf> {
 
 /// Whether the process handles a signal: by default SIGUSR1 ends a program.
 pub fn catches(pid: u32, signal: i32) -> bool {
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
-        return false;
-    };
-    let caught = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigCgt:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
-    caught >> (signal - 1) & 1 == 1
+    let caught = status(pid, "SigCgt:").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    caught.is_some_and(|caught| caught >> (signal - 1) & 1 == 1)
+}
+
+/// The user with whose rights a process acts.
+pub fn user(pid: u32) -> Option<u32> {
+    // The real one, the effective one, and two more.
+    let users = status(pid, "Uid:")?;
+    users.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// What `/proc/PID/status` says behind a name.
+fn status(pid: u32, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut lines = status.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name))?;
+    Some(value.trim().to_owned())
 }
 
 /// The environment that a process was started with.

@@ -1,17 +1,18 @@
 //! Recordings of processes that run, or that ended without a word: where they lie and whose
 //! they are.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::directory::Directory;
 use crate::dumps;
 use crate::failure::Failure;
+use crate::holder::{self, Holder, Life};
 use crate::load::{self, Header};
 use crate::preload::{program, runs};
-use crate::process::{self, Life, own_uid};
+use crate::process::{self, own_uid};
 
 /// A recording file, open.
 pub struct RecordingFile {
@@ -21,20 +22,33 @@ pub struct RecordingFile {
     pub file: File,
     /// Its header when it was opened.
     pub header: Header,
-    /// Whether its process runs.
+    /// Whether its process records.
     pub life: Life,
+    /// The process that does, by its id here; `None` when it is gone, or runs where it cannot be
+    /// seen from here.
+    pub pid: Option<u32>,
 }
 
 impl RecordingFile {
     /// Opens a recording of a name that the recorder gives; `None` when it is none of ours.
-    pub fn open(path: PathBuf, write: bool) -> io::Result<Option<RecordingFile>> {
+    pub fn open(path: PathBuf) -> io::Result<Option<RecordingFile>> {
         // Names in a directory that others may write to are not followed.
-        let file = load::open(&path, write, false)?;
-        Ok(Header::read(&file)?.map(|header| RecordingFile {
-            life: process::life(&header),
-            path,
-            file,
-            header,
+        let file = load::open(&path, false, false)?;
+        RecordingFile::of(path, file)
+    }
+
+    /// Takes an open file of such a name.
+    pub fn of(path: PathBuf, file: File) -> io::Result<Option<RecordingFile>> {
+        Ok(Header::read(&file)?.map(|header| {
+            let name = path.file_name().unwrap_or_default();
+            let Holder { life, pid } = holder::holder(&file, name, &header);
+            RecordingFile {
+                path,
+                file,
+                header,
+                life,
+                pid,
+            }
         }))
     }
 
@@ -76,7 +90,8 @@ pub fn directories() -> Vec<PathBuf> {
     .into_iter()
     .flatten()
     .collect();
-    directories.extend(runs::directories().into_iter().map(|run| run.path));
+    let runs = runs::directories().into_iter();
+    directories.extend(runs.map(|run| run.path().to_owned()));
     let mut seen = Vec::new();
     directories.retain(|path| {
         let new = !seen.contains(path);
@@ -92,82 +107,73 @@ pub fn all() -> Vec<RecordingFile> {
         .iter()
         .flat_map(|directory| in_directory(directory))
         .collect();
-    found.sort_by_key(|recording| (recording.life == Life::Gone, recording.header.pid()));
+    found.sort_by_key(|recording| {
+        let pid = recording.pid.unwrap_or(recording.header.pid());
+        (recording.life != Life::Running, pid)
+    });
     found
 }
 
-/// The recordings in a directory.
-pub fn in_directory(directory: &Path) -> Vec<RecordingFile> {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let named = path.file_name().and_then(OsStr::to_str);
-            named.filter(|name| is_recording_name(name))?;
-            RecordingFile::open(path, false).ok().flatten()
+/// The recordings in a directory of ours; none in one that is not.
+pub fn in_directory(path: &Path) -> Vec<RecordingFile> {
+    match Directory::own(path) {
+        Ok(directory) => within(&directory),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The recordings in an open directory: regular files of ours that are named as recordings are.
+pub fn within(directory: &Directory) -> Vec<RecordingFile> {
+    let names = directory.names().into_iter();
+    let named = names.filter(|name| name.to_str().is_some_and(is_recording_name));
+    named
+        .filter_map(|name| {
+            let file = directory.open(&name, false).ok()?;
+            RecordingFile::of(directory.path().join(&name), file).ok()?
         })
         .collect()
 }
 
-/// The recording of a process: that which it has mapped, else one that a process of this id
-/// left behind.
+/// The recording of a process: that which it has mapped, else what a process of this id left
+/// behind.
 pub fn of_process(pid: u32, write: bool) -> Result<RecordingFile, Failure> {
     let mut refused = None;
-    let mut left_behind: Vec<RecordingFile> = Vec::new();
-    for path in candidates(pid) {
-        match RecordingFile::open(path.clone(), write) {
-            // Several paths can lead to it, and a process id may have been used before.
-            Ok(Some(recording)) if recording.life == Life::Running => return Ok(recording),
-            Ok(Some(recording)) => left_behind.push(recording),
-            Ok(None) => {}
+    for mapped in holder::mapped_recordings(pid).unwrap_or_default() {
+        match holder::open_mapped(pid, &mapped, write) {
+            Ok(file) => {
+                if let Ok(Some(header)) = Header::read(&file) {
+                    return Ok(RecordingFile {
+                        path: mapped.path,
+                        file,
+                        header,
+                        life: Life::Running,
+                        pid: Some(pid),
+                    });
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                refused = Some(Failure::file("open", &path, &error));
+                refused = Some(Failure::file("open", &mapped.path, &error));
             }
             Err(_) => {}
         }
     }
+    left_behind(pid).ok_or_else(|| refused.unwrap_or_else(|| no_recording(pid)))
+}
+
+/// What a process of this id left behind. While there is such a process: what it recorded as
+/// another program, for all else is another process's.
+fn left_behind(pid: u32) -> Option<RecordingFile> {
+    let wanted = match process::exists(pid) {
+        true => Life::Replaced,
+        false => Life::Gone,
+    };
+    let of = |recording: &RecordingFile| recording.header.pid() == pid && recording.life == wanted;
     let started = |recording: &RecordingFile| {
         recording
             .header
             .word(mapgrow_format::layout::header::START_UNIX_NS)
     };
-    if let Some(newest) = left_behind.into_iter().max_by_key(started) {
-        return Ok(newest);
-    }
-    Err(refused.unwrap_or_else(|| no_recording(pid)))
-}
-
-/// Paths at which the recording of a process may be opened.
-fn candidates(pid: u32) -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    if let Some(mapped) = process::mapped_recording(pid) {
-        // The process may have another root directory than ours.
-        let own_root = PathBuf::from(format!("/proc/{pid}/root"));
-        let below = mapped.strip_prefix("/").unwrap_or(&mapped).to_owned();
-        paths.push(own_root.join(below));
-        paths.push(mapped);
-    }
-    let mut places = directories();
-    let environment = process::environment(pid);
-    for (name, below) in [("MAPGROW_DIR", ""), ("XDG_RUNTIME_DIR", "mapgrow")] {
-        let value = environment
-            .as_ref()
-            .and_then(|variables| variables.variable(name));
-        places.extend(value.map(|path| Path::new(path).join(below)));
-    }
-    let prefix = format!("mapgrow-{pid}-");
-    for directory in places {
-        let Ok(entries) = fs::read_dir(&directory) else {
-            continue;
-        };
-        let named = entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| is_recording_name(name) && name.starts_with(&prefix));
-        paths.extend(named.map(|name| directory.join(name)));
-    }
-    paths
+    all().into_iter().filter(of).max_by_key(started)
 }
 
 fn no_recording(pid: u32) -> Failure {

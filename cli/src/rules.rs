@@ -1,5 +1,6 @@
 //! Rules of `mapgrow check`, from the command line and from a TOML file.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use mapgrow_report::gates::Rule;
@@ -7,7 +8,11 @@ use mapgrow_report::measure::Measure;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::load;
 use crate::quantity;
+
+/// Most bytes of a rules file.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// A rules file, as written.
 #[derive(Debug, Default, Deserialize)]
@@ -101,8 +106,10 @@ impl RuleEntry {
 
 /// Reads a rules file.
 pub fn read(path: &Path) -> Result<(RulesFile, Vec<Rule>), Failure> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+    let mut text = String::new();
+    load::open(path, false, true)
+        .and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text))
+        .map_err(|error| Failure::file("read", path, &error))?;
     let cannot = |why: String| {
         Failure::new(format!(
             "cannot use the rules in {}: {}",

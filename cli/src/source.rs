@@ -11,8 +11,9 @@ use crate::clock::Moment;
 use crate::contents;
 use crate::dumps;
 use crate::failure::Failure;
+use crate::holder::Life;
 use crate::load;
-use crate::process::{self, Life};
+use crate::process;
 use crate::recordings::{self, RecordingFile};
 use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
 
@@ -76,7 +77,7 @@ impl Source {
         let recording = load::recording(&file, path)?;
         let name = path.file_name().and_then(|name| name.to_str());
         if name.is_some_and(recordings::is_recording_name)
-            && let Ok(Some(live)) = RecordingFile::open(path.to_owned(), false)
+            && let Ok(Some(live)) = RecordingFile::open(path.to_owned())
         {
             return Source::from_recording(live);
         }
@@ -102,14 +103,21 @@ impl Source {
         let mut packed = load::read_packed(&live.file, &live.path)?;
         calibrate(&mut packed, &live);
         let running = live.life == Life::Running;
+        // The memory of one that runs elsewhere cannot be read either.
         let contents_refused = running && !contents::read_into(&mut packed, &live);
         if running {
-            load::set_words(&mut packed, &headroom::of(Some(live.header.pid())).encode());
+            let headroom = live.pid.map(|pid| headroom::of(Some(pid)));
+            load::set_words(&mut packed, &headroom.unwrap_or_default().encode());
+        }
+        if live.life == Life::Replaced {
+            // Its program ended when another took its place: nobody killed it.
+            let state = live.header.word(header::STATE) | header::STATE_FINISHED;
+            load::set_words(&mut packed, &[(header::STATE, state)]);
         }
         Ok(Source {
             recording: load::parse(packed, &live.path)?,
             contents_refused,
-            running: running.then(|| live.header.pid()),
+            running: live.pid,
             alive: Some(running),
         })
     }
@@ -123,7 +131,7 @@ pub fn calibrate(packed: &mut [u8], live: &RecordingFile) {
         return;
     };
     let never = live.header.word(header::NOW_TICKS) == live.header.word(header::START_TICKS);
-    if running && process::shares_clock(live.header.pid()) {
+    if live.pid.is_some_and(process::shares_clock) {
         load::set_words(packed, &now.calibration());
     } else if !running && never {
         load::set_words(packed, &now.rate_only(&live.header));
@@ -133,13 +141,11 @@ pub fn calibrate(packed: &mut [u8], live: &RecordingFile) {
 fn no_dump() -> Failure {
     let running = recordings::all()
         .into_iter()
-        .find(|r| r.life == Life::Running);
+        .find_map(|recording| recording.pid);
     let hint = match running {
-        Some(live) => format!(
-            "process {} is being recorded, `mapgrow report {}` shows it",
-            live.header.pid(),
-            live.header.pid()
-        ),
+        Some(pid) => {
+            format!("process {pid} is being recorded, `mapgrow report {pid}` shows it")
+        }
         None => "run a program with mapgrow as its allocator, or name a FILE or a PID".to_owned(),
     };
     let directories: Vec<String> = dumps::directories()

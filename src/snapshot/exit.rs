@@ -53,7 +53,6 @@ pub(crate) enum Ending {
     /// `exit`, or a return from `main`.
     Orderly,
     /// `_exit` and kin, perhaps in a signal handler: nothing may be allocated any more.
-    #[cfg_attr(not(feature = "preload"), allow(dead_code))]
     Sudden,
     /// `exec`: another program takes this one's place, unless that fails.
     #[cfg_attr(not(feature = "preload"), allow(dead_code))]

@@ -7,6 +7,8 @@
 mod exit;
 pub(crate) mod path;
 mod signal;
+#[cfg(not(any(feature = "preload", miri)))]
+mod sudden;
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};

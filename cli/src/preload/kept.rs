@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::directory;
 use crate::dumps;
 use crate::failure::Failure;
 use crate::preload::session::Ended;
@@ -41,18 +42,14 @@ pub fn keep(output: Option<&Path>, own: Option<&Ended>, dump: &Path) -> Result<P
         .map(Path::to_owned)
         .or_else(|| from_environment(program, pid));
     if let Some(path) = named {
-        let failure = match dumps::write_new(&path, &bytes) {
+        let failure = match directory::write_new(&path, &bytes) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken(&path),
             Err(error) => Failure::file("write", &path, &error).to_string(),
         };
         let _ = writeln!(io::stderr(), "mapgrow: {failure}");
     }
-    let path = dumps::write(program, pid, &bytes)?;
-    if let Some(directory) = path.parent() {
-        dumps::prune(directory, MOST_KEPT);
-    }
-    Ok(path)
+    dumps::write(program, pid, &bytes, Some(MOST_KEPT))
 }
 
 /// Where `MAPGROW_OUT` says, as the recorder reads it; this is the first dump.

@@ -3,11 +3,12 @@
 //! It lies in the user's cache directory under a name that tells its contents, and stays there:
 //! a process that outlives the command may start others that still name it.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::directory::{Directory, is_safe};
 use crate::failure::Failure;
 use crate::process::own_uid;
 
@@ -60,39 +61,43 @@ fn directories() -> Vec<PathBuf> {
     .collect()
 }
 
-fn install(directory: &Path, name: &str) -> io::Result<PathBuf> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(directory)?;
-    let meta = directory.symlink_metadata()?;
-    if !meta.is_dir() || meta.uid() != own_uid() || meta.mode() & 0o022 != 0 {
-        return Err(io::Error::other("others could write into it"));
+fn install(path: &Path, name: &str) -> io::Result<PathBuf> {
+    let directory = Directory::make(path, 0o755)?;
+    // What the loader takes from there runs with our rights.
+    if !is_safe(path)? {
+        return Err(io::Error::other("others could replace it"));
     }
-    let path = directory.join(name);
-    if fs::read(&path).is_ok_and(|present| present == LIBRARY) {
-        return can_be_loaded(&path).map(|()| path);
+    let path = path.join(name);
+    let name = OsStr::new(name);
+    let present = directory.open(name, false);
+    if let Some(file) = present.ok().filter(is_library) {
+        return can_be_loaded(&file).map(|()| path);
     }
-    let temporary = directory.join(format!(".{name}.{}", std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o755)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(LIBRARY))
-        .and_then(|()| can_be_loaded(&temporary))
-        .and_then(|()| fs::rename(&temporary, &path));
-    if let Err(error) = written {
-        let _ = fs::remove_file(&temporary);
-        return Err(error);
+    // One that was cut short, or changed.
+    match directory.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
-    Ok(path)
+    match directory.write_new_for(name, LIBRARY, 0o755) {
+        // Another process was faster.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let file = directory.open(name, false)?;
+    can_be_loaded(&file).map(|()| path)
+}
+
+fn is_library(mut file: &File) -> bool {
+    let mut bytes = Vec::new();
+    let read = (&mut file)
+        .take(LIBRARY.len() as u64 + 1)
+        .read_to_end(&mut bytes);
+    read.is_ok() && bytes == LIBRARY
 }
 
 /// Whether code may be mapped from there, which `noexec` forbids.
-fn can_be_loaded(path: &Path) -> io::Result<()> {
-    let file = fs::File::open(path)?;
+fn can_be_loaded(file: &File) -> io::Result<()> {
     // SAFETY: nobody changes the file: it is written under another name first. The mapping is
     // dropped unread.
-    unsafe { memmap2::MmapOptions::new().map_exec(&file) }.map(drop)
+    unsafe { memmap2::MmapOptions::new().map_exec(file) }.map(drop)
 }

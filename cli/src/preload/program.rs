@@ -1,7 +1,6 @@
 //! What kind of program a command names, and whether the preload library can see into it.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -11,6 +10,7 @@ use object::elf;
 use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, ReadCache, ReadRef};
 
+use crate::load;
 use crate::process::own_uid;
 
 /// Interpreters of scripts that lead to one another, at most: as the kernel has it.
@@ -166,7 +166,7 @@ pub fn inspect(path: &Path) -> Option<Blind> {
 /// The program that a script's first line names; behind `env`, the one that it finds.
 fn interpreter(path: &Path) -> Option<PathBuf> {
     let mut head = Vec::new();
-    fs::File::open(path)
+    load::open(path, false, true)
         .ok()?
         .take(256)
         .read_to_end(&mut head)
@@ -188,9 +188,9 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
 
 /// Looks at one file, which may be rewritten at the same time: it is read, not mapped.
 pub fn inspect_binary(path: &Path) -> Option<Blind> {
-    let file = fs::File::open(path).ok()?;
+    let file = load::open(path, false, true).ok()?;
     let meta = file.metadata().ok()?;
-    if !meta.is_file() || meta.len() > MOST_BYTES {
+    if meta.len() > MOST_BYTES {
         return None;
     }
     let changes_user = meta.mode() & 0o4000 != 0 && meta.uid() != own_uid();
@@ -294,13 +294,10 @@ pub fn inspect_preload(preload: Option<&OsStr>, library: &Path) -> Option<Blind>
 
 /// Whether a library brings a `malloc`.
 fn defines_malloc(path: &Path) -> bool {
-    let Ok(file) = fs::File::open(path) else {
+    let Ok(file) = load::open(path, false, true) else {
         return false;
     };
-    if !file
-        .metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.len() <= MOST_BYTES)
-    {
+    if !file.metadata().is_ok_and(|meta| meta.len() <= MOST_BYTES) {
         return false;
     }
     let file = ReadCache::new(file);

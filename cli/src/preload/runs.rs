@@ -1,23 +1,50 @@
 //! Directories in which runs keep what their processes record, and which a run that was killed
 //! leaves behind.
 
-use std::ffi::CString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::process::{self, own_uid};
+use crate::directory::Directory;
+use crate::holder::Life;
+use crate::process::own_uid;
+use crate::recordings;
 
 const PREFIX: &str = "mapgrow-run-";
 
-/// A directory of a run.
+/// A directory of a run, which is ours.
 #[derive(Debug)]
-pub struct RunDirectory {
+pub struct RunDirectory(Directory);
+
+impl RunDirectory {
     /// Where it lies.
-    pub path: PathBuf,
-    /// Whether there is still a process with the id of the `mapgrow run` that made it.
-    pub in_use: bool,
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Whether the `mapgrow run` that made it goes on: it keeps a lock.
+    pub fn in_use(&self) -> bool {
+        self.0.is_locked()
+    }
+
+    /// Removes it with all that is in it; false where a process that the run has started still
+    /// records there, or has left a recording that nobody has removed.
+    pub fn clear(&self) -> io::Result<bool> {
+        if self.in_use() || !recordings::within(&self.0).is_empty() {
+            return Ok(false);
+        }
+        // The directory is ours and lies where others cannot put another in its place; links in it
+        // are removed, not followed.
+        fs::remove_dir_all(self.path()).map(|()| true)
+    }
+}
+
+/// Removes a directory of a run that has ended, unless a process still records there.
+pub fn remove(directory: &Directory) {
+    let running = |one: &recordings::RecordingFile| one.life == Life::Running;
+    if !recordings::within(directory).iter().any(running) {
+        let _ = fs::remove_dir_all(directory.path());
+    }
 }
 
 /// The name of a directory of the run that this process is.
@@ -40,21 +67,24 @@ pub fn memory_directories() -> Vec<PathBuf> {
 }
 
 fn is_tmpfs(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
-        return false;
-    };
-    // SAFETY: `statfs` is plain data for which zero is valid.
-    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are valid for the call.
-    let known = unsafe { libc::statfs(path.as_ptr(), &raw mut stat) } == 0;
-    known && stat.f_type == libc::TMPFS_MAGIC
+    // The C libraries differ in the type of the one and of the other.
+    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type as u64 == libc::TMPFS_MAGIC as u64)
+}
+
+/// Directories on disk, the first to be used.
+pub fn disk_directories() -> Vec<PathBuf> {
+    vec![
+        std::env::temp_dir(),
+        PathBuf::from("/tmp"),
+        PathBuf::from("/var/tmp"),
+    ]
 }
 
 /// The directories of all runs of this user.
 pub fn directories() -> Vec<RunDirectory> {
     let mut parents = memory_directories();
     parents.push(PathBuf::from(format!("/run/user/{}", own_uid())));
-    parents.push(std::env::temp_dir());
+    parents.extend(disk_directories());
     parents.sort();
     parents.dedup();
     parents.iter().flat_map(|parent| below(parent)).collect()
@@ -67,14 +97,9 @@ fn below(parent: &Path) -> Vec<RunDirectory> {
     entries
         .filter_map(|entry| {
             let entry = entry.ok()?;
-            let pid = maker(entry.file_name().to_str()?)?;
-            let path = entry.path();
+            maker(entry.file_name().to_str()?)?;
             // Where everybody may write, anybody may have made it.
-            let meta = path.symlink_metadata().ok()?;
-            (meta.is_dir() && meta.uid() == own_uid()).then(|| RunDirectory {
-                in_use: process::exists(pid),
-                path,
-            })
+            Directory::own(&entry.path()).ok().map(RunDirectory)
         })
         .collect()
 }

@@ -3,21 +3,24 @@
 //! Recordings lie in memory while their processes run, and dumps on disk once they ended; both
 //! in directories made for this run, and removed with it.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use mapgrow_format::layout::header;
 
 use crate::clock::Moment;
-use crate::failure::Failure;
+use crate::directory::{Directory, random};
+use crate::failure::{Failure, plain};
+use crate::holder::Life;
 use crate::load::{self, Header};
 use crate::preload::runs;
-use crate::process::{self, Life, own_uid};
-use crate::recordings::{self, RecordingFile};
+use crate::process::own_uid;
+use crate::recordings;
 use crate::source::calibrate;
 
 /// Dumps that are kept while the run goes on, the largest; of others only the figures are.
@@ -43,30 +46,49 @@ pub struct Ended {
 /// The directories of a run, and what was found in them so far.
 #[derive(Debug)]
 pub struct Session {
-    recordings: PathBuf,
-    dumps: PathBuf,
+    recordings: Directory,
+    /// Dumps, which nobody else can write to.
+    dumps: Directory,
+    /// Where processes put their dumps that may have given up root's rights: a directory that all
+    /// may write to, under a name that nobody can guess or look up.
+    inbox: Option<Directory>,
     ended: Mutex<Vec<Ended>>,
 }
 
 impl Session {
     /// Makes the directories.
     pub fn new() -> Result<Session, Failure> {
-        let recordings = runs::memory_directories()
-            .iter()
-            .find_map(|parent| make_private(parent, 0o700).ok());
-        let on_disk = std::env::temp_dir();
-        // A process of root's may give up its rights before it dumps.
-        let mode = if own_uid() == 0 { 0o1733 } else { 0o700 };
-        let dumps = make_private(&on_disk, mode)
-            .map_err(|error| Failure::file("make a directory in", &on_disk, &error))?;
-        let recordings = match recordings {
-            Some(recordings) => recordings,
-            None => make_private(&on_disk, 0o700)
-                .map_err(|error| Failure::file("make a directory in", &on_disk, &error))?,
+        let on_disk = || {
+            new_in(&runs::disk_directories())
+                .map_err(|(place, error)| Failure::file("make a directory in", &place, &error))
+        };
+        let in_memory = runs::memory_directories();
+        let recordings = match new_in(&in_memory) {
+            Ok(recordings) => recordings,
+            Err(_) => on_disk()?,
+        };
+        let named = std::env::var_os("MAPGROW_DIR").filter(|named| !named.is_empty());
+        if let Some(named) = named.filter(|named| !recordings.path().starts_with(named)) {
+            let _ = writeln!(
+                io::stderr(),
+                "mapgrow: MAPGROW_DIR={} cannot be used ({}): recordings are kept in {}",
+                Path::new(&named).display(),
+                unusable(Path::new(&named)),
+                recordings.path().display()
+            );
+        }
+        let dumps = on_disk()?;
+        let inbox = match own_uid() {
+            0 => Some(
+                inbox(&dumps)
+                    .map_err(|error| Failure::file("make a directory in", dumps.path(), &error))?,
+            ),
+            _ => None,
         };
         Ok(Session {
             recordings,
             dumps,
+            inbox,
             ended: Mutex::default(),
         })
     }
@@ -79,11 +101,12 @@ impl Session {
             preload.push(others);
         }
         // The recorder replaces what follows a percent sign.
-        let mut out = self.dumps.to_string_lossy().replace('%', "%%");
+        let place = self.inbox.as_ref().unwrap_or(&self.dumps).path();
+        let mut out = place.to_string_lossy().replace('%', "%%");
         out.push_str("/%p-%n.mapgrow");
         let mut variables = vec![
             ("LD_PRELOAD", preload),
-            ("MAPGROW_DIR", self.recordings.clone().into()),
+            ("MAPGROW_DIR", self.recordings.path().into()),
             ("MAPGROW_OUT", out.into()),
             ("MAPGROW_AT_EXIT", "dump".into()),
         ];
@@ -97,17 +120,21 @@ impl Session {
         variables
     }
 
-    /// Takes in what processes that ended have left. `main` is the command itself.
-    pub fn collect(&self, main: u32) {
+    /// Takes in what processes that ended have left. `main` is the command itself, `users` those
+    /// with whose rights processes of the run were seen.
+    pub fn collect(&self, main: u32, users: &HashSet<u32>) {
         self.save_orphans();
-        let mut ended = match self.ended.lock() {
-            Ok(ended) => ended,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        for path in entries(&self.dumps) {
+        self.take_in(users);
+        let mut ended = self.lock();
+        for name in self.dumps.names() {
+            let path = self.dumps.path().join(&name);
             let known = ended.iter().any(|one| one.dump.as_ref() == Some(&path));
-            if !known && let Some(new) = Ended::read(path) {
-                add(&mut ended, new);
+            if !known
+                && !is_temporary(&name)
+                && let Ok(file) = self.dumps.open(&name, false)
+                && let Some(new) = Ended::read(&file, path)
+            {
+                self.add(&mut ended, new);
             }
         }
         loop {
@@ -120,14 +147,21 @@ impl Session {
                 .filter(kept)
                 .min_by_key(|one| one.peak_bytes);
             if let Some(path) = smallest.and_then(|one| one.dump.take()) {
-                let _ = fs::remove_file(path);
+                self.drop_dump(&path);
             }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Ended>> {
+        match self.ended.lock() {
+            Ok(ended) => ended,
+            Err(poisoned) => poisoned.into_inner(),
         }
     }
 
     /// Makes dumps of recordings whose processes ended without a word.
     fn save_orphans(&self) {
-        for recording in self.live() {
+        for recording in recordings::within(&self.recordings) {
             if recording.life == Life::Running {
                 continue;
             }
@@ -138,44 +172,68 @@ impl Session {
             let saved =
                 load::read_packed(&recording.file, &recording.path).and_then(|mut packed| {
                     calibrate(&mut packed, &recording);
-                    let path = self.dumps.join(name);
-                    fs::write(&path, packed).map_err(|error| Failure::file("write", &path, &error))
+                    self.keep(name, &packed)
                 });
             if saved.is_ok() {
-                let _ = fs::remove_file(&recording.path);
+                let _ = self.recordings.remove_this(name, &recording.file);
             }
         }
     }
 
-    fn live(&self) -> Vec<RecordingFile> {
-        entries(&self.recordings)
-            .into_iter()
-            .filter(|path| {
-                let name = path.file_name().and_then(OsStr::to_str);
-                name.is_some_and(recordings::is_recording_name)
-            })
-            .filter_map(|path| RecordingFile::open(path, false).ok().flatten())
-            .collect()
+    /// Moves dumps from where all may write to where nobody else can. Not one that a user wrote
+    /// with whose rights nothing of this run was ever seen to run.
+    fn take_in(&self, users: &HashSet<u32>) {
+        let Some(inbox) = &self.inbox else { return };
+        for name in inbox.names() {
+            if is_temporary(&name) {
+                continue;
+            }
+            let Ok(file) = inbox.open_of_anybody(&name, false) else {
+                continue;
+            };
+            let Ok(meta) = file.metadata() else { continue };
+            let trusted = meta.uid() == own_uid() || users.contains(&meta.uid());
+            if !trusted || meta.nlink() != 1 {
+                continue;
+            }
+            let path = inbox.path().join(&name);
+            let kept = load::read_packed(&file, &path).and_then(|bytes| self.keep(&name, &bytes));
+            if kept.is_ok() {
+                let _ = inbox.remove_this(&name, &file);
+            }
+        }
+    }
+
+    /// Writes a dump, unless it is there.
+    fn keep(&self, name: &OsStr, bytes: &[u8]) -> Result<(), Failure> {
+        match self.dumps.write_new(name, bytes) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                let path = self.dumps.path().join(name);
+                Err(Failure::file("write", &path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn drop_dump(&self, path: &Path) {
+        if let Some(name) = path.file_name() {
+            let _ = self.dumps.remove(name);
+        }
     }
 
     /// All processes that ended, in the order in which they began.
     pub fn ended(&self) -> Vec<Ended> {
-        let mut all = match self.ended.lock() {
-            Ok(ended) => ended.clone(),
-            Err(poisoned) => poisoned.into_inner().clone(),
-        };
+        let mut all = self.lock().clone();
         all.sort_by_key(|one| (one.began_ns, one.pid));
         all
     }
 
     /// Processes of the run that go on.
     pub fn running(&self) -> Vec<u32> {
-        let mut pids: Vec<u32> = self
-            .live()
-            .iter()
-            .filter(|recording| recording.life == Life::Running)
-            .map(|recording| recording.header.pid())
-            .filter(|&pid| process::exists(pid))
+        let recordings = recordings::within(&self.recordings).into_iter();
+        let running = recordings.filter(|recording| recording.life == Life::Running);
+        let mut pids: Vec<u32> = running
+            .map(|recording| recording.pid.unwrap_or(recording.header.pid()))
             .collect();
         pids.sort_unstable();
         pids.dedup();
@@ -185,33 +243,32 @@ impl Session {
     /// Removes the directories, unless a process still needs them.
     pub fn remove(&self) {
         if self.running().is_empty() {
-            let _ = fs::remove_dir_all(&self.recordings);
-            let _ = fs::remove_dir_all(&self.dumps);
+            runs::remove(&self.recordings);
+            runs::remove(&self.dumps);
+        }
+    }
+
+    /// Adds a dump; a process that dumped before (its `exec` failed, say) is as its newest has it.
+    fn add(&self, ended: &mut Vec<Ended>, new: Ended) {
+        let same = |one: &&mut Ended| one.recording == new.recording && one.pid == new.pid;
+        let Some(before) = ended.iter_mut().find(same) else {
+            ended.push(new);
+            return;
+        };
+        let older = if before.sequence < new.sequence {
+            std::mem::replace(before, new)
+        } else {
+            new
+        };
+        if let Some(path) = older.dump {
+            self.drop_dump(&path);
         }
     }
 }
 
-/// Adds a dump; a process that dumped before (its `exec` failed, say) is as its newest has it.
-fn add(ended: &mut Vec<Ended>, new: Ended) {
-    let same = |one: &&mut Ended| one.recording == new.recording && one.pid == new.pid;
-    let Some(before) = ended.iter_mut().find(same) else {
-        ended.push(new);
-        return;
-    };
-    let older = if before.sequence < new.sequence {
-        std::mem::replace(before, new)
-    } else {
-        new
-    };
-    if let Some(path) = older.dump {
-        let _ = fs::remove_file(path);
-    }
-}
-
 impl Ended {
-    fn read(path: PathBuf) -> Option<Ended> {
-        let file = load::open(&path, false, false).ok()?;
-        let header = Header::read(&file).ok()??;
+    fn read(file: &File, path: PathBuf) -> Option<Ended> {
+        let header = Header::read(file).ok()??;
         Some(Ended {
             pid: header.pid(),
             program: header.program(),
@@ -229,61 +286,64 @@ impl Ended {
         let Some(path) = &self.dump else {
             return Ok(());
         };
-        let read = || {
-            let header = Header::read(&fs::File::open(path)?)?;
-            Ok((header, fs::read(path)?))
-        };
-        let (header, mut packed) =
-            read().map_err(|error: io::Error| Failure::file("read", path, &error))?;
-        let Some(header) = header.filter(|header| header.word(header::DUMP_REASON) == 0) else {
-            return Ok(());
-        };
-        let state = header.word(header::STATE) | header::STATE_FINISHED;
-        load::set_words(&mut packed, &[(header::STATE, state)]);
-        if let Some(now) = Moment::now(&header) {
-            load::set_words(&mut packed, &now.calibration());
-        }
-        fs::write(path, packed).map_err(|error| Failure::file("write", path, &error))
-    }
-}
-
-/// Makes a directory with a name that nobody else has.
-fn make_private(parent: &Path, mode: u32) -> io::Result<PathBuf> {
-    const TRIES: u32 = 100;
-    for attempt in 0..TRIES {
-        let name = runs::name(std::process::id(), &unique(attempt));
-        let path = parent.join(name);
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => {
-                if path.symlink_metadata()?.mode() & 0o7777 != mode {
-                    fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-                }
-                return Ok(path);
+        let amend = || -> io::Result<()> {
+            let file = load::open(path, true, false)?;
+            let header = Header::read(&file)?;
+            let Some(header) = header.filter(|header| header.word(header::DUMP_REASON) == 0) else {
+                return Ok(());
+            };
+            let state = header.word(header::STATE) | header::STATE_FINISHED;
+            let mut words = vec![(header::STATE, state)];
+            words.extend(
+                Moment::now(&header)
+                    .into_iter()
+                    .flat_map(Moment::calibration),
+            );
+            for (index, word) in words {
+                file.write_all_at(&word.to_le_bytes(), (index * 8) as u64)?;
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+            Ok(())
+        };
+        amend().map_err(|error| Failure::file("write", path, &error))
+    }
+}
+
+/// A new directory in the first that will have it, in use from now on; else the first one and
+/// why not.
+fn new_in(parents: &[PathBuf]) -> Result<Directory, (PathBuf, io::Error)> {
+    let mut refused = None;
+    for parent in parents {
+        let name = runs::name(std::process::id(), &format!("{:x}", random()));
+        let made = Directory::new_in(parent, &name).and_then(|made| made.lock().map(|()| made));
+        match made {
+            Ok(directory) => return Ok(directory),
+            Err(error) => {
+                refused.get_or_insert((parent.clone(), error));
+            }
         }
     }
-    Err(io::Error::other("all names are taken"))
+    Err(refused.unwrap_or_else(|| (PathBuf::new(), io::ErrorKind::NotFound.into())))
 }
 
-fn unique(attempt: u32) -> String {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as u64);
-    format!("{:x}", now.wrapping_add(u64::from(attempt)))
+/// Where processes of any user may put a dump: its name is known to the processes of the run
+/// alone, since the directory that it lies in can be passed through and not read.
+fn inbox(dumps: &Directory) -> io::Result<Directory> {
+    dumps.set_mode(0o711)?;
+    dumps.new_within(&format!("{:016x}{:016x}", random(), random()), 0o1733)
 }
 
-/// Files of a directory that are finished: others have a name that starts with a dot.
-fn entries(directory: &Path) -> Vec<PathBuf> {
-    let Ok(found) = fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    found
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let hidden = entry.file_name().to_string_lossy().starts_with('.');
-            (!hidden).then(|| entry.path())
-        })
-        .collect()
+/// Why a directory cannot be used.
+fn unusable(path: &Path) -> String {
+    match Directory::new_in(path, &format!(".mapgrow-{:016x}", random())) {
+        Ok(made) => {
+            let _ = made.remove_self();
+            "it is no absolute path".to_owned()
+        }
+        Err(error) => plain(&error),
+    }
+}
+
+/// Files that are not finished have a name that starts with a dot.
+fn is_temporary(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
 }

@@ -40,6 +40,8 @@ pub struct Unseen {
 #[derive(Debug, Default)]
 struct Found {
     programs: HashMap<PathBuf, Option<Blind>>,
+    /// Users with whose rights they were seen to run.
+    users: HashSet<u32>,
     /// Processes, and their programs, whose environment was looked at.
     environments: HashSet<(u32, PathBuf)>,
     /// The first process of each program, in the order in which they were found.
@@ -66,9 +68,18 @@ impl Unseen {
         while let Some(&pid) = family.get(at).filter(|_| at < MOST_PROCESSES) {
             at += 1;
             family.extend(process::children(pid));
+            found.users.extend(process::user(pid));
             if let Some(path) = process::executable(pid) {
                 found.note(pid, path, self.library.as_deref());
             }
+        }
+    }
+
+    /// The users with whose rights the processes were seen to run.
+    pub fn users(&self) -> HashSet<u32> {
+        match self.found.lock() {
+            Ok(found) => found.users.clone(),
+            Err(poisoned) => poisoned.into_inner().users.clone(),
         }
     }
 

@@ -17,11 +17,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::metrics::{self, Format};
 use super::page;
+use super::seats::{Seat, Seats};
 use super::targets::Targets;
 
 /// Bytes of a request's head; nobody needs more to ask for one of five pages.
@@ -38,7 +38,7 @@ const LAST_TIME: Duration = Duration::from_secs(10);
 /// What the server grants.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at a time; others wait in the system's queue.
+    /// Connections at a time; for one more, that which has waited longest for its client ends.
     pub connections: usize,
     /// Sites with series of their own, for each target.
     pub sites: usize,
@@ -61,15 +61,8 @@ pub fn serve(
     listener.set_nonblocking(true)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let (targets, room) = (
-            Arc::new(targets),
-            Arc::new(Semaphore::new(limits.connections)),
-        );
+        let (targets, seats) = (Arc::new(targets), Arc::new(Seats::default()));
         loop {
-            // The semaphore is never closed.
-            let Ok(seat) = Arc::clone(&room).acquire_owned().await else {
-                continue;
-            };
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(_) => {
@@ -78,17 +71,24 @@ pub fn serve(
                     continue;
                 }
             };
-            let targets = Arc::clone(&targets);
-            tokio::spawn(async move {
-                connection(stream, targets, limits).await;
-                drop(seat);
-            });
+            let seat = Arc::new(seats.take(limits.connections).await);
+            let (number, targets) = (seat.number(), Arc::clone(&targets));
+            let task = tokio::spawn(connection(stream, targets, limits, seat));
+            Seat::served_by(&seats, number, task.abort_handle());
         }
     })
 }
 
-async fn connection(stream: tokio::net::TcpStream, targets: Arc<Targets>, limits: Limits) {
-    let service = service_fn(move |request| answer(request, Arc::clone(&targets), limits));
+async fn connection(
+    stream: tokio::net::TcpStream,
+    targets: Arc<Targets>,
+    limits: Limits,
+    seat: Arc<Seat>,
+) {
+    let asked = Arc::clone(&seat);
+    let service = service_fn(move |request| {
+        answer(request, Arc::clone(&targets), limits, Arc::clone(&asked))
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -109,6 +109,7 @@ fn answer(
     request: Request<Incoming>,
     targets: Arc<Targets>,
     limits: Limits,
+    seat: Arc<Seat>,
 ) -> impl Future<Output = Result<Answer, Infallible>> {
     let asked = Asked::of(&request, limits);
     async move {
@@ -116,8 +117,11 @@ fn answer(
             Ok(asked) => asked,
             Err(refusal) => return Ok(*refusal),
         };
+        seat.works();
         let work = tokio::task::spawn_blocking(move || asked.answer(&targets, limits));
-        Ok(work.await.unwrap_or_else(|_| {
+        let answer = work.await;
+        seat.waits();
+        Ok(answer.unwrap_or_else(|_| {
             plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the report could not be made\n",
@@ -157,7 +161,10 @@ impl Asked {
                 .get(name)
                 .and_then(|value| value.to_str().ok())
         };
-        if limits.loopback && !header(HOST).is_none_or(is_loopback) {
+        // One that is no text is nobody's name, and of two each could be meant.
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let named = hosts.all(|host| host.to_str().is_ok_and(is_loopback));
+        if limits.loopback && !(named && request.uri().host().is_none_or(is_loopback)) {
             return Err(Box::new(plain(
                 StatusCode::FORBIDDEN,
                 "this server answers to localhost alone\n",

@@ -6,6 +6,7 @@
 mod http;
 mod metrics;
 mod page;
+mod seats;
 mod targets;
 
 pub use http::{Limits, serve};

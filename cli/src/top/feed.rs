@@ -1,15 +1,15 @@
 //! Reads the recording again and again, beside the view: a slow reading must not hold up a key.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mapgrow_report::{Options, Report};
+use mapgrow_report::Report;
 
+use super::readings::Readings;
 use crate::failure::Failure;
-use crate::source::Source;
-use crate::symbols::{Files, ObjectSymbolizer};
+use crate::symbols::Files;
 
 /// What a reading gave.
 pub enum Reading {
@@ -18,9 +18,6 @@ pub enum Reading {
     /// The process has ended, or its recording is gone.
     Ended,
 }
-
-/// Live maps that are looked at for their next resize.
-const MOST_MAPS: usize = 2_000;
 
 /// The thread that reads.
 pub struct Feed {
@@ -32,7 +29,8 @@ pub struct Feed {
 impl Feed {
     /// Begins to read.
     pub fn start(source: &Path, every: Duration) -> Feed {
-        let (send, readings) = channel();
+        // Whoever looks may be held up, by a terminal that was stopped: one reading waits then.
+        let (send, readings) = sync_channel(1);
         let (stop, stopped) = channel();
         let source = source.to_owned();
         thread::spawn(move || read(source, every, &send, &stopped));
@@ -63,30 +61,26 @@ impl Feed {
 fn read(
     source: PathBuf,
     every: Duration,
-    send: &Sender<Result<Reading, Failure>>,
+    send: &SyncSender<Result<Reading, Failure>>,
     stopped: &Receiver<()>,
 ) {
     let files = Files::new();
-    // Names stay: only new places cost anything after the first reading.
-    let mut symbolizer: Option<ObjectSymbolizer<'_>> = None;
+    let mut readings = Readings::new(&source, &files);
     loop {
         let begun = Instant::now();
-        let opened = match Source::open(Some(&source)) {
-            Ok(opened) => opened,
+        let reading = match readings.next() {
+            Ok(Some(reading)) => reading,
+            Ok(None) => {
+                let _ = send.send(Ok(Reading::Ended));
+                return;
+            }
             Err(failure) => {
                 let _ = send.send(Err(failure));
                 return;
             }
         };
-        let names = symbolizer.get_or_insert_with(|| opened.symbolizer(&files, &[]));
-        let options = Options {
-            alive: opened.alive,
-            max_maps: MOST_MAPS,
-            timeline: true,
-        };
-        let report = Report::build(&opened.recording, names, &options);
-        let sent = send.send(Ok(Reading::Report(Box::new(report), begun)));
-        if opened.running.is_none() {
+        let sent = send.send(Ok(Reading::Report(Box::new(reading.report), begun)));
+        if !reading.more {
             let _ = send.send(Ok(Reading::Ended));
             return;
         }

@@ -2,6 +2,7 @@
 
 mod feed;
 mod figures;
+mod readings;
 mod site;
 mod state;
 mod view;
@@ -14,6 +15,7 @@ use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
 use crate::failure::{Failure, plain};
 use feed::Feed;
+pub use readings::{Reading, Readings};
 use state::{Next, State};
 
 /// How long a key is waited for before the view looks for a new reading.

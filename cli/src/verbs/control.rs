@@ -6,7 +6,7 @@ use clap::Args;
 use mapgrow_format::layout::header;
 
 use crate::failure::Failure;
-use crate::process::Life;
+use crate::holder::Life;
 use crate::{output, recordings};
 
 /// For both verbs.

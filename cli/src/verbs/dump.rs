@@ -8,8 +8,9 @@ use mapgrow_system::headroom;
 
 use crate::clock::Moment;
 use crate::contents;
+use crate::directory::write_new;
 use crate::failure::Failure;
-use crate::process::Life;
+use crate::holder::Life;
 use crate::source::calibrate;
 use crate::{dumps, load, output, recordings};
 
@@ -51,9 +52,9 @@ pub fn run(args: &DumpArgs) -> Result<(), Failure> {
     // Refuses what was caught half set up.
     load::parse(packed.clone(), &live.path)?;
     let path = match &args.output {
-        None => dumps::write(&live.header.program(), args.pid, &packed)?,
+        None => dumps::write(&live.header.program(), args.pid, &packed, None)?,
         Some(path) => {
-            dumps::write_new(path, &packed).map_err(|error| match error.kind() {
+            write_new(path, &packed).map_err(|error| match error.kind() {
                 std::io::ErrorKind::AlreadyExists => Failure::new(format!(
                     "{} is there already and mapgrow overwrites nothing: choose another name",
                     path.display()

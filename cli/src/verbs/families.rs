@@ -1,13 +1,13 @@
 //! `mapgrow families`: the table of containers that are known by their functions, and what the
 //! user adds to it.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use mapgrow_containers::classify::{catalogue, table};
 
 use crate::failure::Failure;
+use crate::load;
 use crate::output;
 
 /// The variable that names a file to add.
@@ -47,7 +47,8 @@ pub fn extend() -> Result<(), Failure> {
 
 fn add(path: &Path) -> Result<(), Failure> {
     let mut text = String::new();
-    File::open(path)
+    // Whatever the variable names, this does not block.
+    load::open(path, false, true)
         .and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text))
         .map_err(|error| Failure::file("read", path, &error))?;
     catalogue::add(&text).map_err(|error| {

@@ -1,8 +1,5 @@
 //! `mapgrow list`: recordings of processes that run, and of those that ended without a word.
 
-use std::collections::HashSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,11 +7,12 @@ use clap::Args;
 use mapgrow_format::layout::header;
 use mapgrow_report::text::units::bytes;
 
+use crate::directory::Directory;
 use crate::failure::{Failure, plain};
+use crate::holder::{self, Life};
+use crate::output;
 use crate::preload::runs;
-use crate::process::{self, Life, own_uid};
 use crate::recordings::{self, RecordingFile};
-use crate::{load, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,7 +67,7 @@ fn table(found: &[RecordingFile]) -> String {
         let header = &recording.header;
         let started = header.word(header::START_UNIX_NS);
         rows.push([
-            header.pid().to_string(),
+            pid(recording),
             printable(&header.program()),
             state(recording).to_owned(),
             output::age(now.saturating_sub(started) / 1_000_000_000),
@@ -100,12 +98,22 @@ fn table(found: &[RecordingFile]) -> String {
     text
 }
 
+/// Its process, by its id here: one that runs where it cannot be seen from here has none.
+fn pid(recording: &RecordingFile) -> String {
+    match (recording.pid, recording.life) {
+        (Some(pid), _) => pid.to_string(),
+        (None, Life::Running) => "-".to_owned(),
+        (None, _) => recording.header.pid().to_string(),
+    }
+}
+
 fn state(recording: &RecordingFile) -> &'static str {
     let finished = recording.header.word(header::STATE) & header::STATE_FINISHED != 0;
     let paused = recording.header.word(header::CONTROL) == 1;
     match (recording.life, finished, paused) {
         (Life::Running, _, true) => "paused",
         (Life::Running, _, false) => "running",
+        (Life::Replaced, _, _) => "replaced",
         (Life::Gone, true, _) => "ended",
         (Life::Gone, false, _) => "killed",
     }
@@ -119,24 +127,24 @@ fn printable(text: &str) -> String {
 }
 
 fn prune(found: Vec<RecordingFile>) -> Result<(), Failure> {
-    let (used, left): (Vec<_>, Vec<_>) =
-        runs::directories().into_iter().partition(|run| run.in_use);
+    let (used, left): (Vec<_>, Vec<_>) = runs::directories()
+        .into_iter()
+        .partition(|run| run.in_use());
     // A run that goes on sees to its own.
-    let is_used = |path: &Path| used.iter().any(|run| path.starts_with(&run.path));
+    let is_used = |path: &Path| used.iter().any(|run| path.starts_with(run.path()));
     let orphans: Vec<RecordingFile> = found
         .into_iter()
-        .filter(|recording| recording.life == Life::Gone && !is_used(&recording.path))
+        .filter(|recording| recording.life != Life::Running && !is_used(&recording.path))
         .collect();
     if orphans.is_empty() && left.is_empty() {
         output::print("nothing to remove: no recording was left behind\n")?;
         return Ok(());
     }
-    let mapped = mapped_inodes();
     let mut text = String::new();
     let mut kept = None;
     for orphan in orphans {
         let path = orphan.path.display().to_string();
-        match remove(&orphan, &mapped) {
+        match remove(&orphan) {
             Ok(()) => {
                 text += &format!(
                     "removed {} ({} of {})\n",
@@ -149,12 +157,12 @@ fn prune(found: Vec<RecordingFile>) -> Result<(), Failure> {
         }
     }
     for run in left {
-        let path = printable(&run.path.display().to_string());
-        if recordings::in_directory(&run.path).is_empty() {
-            match fs::remove_dir_all(&run.path) {
-                Ok(()) => text += &format!("removed {path} (of a run that was killed)\n"),
-                Err(error) => kept = Some(format!("{path} was not removed: {}", plain(&error))),
-            }
+        let path = printable(&run.path().display().to_string());
+        match run.clear() {
+            Ok(true) => text += &format!("removed {path} (of a run that was killed)\n"),
+            // A process that the run started still records there.
+            Ok(false) => {}
+            Err(error) => kept = Some(format!("{path} was not removed: {}", plain(&error))),
         }
     }
     output::print(&text)?;
@@ -166,40 +174,15 @@ fn prune(found: Vec<RecordingFile>) -> Result<(), Failure> {
 
 /// Removes an orphaned recording, once everything that was true when it was found has been
 /// seen to be true still.
-fn remove(orphan: &RecordingFile, mapped: &HashSet<u64>) -> Result<(), String> {
+fn remove(orphan: &RecordingFile) -> Result<(), String> {
     let refused = |error: std::io::Error| plain(&error);
-    let listed = orphan.file.metadata().map_err(refused)?;
-    if listed.uid() != own_uid() {
-        return Err("it belongs to another user, who can remove it".to_owned());
+    let (parent, name) = (orphan.path.parent(), orphan.path.file_name());
+    let (Some(parent), Some(name)) = (parent, name) else {
+        return Err("it has no name".to_owned());
+    };
+    if holder::holder(&orphan.file, name, &orphan.header).life == Life::Running {
+        return Err("a process writes to it by now".to_owned());
     }
-    // A process in a container has another id there than here.
-    if mapped.contains(&listed.ino()) {
-        return Err("a process still writes to it".to_owned());
-    }
-    let file = load::open(&orphan.path, false, false).map_err(refused)?;
-    let header = load::Header::read(&file).map_err(refused)?;
-    let now = file.metadata().map_err(refused)?;
-    let same = (now.dev(), now.ino()) == (listed.dev(), listed.ino());
-    match header {
-        Some(header) if same && process::life(&header) == Life::Gone => {
-            fs::remove_file(&orphan.path).map_err(refused)
-        }
-        _ => Err("it changed meanwhile; look at `mapgrow list` again".to_owned()),
-    }
-}
-
-/// Inodes of all recordings that some process has mapped.
-fn mapped_inodes() -> HashSet<u64> {
-    let mut inodes = HashSet::new();
-    for pid in process::all() {
-        let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/maps")) else {
-            continue;
-        };
-        for line in maps.lines().filter(|line| line.contains("/mapgrow-")) {
-            let inode = line.split_ascii_whitespace().nth(4);
-            inodes.extend(inode.and_then(|inode| inode.parse::<u64>().ok()));
-        }
-    }
-    inodes.remove(&0);
-    inodes
+    let directory = Directory::own(parent).map_err(refused)?;
+    directory.remove_this(name, &orphan.file).map_err(refused)
 }

@@ -109,8 +109,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         let collector = scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
                 std::thread::park_timeout(COLLECT_EVERY);
-                session.collect(main);
                 unseen.look(main);
+                session.collect(main, &unseen.users());
             }
         });
         let status = child::wait(&mut child);
@@ -119,7 +119,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         status
     })
     .map_err(|error| Failure::new(format!("cannot wait for the command: {error}")))?;
-    session.collect(main);
+    session.collect(main, &unseen.users());
     let command = Ran {
         pid: main,
         name: named.to_string_lossy().into_owned(),

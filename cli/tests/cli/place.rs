@@ -1,9 +1,10 @@
 //! Where a test's files lie, processes that it watches, and the command run among them.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use mapgrow_fixture::Program;
@@ -113,16 +114,36 @@ pub fn spread(bytes: &[u8], path: &Path) {
         .expect("sized");
 }
 
-/// A process of the test's, with when it was started.
-pub struct Sleeper(Child);
+/// A process of the test's, with when it was started. It maps the files that it is told to, as a
+/// process that records has its recording mapped.
+pub struct Sleeper(Child, BufReader<ChildStdout>);
 
 impl Sleeper {
     pub fn new() -> Sleeper {
-        let child = Command::new("sleep")
-            .arg("600")
-            .stdin(Stdio::null())
+        const MAP: &str = "import mmap, sys\n\
+                           kept = []\n\
+                           for line in sys.stdin:\n    \
+                               file = open(line.rstrip('\\n'), 'r+b')\n    \
+                               kept.append(mmap.mmap(file.fileno(), 4096))\n    \
+                               file.close()\n    \
+                               print('mapped', flush=True)\n";
+        let child = Command::new("python3")
+            .args(["-c", MAP])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn();
-        Sleeper(child.expect("sleep runs"))
+        let mut child = child.expect("python3 runs");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        Sleeper(child, output)
+    }
+
+    /// Maps a file, and closes it.
+    pub fn map(&mut self, path: &Path) {
+        let input = self.0.stdin.as_mut().expect("piped");
+        writeln!(input, "{}", path.display()).expect("it listens");
+        let mut line = String::new();
+        self.1.read_line(&mut line).expect("it tells");
+        assert_eq!(line, "mapped\n");
     }
 
     pub fn pid(&self) -> u32 {

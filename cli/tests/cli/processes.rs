@@ -11,9 +11,10 @@ use crate::place::{Place, Sleeper, json, printed, recording_of, told, word};
 #[test]
 fn a_live_process_is_read_dumped_and_switched_from_outside() {
     let place = Place::new();
-    let sleeper = Sleeper::new();
+    let mut sleeper = Sleeper::new();
     let pid = sleeper.pid().to_string();
     let path = place.live_file(0xABCD, &recording_of(sleeper.pid(), sleeper.start_time()));
+    sleeper.map(&path);
 
     let report = json(&place.run(&["report", "--json", &pid]));
     assert_eq!(report["process"]["state"], "live");
@@ -81,9 +82,9 @@ fn a_live_process_is_read_dumped_and_switched_from_outside() {
 #[test]
 fn dump_overwrites_nothing() {
     let place = Place::new();
-    let sleeper = Sleeper::new();
+    let mut sleeper = Sleeper::new();
     let pid = sleeper.pid().to_string();
-    place.live_file(1, &recording_of(sleeper.pid(), sleeper.start_time()));
+    sleeper.map(&place.live_file(1, &recording_of(sleeper.pid(), sleeper.start_time())));
     let target = place.write("kept", b"precious");
     let link = place.path("link");
     symlink(&target, &link).expect("linked");
@@ -105,10 +106,11 @@ fn a_killed_process_is_listed_reported_and_pruned() {
     let place = Place::new();
     let sleeper = Sleeper::new();
     let start_time = sleeper.start_time();
-    let running = Sleeper::new();
+    let mut running = Sleeper::new();
     let pid = sleeper.end();
     let orphan = place.live_file(0xAA, &recording_of(pid, start_time));
     let kept = place.live_file(0xBB, &recording_of(running.pid(), running.start_time()));
+    running.map(&kept);
     // Another process has the number now: started at another time.
     let reused = place.live_file(0xCC, &recording_of(running.pid(), 1));
     let outside = place.write("outside", &recording_of(pid, start_time));
@@ -144,17 +146,23 @@ fn a_recording_that_is_mapped_is_never_pruned() {
     let place = Place::new();
     // As a process in a container: it writes, under an id that means nothing here.
     let path = place.live_file(5, &recording_of(4_000_000_000, 1));
-    let file = fs::File::open(&path).expect("opened");
-    // SAFETY: the file stays as it is while the test looks.
-    let map = unsafe { memmap2::Mmap::map(&file) }.expect("mapped");
-    let sentence = {
-        let output = place.run(&["list", "--prune"]);
-        assert_eq!(output.status.code(), Some(2));
-        String::from_utf8(output.stderr).expect("text")
+    let mut sleeper = Sleeper::new();
+    sleeper.map(&path);
+    let row = || {
+        let listed = printed(&place.run(&["list"]));
+        let own = path.display().to_string();
+        let row = listed.lines().find(|line| line.ends_with(&own));
+        let words = row.expect("listed").split_ascii_whitespace();
+        words.take(3).map(str::to_owned).collect::<Vec<_>>()
     };
-    assert!(sentence.contains("still writes to it"), "{sentence}");
+    let pid = sleeper.pid().to_string();
+    assert_eq!(row(), [pid.as_str(), "cache-server", "running"]);
+    printed(&place.run(&["list", "--prune"]));
     assert!(path.exists());
-    drop(map);
+    let report = json(&place.run(&["report", "--json", &pid]));
+    assert_eq!(report["process"]["state"], "live");
+    sleeper.end();
+    assert_eq!(row(), ["4000000000", "cache-server", "killed"]);
     printed(&place.run(&["list", "--prune"]));
     assert!(!path.exists());
 }
