@@ -17,6 +17,7 @@ pub mod preload_support;
 mod process;
 mod record;
 mod recording;
+mod run;
 mod sampler;
 mod snapshot;
 mod stack;

@@ -8,6 +8,7 @@ use once_cell::race::OnceRef;
 
 use crate::config::{Defaults, Mode, Settings};
 use crate::recording::{Origin, Recording, private_pages};
+use crate::run;
 use crate::snapshot;
 use crate::stack::{EntryFrames, Registers, ThreadStacks};
 use crate::thread::HOT;
@@ -79,6 +80,7 @@ fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
     if !recording {
         UNRECORDED.store(true, Ordering::Release);
     }
+    run::tell(&settings, run::STARTED);
     let place = private_pages(core::mem::size_of::<State>())?.cast::<State>();
     // SAFETY: fresh pages of sufficient size, page aligned, known to nobody else.
     let state: &'static State = unsafe {
@@ -183,7 +185,11 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
     let Some(made) = made else {
         UNRECORDED.store(true, Ordering::Release);
         // Another thread may have been luckier.
-        return existing_recording();
+        let made = existing_recording();
+        if made.is_none() {
+            run::tell(&state.settings, run::UNRECORDED);
+        }
+        return made;
     };
     let published =
         RECORDING.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire);
@@ -194,6 +200,9 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
     }
     let recording = existing_recording()?;
     recording.count(header::FREES_UNKNOWN, take_early_frees());
+    if recording.load(header::STATE) & header::STATE_PRIVATE != 0 {
+        run::tell(&state.settings, run::PRIVATE);
+    }
     Some(recording)
 }
 

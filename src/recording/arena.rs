@@ -11,6 +11,7 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::config::{PATH_MAX, Settings};
+use crate::run;
 use crate::sync::AtomicU64;
 use crate::tables::index::words_for_levels;
 use mapgrow_format::layout::{self, header, region};
@@ -359,7 +360,7 @@ fn complain_once(directory: &[u8]) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     let of_a_run = directory
         .split(|&byte| byte == b'/')
-        .any(|part| part.starts_with(b"mapgrow-run-"));
+        .any(|part| part.starts_with(run::PREFIX));
     if !of_a_run && !TOLD.swap(true, Ordering::Relaxed) {
         sys::complain(&[
             b"MAPGROW_DIR=",

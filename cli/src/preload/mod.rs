@@ -3,6 +3,7 @@
 pub mod child;
 pub mod kept;
 pub mod library;
+pub mod nothing;
 pub mod program;
 pub mod runs;
 pub mod session;

@@ -35,6 +35,8 @@ pub enum Blind {
     SetUserId,
     /// Has an allocator of its own linked in.
     OwnAllocator(&'static str),
+    /// Is checked by a run-time library whose allocator has to come before all others.
+    Sanitizer(&'static str),
     /// Keeps what its own language allocates in a heap of its own.
     OtherHeap(Runtime),
     /// Was started without `LD_PRELOAD`.
@@ -92,6 +94,10 @@ impl Blind {
                  does not stand in front of. Build it with the system's malloc, or, if it is \
                  written in Rust, make mapgrow::MapGrow its global allocator."
             ),
+            Blind::Sanitizer(which) => format!(
+                "{program} is built with {which}, whose own allocator has to be the first: it was \
+                 run without mapgrow. Build it without -fsanitize to see its containers."
+            ),
             Blind::OtherHeap(runtime) => {
                 let (language, heap, instead) = match runtime {
                     Runtime::V8 => (
@@ -132,7 +138,8 @@ impl Blind {
 
     /// Whether the library must not even be named to the loader.
     pub fn must_not_preload(self) -> bool {
-        matches!(self, Blind::Musl | Blind::OtherMachine)
+        let others = matches!(self, Blind::Musl | Blind::OtherMachine);
+        others || matches!(self, Blind::Sanitizer(_))
     }
 }
 
@@ -230,16 +237,20 @@ fn inspect_elf<'data>(bytes: impl ReadRef<'data>) -> Option<Blind> {
         Some(_) if go => return Some(Blind::GoDynamic),
         Some(_) => {}
     }
-    let runtime = || other_heap(&file, bytes).map(Blind::OtherHeap);
+    let needed = needed(&file, bytes);
+    if let Some(which) = sanitizer(&file, &needed) {
+        return Some(Blind::Sanitizer(which));
+    }
+    let runtime = || other_heap(&file, &needed).map(Blind::OtherHeap);
     own_allocator(&file)
         .map(Blind::OwnAllocator)
         .or_else(runtime)
 }
 
 /// The runtime that a program is, or that it is linked with.
-fn other_heap<'data, R: ReadRef<'data>>(
-    file: &ElfFile64<'data, Endianness, R>,
-    bytes: R,
+fn other_heap<'data>(
+    file: &ElfFile64<'data, Endianness, impl ReadRef<'data>>,
+    needed: &[&'data [u8]],
 ) -> Option<Runtime> {
     const LIBRARIES: [(&[u8], Runtime); 4] = [
         (b"libnode.so", Runtime::V8),
@@ -254,18 +265,63 @@ fn other_heap<'data, R: ReadRef<'data>>(
     {
         return Some(Runtime::V8);
     }
+    needed.iter().find_map(|needed| {
+        let known = LIBRARIES.iter().find(|(name, _)| needed.starts_with(name));
+        known.map(|&(_, runtime)| runtime)
+    })
+}
+
+/// The libraries that a program names to the loader.
+fn needed<'data, R: ReadRef<'data>>(
+    file: &ElfFile64<'data, Endianness, R>,
+    bytes: R,
+) -> Vec<&'data [u8]> {
     let endian = file.endian();
     let sections = file.elf_section_table();
-    let (entries, strings) = sections.dynamic(endian, bytes).ok().flatten()?;
-    let strings = sections.strings(endian, bytes, strings).ok()?;
-    entries
+    let read = || {
+        let (entries, strings) = sections.dynamic(endian, bytes).ok().flatten()?;
+        let strings = sections.strings(endian, bytes, strings).ok()?;
+        let needed = entries
+            .iter()
+            .filter(|entry| entry.tag(endian) == elf::DT_NEEDED);
+        let names = needed.filter_map(|entry| entry.string(endian, strings).ok());
+        Some(names.collect())
+    };
+    read().unwrap_or_default()
+}
+
+/// The sanitizer that a program is built with: linked in, or as a library. Their run-time libraries
+/// refuse to start behind another allocator, or are not meant to.
+fn sanitizer<'data>(
+    file: &ElfFile64<'data, Endianness, impl ReadRef<'data>>,
+    needed: &[&'data [u8]],
+) -> Option<&'static str> {
+    const KNOWN: [(&str, &str, &str); 5] = [
+        ("asan", "__asan_init", "AddressSanitizer"),
+        ("hwasan", "__hwasan_init", "HWAddressSanitizer"),
+        ("tsan", "__tsan_init", "ThreadSanitizer"),
+        ("msan", "__msan_init", "MemorySanitizer"),
+        ("lsan", "__lsan_init", "LeakSanitizer"),
+    ];
+    let is_library = |name: &[u8], short: &str| {
+        let name = String::from_utf8_lossy(name);
+        name.starts_with(&format!("lib{short}.so"))
+            || name.starts_with(&format!("libclang_rt.{short}"))
+    };
+    let by_library = KNOWN
         .iter()
-        .filter(|entry| entry.tag(endian) == elf::DT_NEEDED)
-        .filter_map(|entry| entry.string(endian, strings).ok())
-        .find_map(|needed| {
-            let known = LIBRARIES.iter().find(|(name, _)| needed.starts_with(name));
-            known.map(|&(_, runtime)| runtime)
+        .find(|(short, ..)| needed.iter().any(|name| is_library(name, short)));
+    let mut symbols = file.dynamic_symbols().chain(file.symbols());
+    let by_symbol = || {
+        symbols.find_map(|symbol| {
+            let name = symbol
+                .name_bytes()
+                .ok()
+                .filter(|_| symbol.is_definition())?;
+            KNOWN.iter().find(|(_, init, _)| init.as_bytes() == name)
         })
+    };
+    by_library.or_else(by_symbol).map(|&(.., named)| named)
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -43,6 +43,17 @@ pub struct Ended {
     sequence: u64,
 }
 
+/// What the recorder in the command's own process has told (`src/run.rs`).
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// That it is there.
+    pub started: bool,
+    /// That it could make no file for the recording.
+    pub private: bool,
+    /// That there was no memory for a recording.
+    pub unrecorded: bool,
+}
+
 /// The directories of a run, and what was found in them so far.
 #[derive(Debug)]
 pub struct Session {
@@ -226,6 +237,22 @@ impl Session {
         let mut all = self.lock().clone();
         all.sort_by_key(|one| (one.began_ns, one.pid));
         all
+    }
+
+    /// What the recorder in the command's own process has told.
+    pub fn told(&self) -> Told {
+        let names = self.recordings.names();
+        let has = |name: &str| names.iter().any(|one| one == name);
+        Told {
+            started: has(".started"),
+            private: has(".private"),
+            unrecorded: has(".unrecorded"),
+        }
+    }
+
+    /// Where recordings are kept.
+    pub fn place(&self) -> &Path {
+        self.recordings.path()
     }
 
     /// Processes of the run that go on.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use mapgrow_report::Report;
 use mapgrow_report::text::{TextOptions, render, units};
 
 use crate::failure::Failure;
+use crate::preload::nothing::{Facts, signal};
 use crate::preload::program::{self, Blind};
 use crate::preload::session::{Ended, Session};
 use crate::preload::unseen::{Unseen, UnseenProcess};
@@ -184,6 +186,13 @@ fn conclude(
             // Of a program that cannot be seen nothing is no news.
             let empty = blind.is_some() && report.sites.is_empty();
             if !args.quiet && (args.json || !empty) {
+                if let Some(killed) = command.status.signal() {
+                    let killed = signal(killed);
+                    let name = &command.name;
+                    out.sentences(&format!(
+                        "{name} was killed by {killed}. This is what it had recorded until then:"
+                    ))?;
+                }
                 out.report(&report, args.json)?;
                 out.line(&format!("recording: {}", kept.display()))?;
             }
@@ -202,7 +211,9 @@ fn conclude(
     match blind {
         Some(Blind::OwnAllocator(_)) if resizes > 0 => {}
         Some(blind) => out.sentences(&blind.explanation(&command.name))?,
-        None if own.is_none() => out.sentences(&nothing(&command.name, session))?,
+        None if own.is_none() => {
+            out.sentences(&Facts::of(session, command.status).reason(&command.name))?;
+        }
         None => {}
     }
     let grew = others(args, &ended, &mut out)?;
@@ -221,24 +232,6 @@ fn conclude(
         ))?;
     }
     out.finish()
-}
-
-fn nothing(command: &str, session: &Session) -> String {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if variable("MAPGROW").is_some_and(|mode| mode == "off" || mode == "0") {
-        format!("{command} recorded nothing: MAPGROW=off is set.")
-    } else if session.running().is_empty() {
-        let floor = match variable("MAPGROW_FLOOR") {
-            Some(floor) => format!("MAPGROW_FLOOR={floor}"),
-            None => "MAPGROW_FLOOR, 1024 bytes".to_owned(),
-        };
-        format!(
-            "{command} recorded nothing: no block of the floor's size ({floor}) was allocated \
-             through malloc. `mapgrow run --exact` records smaller ones too."
-        )
-    } else {
-        format!("{command} has ended and left its work to others.")
-    }
 }
 
 /// One line for each other process, or its whole report. Gives the ids of those that have resizes.

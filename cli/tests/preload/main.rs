@@ -7,5 +7,7 @@ mod families;
 mod host;
 mod operators;
 mod python;
+mod reasons;
 mod support;
+mod users;
 mod ways;
