@@ -12,6 +12,8 @@ echo "== 50 kills at random moments"
 KILLS=50 cargo test --test killed -- --nocapture
 echo "== 100 million stacks"
 CAPTURES=100000000 cargo test --test stacks -- --nocapture
+echo "== 10,000 readings by top, serve and report --watch"
+READINGS=10000 cargo test -p mapgrow-cli --test long_lived -- --nocapture
 echo "== hashbrown's own tests"
 tests/hashbrown_suite.sh
 echo "== a minute of turmoil in maps that are read"

@@ -137,7 +137,7 @@ impl Directory {
     pub fn written(&self, name: &OsStr) -> Option<Written> {
         let stat = self.stat(name).ok()?;
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        (regular && stat.st_uid == own_uid()).then(|| Written {
+        (regular && stat.st_uid == own_uid()).then_some(Written {
             at: (stat.st_mtime, stat.st_mtime_nsec as i64),
         })
     }

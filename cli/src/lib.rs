@@ -1,6 +1,7 @@
 //! The parts of the `mapgrow` command. A library so that its parts can be tested; programs use
 //! the `mapgrow` crate instead.
 
+mod binaries;
 mod clock;
 pub mod command;
 mod contents;

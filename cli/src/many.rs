@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mapgrow_report::Options;
 use mapgrow_report::merge::Part;
 
+use crate::binaries;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::symbols::{Files, Opened};
@@ -15,6 +16,8 @@ use crate::verbs::report;
 /// Reads what was named as `[LABEL=]FILE|PID`, telling how far it is. `skip`: goes on past what
 /// cannot be read, and says so.
 pub fn read(sources: &[PathBuf], binaries: &[PathBuf], skip: bool) -> Result<Vec<Part>, Failure> {
+    let all: Vec<PathBuf> = sources.iter().map(|source| named(source).1).collect();
+    binaries::check(binaries, all.iter().map(|path| Some(path.as_path())))?;
     let mut progress = Progress::new("reading", sources.len());
     let (mut parts, mut taken) = (Vec::new(), HashSet::new());
     let files = Files::new();

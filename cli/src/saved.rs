@@ -60,6 +60,12 @@ pub fn open(path: &Path) -> Result<Option<Report>, Failure> {
         .map_err(broken)
 }
 
+/// Whether a file looks like a saved report.
+pub fn is_json(path: &Path) -> bool {
+    let looked_at = load::open(path, false, true).and_then(|mut file| begins_like_json(&mut file));
+    looked_at.unwrap_or(false)
+}
+
 fn begins_like_json(file: &mut File) -> std::io::Result<bool> {
     let mut start = [0; 64];
     let count = file.read(&mut start)?;

@@ -47,7 +47,8 @@ pub fn is_process(named: &Path) -> bool {
     pid(named).is_some()
 }
 
-fn pid(named: &Path) -> Option<u32> {
+/// The process that a name stands for.
+pub fn pid(named: &Path) -> Option<u32> {
     named.to_str()?.parse().ok()
 }
 

@@ -55,7 +55,9 @@ impl<'a> Evidence<'a> {
     }
 
     fn warn(&mut self, sentence: String) {
-        if !self.warnings.contains(&sentence) {
+        /// A service may fail in another way each time that it is asked.
+        const MOST_WARNINGS: usize = 16;
+        if self.warnings.len() < MOST_WARNINGS && !self.warnings.contains(&sentence) {
             self.warnings.push(sentence);
         }
     }

@@ -11,9 +11,6 @@ use super::service::Service;
 use crate::failure::Failure;
 use crate::symbols::Files;
 
-/// Profiles kept of one service: at one every ten seconds, a day.
-const MOST_PROFILES: usize = 8_640;
-
 /// Takes a profile at once and another every so often, for a length of time or until the service
 /// is gone, and shows the report on all so far after each.
 pub fn watch(
@@ -47,7 +44,7 @@ pub fn watch(
             }
         }
         let over = length.is_some_and(|length| next > begun + length);
-        if over || history.len() == MOST_PROFILES {
+        if over {
             return last(&history, &mut show);
         }
         if let Some(report) = history.report() {

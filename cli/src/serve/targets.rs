@@ -8,6 +8,7 @@ use mapgrow_report::Report;
 
 use crate::failure::Failure;
 use crate::pprof;
+use crate::source::is_process;
 use crate::verbs;
 
 /// Processes and files that are served.
@@ -87,7 +88,10 @@ impl Targets {
         let target = self.all.get(at)?;
         let mut kept = lock(&target.report);
         if kept.is_old(self.keep) {
-            kept.keep(verbs::report::build(Some(&target.path), &self.binaries));
+            let report = verbs::report::build(Some(&target.path), &self.binaries);
+            let known = kept.value.clone();
+            let known = known.as_deref().filter(|_| is_process(&target.path));
+            kept.keep(report.and_then(|report| same_process(known, report)));
         }
         Some(Reading {
             name: name(&target.path),
@@ -105,8 +109,10 @@ impl Targets {
     /// A target's whole heap as a profile, gzip.
     pub fn heap(&self, at: usize) -> Option<Arc<Vec<u8>>> {
         let target = self.all.get(at)?;
+        // Whether it still is the process that it was, the report tells.
+        let up = self.reading(at)?.up;
         let mut kept = lock(&target.heap);
-        if kept.is_old(self.keep) {
+        if up && kept.is_old(self.keep) {
             let heap = verbs::pprof::heap(Some(&target.path), &self.binaries);
             kept.keep(heap.and_then(|heap| {
                 pprof::encode(&pprof::of_heap(&heap))
@@ -129,6 +135,16 @@ impl<T> Kept<T> {
             self.value = Some(Arc::new(value));
         }
         self.read = Some(Instant::now());
+    }
+}
+
+/// The report, if it is of the process that was read before: its id may be another's by now.
+fn same_process(known: Option<&Report>, report: Report) -> Result<Report, Failure> {
+    match known.map(|known| &known.process.recording_id) {
+        Some(known) if *known != report.process.recording_id => Err(Failure::new(
+            "the process has ended, and another has its id",
+        )),
+        _ => Ok(report),
     }
 }
 

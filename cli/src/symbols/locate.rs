@@ -9,7 +9,7 @@ use mapgrow_report::symbols::Module;
 use super::files::{Files, OpenObject, hex};
 
 /// Build ids are recorded up to this length.
-const RECORDED_BUILD_ID_BYTES: usize = 32;
+pub const RECORDED_BUILD_ID_BYTES: usize = 32;
 
 /// Where to look besides the path that the recording names.
 #[derive(Debug, Clone, Default)]

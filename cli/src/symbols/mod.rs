@@ -22,10 +22,10 @@ use std::collections::HashMap;
 use mapgrow_report::symbols::{Frame, Module, Symbolizer};
 
 pub use files::Files;
-pub(crate) use files::OpenObject;
+pub(crate) use files::{OpenObject, hex};
 pub use generated::GeneratedCode;
 pub use locate::Places;
-pub(crate) use locate::{Located, locate};
+pub(crate) use locate::{Located, RECORDED_BUILD_ID_BYTES, locate};
 pub use opened::Opened;
 pub(crate) use table::SymbolTable;
 

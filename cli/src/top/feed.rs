@@ -68,7 +68,7 @@ fn read(
     let mut readings = Readings::new(&source, &files);
     loop {
         let begun = Instant::now();
-        let reading = match readings.next() {
+        let reading = match readings.take() {
             Ok(Some(reading)) => reading,
             Ok(None) => {
                 let _ = send.send(Ok(Reading::Ended));

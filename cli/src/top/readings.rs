@@ -42,7 +42,7 @@ impl<'a> Readings<'a> {
     }
 
     /// The next one; `None` when the process has ended and another has its id.
-    pub fn next(&mut self) -> Result<Option<Reading>, Failure> {
+    pub fn take(&mut self) -> Result<Option<Reading>, Failure> {
         let opened = Source::open(Some(&self.source))?;
         let id = opened.recording.header(header::RECORDING_ID);
         if *self.recording.get_or_insert(id) != id {

@@ -9,6 +9,7 @@ use mapgrow_report::gates::{self, Outcome, Rule};
 use mapgrow_report::measure::Measure;
 use mapgrow_report::outlook;
 
+use crate::binaries;
 use crate::failure::Failure;
 use crate::output::{self, Look};
 use crate::render;
@@ -198,6 +199,9 @@ impl CheckArgs {
 /// Checks, prints the findings, and tells by the exit status.
 pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let asked = args.asked()?;
+    let baselines = asked.baselines.iter().map(|baseline| Some(&*baseline.file));
+    let sources = std::iter::once(args.source.as_deref()).chain(baselines);
+    binaries::check(&args.binary, sources)?;
     let report = report::build(args.source.as_deref(), &args.binary)?;
     let mut findings = gates::judge(&report, &asked.rules);
     findings.extend(asked.forecast.map(|within| outlook::judge(&report, within)));

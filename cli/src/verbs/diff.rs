@@ -8,6 +8,7 @@ use mapgrow_report::diff::{Became, Diff, SiteChange, Tolerance, diff};
 use mapgrow_report::measure::Measure;
 use serde::Serialize;
 
+use crate::binaries;
 use crate::failure::Failure;
 use crate::output::{self, Look};
 use crate::render::{self, diff::Bound};
@@ -59,6 +60,8 @@ pub struct DiffArgs {
 
 /// Prints the comparison.
 pub fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
+    let both = [&args.old, &args.new].map(|path| Some(path.as_path()));
+    binaries::check(&args.binary, both.into_iter())?;
     let old = report::build(Some(&args.old), &args.binary)?;
     let new = report::build(Some(&args.new), &args.binary)?;
     let tolerance = Tolerance {

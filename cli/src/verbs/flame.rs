@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::binaries;
 use crate::failure::Failure;
 use crate::flame::{self, Weight};
 use crate::target::Target;
@@ -64,6 +65,7 @@ pub fn run(args: &FlameArgs) -> Result<(), Failure> {
     } else {
         Target::of(named, "flame.svg")?
     };
+    binaries::check(&args.binary, [args.source.as_deref()].into_iter())?;
     let report = super::report::build(args.source.as_deref(), &args.binary)?;
     let weight = Weight::from(args.by);
     let stacks = flame::folded(&report, weight, args.own);

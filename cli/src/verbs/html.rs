@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::binaries;
 use crate::failure::Failure;
 use crate::html;
 use crate::target::Target;
@@ -34,6 +35,7 @@ pub struct HtmlArgs {
 /// Writes the page.
 pub fn run(args: &HtmlArgs) -> Result<(), Failure> {
     let target = Target::of(args.output.as_deref(), "report.html")?;
+    binaries::check(&args.binary, [args.source.as_deref()].into_iter())?;
     let report = super::report::build(args.source.as_deref(), &args.binary)?;
     target.write(html::page(report).as_bytes())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mapgrow_report::{Heap, Options};
 
+use crate::binaries;
 use crate::failure::Failure;
 use crate::output;
 use crate::pprof;
@@ -40,6 +41,7 @@ pub struct PprofArgs {
 
 /// Writes the profile.
 pub fn run(args: &PprofArgs) -> Result<(), Failure> {
+    binaries::check(&args.binary, [args.source.as_deref()].into_iter())?;
     let (profile, notes) = if args.heap {
         let heap = heap(args.source.as_deref(), &args.binary)?;
         (pprof::of_heap(&heap), heap.notes)

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use mapgrow_report::text::{By, Sort, TextOptions, no_picture, render, render_map};
 use mapgrow_report::{Options, Report};
 
+use crate::binaries;
 use crate::failure::Failure;
 use crate::output::{self, Look};
 use crate::profile::{self, watch::watch};
@@ -101,6 +102,7 @@ enum SortArg {
 /// Prints the report.
 pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     let Some(url) = &args.watch else {
+        binaries::check(&args.binary, [args.source.as_deref()].into_iter())?;
         // The timeline is the largest part of a report, and text needs it for threads alone.
         let options = Options {
             timeline: args.json || matches!(args.by, ByArg::Thread),

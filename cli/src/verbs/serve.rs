@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::binaries;
 use crate::failure::{Failure, plain};
 use crate::output;
 use crate::quantity;
@@ -54,6 +55,8 @@ fn connections(text: &str) -> Result<usize, String> {
 
 /// Serves until it is interrupted.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let sources = args.sources.iter().map(|path| Some(path.as_path()));
+    binaries::check(&args.binary, sources)?;
     let targets = Targets::new(&args.sources, &args.binary, args.every);
     targets.check()?;
     let cannot = |error: std::io::Error| {

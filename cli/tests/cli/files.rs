@@ -219,3 +219,31 @@ fn colours_are_for_terminals_and_for_who_asks() {
     let narrow = printed(&place.run(&["report", path, "--width", "60", "--color", "never"]));
     assert!(!narrow.contains('\x1b'));
 }
+
+/// A pipe in the place of a file is refused; to read it would never end.
+#[test]
+fn a_pipe_in_the_place_of_a_file_stops_nothing() {
+    let place = Place::new();
+    let pipe = place.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    let pipe = pipe.to_str().expect("plain");
+    let recording = place.write("app.mapgrow", &recording_of(4242, 1));
+    let recording = recording.to_str().expect("plain");
+    let families = place
+        .command()
+        .arg("families")
+        .env("MAPGROW_FAMILIES", pipe)
+        .output();
+    for output in [
+        families.expect("it runs"),
+        place.run(&["report", pipe]),
+        place.run(&["report", recording, "--binary", pipe]),
+        place.run(&["check", recording, "--rules", pipe]),
+        place.run(&["check", recording, "--baseline", pipe]),
+        place.run(&["diff", recording, pipe]),
+    ] {
+        let sentence = told(&output);
+        assert!(sentence.contains("regular file"), "{sentence}");
+    }
+}

@@ -1,9 +1,11 @@
 //! The whole command, and its symbolizer, from outside.
 
+mod binary;
 mod builds;
 mod files;
 mod fleet;
 mod gates;
+mod go_profile;
 mod identity;
 mod pages;
 mod place;

@@ -44,7 +44,7 @@ impl Victim {
         Victim::start_at(place, victim())
     }
 
-    fn start_at(place: &Place, binary: &Path) -> Victim {
+    pub fn start_at(place: &Place, binary: &Path) -> Victim {
         let mut command = place.command_of(binary);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("it runs");

@@ -200,3 +200,60 @@ fn what_cannot_be_served_is_told_at_the_start() {
     let text = told(&place.run(&["serve", file.to_str().expect("text"), "--listen", &address]));
     assert!(text.contains("--listen"), "{text}");
 }
+
+/// Clients that begin a request and do not go on take no seat from one that asks.
+#[test]
+fn slow_clients_do_not_keep_others_waiting() {
+    const SEATS: usize = 64;
+    const SLOW: usize = 400;
+    let place = Place::new();
+    let path = place.write("app.mapgrow", &recording());
+    let path = path.to_str().expect("plain");
+    let server = Server::start(&place, &[path, "--connections", &SEATS.to_string()]);
+    let slow: Vec<TcpStream> = (0..SLOW)
+        .map(|_| server.send(b"GET /metrics HTTP/1.1\r\nHost: lo"))
+        .collect();
+    for page in ["/healthz", "/metrics", "/"] {
+        let (head, _) = server.get(page);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    }
+    // The last of them still have their seats: nobody waited for the time at which all lose them.
+    let open = |stream: &TcpStream| {
+        stream.set_nonblocking(true).expect("set");
+        let read = (&mut &*stream).read(&mut [0; 64]);
+        read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    let held = slow.iter().filter(|stream| open(stream)).count();
+    assert!((SEATS / 2..=SEATS).contains(&held), "{held}");
+    assert!(slow.iter().rev().take(SEATS / 2).all(open));
+}
+
+#[test]
+fn a_host_that_is_not_of_this_machine_is_refused() {
+    let place = Place::new();
+    let path = place.write("app.mapgrow", &recording());
+    let server = Server::start(&place, &[path.to_str().expect("plain")]);
+    let status = |request: &[u8]| {
+        let (head, _) = answer(server.send(request));
+        head.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let asked = |host: &[u8]| {
+        let parts: [&[u8]; 3] = [b"GET / HTTP/1.1\r\n", host, b"Connection: close\r\n\r\n"];
+        status(&parts.concat())
+    };
+    assert_eq!(asked(b"Host: localhost\r\n"), "200");
+    assert_eq!(asked(b"Host: 127.0.0.1:9464\r\n"), "200");
+    for host in [
+        &b"Host: example.org\r\n"[..],
+        b"Host: \xff\xfe\r\n",
+        b"Host: localhost\xe9\r\n",
+        b"Host:\r\n",
+        b"Host: localhost\r\nHost: example.org\r\n",
+        b"Host: example.org\r\nHost: localhost\r\n",
+    ] {
+        assert_eq!(asked(host), "403", "{}", String::from_utf8_lossy(host));
+    }
+    let absolute =
+        b"GET http://example.org/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(absolute), "403");
+}

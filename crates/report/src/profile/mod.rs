@@ -6,12 +6,13 @@
 
 mod beside;
 mod folded;
+mod history;
 mod rows;
 mod sampling;
 mod shape;
 
 use super::model::{LoadedModule, Report};
-use folded::Folded;
+pub use history::History;
 use std::sync::Arc;
 
 /// A heap profile.
@@ -117,36 +118,5 @@ impl Report {
             history.add(profile, innermost);
         }
         history.report()
-    }
-}
-
-/// Profiles of one process, folded to what a report needs of them.
-#[derive(Debug, Default)]
-pub struct History {
-    folded: Vec<Folded>,
-}
-
-impl History {
-    /// Takes in a profile, younger than those before.
-    pub fn add(&mut self, profile: &HeapProfile, innermost: &mut dyn Innermost) {
-        self.folded.push(Folded::of(profile, innermost));
-    }
-
-    /// Number of profiles.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.folded.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.folded.is_empty()
-    }
-
-    /// The report; `None` without a profile.
-    #[must_use]
-    pub fn report(&self) -> Option<Report> {
-        rows::report(&self.folded)
     }
 }

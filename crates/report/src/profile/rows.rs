@@ -1,6 +1,7 @@
 //! Puts the report of folded profiles together.
 
 use super::folded::{Folded, Growing, Key};
+use super::history::{Held, History};
 use super::sampling::Sum;
 use crate::build::VERSION;
 use crate::model::{
@@ -19,11 +20,11 @@ const LEAST_SAMPLES: f64 = 8.0;
 /// Share of what was allocated beside a map that may be in use if the map was emptied.
 const EMPTIED_SHARE: f64 = 0.1;
 
-pub(super) fn report(history: &[Folded]) -> Option<Report> {
+pub(super) fn report(history: &History) -> Option<Report> {
     let last = history.last()?;
-    let runtime = history.iter().find_map(|folded| folded.map_runtime);
-    let first_ns = history[0].taken_unix_ns;
-    let since = |folded: &Folded| folded.taken_unix_ns?.checked_sub(first_ns?);
+    let runtime = history.runtime();
+    let first_ns = history.first_ns();
+    let since = |taken_unix_ns: Option<u64>| taken_unix_ns?.checked_sub(first_ns?);
     let mut ids: BTreeMap<&Key, u32> = BTreeMap::new();
     for (key, id) in last.growers.keys().zip(1..) {
         ids.insert(key, id);
@@ -53,7 +54,7 @@ pub(super) fn report(history: &[Folded]) -> Option<Report> {
         process: Process {
             exe: last.program.clone(),
             start_unix_ns: first_ns.unwrap_or(0),
-            duration_ns: since(last).filter(|_| history.len() > 1),
+            duration_ns: since(last.taken_unix_ns).filter(|_| history.len() > 1),
             state: ProcessState::Snapshot,
             ..Process::default()
         },
@@ -261,31 +262,31 @@ fn totals(last: &Folded, sites: &[Site]) -> Totals {
 
 /// What changed from each profile to the next.
 fn timeline(
-    history: &[Folded],
+    history: &History,
     ids: &BTreeMap<&Key, u32>,
-    since: impl Fn(&Folded) -> Option<u64>,
+    since: impl Fn(Option<u64>) -> Option<u64>,
 ) -> Vec<Event> {
     let mut events = Vec::new();
-    for pair in history.windows(2) {
-        for (key, now) in &pair[1].growers {
-            let before = pair[0].growers.get(key).map(|growing| growing.sum);
-            let allocated = before.map_or(0, |sum| sum.allocated_bytes);
-            let old = before.map_or(0, |sum| sum.live_bytes);
-            let kind = match now.sum.live_bytes {
+    for (earlier, later) in history.moments().zip(history.moments().skip(1)) {
+        for (key, now) in &later.lines {
+            let before = earlier.lines.get(key);
+            let allocated = before.map_or(0, |held| held.allocated_bytes);
+            let old = before.map_or(0, |held| held.live_bytes);
+            let kind = match now.live_bytes {
                 new if new < old => EventKind::Drop,
-                _ if now.sum.allocated_bytes > allocated => EventKind::Grow,
+                _ if now.allocated_bytes > allocated => EventKind::Grow,
                 _ => continue,
             };
             events.push(Event {
-                t_ns: since(&pair[1]),
+                t_ns: since(later.taken_unix_ns),
                 kind,
                 number: None,
                 map: None,
                 old_map: None,
-                site: ids.get(key).copied(),
+                site: ids.get(&**key).copied(),
                 thread: None,
                 old_bytes: Some(old),
-                new_bytes: Some(now.sum.live_bytes),
+                new_bytes: Some(now.live_bytes),
                 pause_ns: None,
                 overlap_ns: None,
                 in_place: false,
@@ -298,17 +299,18 @@ fn timeline(
     events
 }
 
-/// Bytes in use at each profile.
-fn series(history: &[Folded], key: &Key) -> Option<Series> {
-    let (first, last) = (history.first()?, history.last()?);
-    let steps = (history.len() as u64).checked_sub(1).filter(|&n| n > 0)?;
-    let length = last.taken_unix_ns?.checked_sub(first.taken_unix_ns?)?;
-    let live = |folded: &Folded| Some(folded.growers.get(key).map_or(0, |g| g.sum.live_bytes));
-    let in_use: Vec<_> = history.iter().map(live).collect();
+/// Bytes in use at each moment, and at most since the one before.
+fn series(history: &History, key: &Key) -> Option<Series> {
+    let held = |of: fn(&Held) -> u64| {
+        let moments = history.moments();
+        moments
+            .map(|moment| Some(moment.lines.get(key).map_or(0, of)))
+            .collect()
+    };
     Some(Series {
-        interval_ns: length / steps,
-        last_live_bytes: in_use.clone(),
-        max_live_bytes: in_use,
+        interval_ns: history.interval_ns()?,
+        last_live_bytes: held(|held| held.live_bytes),
+        max_live_bytes: held(|held| held.most_live_bytes),
         exact: false,
     })
 }
