@@ -4,7 +4,7 @@
 use crate::inprocess;
 use crate::measure;
 use crate::process::{self, State};
-use crate::snapshot::{self, DumpError};
+use crate::snapshot as dumps;
 use crate::thread::{self, Busy};
 use mapgrow_format::layout::header;
 #[cfg(feature = "report")]
@@ -52,18 +52,11 @@ pub fn dump() -> std::io::Result<std::path::PathBuf> {
             .ok_or_else(|| std::io::Error::other("nothing was recorded yet"))?;
         let _errno = ErrnoGuard::save();
         measure::measure(recording);
-        snapshot::dump(recording, &state.settings, header::REASON_API, |written| {
+        dumps::dump(recording, &state.settings, header::REASON_API, |written| {
             path.extend_from_slice(written);
         })
     };
-    written.map_err(|error| {
-        std::io::Error::other(match error {
-            DumpError::Busy => "another dump is being written",
-            DumpError::Create => "the dump could not be created; set MAPGROW_OUT",
-            DumpError::Write => "the dump could not be written: is the disk full?",
-            DumpError::Name => "no name for the dump was free; put %n into MAPGROW_OUT",
-        })
-    })?;
+    written.map_err(|error| std::io::Error::other(error.sentence()))?;
     Ok(std::ffi::OsString::from_vec(path).into())
 }
 

@@ -89,6 +89,8 @@ pub(crate) struct Settings {
     pub(crate) at_exit: AtExit,
     /// Signal that asks for a dump; 0: none.
     pub(crate) signal: i32,
+    /// Whether a dump is written when SIGTERM ends the program.
+    pub(crate) at_term: bool,
     pub(crate) follow_fork: bool,
     /// Whether a block's size is known when it is freed. Where it is not, the page filter has to
     /// hold every recorded block.
@@ -184,21 +186,28 @@ impl Settings {
                 "USR1, USR2, RTMIN+n, the number of one of these, or none",
                 signal_number,
             ),
-            follow_fork: read(
-                c"MAPGROW_FOLLOW_FORK",
-                true,
+            // Programs in other languages ask what is done at a signal, and Python for one knows
+            // no name for a handler that is not its own.
+            at_term: read(
+                c"MAPGROW_AT_TERM",
+                defaults.sizes_known,
                 "0 or 1",
-                |value| match value {
-                    b"0" => Some(false),
-                    b"1" => Some(true),
-                    _ => None,
-                },
+                zero_or_one,
             ),
+            follow_fork: read(c"MAPGROW_FOLLOW_FORK", true, "0 or 1", zero_or_one),
             sizes_known: defaults.sizes_known,
             out,
             state_dir,
             dir,
         }
+    }
+}
+
+fn zero_or_one(value: &[u8]) -> Option<bool> {
+    match value {
+        b"0" => Some(false),
+        b"1" => Some(true),
+        _ => None,
     }
 }
 

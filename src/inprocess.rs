@@ -4,7 +4,7 @@
 //! taken for the program's.
 
 use std::ffi::c_void;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 
 use crate::process;
@@ -116,8 +116,7 @@ pub(crate) fn print_report(recording: &Recording) {
     let Some(report) = build(recording, &options) else {
         return;
     };
-    let mut stderr = std::io::stderr();
-    let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let text = text::render(
         &report,
         &text::TextOptions {
@@ -125,6 +124,5 @@ pub(crate) fn print_report(recording: &Recording) {
             ..Default::default()
         },
     );
-    // Nobody is left to tell when stderr is closed.
-    let _ = stderr.write_all(text.as_bytes());
+    mapgrow_system::sys::write_stderr(text.as_bytes(), true);
 }

@@ -10,6 +10,7 @@ mod hook;
 mod inprocess;
 mod lineage;
 mod measure;
+mod own_stack;
 mod pool;
 #[cfg(feature = "preload")]
 #[doc(hidden)]
@@ -19,6 +20,7 @@ mod record;
 mod recording;
 mod run;
 mod sampler;
+mod sandbox;
 mod snapshot;
 mod stack;
 mod sync;

@@ -54,6 +54,7 @@ struct Frames {
 }
 
 impl Frames {
+    #[cfg(test)]
     const NONE: Self = Self {
         count: 0,
         returns: [Return { slot: 0, pc: 0 }; FRAMES],
@@ -229,6 +230,7 @@ pub(crate) struct PendingStack {
 }
 
 impl PendingStack {
+    #[cfg(test)]
     pub(crate) const fn new() -> Self {
         const NONE: Block = Block {
             address: 0,
@@ -248,6 +250,14 @@ impl PendingStack {
             blocks: [NONE; PENDING],
             frames: [Frames::NONE; PENDING],
         }
+    }
+
+    /// Forgets all of them, in place: a stack may have no room for another.
+    pub(crate) fn clear(&mut self) {
+        self.ages = Places::NONE;
+        self.used = 0;
+        self.latest = 0;
+        self.addresses.fill(0);
     }
 
     /// Remembers an allocation and the innermost frames of its stack; if there is no room, the

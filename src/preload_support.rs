@@ -165,7 +165,7 @@ pub fn reallocate(
     let (old, align) = record::recorded(address).unwrap_or_else(|| (usable(address), MALLOC_ALIGN));
     let plan = session.plan_realloc(address, old, bytes, align);
     let is_mapped = |address, bytes| bytes >= LEAST_MAPPED && is_mapped(address, usable(address));
-    let was_mapped = plan.is_some() && is_mapped(address, old);
+    let was_mapped = plan.is_some() && !crate::sandbox::entered() && is_mapped(address, old);
     let faults = if was_mapped { sys::thread_faults() } else { 0 };
     let moved = forwarding(forward);
     if let Some(plan) = plan {
@@ -205,6 +205,48 @@ fn is_mapped(address: usize, usable: usize) -> bool {
 pub fn object_start(address: usize) -> Option<usize> {
     let object = stack::find_object(address as u64)?;
     usize::try_from(object.map_start).ok()
+}
+
+/// To be called when the library is loaded.
+pub fn at_start() {
+    sys::remember_stderr();
+}
+
+/// What a program shuts itself into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// A filter of system calls.
+    Filter,
+    /// Nothing but `read`, `write` and `exit`, and no time-stamp counter.
+    Strict,
+    /// The time-stamp counter may not be read.
+    NoCounter,
+}
+
+/// To be called before a program does so: what must be asked of the system is asked now.
+pub fn before_sandbox(sandbox: Sandbox) {
+    let _errno = ErrnoGuard::save();
+    if let Some(mut session) = begin()
+        && sandbox != Sandbox::NoCounter
+    {
+        session.prepare_for_sandbox();
+    }
+    if let Some(state) = State::get() {
+        mapgrow_system::clock::prepare(state.began());
+    }
+}
+
+/// To be called when it has done so.
+pub fn in_sandbox(sandbox: Sandbox) {
+    match sandbox {
+        Sandbox::NoCounter => mapgrow_system::clock::forbid_counter(),
+        Sandbox::Filter => mapgrow_system::sandbox::enter(),
+        Sandbox::Strict => {
+            mapgrow_system::clock::stop();
+            mapgrow_system::sandbox::enter();
+            set_recording(false);
+        }
+    }
 }
 
 /// To be called when the process ends by `_exit` or `quick_exit`, which run no destructors. Safe
@@ -248,7 +290,7 @@ pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), Refused> {
         Ok(()) => Ok(()),
         Err(DumpError::Busy) => Err(Refused::Busy),
         Err(DumpError::Create) => Err(Refused::Create),
-        Err(DumpError::Write) => Err(Refused::Write),
+        Err(DumpError::Write | DumpError::TooLarge | DumpError::Memory) => Err(Refused::Write),
         Err(DumpError::Name) => Err(Refused::Name),
     }
 }

@@ -6,9 +6,11 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use once_cell::race::OnceRef;
 
-use crate::config::{Defaults, Mode, Settings};
+use crate::config::{AtExit, Defaults, Mode, Settings};
+use crate::own_stack::with_own_stack;
 use crate::recording::{Origin, Recording, private_pages};
 use crate::run;
+use crate::sandbox;
 use crate::snapshot;
 use crate::stack::{EntryFrames, Registers, ThreadStacks};
 use crate::thread::HOT;
@@ -43,6 +45,12 @@ impl State {
         STATE.get()
     }
 
+    /// When the process began.
+    #[cfg(feature = "preload")]
+    pub(crate) fn began(&self) -> Moment {
+        self.began
+    }
+
     /// Whether the calling thread may be unwinding, as far as this can be told: Rust says so, of
     /// other programs it is not known.
     #[inline]
@@ -64,6 +72,11 @@ impl State {
 #[inline(never)]
 fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
     let _errno = mapgrow_system::sys::ErrnoGuard::save();
+    with_own_stack(|| initialise_here(defaults, backend)).flatten()
+}
+
+fn initialise_here(defaults: &Defaults, backend: u64) -> Option<&'static State> {
+    mapgrow_system::sys::remember_stderr();
     let began = Moment::now();
     let settings = Settings::resolve(defaults);
     let recording = settings.mode != Mode::Off;
@@ -73,6 +86,9 @@ fn initialise(defaults: &Defaults, backend: u64) -> Option<&'static State> {
         true => own_object(),
     };
     let signal = if recording {
+        if settings.at_term && settings.at_exit == AtExit::Dump {
+            snapshot::take_term();
+        }
         snapshot::take_signal(settings.signal)
     } else {
         0
@@ -135,6 +151,9 @@ static EARLY_FREES: AtomicU64 = AtomicU64::new(0);
 
 /// Counts a free of a block that is not known because nothing is recorded yet.
 pub(crate) fn count_early_free() {
+    if sandbox::entered() {
+        return;
+    }
     let own = u64::from(std::process::id()) << 32;
     let _ = EARLY_FREES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |counted| {
         let before = if counted >> 32 == own >> 32 {
@@ -160,6 +179,9 @@ fn take_early_frees() -> u64 {
 #[cold]
 #[inline(never)]
 fn new_recording(state: &State) -> Option<&'static Recording> {
+    if sandbox::entered() {
+        return None;
+    }
     let _errno = mapgrow_system::sys::ErrnoGuard::save();
     if is_forked() && !after_fork(state) {
         // Another thread is at it.
@@ -175,14 +197,18 @@ fn new_recording(state: &State) -> Option<&'static Recording> {
     } else {
         Moment::now()
     };
-    let origin = Origin {
-        began,
-        parent_id,
-        backend: state.backend,
-        signal: state.signal,
+    let make = || {
+        let forks_seen = fork_word()?;
+        let origin = Origin {
+            began,
+            parent_id,
+            backend: state.backend,
+            signal: state.signal,
+            forks_seen,
+        };
+        Recording::create(&state.settings, &origin)
     };
-    let made = fork_word().and_then(|()| Recording::create(&state.settings, &origin));
-    let Some(made) = made else {
+    let Some(made) = with_own_stack(make).flatten() else {
         UNRECORDED.store(true, Ordering::Release);
         // Another thread may have been luckier.
         let made = existing_recording();
@@ -258,23 +284,25 @@ fn after_fork(state: &State) -> bool {
     true
 }
 
-/// Maps the fork word.
-fn fork_word() -> Option<()> {
+/// Whether the kernel wipes the fork word (since 4.14, and not in every sandbox).
+static WIPED: AtomicBool = AtomicBool::new(true);
+
+/// Maps the fork word; whether a child of `fork` will find it wiped. `None`: there is no memory.
+fn fork_word() -> Option<bool> {
     if !FORK_WORD.load(Ordering::Acquire).is_null() {
-        return Some(());
+        return Some(WIPED.load(Ordering::Acquire));
     }
     let page = private_pages(core::mem::size_of::<AtomicU64>())?;
-    // SAFETY: the page is ours. Where the kernel does not know the advice (before 4.14) the word
-    // would not tell a child, so nothing is recorded there.
+    // SAFETY: the page is ours.
     if unsafe { libc::madvise(page.cast(), 4096, libc::MADV_WIPEONFORK) } != 0 {
-        return None;
+        WIPED.store(false, Ordering::Release);
     }
     let word = page.cast::<AtomicU64>();
     // SAFETY: fresh zeroed page.
     unsafe { (*word).store(fork_state::OWNER, Ordering::Release) };
     // A thread that loses this race leaves one page behind.
     let _ = FORK_WORD.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
-    Some(())
+    Some(WIPED.load(Ordering::Acquire))
 }
 
 /// The block that the allocator hands out during calibration, when nothing may be allocated.

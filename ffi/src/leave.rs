@@ -20,6 +20,7 @@ use crate::next::next;
 static AT_START: extern "C" fn() = at_start;
 
 extern "C" fn at_start() {
+    recorder::preload_support::at_start();
     unsafe extern "C" {
         fn at_quick_exit(function: extern "C" fn()) -> c_int;
     }

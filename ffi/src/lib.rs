@@ -10,3 +10,5 @@ mod leave;
 mod next;
 #[cfg(target_arch = "x86_64")]
 mod operators;
+#[cfg(target_arch = "x86_64")]
+mod sandbox;

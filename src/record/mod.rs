@@ -156,6 +156,14 @@ impl Session {
         Some((state, recording, cold))
     }
 
+    /// Has all ready that recording will need once no more can be asked of the system.
+    #[cfg(feature = "preload")]
+    pub(crate) fn prepare_for_sandbox(&mut self) {
+        if let Some((_, recording, _)) = self.attach() {
+            recording.prepare_for_sandbox();
+        }
+    }
+
     /// Bytes that the thread has allocated.
     #[cfg(feature = "preload")]
     pub(crate) fn allocated_so_far(&mut self) -> Option<u64> {

@@ -1,159 +1,129 @@
-//! The memory that a recording lives in: one mapping, carved into regions, made real piece by
-//! piece.
+//! The memory that a recording lives in: regions that grow in place, piece by piece.
 //!
-//! The mapping spans the whole bound from the start, but a page costs memory only once it is
-//! committed. For a file on tmpfs that step matters: touching a page that the file system has no
-//! room for raises SIGBUS, so each piece is first populated by `madvise`, which fails with an
-//! error instead, needs no descriptor (daemons close them all), and leaves the piece unused when
-//! it does fail.
+//! The process' limits are the program's, so nothing is taken before it is used: no address space
+//! is reserved, none of it can be counted against `RLIMIT_AS` or be locked by `mlockall`. Each
+//! region is a mapping of its own, at first of one page, at a distance from the program's other
+//! mappings where nothing else comes to lie; `mremap` lengthens it in place when more of it is
+//! needed. That needs no descriptor, which daemons close, and no path, and it never replaces what
+//! another has mapped there: it fails instead, as it does at every limit. What was recorded until
+//! then stays.
+//!
+//! A page of a file on tmpfs that the file system has no room for raises SIGBUS when it is
+//! touched, so each piece is first populated by `madvise`, which fails with an error instead.
 
-use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use crate::config::{PATH_MAX, Settings};
-use crate::run;
+mod allowance;
+mod place;
+mod sizes;
+
+pub(crate) use place::Request;
+
+use crate::config::Settings;
+use crate::sandbox;
 use crate::sync::AtomicU64;
-use crate::tables::index::words_for_levels;
-use mapgrow_format::layout::{self, header, region};
-use mapgrow_system::sys::{self, Directory, Text};
+use allowance::Allowance;
+use mapgrow_format::layout::{header, region};
+use mapgrow_system::sys;
+use place::{File, Ground};
 
-/// Unit in which regions are committed.
-const STEP: usize = 64 << 10;
 const PAGE: usize = 4096;
+/// A region grows by a quarter of itself at a time, and by no more than this.
+const STEP_MOST: usize = 1 << 20;
 /// Once the system has refused memory it is asked again at one in so many occasions only.
 const RETRY_ONE_IN: u32 = 1024;
-/// With this many recordings in the directory a new process keeps its own to itself.
-const RECORDINGS_PER_DIRECTORY: usize = 64;
+/// Times that a region's growth is tried again because another thread grew it.
+const TRIES: usize = 64;
+/// Turns for which a thread waits to see whether another has just grown the region: that one has
+/// two instructions to go.
+const TURNS: usize = 4096;
 
 /// A mapping divided into regions.
 pub(crate) struct Arena {
     header: &'static [AtomicU64],
     regions: [&'static [AtomicU64]; region::COUNT],
-    base: *mut u8,
-    length: usize,
+    /// Bytes of each region that are mapped, whole pages.
+    mapped: [AtomicUsize; region::COUNT],
     /// Pieces must be populated before they are touched.
-    populate: AtomicBool,
+    populate: bool,
+    allowance: Allowance,
     /// Times in a row that memory was refused, or not asked for after a refusal.
     refused: AtomicU32,
     file: File,
 }
 
-/// Where the recording's file lies; empty where it has none.
-struct File {
-    directory: Text<PATH_MAX>,
-    name: Text<64>,
-}
-
-impl File {
-    const fn none() -> Self {
-        Self {
-            directory: Text::new(),
-            name: Text::new(),
-        }
-    }
-}
-
-// SAFETY: the mapping is shared memory accessed through atomics only; `base` serves unmapping
-// and copying.
+// SAFETY: the mappings are shared memory accessed through atomics only.
 unsafe impl Send for Arena {}
 // SAFETY: as above.
 unsafe impl Sync for Arena {}
-
-/// Words of each region for a recording bounded by `max_memory` bytes.
-fn capacities(max_memory: usize) -> [usize; region::COUNT] {
-    let share = |part: usize, unit: usize| (max_memory / part / (unit * 8)).max(64) * unit;
-    let sites = share(6, layout::site::WORDS);
-    let edges = share(16, layout::edge::WORDS);
-    // Windows of an index overflow into the next level well before a level is full: room for
-    // twice as many words as records, in whole levels.
-    let index = |records: usize| {
-        let mut levels = 1;
-        while words_for_levels(levels) < records * 2 {
-            levels += 1;
-        }
-        words_for_levels(levels)
-    };
-    let live_bytes = max_memory / 5 * 2;
-    let slot_bytes = (1 + layout::live::WORDS) * 8;
-    let mut slots = layout::live::LEVEL0_SLOTS;
-    while (slots * 2 + layout::live::LEVEL0_SLOTS) * slot_bytes <= live_bytes {
-        slots = slots * 2 + layout::live::LEVEL0_SLOTS;
-    }
-    let mut words = [0; region::COUNT];
-    words[region::MODULES] = 512 * layout::module::WORDS;
-    words[region::THREADS] = 2048 * layout::thread::WORDS;
-    words[region::SITE_INDEX] = index(sites / layout::site::WORDS);
-    words[region::SITES] = sites;
-    words[region::STACKS] = share(16, 1);
-    words[region::EDGE_INDEX] = index(edges / layout::edge::WORDS);
-    words[region::EDGES] = edges;
-    words[region::LIVE_KEYS] = slots;
-    words[region::LIVE] = slots * layout::live::WORDS;
-    words[region::HISTORY] = share(16, layout::history::WORDS);
-    words[region::RESIZES] = share(16, layout::event::WORDS);
-    words[region::BIRTHS] = share(16, layout::event::WORDS);
-    words[region::MARKS] = 256 * layout::mark::WORDS;
-    words[region::GROUP_INDEX] = words[region::SITE_INDEX];
-    words[region::OCCUPANCY] = share(32, layout::occupancy::WORDS);
-    words
-}
 
 fn page_up(bytes: usize) -> usize {
     bytes.next_multiple_of(PAGE)
 }
 
 impl Arena {
-    /// Maps a recording of `settings.max_memory` bytes, in a file if a directory for it can be
-    /// had. `None` when there is not even address space.
-    pub(crate) fn create(settings: &Settings, id: u64) -> Option<Self> {
-        let capacities = capacities(settings.max_memory);
-        let header_bytes = page_up(header::WORDS * 8);
-        let length = header_bytes + capacities.iter().map(|w| page_up(w * 8)).sum::<usize>();
-        let mut directory_full = false;
-        let (base, file, state) = match map_file(settings, id, length, &mut directory_full) {
-            Some((base, file)) => (base, file, 0),
-            None if directory_full => (
-                map(length, -1)?,
-                File::none(),
-                header::STATE_PRIVATE | header::STATE_DIR_FULL,
-            ),
-            None => (map(length, -1)?, File::none(), header::STATE_PRIVATE),
+    /// Maps an empty recording of at most `settings.max_memory` bytes, in a file if a directory
+    /// for it can be had, and puts what is known of it into `place`. `None` when the process has
+    /// no memory to spare for it.
+    ///
+    /// # Safety
+    /// `place` may be written to, and nobody else knows it.
+    pub(crate) unsafe fn create(
+        place: *mut Self,
+        settings: &Settings,
+        request: &Request,
+    ) -> Option<()> {
+        // SAFETY: the field lies in `place`, and is written before it is borrowed.
+        let file = unsafe {
+            (&raw mut (*place).file).write(File::none());
+            &mut (*place).file
         };
-        let populate = state == 0;
-        // Children of fork get no mapping at all: they can never write into ours.
-        // SAFETY: the range is our own mapping.
-        unsafe { libc::madvise(base.cast(), length, libc::MADV_DONTFORK) };
+        let ground = Ground::take(settings, request, file)?;
+        let base = ground.base;
         let words = |offset: usize, count: usize| -> &'static [AtomicU64] {
-            // SAFETY: `offset + count * 8 <= length` by construction, the mapping is page
-            // aligned, lives for ever (a recording is never unmapped while it is reachable), and
-            // is only ever accessed through these atomics. Words beyond the committed prefix are
-            // not touched.
-            unsafe { core::slice::from_raw_parts(base.add(offset).cast::<AtomicU64>(), count) }
+            // SAFETY: the range is aligned, and reserved for this region by convention: the part
+            // of it that is mapped lives for ever (a recording is never unmapped while it is
+            // reachable) and is only ever accessed through these atomics. Words beyond the
+            // committed prefix are never touched: all users go by `commit`. (References to
+            // atomics of which none is touched make no access of their own.)
+            unsafe {
+                core::slice::from_raw_parts(base.wrapping_add(offset).cast::<AtomicU64>(), count)
+            }
         };
         let mut regions: [&'static [AtomicU64]; region::COUNT] = [&[]; region::COUNT];
         let arena_header = words(0, header::WORDS);
-        let mut offset = header_bytes;
-        for (kind, (slot, &capacity)) in regions.iter_mut().zip(&capacities).enumerate() {
-            *slot = words(offset, capacity);
+        let places = ground.sizes.places();
+        for (kind, (slot, place)) in regions.iter_mut().zip(places).enumerate() {
+            *slot = words(place.offset, place.words);
             let row = header::REGIONS + kind * header::REGION_WORDS;
             set(arena_header, row, kind as u64);
-            set(arena_header, row + 1, offset as u64);
-            set(arena_header, row + 2, (capacity * 8) as u64);
-            offset += page_up(capacity * 8);
+            set(arena_header, row + 1, place.offset as u64);
+            set(arena_header, row + 2, (place.words * 8) as u64);
         }
-        set(arena_header, header::STATE, state);
-        set(arena_header, header::COMMITTED_BYTES, header_bytes as u64);
-        set(arena_header, header::MAX_MEMORY, settings.max_memory as u64);
-        let populate = AtomicBool::new(populate);
-        Some(Self {
-            header: arena_header,
-            regions,
-            base,
-            length,
-            populate,
-            refused: AtomicU32::new(0),
-            file,
-        })
+        set(arena_header, header::STATE, ground.state);
+        set(arena_header, header::LIMITED_BY, ground.limited_by);
+        set(
+            arena_header,
+            header::COMMITTED_BYTES,
+            sizes::HEADER_BYTES as u64,
+        );
+        set(
+            arena_header,
+            header::MAX_MEMORY,
+            ground.sizes.max_memory as u64,
+        );
+        let mapped = [const { AtomicUsize::new(PAGE) }; region::COUNT];
+        let populate = ground.state & header::STATE_PRIVATE == 0;
+        // SAFETY: the fields lie in `place`; with them all of it is written.
+        unsafe {
+            (&raw mut (*place).header).write(arena_header);
+            (&raw mut (*place).regions).write(regions);
+            (&raw mut (*place).mapped).write(mapped);
+            (&raw mut (*place).populate).write(populate);
+            (&raw mut (*place).allowance).write(ground.allowance);
+            (&raw mut (*place).refused).write(AtomicU32::new(0));
+        }
+        Some(())
     }
 
     /// The header's words.
@@ -193,34 +163,53 @@ impl Arena {
         if upto * 8 <= committed {
             return true;
         }
-        self.commit_more(
-            kind,
-            row,
-            committed,
-            (upto * 8).next_multiple_of(STEP).min(capacity * 8),
-        )
+        self.commit_more(kind, committed, upto * 8, capacity * 8)
+    }
+
+    /// Grows each region, so that a good part of what a program does in a sandbox can be recorded:
+    /// there they stay as they are.
+    #[cfg(feature = "preload")]
+    pub(crate) fn prepare_for_sandbox(&self) {
+        const LEAST: usize = 32 << 10;
+        const TIMES: usize = 3;
+        for (kind, words) in self.regions.iter().enumerate() {
+            let committed = self.committed(kind).1;
+            let wanted = (committed * TIMES).max(LEAST) / 8;
+            self.commit(kind, wanted.min(words.len()));
+        }
     }
 
     #[cold]
-    fn commit_more(&self, kind: usize, row: usize, from: usize, to: usize) -> bool {
-        let _errno = sys::ErrnoGuard::save();
-        if self.populate.load(Ordering::Relaxed) {
-            let refused = self.refused.load(Ordering::Relaxed);
-            if !refused.is_multiple_of(RETRY_ONE_IN) {
-                self.refused.store(refused + 1, Ordering::Relaxed);
-                return false;
+    fn commit_more(&self, kind: usize, from: usize, upto: usize, capacity: usize) -> bool {
+        if sandbox::entered() {
+            if let Some(reasons) = self.header.get(header::LIMITED_BY) {
+                reasons.fetch_or(header::LIMIT_SANDBOX, Ordering::Relaxed);
             }
-            let start = self.region(kind).as_ptr() as usize + from / PAGE * PAGE;
-            let end = page_up(self.region(kind).as_ptr() as usize + to);
-            if !populate(start, end - start) {
-                self.refused.store(1, Ordering::Relaxed);
-                return false;
-            }
-            self.refused.store(0, Ordering::Relaxed);
+            return false;
         }
+        let _errno = sys::ErrnoGuard::save();
+        let refused = self.refused.load(Ordering::Relaxed);
+        if !refused.is_multiple_of(RETRY_ONE_IN) {
+            self.refused
+                .store(refused.wrapping_add(1), Ordering::Relaxed);
+            return false;
+        }
+        let ahead = from.saturating_add((from / 4).min(STEP_MOST));
+        let wanted = page_up(upto.max(ahead)).min(page_up(capacity));
+        // With less room than for a step, what is needed now may still be had.
+        let Some(to) = [wanted, page_up(upto)]
+            .into_iter()
+            .find(|&to| self.obtain(kind, from, to))
+        else {
+            self.refused.store(1, Ordering::Relaxed);
+            return false;
+        };
+        self.refused.store(0, Ordering::Relaxed);
+        let row = header::REGIONS + kind * header::REGION_WORDS;
         let Some(committed) = self.header.get(row + 3) else {
             return false;
         };
+        let to = to.min(capacity);
         let before = committed.fetch_max(to as u64, Ordering::AcqRel) as usize;
         if let Some(total) = self.header.get(header::COMMITTED_BYTES) {
             total.fetch_add(to.saturating_sub(before) as u64, Ordering::Relaxed);
@@ -228,22 +217,80 @@ impl Arena {
         true
     }
 
+    /// Maps bytes `[0, to)` of a region, and makes those from `from` on real.
+    fn obtain(&self, kind: usize, from: usize, to: usize) -> bool {
+        let total = get(self.header, header::COMMITTED_BYTES) as usize;
+        let start = self.region(kind).as_ptr() as usize;
+        let denied = match self.allowance.grants(total, to.saturating_sub(from)) {
+            Err(reason) => reason,
+            Ok(()) => match self.extend(kind, start, to) {
+                Err(reason) => reason,
+                Ok(()) if self.populate && !populate(start + from / PAGE * PAGE, start + to) => {
+                    header::LIMIT_FILE_SYSTEM
+                }
+                Ok(()) => return true,
+            },
+        };
+        if let Some(reasons) = self.header.get(header::LIMITED_BY) {
+            reasons.fetch_or(denied, Ordering::Relaxed);
+        }
+        false
+    }
+
+    /// Lengthens a region's mapping to `to` bytes. Several threads may be at it: who comes second
+    /// gives an old length that is no longer the mapping's, which the kernel refuses.
+    fn extend(&self, kind: usize, start: usize, to: usize) -> Result<(), u64> {
+        let Some(mapped) = self.mapped.get(kind) else {
+            return Err(header::LIMIT_ADDRESS_SPACE);
+        };
+        for _ in 0..TRIES {
+            let have = mapped.load(Ordering::Acquire);
+            if have >= to {
+                return Ok(());
+            }
+            // SAFETY: bytes `[start, start + have)` are a mapping of ours; it is not moved, and
+            // nothing that lies behind it is touched.
+            let grown = unsafe { libc::mremap(start as *mut _, have, to, 0) };
+            if grown != libc::MAP_FAILED {
+                mapped.fetch_max(to, Ordering::AcqRel);
+                return Ok(());
+            }
+            let reason = match sys::errno() {
+                libc::EAGAIN => header::LIMIT_LOCKED,
+                _ => header::LIMIT_ADDRESS_SPACE,
+            };
+            let overtaken = (0..TURNS).any(|_| {
+                core::hint::spin_loop();
+                mapped.load(Ordering::Acquire) != have
+            });
+            if !overtaken {
+                return Err(reason);
+            }
+        }
+        Err(header::LIMIT_ADDRESS_SPACE)
+    }
+
+    /// Directory and name of the file; empty where there is none.
+    pub(crate) fn file(&self) -> (&[u8], &[u8]) {
+        self.file.path()
+    }
+
     /// Takes the file's name away: the recording ends with the process.
     pub(crate) fn unlink(&self) {
-        let File { directory, name } = &self.file;
-        if let Some(name) = name.as_c_str().filter(|name| !name.is_empty())
-            // It may be another one by now.
-            && let Some(directory) = directory.as_c_str().and_then(Directory::own)
-        {
-            directory.remove(name);
-        }
+        self.file.unlink();
     }
 
     /// Unmaps a recording that was never published.
     pub(crate) fn discard(&self) {
         self.unlink();
-        // SAFETY: the mapping is ours, and nobody else has seen it.
-        unsafe { libc::munmap(self.base.cast(), self.length) };
+        let header = (self.header.as_ptr() as usize, sizes::HEADER_BYTES);
+        let regions = self.regions.iter().zip(&self.mapped);
+        let regions = regions
+            .map(|(words, mapped)| (words.as_ptr() as usize, mapped.load(Ordering::Acquire)));
+        for (start, length) in regions.chain([header]) {
+            // SAFETY: the mapping is ours, and nobody else has seen it.
+            unsafe { libc::munmap(start as *mut _, length) };
+        }
     }
 }
 
@@ -259,159 +306,8 @@ fn set(words: &[AtomicU64], at: usize, value: u64) {
     }
 }
 
-/// Maps private memory (`fd` -1) or a file.
-fn map(length: usize, fd: i32) -> Option<*mut u8> {
-    let flags = if fd < 0 {
-        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE
-    } else {
-        libc::MAP_SHARED
-    };
-    // SAFETY: a fresh mapping at an address of the kernel's choice touches nothing of ours.
-    let base = unsafe {
-        libc::mmap(
-            core::ptr::null_mut(),
-            length,
-            libc::PROT_READ | libc::PROT_WRITE,
-            flags,
-            fd,
-            0,
-        )
-    };
-    (base != libc::MAP_FAILED).then_some(base.cast())
-}
-
-/// Zeroed private pages of the recorder's own, never part of the profiled heap.
-pub(crate) fn private_pages(bytes: usize) -> Option<*mut u8> {
-    map(page_up(bytes), -1)
-}
-
-/// Makes pages of a mapping real, or says that it cannot be done.
-fn populate(start: usize, length: usize) -> bool {
+/// Makes the pages from `start` to `end` real, or says that it cannot be done.
+fn populate(start: usize, end: usize) -> bool {
     // SAFETY: the range lies in a mapping of ours.
-    unsafe { libc::madvise(start as *mut _, length, libc::MADV_POPULATE_WRITE) == 0 }
-}
-
-/// Creates and maps the recording's file in the first directory that will have it.
-fn map_file(
-    settings: &Settings,
-    id: u64,
-    length: usize,
-    directory_full: &mut bool,
-) -> Option<(*mut u8, File)> {
-    let mut candidates = [Text::new(), Text::new(), Text::new()];
-    let [explicit, runtime, shared] = &mut candidates;
-    explicit.push(settings.dir.as_bytes());
-    if explicit.as_bytes().is_empty() {
-        if let Some(directory) = sys::env(c"XDG_RUNTIME_DIR").filter(|d| d.first() == Some(&b'/')) {
-            runtime.push(directory).push(b"/mapgrow");
-        }
-        // SAFETY: `geteuid` has no preconditions.
-        let user = unsafe { libc::geteuid() };
-        shared
-            .push(b"/dev/shm/mapgrow-")
-            .push_decimal(u64::from(user));
-    }
-    for directory in &mut candidates {
-        let given = directory.as_bytes() == settings.dir.as_bytes();
-        if directory.as_bytes().is_empty() {
-            continue;
-        }
-        let Some(open) = directory.as_c_str().and_then(Directory::private) else {
-            if given {
-                complain_once(directory.as_bytes());
-            }
-            continue;
-        };
-        // A directory the user named is taken on whatever file system it lies. On a disk, the
-        // kernel's write-back would make writers of the mapping stall.
-        if !(given || open.is_on_tmpfs()) {
-            continue;
-        }
-        let mut recordings = 0;
-        open.each_entry(|name| {
-            recordings += usize::from(name.to_bytes().ends_with(b".rec"));
-        });
-        if recordings >= RECORDINGS_PER_DIRECTORY {
-            *directory_full = true;
-            continue;
-        }
-        let mut name = Text::new();
-        name.push(b"mapgrow-")
-            .push_decimal(u64::from(std::process::id()))
-            .push(b"-")
-            .push_hex(id)
-            .push(b".rec");
-        if let Some(base) = name
-            .as_c_str()
-            .and_then(|name| create_and_map(&open, name, length))
-        {
-            let directory = directory.clone();
-            return Some((base, File { directory, name }));
-        }
-    }
-    None
-}
-
-/// Names a directory that the user asked for and that cannot be used, once for a process and those
-/// that it forks. One that the command made for its run may be closed to a program that has given
-/// up its rights: that is nobody's mistake.
-#[cold]
-fn complain_once(directory: &[u8]) {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    let of_a_run = directory
-        .split(|&byte| byte == b'/')
-        .any(|part| part.starts_with(run::PREFIX));
-    if !of_a_run && !TOLD.swap(true, Ordering::Relaxed) {
-        sys::complain(&[
-            b"MAPGROW_DIR=",
-            directory.get(..80).unwrap_or(directory),
-            b" cannot be used (it must be a directory of this user's own that nobody else may \
-              write to): the recording stays in private memory",
-        ]);
-    }
-}
-
-fn create_and_map(directory: &Directory, name: &CStr, length: usize) -> Option<*mut u8> {
-    let file = directory.create(name, libc::O_RDWR)?;
-    let mapped = || {
-        // SAFETY: the descriptor is open.
-        if unsafe { libc::ftruncate(file.0, length as libc::off_t) } != 0 {
-            return None;
-        }
-        let base = map(length, file.0)?;
-        // Kernels before 5.14 cannot populate through the mapping: there the recording stays in
-        // private memory. The header is the probe.
-        if populate(base as usize, page_up(header::WORDS * 8)) {
-            return Some(base);
-        }
-        // SAFETY: the mapping was made above and nobody else has seen it.
-        unsafe { libc::munmap(base.cast(), length) };
-        None
-    };
-    let base = mapped();
-    if base.is_none() {
-        directory.remove(name);
-    }
-    base
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn regions_stay_within_the_bound() {
-        for megabytes in [4usize, 16, 64, 512, 4096] {
-            let bytes: usize = capacities(megabytes << 20)
-                .iter()
-                .map(|w| page_up(w * 8))
-                .sum();
-            assert!(
-                bytes <= (megabytes << 20) + (1 << 20),
-                "{megabytes} MiB: {bytes}"
-            );
-            // A bound that leaves half of itself unused would not be a bound but a guess.
-            assert!(bytes >= (megabytes << 20) / 2, "{megabytes} MiB: {bytes}");
-        }
-    }
+    unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_POPULATE_WRITE) == 0 }
 }

@@ -3,15 +3,16 @@
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
-use super::arena::{Arena, private_pages};
+use super::arena::{Arena, Request};
 use crate::config::{Mode, Settings};
 use crate::pool::Commit;
+use crate::sandbox;
 use crate::stack;
 use crate::sync::AtomicU64;
 use crate::tables::Tables;
 use mapgrow_format::layout::{self, header, module, region, thread};
 use mapgrow_system::clock::{self, Moment};
-use mapgrow_system::sys::{self, Descriptor, Text};
+use mapgrow_system::sys::{self, Descriptor, Text, private_pages};
 
 /// A recording being written, with the tables in it. Lives in private pages, outside the
 /// profiled heap, for as long as the process.
@@ -31,6 +32,8 @@ pub(crate) struct Origin {
     pub(crate) backend: u64,
     /// Signal that asks for a dump; 0: none was taken.
     pub(crate) signal: i32,
+    /// Whether a child of `fork` notices that it is one.
+    pub(crate) forks_seen: bool,
 }
 
 impl Commit for Arena {
@@ -57,19 +60,50 @@ struct Place {
 
 impl Recording {
     /// Makes an empty recording; `None` when there is no memory for it.
+    ///
+    /// Whoever records first may have a small stack: what is large lies in the pages.
     pub(crate) fn create(settings: &Settings, origin: &Origin) -> Option<*mut Recording> {
-        let id = sys::random();
-        let arena = Arena::create(settings, id)?;
-        let place = private_pages(core::mem::size_of::<Place>())?.cast::<Place>();
-        // SAFETY: fresh pages of sufficient size and alignment, known to nobody else; the arena
-        // is written before it is borrowed, and neither is moved or dropped from then on.
+        let size = core::mem::size_of::<Place>();
+        let place = private_pages(size)?.cast::<Place>();
+        // SAFETY: fresh pages of sufficient size and alignment, known to nobody else.
+        let made = unsafe { Self::create_in(place, settings, origin) };
+        if made.is_none() {
+            // SAFETY: nothing in the pages was shown to anybody.
+            unsafe { libc::munmap(place.cast(), size) };
+        }
+        made
+    }
+
+    /// Makes a recording in `place`; on failure nothing is left behind, neither memory nor a
+    /// file.
+    ///
+    /// # Safety
+    /// `place` is zeroed memory that nobody else knows and that is never unmapped, unless this
+    /// fails.
+    unsafe fn create_in(
+        place: *mut Place,
+        settings: &Settings,
+        origin: &Origin,
+    ) -> Option<*mut Recording> {
+        let request = Request {
+            id: sys::random(),
+            forks_seen: origin.forks_seen,
+        };
+        // SAFETY: the arena is written before it is borrowed, and neither is moved or dropped from
+        // then on. The borrows end before the pages do: on failure all that was lent them is gone.
         unsafe {
-            (&raw mut (*place).arena).write(arena);
+            Arena::create(&raw mut (*place).arena, settings, &request)?;
             let arena: &'static Arena = &(*place).arena;
-            let tables = Tables::new(arena.header(), arena.regions(), arena)?;
-            (&raw mut (*place).recording).write(Recording { id, arena, tables });
             let recording = &raw mut (*place).recording;
-            (*recording).set_up(settings, origin)?;
+            let set_up = Tables::new(arena.header(), arena.regions(), arena).and_then(|tables| {
+                let id = request.id;
+                recording.write(Recording { id, arena, tables });
+                (*recording).set_up(settings, origin)
+            });
+            if set_up.is_none() {
+                arena.discard();
+                return None;
+            }
             Some(recording)
         }
     }
@@ -218,6 +252,12 @@ impl Recording {
         self.load(header::PID) as u32 == std::process::id()
     }
 
+    /// Makes the regions as large as they may have to be while nothing can be asked of the system.
+    #[cfg(feature = "preload")]
+    pub(crate) fn prepare_for_sandbox(&self) {
+        self.arena.prepare_for_sandbox();
+    }
+
     /// Pauses recording or resumes it.
     #[cfg(feature = "preload")]
     pub(crate) fn pause(&self, pause: bool) {
@@ -262,6 +302,11 @@ impl Recording {
         if let Some(state) = self.word(header::STATE) {
             state.fetch_or(header::STATE_FINISHED, Ordering::Relaxed);
         }
+    }
+
+    /// Directory and name of the recording's file; empty where it has none.
+    pub(crate) fn file(&self) -> (&[u8], &[u8]) {
+        self.arena.file()
     }
 
     /// Takes the recording's name away, so that it ends with the process.
@@ -367,6 +412,9 @@ impl Recording {
         self.load(header::MODULE_COUNT)
     }
 
+    /// Apart from its caller: what it keeps on the stack is not on that of every record.
+    #[cold]
+    #[inline(never)]
     fn register(&self, object: &stack::Object) {
         let mut id = [0u8; 32];
         // SAFETY: the object was just found to be loaded; an object that a running call stack
@@ -413,22 +461,17 @@ impl Recording {
         set(module::BIAS, object.bias);
         store_text(words.iter().skip(module::BUILD_ID), id);
         // SAFETY: as above.
-        let path = unsafe { object.path() };
+        let path = unsafe { object.path() }.to_bytes();
+        let place = words.iter().skip(module::PATH).take(module::PATH_WORDS);
         if path.is_empty() {
-            for (at, word) in words
-                .iter()
-                .enumerate()
-                .skip(module::PATH)
-                .take(module::PATH_WORDS)
-            {
-                word.store(
-                    self.load(header::EXE + at - module::PATH),
-                    Ordering::Relaxed,
-                );
+            let exe = self.arena.header().iter().skip(header::EXE);
+            for (word, exe) in place.zip(exe) {
+                word.store(exe.load(Ordering::Relaxed), Ordering::Relaxed);
             }
+        } else if is_relative(path) && !sandbox::entered() {
+            store_absolute(place, path);
         } else {
-            let path = absolute(path.to_bytes());
-            store_text(words.iter().skip(module::PATH), path.as_bytes());
+            store_text(place, path);
         }
         if let Some(word) = words.get(module::BUILD_ID_LEN) {
             word.store(id_length as u64 | 1 << 63, Ordering::Release);
@@ -436,19 +479,25 @@ impl Recording {
     }
 }
 
-/// The path of an object as the loader has it, cut at the bound; one from the current directory
-/// on (`./plugin.so`) as a whole, if it has not been left meanwhile.
-fn absolute(path: &[u8]) -> Text<{ module::PATH_WORDS * 8 }> {
-    let mut whole = Text::new();
-    // Names without a directory are no files: the kernel's own object has one.
-    let relative = !path.starts_with(b"/") && path.contains(&b'/');
+/// Whether a path starts from the current directory (`./plugin.so`). Names without a directory are
+/// no files: the kernel's own object has one.
+fn is_relative(path: &[u8]) -> bool {
+    !path.starts_with(b"/") && path.contains(&b'/')
+}
+
+/// Stores the whole path of an object that was loaded by a relative one, cut at the bound, if the
+/// directory has not been left meanwhile.
+#[cold]
+#[inline(never)]
+fn store_absolute<'a>(words: impl Iterator<Item = &'a AtomicU64>, path: &[u8]) {
+    let mut whole = Text::<{ module::PATH_WORDS * 8 }>::new();
     let mut directory = [0; module::PATH_WORDS * 8];
-    let known = relative.then(|| sys::current_directory(&mut directory));
-    if let Some(directory) = known.flatten().and_then(|length| directory.get(..length)) {
+    let known = sys::current_directory(&mut directory);
+    if let Some(directory) = known.and_then(|length| directory.get(..length)) {
         whole.push(directory).push(b"/");
     }
     whole.push(path);
-    whole
+    store_text(words, whole.as_bytes());
 }
 
 /// Whether a module's record describes this object.

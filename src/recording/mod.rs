@@ -3,5 +3,5 @@
 mod arena;
 mod live;
 
-pub(crate) use arena::private_pages;
 pub(crate) use live::{Origin, Recording};
+pub(crate) use mapgrow_system::sys::private_pages;

@@ -5,11 +5,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::DumpError;
 use crate::config::AtExit;
 use crate::measure;
+use crate::own_stack::with_own_stack;
 use crate::process::{self, State};
 use crate::recording::Recording;
+use crate::sandbox;
 use crate::thread::{self, Busy};
 use mapgrow_format::layout::header;
-use mapgrow_system::sys::{self, Text};
+use mapgrow_system::sys;
 
 /// `.fini_array` rather than `atexit`: it needs no allocation and no lock to register, and runs
 /// after the program's own handlers.
@@ -18,33 +20,15 @@ use mapgrow_system::sys::{self, Text};
 pub(super) static AT_EXIT: extern "C" fn() = at_exit;
 
 fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<(), DumpError> {
-    // Not for a signal handler, where a sudden end may happen.
-    if ending == Ending::Orderly {
-        measure::measure(recording);
+    // Not for a signal handler, where a sudden end may happen, and `exit` be called.
+    if ending == Ending::Orderly && !sys::on_signal_stack() {
+        let _ = with_own_stack(|| measure::measure(recording));
     }
     super::dump(recording, &state.settings, header::REASON_EXIT, |_| ())
 }
 
-/// Says that the dump at exit could not be written, and where.
-#[cold]
-#[inline(never)]
-fn complain_of_dump(state: &State) {
-    let mut path = Text::new();
-    super::path::expand(&mut path, &state.settings, b"%e", 0, 0, 0);
-    sys::complain(&[
-        b"the dump could not be written (",
-        path.as_bytes(),
-        b"); set MAPGROW_OUT to a writable place",
-    ]);
-}
-
 extern "C" fn at_exit() {
-    // A handler that calls `exit` may do so on a few kilobytes of stack.
-    leave(if sys::on_signal_stack() {
-        Ending::Sudden
-    } else {
-        Ending::Orderly
-    });
+    leave(Ending::Orderly);
 }
 
 /// How a process, or the program in it, comes to its end.
@@ -70,6 +54,11 @@ pub(crate) fn leave(ending: Ending) {
     let Some(recording) = process::existing_recording() else {
         return;
     };
+    // In a sandbox that the program has entered the calls that a dump takes may end it. What was
+    // recorded lies in the recording's file.
+    if sandbox::entered() || state.settings.at_exit == AtExit::None {
+        return;
+    }
     let once = if ending == Ending::Replaced {
         &REPLACED
     } else {
@@ -102,25 +91,24 @@ pub(crate) fn leave(ending: Ending) {
         recording.unlink();
         return;
     }
-    match state.settings.at_exit {
-        AtExit::None => {}
-        AtExit::Report if ending != Ending::Orderly => {}
-        #[cfg(feature = "report")]
-        AtExit::Report => crate::inprocess::print_report(recording),
-        #[cfg(not(feature = "report"))]
-        AtExit::Report => sys::complain(&[
-            b"this program was built without mapgrow's feature `report`, which MAPGROW_AT_EXIT=report needs",
-        ]),
-        AtExit::Dump => match dump(recording, state, ending) {
-            Ok(()) => {
-                if state.settings.out.as_bytes().is_empty() && ending == Ending::Orderly {
-                    super::path::prune(&state.settings);
-                }
+    let kept = match state.settings.at_exit {
+        AtExit::None => true,
+        AtExit::Report => {
+            if ending == Ending::Orderly && !sys::on_signal_stack() {
+                #[cfg(feature = "report")]
+                crate::inprocess::print_report(recording);
+                #[cfg(not(feature = "report"))]
+                sys::complain(&[
+                    b"this program was built without mapgrow's feature `report`, which \
+                      MAPGROW_AT_EXIT=report needs",
+                ]);
             }
-            // Another thread writes it.
-            Err(DumpError::Busy) => {}
-            Err(_) => complain_of_dump(state),
-        },
+            false
+        }
+        // A recording of which there is no dump can still be read.
+        AtExit::Dump => dump(recording, state, ending).is_err(),
+    };
+    if !kept {
+        recording.unlink();
     }
-    recording.unlink();
 }

@@ -1,11 +1,12 @@
 //! Dumps: the recording as a file, on request.
 //!
 //! A dump is the committed part of each region, packed, behind a copy of the header whose region
-//! table says where they lie. Writing one takes `open`, `write` and `rename` alone, so it can be
-//! done in a signal handler, at exit, and by the API, through the same code.
+//! table says where they lie. Writing one takes system calls alone, so it can be done in a signal
+//! handler, at exit, and by the API, through the same code.
 
 mod exit;
 pub(crate) mod path;
+mod prune;
 mod signal;
 #[cfg(not(any(feature = "preload", miri)))]
 mod sudden;
@@ -13,16 +14,17 @@ mod sudden;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-#[cfg(feature = "preload")]
 pub(crate) use exit::{Ending, leave};
-pub(crate) use signal::take_signal;
+use path::Published;
+pub(crate) use signal::{take_signal, take_term};
 
 use crate::config::{PATH_MAX, Settings};
+use crate::own_stack::with_own_stack;
 use crate::recording::Recording;
 use mapgrow_format::layout::{header, region};
 use mapgrow_system::clock;
 use mapgrow_system::headroom::{self, Scratch};
-use mapgrow_system::sys::{Descriptor, Text};
+use mapgrow_system::sys::{self, Descriptor, Text};
 
 /// One dump at a time; a second request while one is written asks the writer to go again.
 static WRITING: AtomicBool = AtomicBool::new(false);
@@ -42,6 +44,30 @@ pub(crate) enum DumpError {
     Write,
     /// No name for it was free.
     Name,
+    /// It would be larger than the process may make a file (`RLIMIT_FSIZE`).
+    TooLarge,
+    /// There is no memory for the stack that writing takes.
+    Memory,
+}
+
+impl DumpError {
+    /// What is wrong, and what to do.
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::Busy => "another dump is being written",
+            Self::Create => "the dump could not be written; set MAPGROW_OUT to a writable place",
+            Self::Write => {
+                "the dump could not be written to its end; make room on the disk, or set \
+                 MAPGROW_OUT to another place"
+            }
+            Self::Name => "no name for the dump was free; put %n into MAPGROW_OUT",
+            Self::TooLarge => {
+                "the dump would be larger than this process may make a file; raise the limit \
+                 (ulimit -f)"
+            }
+            Self::Memory => "there is no memory to write the dump with",
+        }
+    }
 }
 
 /// Forgets a dump that another thread was writing when this process was forked.
@@ -94,9 +120,20 @@ impl Drop for Writer {
     }
 }
 
-/// Writes a dump and hands its path to `published`. `reason` is one of `header::REASON_*`. Uses
-/// less than a kilobyte of stack.
+/// Writes a dump and hands its path to `published`. `reason` is one of `header::REASON_*`. All is
+/// done on a stack of its own with signals blocked: a program's handler that jumped out of the
+/// middle of it would leave `WRITING` set for good.
 pub(crate) fn dump(
+    recording: &Recording,
+    settings: &Settings,
+    reason: u64,
+    published: impl FnOnce(&[u8]),
+) -> Result<(), DumpError> {
+    with_own_stack(|| dump_here(recording, settings, reason, published))
+        .unwrap_or(Err(DumpError::Memory))
+}
+
+fn dump_here(
     recording: &Recording,
     settings: &Settings,
     reason: u64,
@@ -107,8 +144,14 @@ pub(crate) fn dump(
         return Err(DumpError::Busy);
     };
     let result = write(recording, settings, reason, writer.names());
-    if result.is_ok() {
-        published(writer.names().path.as_bytes());
+    match result {
+        Ok(()) => published(writer.names().path.as_bytes()),
+        // Who asked through the API is told by the result.
+        Err(error) if reason != header::REASON_API => complain_once(recording, error, &mut writer),
+        Err(_) => {}
+    }
+    if result.is_ok() && settings.out.as_bytes().is_empty() {
+        prune::prune(settings, writer.names());
     }
     drop(writer);
     // A request that came meanwhile may have come after its figures were copied.
@@ -121,6 +164,31 @@ pub(crate) fn dump(
         }
     }
     result
+}
+
+/// Says that a dump could not be written, where, and what there is instead; once for a process.
+#[cold]
+fn complain_once(recording: &Recording, error: DumpError, writer: &mut Writer) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if TOLD.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let (directory, name) = recording.file();
+    let (kept, slash): (&[u8], &[u8]) = if name.is_empty() {
+        (b"", b"")
+    } else {
+        (b"; what was recorded is in ", b"/")
+    };
+    sys::complain(&[
+        error.sentence().as_bytes(),
+        b" (",
+        writer.names().path.as_bytes(),
+        b")",
+        kept,
+        directory,
+        slash,
+        name,
+    ]);
 }
 
 fn write(
@@ -153,24 +221,44 @@ fn write_at(
     let program = names.program.as_bytes();
     let named = !settings.out.as_bytes().is_empty();
     path::expand(&mut names.path, settings, program, sequence, place, 0);
+    // A longer file is not only refused: the kernel would send SIGXFSZ.
+    let most = sys::limit(libc::RLIMIT_FSIZE).unwrap_or(u64::MAX);
+    let parts = Parts::of(recording, most).ok_or(DumpError::TooLarge)?;
     let directory =
         path::open_directory(&names.path, named, &mut names.directory).ok_or(DumpError::Create)?;
+    let another = |path: &mut Text<PATH_MAX>, attempt| {
+        path::expand(path, settings, program, sequence, place, attempt);
+    };
+    // Where the file system can, the file has no name before it is whole: a process that is killed
+    // meanwhile leaves none behind.
+    if let Some(file) = directory.create_nameless() {
+        if !parts.write(&file, recording, sequence, reason, &mut names.headroom) {
+            return Err(DumpError::Write);
+        }
+        match path::publish(&mut names.path, another, |name| {
+            directory.name_new(&file, name)
+        }) {
+            Published::Yes => return Ok(()),
+            Published::NoneFree => return Err(DumpError::Name),
+            Published::Refused => {}
+        }
+    }
     let temporary = path::temporary_name();
     let temporary = temporary.as_c_str().ok_or(DumpError::Create)?;
     let file = directory
         .create(temporary, libc::O_WRONLY)
         .ok_or(DumpError::Create)?;
-    let written = write_regions(recording, &file, sequence, reason, &mut names.headroom);
+    let written = parts.write(&file, recording, sequence, reason, &mut names.headroom);
     drop(file);
-    let another = |path: &mut Text<PATH_MAX>, attempt| {
-        path::expand(path, settings, program, sequence, place, attempt);
-    };
     let result = if !written {
         Err(DumpError::Write)
-    } else if !path::publish(&directory, temporary, &mut names.path, another) {
-        Err(DumpError::Name)
     } else {
-        Ok(())
+        match path::publish(&mut names.path, another, |name| {
+            directory.rename_new(temporary, name)
+        }) {
+            Published::Yes => Ok(()),
+            Published::NoneFree | Published::Refused => Err(DumpError::Name),
+        }
     };
     if result.is_err() {
         directory.remove(temporary);
@@ -178,46 +266,87 @@ fn write_at(
     result
 }
 
-fn write_regions(
-    recording: &Recording,
-    file: &Descriptor,
-    sequence: u64,
-    reason: u64,
-    scratch: &mut Scratch,
-) -> bool {
-    recording.calibrate();
-    for (copy, word) in HEADER.iter().zip(recording.header()) {
-        copy.store(word.load(Ordering::Acquire), Ordering::Relaxed);
-    }
-    let set = |at: usize, value: u64| {
-        if let Some(word) = HEADER.get(at) {
-            word.store(value, Ordering::Relaxed);
+/// The parts of a recording that a dump consists of, beside the header.
+struct Parts {
+    pieces: [(*const u8, usize); region::COUNT],
+    /// What had to be left out has the timeline only, and this is set.
+    cut: bool,
+}
+
+impl Parts {
+    /// All of them, or without the timeline if they would not fit into `most` bytes. `None` when
+    /// not even these do.
+    fn of(recording: &Recording, most: u64) -> Option<Self> {
+        let mut parts = Self {
+            pieces: core::array::from_fn(|kind| recording.committed(kind)),
+            cut: false,
+        };
+        for left_out in [region::BIRTHS, region::RESIZES] {
+            if parts.bytes() <= most {
+                break;
+            }
+            parts.cut = true;
+            if let Some(piece) = parts.pieces.get_mut(left_out) {
+                piece.1 = 0;
+            }
         }
-    };
-    set(header::DUMP_REASON, reason);
-    set(header::DUMP_TICKS, clock::ticks());
-    set(header::DUMP_SEQ, sequence);
-    for (word, value) in headroom::read(None, scratch).encode() {
-        set(word, value);
+        (parts.bytes() <= most).then_some(parts)
     }
-    let mut offset = header::WORDS * 8;
-    let mut pieces = [(core::ptr::null::<u8>(), 0usize); region::COUNT];
-    for (kind, piece) in pieces.iter_mut().enumerate() {
-        *piece = recording.committed(kind);
-        let row = header::REGIONS + kind * header::REGION_WORDS;
-        set(row + 1, offset as u64);
-        set(row + 3, piece.1 as u64);
-        offset += piece.1;
+
+    fn bytes(&self) -> u64 {
+        let pieces = self.pieces.iter().map(|piece| piece.1).sum::<usize>();
+        (header::WORDS * 8 + pieces) as u64
     }
-    // SAFETY: the words are initialised, and `AtomicU64` has the layout of `u64`; only this
-    // function, under `WRITING`, changes them.
-    let bytes =
-        unsafe { core::slice::from_raw_parts(HEADER.as_ptr().cast::<u8>(), header::WORDS * 8) };
-    file.write_all(bytes)
-        && pieces.iter().all(|&(start, length)| {
-            // The regions change while they are copied: the kernel reads them, no Rust code does.
-            file.write_raw(start, length)
-        })
+
+    /// Writes header and parts; false when that fails.
+    fn write(
+        &self,
+        file: &Descriptor,
+        recording: &Recording,
+        sequence: u64,
+        reason: u64,
+        scratch: &mut Scratch,
+    ) -> bool {
+        recording.calibrate();
+        for (copy, word) in HEADER.iter().zip(recording.header()) {
+            copy.store(word.load(Ordering::Acquire), Ordering::Relaxed);
+        }
+        let set = |at: usize, value: u64| {
+            if let Some(word) = HEADER.get(at) {
+                word.store(value, Ordering::Relaxed);
+            }
+        };
+        set(header::DUMP_REASON, reason);
+        set(header::DUMP_TICKS, clock::ticks());
+        set(header::DUMP_SEQ, sequence);
+        if self.cut {
+            let limited_by = recording.load(header::LIMITED_BY);
+            set(
+                header::LIMITED_BY,
+                limited_by | header::LIMIT_FILE_SIZE | header::LIMIT_TIMELINE,
+            );
+        }
+        for (word, value) in headroom::read(None, scratch).encode() {
+            set(word, value);
+        }
+        let mut offset = header::WORDS * 8;
+        for (kind, piece) in self.pieces.iter().enumerate() {
+            let row = header::REGIONS + kind * header::REGION_WORDS;
+            set(row + 1, offset as u64);
+            set(row + 3, piece.1 as u64);
+            offset += piece.1;
+        }
+        // SAFETY: the words are initialised, and `AtomicU64` has the layout of `u64`; only this
+        // function, under `WRITING`, changes them.
+        let bytes =
+            unsafe { core::slice::from_raw_parts(HEADER.as_ptr().cast::<u8>(), header::WORDS * 8) };
+        file.write_all(bytes)
+            && self.pieces.iter().all(|&(start, length)| {
+                // The regions change while they are copied: the kernel reads them, no Rust code
+                // does.
+                file.write_raw(start, length)
+            })
+    }
 }
 
 /// Puts the last component of the executable's path into `name`, for file names.
@@ -229,6 +358,10 @@ fn program_name(recording: &Recording, name: &mut Text<{ header::EXE_WORDS * 8 +
             match byte {
                 0 => {}
                 b'/' => name.truncate(0),
+                // A name is printed, by us and by whoever lists the directory.
+                _ if byte.is_ascii_control() => {
+                    name.push(b"_");
+                }
                 _ => {
                     name.push(&[byte]);
                 }

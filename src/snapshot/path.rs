@@ -7,8 +7,6 @@ use crate::config::{PATH_MAX, Settings};
 use mapgrow_system::clock;
 use mapgrow_system::sys::{self, Directory, Text};
 
-/// Dumps kept in a default directory.
-const KEPT: usize = 64;
 /// Names tried before giving up.
 const TRIES: u64 = 1000;
 /// Directories that are tried where the user named no file.
@@ -16,7 +14,7 @@ pub(crate) const PLACES: usize = 3;
 
 /// Puts the directory in which dumps lie that the user named no file for: the user's state
 /// directory, or one of these where that cannot be used. The command looks in the same ones.
-fn push_default_directory(path: &mut Text<PATH_MAX>, settings: &Settings, place: usize) {
+pub(super) fn push_default_directory(path: &mut Text<PATH_MAX>, settings: &Settings, place: usize) {
     let shared: &[u8] = match place {
         0 => {
             path.push(settings.state_dir.as_bytes());
@@ -137,92 +135,37 @@ fn make_parents(path: &Text<PATH_MAX>, prefix: &mut Text<PATH_MAX>) {
     }
 }
 
-/// Gives a finished file its name, trying further names while one is taken. `path` is the name
-/// then; false if it could not be given one.
+/// What became of a finished file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// It has its name.
+    Yes,
+    /// All names that were tried are taken, or none can be made.
+    NoneFree,
+    /// The system refused for another reason.
+    Refused,
+}
+
+/// Gives a finished file its name by `name`, trying further ones while one is taken (`errno` is
+/// `EEXIST` then). `path` is the name in the end.
 pub(crate) fn publish(
-    directory: &Directory,
-    temporary: &CStr,
     path: &mut Text<PATH_MAX>,
     another: impl Fn(&mut Text<PATH_MAX>, u64),
-) -> bool {
+    name: impl Fn(&CStr) -> bool,
+) -> Published {
     for attempt in 0..TRIES {
         another(path, attempt);
-        let Some(name) = file_name(path) else {
-            return false;
+        let Some(file) = file_name(path) else {
+            return Published::NoneFree;
         };
-        if directory.rename_new(temporary, name) {
-            return true;
+        if name(file) {
+            return Published::Yes;
         }
         if sys::errno() != libc::EEXIST {
-            return false;
+            return Published::Refused;
         }
     }
-    false
-}
-
-/// Whether a file is named as dumps are in the default directory:
-/// `<program>-<unix seconds>-<pid>-<n>.mapgrow`.
-fn is_dump_name(name: &[u8]) -> bool {
-    let Some(stem) = name.strip_suffix(b".mapgrow") else {
-        return false;
-    };
-    let mut parts = stem.rsplitn(4, |&byte| byte == b'-');
-    let mut number = || {
-        let part = parts.next().unwrap_or(&[]);
-        !part.is_empty() && part.iter().all(u8::is_ascii_digit)
-    };
-    number() && number() && number() && parts.next().is_some()
-}
-
-/// Removes the oldest dumps of the default directories beyond the bound, a few at a time: files of
-/// this user's that are named as dumps are, in directories of this user's own. Not for a signal
-/// handler, whose stack may be small.
-#[inline(never)]
-pub(crate) fn prune(settings: &Settings) {
-    const AT_ONCE: usize = 4;
-    let mut path = Text::new();
-    for place in 0..PLACES {
-        path.clear();
-        push_default_directory(&mut path, settings, place);
-        for _ in 0..AT_ONCE {
-            let directory = path.as_c_str().and_then(Directory::own);
-            if !directory.is_some_and(|directory| remove_oldest(&directory)) {
-                break;
-            }
-        }
-    }
-}
-
-/// Removes the oldest dump of a directory that has too many; false when it has not, or none can be
-/// removed.
-fn remove_oldest(directory: &Directory) -> bool {
-    let mut count = 0;
-    let mut oldest = ((i64::MAX, i64::MAX), Text::<256>::new());
-    // SAFETY: `geteuid` has no preconditions.
-    let user = unsafe { libc::geteuid() };
-    directory.each_entry(|name| {
-        if !is_dump_name(name.to_bytes()) {
-            return;
-        }
-        let Some(stat) = directory.stat(name) else {
-            return;
-        };
-        if stat.st_mode & libc::S_IFMT != libc::S_IFREG || stat.st_uid != user {
-            return;
-        }
-        count += 1;
-        let written = (stat.st_mtime, stat.st_mtime_nsec);
-        if written < oldest.0 {
-            oldest.0 = written;
-            oldest.1.clear();
-            oldest.1.push(name.to_bytes());
-        }
-    });
-    count > KEPT
-        && oldest
-            .1
-            .as_c_str()
-            .is_some_and(|name| directory.remove(name))
+    Published::NoneFree
 }
 
 #[cfg(test)]
@@ -292,53 +235,11 @@ mod tests {
         };
         name(&mut path, 0);
         let open = open_directory(&path, true, &mut Text::new()).unwrap();
-        assert!(publish(&open, c"tmp", &mut path, name));
+        let rename = |name: &CStr| open.rename_new(c"tmp", name);
+        assert_eq!(publish(&mut path, name, rename), Published::Yes);
         assert!(path.as_bytes().ends_with(b"dump.1"));
         assert_eq!(std::fs::read(&out).unwrap(), b"precious");
         assert_eq!(std::fs::read(directory.join("dump.1")).unwrap(), b"new");
-        std::fs::remove_dir_all(&directory).unwrap();
-    }
-
-    #[test]
-    fn pruning_removes_the_oldest_dumps_and_nothing_else() {
-        let directory = std::env::temp_dir().join(format!("mapgrow-prune-{}", std::process::id()));
-        std::fs::create_dir_all(directory.join("a-1-2-3.mapgrow")).unwrap();
-        let mut settings = settings("");
-        settings.state_dir = Text::new();
-        settings
-            .state_dir
-            .push(directory.to_str().unwrap().as_bytes());
-        let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        let write = |name: &str, age: u64| {
-            let file = std::fs::File::create(directory.join(name)).unwrap();
-            let when = old - std::time::Duration::from_secs(age);
-            file.set_modified(when).unwrap();
-        };
-        for number in 0..KEPT as u64 + 6 {
-            write(&format!("app-1-2-{number}.mapgrow"), number);
-        }
-        for kept in [
-            "mine.mapgrow",
-            "app-1-2-x.mapgrow",
-            "app-1-2-999.mapgrow.txt",
-        ] {
-            write(kept, 1000);
-        }
-        std::os::unix::fs::symlink("mine.mapgrow", directory.join("l-1-2-3.mapgrow")).unwrap();
-        let names = || std::fs::read_dir(&directory).unwrap().count();
-        let before = names();
-        prune(&settings);
-        assert_eq!(names(), before - 4);
-        prune(&settings);
-        prune(&settings);
-        assert_eq!(names(), before - 6);
-        assert!(directory.join("app-1-2-0.mapgrow").exists());
-        assert!(
-            !directory
-                .join(format!("app-1-2-{}.mapgrow", KEPT + 5))
-                .exists()
-        );
-        assert!(directory.join("mine.mapgrow").exists());
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -2,7 +2,12 @@
 
 use super::loader::{self, Object};
 use super::rules::{Kind, Rule, read_rule};
+use crate::own_stack::on_stack;
+use crate::sandbox;
+use mapgrow_system::sys::SignalsBlocked;
 
+/// Words of the stack that a rule is read on. Without optimisation it takes tens of kilobytes.
+const STACK_WORDS: usize = if cfg!(debug_assertions) { 8192 } else { 1024 };
 /// Sets of rules, and rules in each. A thread's working set is its distinct return addresses.
 const SETS: usize = 256;
 const WAYS: usize = 4;
@@ -49,6 +54,8 @@ pub(super) struct RuleCache {
     current: Object,
     /// Its [`KnownObject::tag`].
     current_tag: u32,
+    /// What a rule is read on, which is seldom done: the program's own stack may have no room.
+    stack: [u64; STACK_WORDS],
 }
 
 /// Spreads a word over all bits.
@@ -65,6 +72,21 @@ fn mix(value: u64) -> u64 {
 unsafe fn read_id(address: u64) -> u64 {
     // SAFETY: the caller's contract.
     unsafe { core::ptr::read_unaligned(address as usize as *const u64) }
+}
+
+/// [`read_rule`] on another stack. (To block signals may be forbidden in a sandbox.)
+///
+/// # Safety
+/// As for `read_rule`.
+#[cold]
+#[inline(never)]
+unsafe fn read_aside(object: &Object, address: u64, stack: &mut [u64]) -> Rule {
+    // SAFETY: passed on to the caller.
+    let read = || unsafe { read_rule(object, address) };
+    if !sandbox::SEEN || sandbox::entered() {
+        return read();
+    }
+    on_stack(&SignalsBlocked::new(), stack, read).unwrap_or(const { Rule::stop(Kind::NoInfo) })
 }
 
 impl RuleCache {
@@ -104,7 +126,7 @@ impl RuleCache {
             }
         }
         // SAFETY: the object was found by `address`, which the caller vouches for.
-        let rule = unsafe { read_rule(&self.current, address) };
+        let rule = unsafe { read_aside(&self.current, address, &mut self.stack) };
         set.newest = set.newest.wrapping_add(1);
         let way = set.newest as usize % WAYS;
         set.addresses[way] = address;

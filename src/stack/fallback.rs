@@ -8,11 +8,18 @@ use super::cache::RuleCache;
 use super::rules::Kind;
 use super::walk::{Scratch, Stop};
 use super::{EntryFrames, Return, arch, loader};
+use crate::own_stack::on_stack;
+use crate::sandbox;
 use core::ffi::c_void;
+use mapgrow_system::sys::SignalsBlocked;
 
 unsafe extern "C" {
     fn _Unwind_Backtrace(trace: *const c_void, argument: *mut c_void) -> i32;
 }
+
+/// A stack for the system's unwinder, which keeps tables of registers there and may have symbols
+/// to look up: 2 to 4 KiB. (More where this code is not optimised.)
+pub(super) type UnwinderStack = [u64; if cfg!(debug_assertions) { 8192 } else { 2048 }];
 
 /// Whether the system's unwinder may be called from the stack in `scratch`.
 ///
@@ -62,10 +69,24 @@ pub(super) unsafe fn extend(
     scratch: &mut Scratch,
     rules: &mut RuleCache,
     entry: &EntryFrames,
+    unwinder: &mut UnwinderStack,
 ) -> bool {
-    if scratch.first.slot == 0 || !may_ask(scratch) {
+    // To block signals may be forbidden.
+    if scratch.first.slot == 0 || sandbox::entered() || !may_ask(scratch) {
         return false;
     }
+    // SAFETY: passed on to the caller: another stack leads on to the frames, too.
+    let mut extend = || unsafe { extend_here(scratch, rules, entry) };
+    if !sandbox::SEEN {
+        return extend();
+    }
+    let blocked = SignalsBlocked::new();
+    on_stack(&blocked, unwinder, extend).unwrap_or(false)
+}
+
+/// # Safety
+/// As for [`extend`].
+unsafe fn extend_here(scratch: &mut Scratch, rules: &mut RuleCache, entry: &EntryFrames) -> bool {
     let first_slot = scratch.first.slot;
     let known = scratch.met;
     let mut found = 0;

@@ -220,6 +220,8 @@ pub(crate) struct ThreadStacks {
     site: u32,
     memo: Memo,
     rules: RuleCache,
+    /// What the system's unwinder runs on: the program's own stack may have no room for it.
+    unwinder: fallback::UnwinderStack,
 }
 
 /// Bytes of a [`ThreadStacks`].
@@ -355,7 +357,7 @@ impl ThreadStacks {
         }
         let stuck = matches!(scratch.stop, Stop::NoInfo | Stop::Unsupported);
         // SAFETY: passed on to the caller.
-        if stuck && unsafe { fallback::extend(scratch, rules, entry) } {
+        if stuck && unsafe { fallback::extend(scratch, rules, entry, &mut self.unwinder) } {
             return self.unkept(Outcome::Fallback);
         }
         // SAFETY: passed on to the caller.

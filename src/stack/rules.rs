@@ -101,8 +101,8 @@ type Bytes = EndianSlice<'static, NativeEndian>;
 /// The CFA column.
 #[derive(Clone, Copy)]
 enum Cfa {
-    Register { register: Register, offset: i64 },
-    Deref { base: Base, offset: i64, add: i64 },
+    Register { register: Register, offset: i32 },
+    Deref { base: Base, offset: i32, add: i32 },
     Other,
 }
 
@@ -111,12 +111,12 @@ enum Cfa {
 enum Column {
     /// Nothing was said, or "same value".
     Same,
-    At(Base, i64),
+    At(Base, i32),
     Undefined,
     Other,
 }
 
-/// One row of the table.
+/// One row of the table. Small, for several lie on the stack of whoever allocates.
 #[derive(Clone, Copy)]
 struct Row {
     cfa: Cfa,
@@ -124,6 +124,8 @@ struct Row {
     bp: Column,
     ra: Column,
 }
+
+const _: () = assert!(size_of::<Row>() <= 48);
 
 impl Row {
     const EMPTY: Row = Row {
@@ -150,7 +152,11 @@ impl Row {
 }
 
 /// Rows that `DW_CFA_remember_state` may keep at a time. Compilers nest no deeper than 1.
-const REMEMBERED: usize = 4;
+const REMEMBERED: usize = 3;
+
+fn scaled(factored: i64, factor: i64) -> Option<i32> {
+    i32::try_from(factored.checked_mul(factor)?).ok()
+}
 
 /// Folds call frame instructions into the row that covers `address`.
 struct Folder<'a> {
@@ -188,14 +194,14 @@ impl Folder<'_> {
             I::DefCfa { register, offset } => {
                 self.row.cfa = Cfa::Register {
                     register,
-                    offset: i64::try_from(offset).ok()?,
+                    offset: i32::try_from(offset).ok()?,
                 };
             }
             I::DefCfaSf {
                 register,
                 factored_offset,
             } => {
-                let offset = factored_offset.checked_mul(data_factor)?;
+                let offset = scaled(factored_offset, data_factor)?;
                 self.row.cfa = Cfa::Register { register, offset };
             }
             I::DefCfaRegister { register: new } => match &mut self.row.cfa {
@@ -203,12 +209,12 @@ impl Folder<'_> {
                 _ => return None,
             },
             I::DefCfaOffset { offset: new } => match &mut self.row.cfa {
-                Cfa::Register { offset, .. } => *offset = i64::try_from(new).ok()?,
+                Cfa::Register { offset, .. } => *offset = i32::try_from(new).ok()?,
                 _ => return None,
             },
             I::DefCfaOffsetSf { factored_offset } => match &mut self.row.cfa {
                 Cfa::Register { offset, .. } => {
-                    *offset = factored_offset.checked_mul(data_factor)?
+                    *offset = scaled(factored_offset, data_factor)?;
                 }
                 _ => return None,
             },
@@ -228,16 +234,14 @@ impl Folder<'_> {
                 register,
                 factored_offset,
             } => {
-                let offset = i64::try_from(factored_offset)
-                    .ok()?
-                    .checked_mul(data_factor)?;
+                let offset = scaled(i64::try_from(factored_offset).ok()?, data_factor)?;
                 self.row.set(register, Column::At(Base::Cfa, offset));
             }
             I::OffsetExtendedSf {
                 register,
                 factored_offset,
             } => {
-                let offset = factored_offset.checked_mul(data_factor)?;
+                let offset = scaled(factored_offset, data_factor)?;
                 self.row.set(register, Column::At(Base::Cfa, offset));
             }
             I::Expression {
@@ -281,7 +285,7 @@ impl Folder<'_> {
 
     /// Reads `breg offset`, optionally followed by `deref` and then by `plus_uconst`. The last
     /// part is `None` when there is no `deref`.
-    fn expression(&self, expression: UnwindExpression<usize>) -> Option<(Base, i64, Option<i64>)> {
+    fn expression(&self, expression: UnwindExpression<usize>) -> Option<(Base, i32, Option<i32>)> {
         const BREG0: u16 = gimli::DW_OP_breg0.0 as u16;
         let mut code = expression.get(self.section).ok()?.0;
         let base = match Register(u16::from(code.read_u8().ok()?).checked_sub(BREG0)?) {
@@ -289,7 +293,7 @@ impl Folder<'_> {
             BP => Base::Bp,
             _ => return None,
         };
-        let offset = code.read_sleb128().ok()?;
+        let offset = i32::try_from(code.read_sleb128().ok()?).ok()?;
         if code.is_empty() {
             return Some((base, offset, None));
         }
@@ -302,7 +306,7 @@ impl Folder<'_> {
         if code.read_u8().ok()? != gimli::DW_OP_plus_uconst.0 {
             return None;
         }
-        let add = i64::try_from(code.read_uleb128().ok()?).ok()?;
+        let add = i32::try_from(code.read_uleb128().ok()?).ok()?;
         code.is_empty().then_some((base, offset, Some(add)))
     }
 
@@ -409,12 +413,12 @@ fn reduce(row: &Row) -> Option<Rule> {
                 BP => Base::Bp,
                 _ => return None,
             };
-            rule.cfa_offset = i32::try_from(offset).ok()?;
+            rule.cfa_offset = offset;
         }
         Cfa::Deref { base, offset, add } => {
             rule.cfa_base = base;
             rule.cfa_deref = true;
-            rule.cfa_offset = i32::try_from(offset).ok()?;
+            rule.cfa_offset = offset;
             rule.cfa_add = i16::try_from(add).ok()?;
         }
         Cfa::Other => return None,
@@ -438,7 +442,7 @@ fn reduce(row: &Row) -> Option<Rule> {
         Column::At(base, offset) => {
             rule.bp = SavedBp::At;
             rule.bp_base = base;
-            rule.bp_offset = i32::try_from(offset).ok()?;
+            rule.bp_offset = offset;
         }
         Column::Undefined | Column::Other => rule.bp = SavedBp::Lost,
     }

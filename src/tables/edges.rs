@@ -47,9 +47,10 @@ pub(crate) struct EdgeMemo {
 }
 
 impl EdgeMemo {
-    pub(crate) const fn new() -> Self {
-        Self {
-            places: [([0; 3], EDGE_OVERFLOW); MEMO],
+    /// Forgets all of them, in place.
+    pub(crate) fn clear(&mut self) {
+        for (_, edge) in &mut self.places {
+            *edge = EDGE_OVERFLOW;
         }
     }
 

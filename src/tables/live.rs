@@ -66,6 +66,7 @@ pub(crate) struct Slot(u32);
 
 impl Slot {
     /// A slot for records that have none yet.
+    #[cfg(test)]
     pub(crate) const FIRST: Self = Self(0);
 
     /// Number of the slot in both regions.

@@ -9,5 +9,6 @@ mod operators;
 mod python;
 mod reasons;
 mod support;
+mod surroundings;
 mod users;
 mod ways;

@@ -112,6 +112,51 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
             }
         ),
     );
+    let limited_by = recording.header(header::LIMITED_BY);
+    for (bit, what) in [
+        (
+            header::LIMIT_ADDRESS_SPACE,
+            "the address space that the process may have (`ulimit -v`)",
+        ),
+        (
+            header::LIMIT_FILE_SIZE,
+            "the size that its files may have (`ulimit -f`)",
+        ),
+        (
+            header::LIMIT_LOCKED,
+            "the memory that it may lock (`ulimit -l`)",
+        ),
+        (
+            header::LIMIT_FILE_SYSTEM,
+            "the room in the recording's directory (`MAPGROW_DIR` names another)",
+        ),
+        (
+            header::LIMIT_SANDBOX,
+            "the sandbox that the program entered",
+        ),
+        (
+            header::LIMIT_REFUSED,
+            "that the system refused to make or map its file (an old kernel, a sandbox, no \
+             descriptor left)",
+        ),
+    ] {
+        note(
+            limited_by & bit != 0,
+            format!("the recording was kept small, or out of a file, by {what}"),
+        );
+    }
+    note(
+        limited_by & header::LIMIT_TIMELINE != 0,
+        "the timeline was left out of the dump, which would have been too large for the limit of \
+         file sizes (`ulimit -f`)"
+            .into(),
+    );
+    note(
+        state & header::STATE_FORKS_UNSEEN != 0,
+        "the system does not let children of `fork` be told from their parent, so they were not \
+         recorded"
+            .into(),
+    );
     note(
         context.clock.span(1).is_none(),
         "the recording holds no calibration of its clock, so times and pauses are unknown".into(),

@@ -28,7 +28,7 @@ pub(super) fn totals(context: &Context<'_>, figures: &Figures, roots: &Roots) ->
     let overlap = overlap.filter(|flow| flow.overlap_peak > 0);
     let sampled_live: f64 = figures.samples.iter().map(|samples| samples.bytes).sum();
     let errors = figures.samples.iter().map(LiveSamples::bytes_error);
-    let est_live_error_bytes = errors.fold(0.0, f64::hypot) as u64;
+    let est_live_error_bytes = errors.map(|error| error * error).sum::<f64>().sqrt() as u64;
     let est_live_bytes = live_bytes.saturating_add(sampled_live as u64);
     let sampled_bytes: f64 = figures.sums.iter().map(|sums| sums.w_alloc_bytes).sum();
     let variance: f64 = figures.sums.iter().map(|sums| sums.var_alloc_bytes).sum();

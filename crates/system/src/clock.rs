@@ -5,11 +5,18 @@
 //! system call on machines whose clock source has no vDSO). Elsewhere a tick is a nanosecond of
 //! `CLOCK_MONOTONIC`. Readers convert with the calibration pairs in the recording's header.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 const UNKNOWN: u8 = 0;
 const NANOSECONDS: u8 = 1;
 const TIME_STAMP_COUNTER: u8 = 2;
+/// The program was started where the counter may not be read (`PR_SET_TSC`): nanoseconds, by a
+/// system call, for the vDSO reads the counter too.
+const SYSTEM_CALL: u8 = 3;
+/// It was forbidden later: counts that are worked out from such nanoseconds.
+const CONVERTED: u8 = 4;
+/// Neither may be asked any more: the time stands still.
+const STOPPED: u8 = 5;
 
 static KIND: AtomicU8 = AtomicU8::new(UNKNOWN);
 
@@ -51,12 +58,22 @@ impl Moment {
 }
 
 fn read_clock(clock: libc::clockid_t) -> u64 {
+    if KIND.load(Ordering::Relaxed) == STOPPED {
+        return later::stopped_ns(clock);
+    }
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
+    let counter_forbidden = KIND.load(Ordering::Relaxed) >= SYSTEM_CALL;
     // SAFETY: `time` is a place for the result; these clocks exist on every Linux.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    unsafe {
+        if counter_forbidden {
+            libc::syscall(libc::SYS_clock_gettime, clock, &raw mut time);
+        } else {
+            libc::clock_gettime(clock, &raw mut time);
+        }
+    }
     (time.tv_sec as u64)
         .wrapping_mul(1_000_000_000)
         .wrapping_add(time.tv_nsec as u64)
@@ -70,16 +87,27 @@ pub fn ticks() -> u64 {
         // SAFETY: `rdtsc` is part of the x86_64 baseline; `KIND` says that it is usable.
         TIME_STAMP_COUNTER => unsafe { core::arch::x86_64::_rdtsc() },
         NANOSECONDS => monotonic_ns(),
-        _ => first_ticks(),
+        UNKNOWN => first_ticks(),
+        _ => rare_ticks(),
     }
 }
 
 #[cold]
+fn rare_ticks() -> u64 {
+    match KIND.load(Ordering::Relaxed) {
+        CONVERTED => return later::converted_ticks(),
+        STOPPED => return later::stopped_ticks(),
+        _ => {}
+    }
+    monotonic_ns()
+}
+
+#[cold]
 fn first_ticks() -> u64 {
-    let kind = if invariant_counter() {
-        TIME_STAMP_COUNTER
-    } else {
-        NANOSECONDS
+    let kind = match (counter_allowed(), invariant_counter()) {
+        (false, _) => SYSTEM_CALL,
+        (true, true) => TIME_STAMP_COUNTER,
+        (true, false) => NANOSECONDS,
     };
     KIND.store(kind, Ordering::Relaxed);
     ticks()
@@ -88,8 +116,89 @@ fn first_ticks() -> u64 {
 /// The value for `header::TICK_KIND`.
 pub fn kind() -> u64 {
     ticks();
-    u64::from(KIND.load(Ordering::Relaxed) == TIME_STAMP_COUNTER)
+    let nanoseconds = [NANOSECONDS, SYSTEM_CALL].contains(&KIND.load(Ordering::Relaxed));
+    u64::from(!nanoseconds)
 }
+
+/// Whether this process may read the counter: the right is inherited, and can be taken away.
+#[cfg(target_arch = "x86_64")]
+fn counter_allowed() -> bool {
+    let mut how: libc::c_int = libc::PR_TSC_ENABLE;
+    // SAFETY: `how` is a place for the result.
+    unsafe { libc::prctl(libc::PR_GET_TSC, &raw mut how) };
+    how == libc::PR_TSC_ENABLE
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn counter_allowed() -> bool {
+    true
+}
+
+/// What is left of the clocks once the program has given up the counter.
+mod later {
+    use super::{
+        AtomicU64, CONVERTED, KIND, Moment, Ordering, STOPPED, TIME_STAMP_COUNTER, monotonic_ns,
+    };
+
+    /// Counts and nanoseconds at one moment, and how many of each passed before it.
+    static TICKS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    static NS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    static UNIX_NS: AtomicU64 = AtomicU64::new(0);
+
+    /// The counter is about to be forbidden: how fast it counted is known from `began` on.
+    pub fn prepare(began: Moment) {
+        let now = Moment::now();
+        TICKS[0].store(now.ticks, Ordering::Relaxed);
+        NS[0].store(now.monotonic_ns, Ordering::Relaxed);
+        UNIX_NS.store(now.unix_ns, Ordering::Relaxed);
+        TICKS[1].store(now.ticks.saturating_sub(began.ticks), Ordering::Relaxed);
+        let passed = now.monotonic_ns.saturating_sub(began.monotonic_ns);
+        NS[1].store(passed.max(1), Ordering::Release);
+    }
+
+    /// It is.
+    pub fn forbid_counter() {
+        let from = TIME_STAMP_COUNTER;
+        let changed = KIND.compare_exchange(from, CONVERTED, Ordering::AcqRel, Ordering::Acquire);
+        let _ = changed.map_err(|_| {
+            let from = super::NANOSECONDS;
+            let to = super::SYSTEM_CALL;
+            KIND.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+        });
+    }
+
+    /// Nothing may be asked any more.
+    pub fn stop() {
+        KIND.store(STOPPED, Ordering::Release);
+    }
+
+    pub(super) fn converted_ticks() -> u64 {
+        let since = monotonic_ns().saturating_sub(NS[0].load(Ordering::Relaxed));
+        let (ticks, ns) = (
+            TICKS[1].load(Ordering::Relaxed),
+            NS[1].load(Ordering::Relaxed),
+        );
+        let counted = u128::from(since) * u128::from(ticks) / u128::from(ns.max(1));
+        TICKS[0]
+            .load(Ordering::Relaxed)
+            .wrapping_add(counted as u64)
+    }
+
+    pub(super) fn stopped_ticks() -> u64 {
+        TICKS[0].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn stopped_ns(clock: libc::clockid_t) -> u64 {
+        let stopped = if clock == libc::CLOCK_REALTIME {
+            &UNIX_NS
+        } else {
+            &NS[0]
+        };
+        stopped.load(Ordering::Relaxed)
+    }
+}
+
+pub use later::{forbid_counter, prepare, stop};
 
 /// CPUID leaf 0x8000_0007, EDX bit 8: "invariant TSC" (Intel SDM vol. 3, 18.17.1).
 #[cfg(target_arch = "x86_64")]

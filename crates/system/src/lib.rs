@@ -15,4 +15,5 @@
 pub mod clock;
 pub mod headroom;
 pub mod memory;
+pub mod sandbox;
 pub mod sys;

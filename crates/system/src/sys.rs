@@ -3,6 +3,7 @@
 //! under [`ErrnoGuard`].
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Puts `errno` back when dropped: a successful `malloc` must not change it.
 pub struct ErrnoGuard(i32);
@@ -81,6 +82,24 @@ impl<const N: usize> Text<N> {
         self
     }
 
+    /// Appends bytes that come from elsewhere: whatever is no plain text is shown as `?`.
+    pub fn push_plain(&mut self, bytes: &[u8]) -> &mut Self {
+        for chunk in bytes.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let character = if character.is_control() {
+                    '?'
+                } else {
+                    character
+                };
+                self.push(character.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            if !chunk.invalid().is_empty() {
+                self.push(b"?");
+            }
+        }
+        self
+    }
+
     /// Appends a decimal number.
     pub fn push_decimal(&mut self, mut value: u64) -> &mut Self {
         let mut digits = [0u8; 20];
@@ -109,11 +128,14 @@ impl<const N: usize> Text<N> {
     /// Empties the text, to be built anew.
     pub fn clear(&mut self) {
         self.truncate(0);
-        self.cut = false;
     }
 
-    /// Shortens the text to its first `len` bytes.
+    /// Shortens the text to its first `len` bytes; these are whole, whatever was cut behind
+    /// them.
     pub fn truncate(&mut self, len: usize) {
+        if self.len >= len {
+            self.cut = false;
+        }
         while self.len > len {
             self.len -= 1;
             self.bytes[self.len] = 0;
@@ -134,21 +156,157 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Writes a line about a setting or a failure to stderr, in one `write`.
+/// Keeps all signals from the calling thread until it is dropped. What arrives meanwhile arrives
+/// then.
+pub struct SignalsBlocked(KernelSignals);
+
+/// A set of signals as the kernel has it: signal n is bit n - 1.
+type KernelSignals = u64;
+
+fn change_blocked(new: KernelSignals) -> KernelSignals {
+    let mut old: KernelSignals = 0;
+    // Not the C library's: that leaves out the signals of its own, and one cancels threads.
+    // SAFETY: both sets are valid for their size.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const new,
+            &raw mut old,
+            size_of::<KernelSignals>(),
+        )
+    };
+    old
+}
+
+impl Default for SignalsBlocked {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SignalsBlocked {
+    /// Keeps them from now on.
+    pub fn new() -> Self {
+        Self(change_blocked(KernelSignals::MAX))
+    }
+
+    fn is_pending(&self, signal: i32) -> bool {
+        let mut pending: KernelSignals = 0;
+        let place = &raw mut pending;
+        // SAFETY: the set is valid for its size.
+        unsafe { libc::syscall(libc::SYS_rt_sigpending, place, size_of::<KernelSignals>()) };
+        pending & 1 << (signal - 1) != 0
+    }
+
+    /// Takes away a signal that is pending.
+    fn take(&self, signal: i32) {
+        let set: KernelSignals = 1 << (signal - 1);
+        let at_once = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the set and the time are valid; nobody asks for the details.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigtimedwait,
+                &raw const set,
+                core::ptr::null::<libc::siginfo_t>(),
+                &raw const at_once,
+                size_of::<KernelSignals>(),
+            )
+        };
+    }
+
+    /// Writes to a file of the program's. A failure may come with a signal (nobody reads the pipe,
+    /// the file is as long as the process may make it): not here.
+    fn write(&self, fd: i32, bytes: &[u8]) -> bool {
+        const RAISED: [i32; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+        let before = RAISED.map(|signal| self.is_pending(signal));
+        let written = Descriptor::write_bytes(fd, bytes);
+        for (signal, before) in RAISED.into_iter().zip(before) {
+            if !before && self.is_pending(signal) {
+                self.take(signal);
+            }
+        }
+        written
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        change_blocked(self.0);
+    }
+}
+
+/// What descriptor 2 was at the start: device, inode, and whether that is known.
+static STDERR: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// Device and inode of descriptor 2.
+fn stderr_now() -> Option<[u64; 2]> {
+    // SAFETY: `stat` is plain data for which zero is valid.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `stat` is a place for the result.
+    let known = unsafe { libc::fstat(libc::STDERR_FILENO, &raw mut stat) } == 0;
+    known.then_some([stat.st_dev, stat.st_ino])
+}
+
+/// Notes what standard error is. A program may put another file in its place later, which is then
+/// none of ours to write to.
+pub fn remember_stderr() {
+    let Some([device, inode]) = stderr_now() else {
+        return;
+    };
+    if STDERR[2].load(Ordering::Acquire) == 0 {
+        STDERR[0].store(device, Ordering::Relaxed);
+        STDERR[1].store(inode, Ordering::Relaxed);
+        STDERR[2].store(1, Ordering::Release);
+    }
+}
+
+/// Whether descriptor 2 is what it was at the start.
+pub fn stderr_is_the_same() -> bool {
+    STDERR[2].load(Ordering::Acquire) == 1
+        && stderr_now().is_some_and(|now| {
+            now == [
+                STDERR[0].load(Ordering::Relaxed),
+                STDERR[1].load(Ordering::Relaxed),
+            ]
+        })
+}
+
+/// Writes to standard error if it is what it was, and whatever becomes of it: no signal is raised
+/// when nobody reads it, and a line that would have to wait is not written.
+pub fn write_stderr(bytes: &[u8], wait: bool) {
+    if !stderr_is_the_same() {
+        return;
+    }
+    let mut ready = libc::pollfd {
+        fd: libc::STDERR_FILENO,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: one descriptor.
+    if wait || unsafe { libc::poll(&raw mut ready, 1, 0) } == 1 {
+        SignalsBlocked::new().write(libc::STDERR_FILENO, bytes);
+    }
+}
+
+/// Writes a line about a setting or a failure to stderr, in one `write`. What is not plain text
+/// in it is replaced: a terminal would obey it.
+#[cold]
+#[inline(never)]
 pub fn complain(parts: &[&[u8]]) {
     let mut line = Text::<512>::new();
     line.push(b"mapgrow: ");
     for part in parts {
-        line.push(part);
+        line.push_plain(part);
     }
     if line.cut {
         line.truncate(510);
     }
-    line.cut = false;
     line.push(b"\n");
-    let bytes = line.as_bytes();
-    // SAFETY: the buffer is valid for its length; a failure to complain is not worth more.
-    unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+    write_stderr(line.as_bytes(), false);
 }
 
 /// An environment variable. Set-user-id programs take none.
@@ -168,6 +326,33 @@ pub fn env(name: &CStr) -> Option<&'static [u8]> {
     Some(unsafe { CStr::from_ptr(value) }.to_bytes())
 }
 
+/// Zeroed private pages of the recorder's own, never part of the profiled heap.
+pub fn private_pages(bytes: usize) -> Option<*mut u8> {
+    // SAFETY: a fresh mapping at an address of the kernel's choice touches nothing of ours.
+    let base = unsafe {
+        libc::mmap(
+            core::ptr::null_mut(),
+            bytes.next_multiple_of(4096),
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    (base != libc::MAP_FAILED).then_some(base.cast())
+}
+
+/// A limit of this process; `None`: there is none.
+pub fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a place for the result.
+    let known = unsafe { libc::getrlimit(resource, &raw mut limit) } == 0;
+    (known && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// Pages that the calling thread was given when it touched them, since it began.
 pub fn thread_faults() -> i64 {
     // SAFETY: `rusage` is plain data for which zero is valid.
@@ -183,37 +368,44 @@ pub struct Descriptor(pub i32);
 impl Drop for Descriptor {
     fn drop(&mut self) {
         // SAFETY: the descriptor is owned by this value.
-        unsafe { libc::close(self.0) };
+        unsafe { libc::syscall(libc::SYS_close, self.0) };
     }
 }
 
 impl Descriptor {
     /// `open` with `O_CLOEXEC`.
     pub fn open(path: &CStr, flags: i32, mode: u32) -> Option<Self> {
+        Self::open_at(libc::AT_FDCWD, path, flags, mode)
+    }
+
+    /// `openat` with `O_CLOEXEC`. (Opening, reading, writing and closing a file are points at which
+    /// the C library lets a thread be cancelled: the calls here are the kernel's own.)
+    fn open_at(directory: i32, path: &CStr, flags: i32, mode: u32) -> Option<Self> {
+        let flags = flags | libc::O_CLOEXEC;
         // SAFETY: `path` is a C string.
-        let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, mode) };
-        (fd >= 0).then(|| Self(fd))
+        let fd = unsafe { libc::syscall(libc::SYS_openat, directory, path.as_ptr(), flags, mode) };
+        (fd >= 0).then(|| Self(fd as i32))
     }
 
     /// Writes all bytes, going on after interruptions and short writes.
-    pub fn write_all(&self, mut bytes: &[u8]) -> bool {
-        while !bytes.is_empty() {
-            // SAFETY: the buffer is valid for its length.
-            let n = unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) };
-            match n {
-                n if n > 0 => bytes = bytes.get(n as usize..).unwrap_or(&[]),
-                -1 if errno() == libc::EINTR => {}
-                _ => return false,
-            }
-        }
-        true
+    pub fn write_all(&self, bytes: &[u8]) -> bool {
+        Self::write_bytes(self.0, bytes)
+    }
+
+    fn write_bytes(fd: i32, bytes: &[u8]) -> bool {
+        Self::write_from(fd, bytes.as_ptr(), bytes.len())
     }
 
     /// Writes memory that other threads may be changing: only the kernel reads it.
-    pub fn write_raw(&self, mut start: *const u8, mut length: usize) -> bool {
+    pub fn write_raw(&self, start: *const u8, length: usize) -> bool {
+        Self::write_from(self.0, start, length)
+    }
+
+    fn write_from(fd: i32, mut start: *const u8, mut length: usize) -> bool {
         while length > 0 {
+            // Not the C library's: that is a point at which a thread can be cancelled.
             // SAFETY: the kernel checks the range, and fails where it cannot be read.
-            let n = unsafe { libc::write(self.0, start.cast(), length) };
+            let n = unsafe { libc::syscall(libc::SYS_write, fd, start, length) };
             match n {
                 n if n > 0 => {
                     start = start.wrapping_add(n as usize);
@@ -231,7 +423,7 @@ impl Descriptor {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             // SAFETY: the buffer is valid for its length.
-            let n = unsafe { libc::read(self.0, rest.as_mut_ptr().cast(), rest.len()) };
+            let n = unsafe { libc::syscall(libc::SYS_read, self.0, rest.as_mut_ptr(), rest.len()) };
             match n {
                 n if n > 0 => done += n as usize,
                 -1 if errno() == libc::EINTR => {}
@@ -240,6 +432,15 @@ impl Descriptor {
         }
         done
     }
+}
+
+/// What a directory lies in.
+#[derive(Debug, Clone, Copy)]
+pub struct FileSystem {
+    /// Whether its files are memory, and never written to a disk.
+    pub in_memory: bool,
+    /// Bytes that this user can still have there.
+    pub free_bytes: u64,
 }
 
 /// A directory, open. All that is done in it goes through the descriptor: whoever may change the
@@ -276,20 +477,61 @@ impl Directory {
 
     /// Makes a file for this user alone that was not there; `flags` say how it is opened.
     pub fn create(&self, name: &CStr, flags: i32) -> Option<Descriptor> {
-        let flags = flags | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        // SAFETY: `name` is a C string.
-        let fd = unsafe { libc::openat(self.0.0, name.as_ptr(), flags, 0o600) };
-        (fd >= 0).then(|| Descriptor(fd))
+        let flags = flags | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        Descriptor::open_at(self.0.0, name, flags, 0o600)
     }
 
-    /// Whether it lies in memory.
-    pub fn is_on_tmpfs(&self) -> bool {
+    /// Opens a file of it to be read; no link is followed, and nothing is waited for.
+    pub fn open(&self, name: &CStr) -> Option<Descriptor> {
+        let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        Descriptor::open_at(self.0.0, name, flags, 0)
+    }
+
+    /// Makes a file for this user alone that has no name until [`name_new`](Self::name_new) gives
+    /// it one, and is gone if that never happens. Not every file system can.
+    pub fn create_nameless(&self) -> Option<Descriptor> {
+        Descriptor::open_at(self.0.0, c".", libc::O_TMPFILE | libc::O_WRONLY, 0o600)
+    }
+
+    /// Names a file without a name, replacing nothing; `errno` is `EEXIST` when the name is taken.
+    pub fn name_new(&self, file: &Descriptor, name: &CStr) -> bool {
+        let mut path = Text::<32>::new();
+        path.push(b"/proc/self/fd/").push_decimal(file.0 as u64);
+        path.as_c_str().is_some_and(|path| {
+            let flags = libc::AT_SYMLINK_FOLLOW;
+            // SAFETY: both are C strings.
+            unsafe {
+                libc::linkat(
+                    libc::AT_FDCWD,
+                    path.as_ptr(),
+                    self.0.0,
+                    name.as_ptr(),
+                    flags,
+                ) == 0
+            }
+        })
+    }
+
+    /// What the file system it lies in is like; `None` when that is not known.
+    pub fn file_system(&self) -> Option<FileSystem> {
         // SAFETY: `statfs` is plain data for which zero is valid.
         let mut stat: libc::statfs = unsafe { core::mem::zeroed() };
         // SAFETY: the descriptor is open and `stat` a place for the result.
-        let known = unsafe { libc::fstatfs(self.0.0, &raw mut stat) } == 0;
+        if unsafe { libc::fstatfs(self.0.0, &raw mut stat) } != 0 {
+            return None;
+        }
         // The C libraries differ in the type of the one and of the other.
-        known && stat.f_type as u64 == libc::TMPFS_MAGIC as u64
+        let in_memory = stat.f_type as u64 == libc::TMPFS_MAGIC as u64;
+        // A tmpfs without a bound of its own says that it has no blocks at all.
+        let free_bytes = if in_memory && stat.f_blocks == 0 {
+            u64::MAX
+        } else {
+            (stat.f_bavail as u64).saturating_mul(stat.f_bsize as u64)
+        };
+        Some(FileSystem {
+            in_memory,
+            free_bytes,
+        })
     }
 
     /// What an entry is, links not followed.
@@ -378,6 +620,10 @@ pub fn on_signal_stack() -> bool {
 
 /// 64 random bits; falls back to the clock and the pid where the kernel has none to give.
 pub fn random() -> u64 {
+    if crate::sandbox::entered() {
+        let here = [0_u8; 1].as_ptr() as u64;
+        return (crate::clock::ticks().rotate_left(32) ^ here) | 1;
+    }
     let mut value = 0u64;
     // SAFETY: the buffer is valid for eight bytes.
     let n = unsafe {
@@ -406,6 +652,40 @@ mod tests {
         assert_eq!(text.as_c_str(), Some(c"abc1234"));
         text.push(b"x");
         assert_eq!(text.as_c_str(), None);
+    }
+
+    #[test]
+    fn a_text_that_was_cut_can_be_built_anew() {
+        let mut text = Text::<8>::new();
+        text.push(b"much too long");
+        assert_eq!(text.as_c_str(), None);
+        text.truncate(0);
+        text.push(b"short");
+        assert_eq!(text.as_c_str(), Some(c"short"));
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_is_shown_plainly() {
+        let mut text = Text::<64>::new();
+        text.push_plain("a\u{1b}[31m\nb\u{85}é".as_bytes())
+            .push_plain(b"\xff\xfez");
+        assert_eq!(text.as_bytes(), "a?[31m?b?é??z".as_bytes());
+    }
+
+    #[test]
+    fn nobody_is_killed_by_a_broken_pipe() {
+        let mut ends = [0; 2];
+        // SAFETY: a place for two descriptors; the default would be to end this process.
+        unsafe {
+            assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::close(ends[0]);
+        }
+        let pipe = Descriptor(ends[1]);
+        let blocked = SignalsBlocked::new();
+        assert!(!blocked.write(pipe.0, b"nobody reads this"));
+        assert!(!blocked.is_pending(libc::SIGPIPE));
+        drop(blocked);
     }
 
     #[test]

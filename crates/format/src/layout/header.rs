@@ -141,6 +141,9 @@ pub const ADDRESS_USED: usize = 115;
 /// Bytes that the machine had available.
 pub const MACHINE_LEFT: usize = 116;
 
+/// What kept the recording smaller than its bound, or out of a file: bits, see `LIMIT_*`.
+pub const LIMITED_BY: usize = 120;
+
 /// Region table: [`REGION_WORDS`] words for each of [`super::region::COUNT`] regions.
 pub const REGIONS: usize = 128;
 /// Words per row of the region table: kind, byte offset of the region in this file or
@@ -165,6 +168,30 @@ pub const STATE_NO_STACKS: u64 = 4;
 /// [`STATE`] bit: the private fallback was taken because the recording directory already
 /// held its bound of recordings.
 pub const STATE_DIR_FULL: u64 = 8;
+/// [`STATE`] bit: the kernel does not tell children of `fork` that they are some; nothing is
+/// recorded of them.
+pub const STATE_FORKS_UNSEEN: u64 = 16;
+
+/// [`STATE`] bit: nothing is to be left once the process has ended; whoever finds the file then
+/// may remove it.
+pub const STATE_UNWANTED: u64 = 32;
+
+/// [`LIMITED_BY`] bit: the address space (`RLIMIT_AS`, or what lies in it).
+pub const LIMIT_ADDRESS_SPACE: u64 = 1;
+/// [`LIMITED_BY`] bit: the size that a file may have (`RLIMIT_FSIZE`).
+pub const LIMIT_FILE_SIZE: u64 = 2;
+/// [`LIMITED_BY`] bit: the memory that may be locked (`RLIMIT_MEMLOCK` after `mlockall`).
+pub const LIMIT_LOCKED: u64 = 4;
+/// [`LIMITED_BY`] bit: room in the file system of the recording's directory.
+pub const LIMIT_FILE_SYSTEM: u64 = 8;
+/// [`LIMITED_BY`] bit: the system refused to make the file or to map it (no rights, no
+/// descriptor, an old kernel, a sandbox).
+pub const LIMIT_REFUSED: u64 = 16;
+/// [`LIMITED_BY`] bit: the timeline was left out of this copy, for want of room in the file.
+pub const LIMIT_TIMELINE: u64 = 32;
+/// [`LIMITED_BY`] bit: a sandbox that the program entered, where nothing can be asked of the
+/// system.
+pub const LIMIT_SANDBOX: u64 = 64;
 
 /// [`BACKEND`]: tikv-jemallocator.
 pub const BACKEND_JEMALLOC: u64 = 1;

@@ -185,7 +185,7 @@ fn comparisons(held: &Held) -> Option<(f64, f64)> {
         .saturating_add(held.occupancy.tombstones.value);
     let load = taken as f64 / buckets as f64;
     // It goes on to the next group while it meets no empty bucket.
-    let groups = 1.0 / (1.0 - load.powf(GROUP)).max(0.01);
+    let groups = 1.0 / (1.0 - load.powi(GROUP as i32)).max(0.01);
     let there = held.occupancy.entries.value as f64 / buckets as f64;
     let full = GROUP * there * groups;
     Some((full * quality.tag_repeats / 128.0, full / 128.0))

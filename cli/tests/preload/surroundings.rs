@@ -1,0 +1,376 @@
+//! Programs in narrow surroundings (limits, sandboxes, small stacks, descriptors that changed
+//! hands): each does and says what it does without the recorder.
+
+use crate::support::Place;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// What the program ends with when all is as it should be.
+const GOOD: Option<i32> = Some(7);
+
+struct Victim {
+    place: Place,
+    program: PathBuf,
+}
+
+impl Victim {
+    fn new() -> Victim {
+        let place = Place::new();
+        let program = place.compile("surroundings.cpp", &["-O1"]);
+        Victim { place, program }
+    }
+
+    /// Under `mapgrow run`: output and reports.
+    fn run(&self, arguments: &[&str]) -> (Output, Vec<Value>) {
+        self.place.run(&[], &self.program, arguments)
+    }
+
+    /// With the library alone, as a service has it: dumps go to `out-<number>`.
+    fn preloaded(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .current_dir(self.place.work())
+            .env("LD_PRELOAD", library(&self.place))
+            .env("MAPGROW_DIR", self.place.path("recordings"))
+            .env("MAPGROW_OUT", self.place.path("out-%n"))
+            .env("MAPGROW_BUDGET", "0");
+        command
+    }
+
+    fn dumps(&self) -> Vec<PathBuf> {
+        files(&self.place.path(""))
+            .filter(|path| starts(path, "out-"))
+            .collect()
+    }
+
+    fn recordings(&self) -> Vec<PathBuf> {
+        files(&self.place.path("recordings")).collect()
+    }
+
+    /// The report of a file, as JSON.
+    fn report(&self, file: &Path) -> Value {
+        let output = self
+            .place
+            .mapgrow()
+            .args(["report", "--json"])
+            .arg(file)
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+}
+
+fn files(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let found = std::fs::read_dir(directory).into_iter().flatten();
+    found.map(|entry| entry.unwrap().path())
+}
+
+fn starts(path: &Path, prefix: &str) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+}
+
+/// The library that the command carries.
+fn library(place: &Place) -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let output = place
+            .mapgrow()
+            .args([
+                "run",
+                "--quiet",
+                "--",
+                "sh",
+                "-c",
+                "printf %s \"$LD_PRELOAD\"",
+            ])
+            .output()
+            .unwrap();
+        let carried = PathBuf::from(String::from_utf8(output.stdout).unwrap());
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("libmapgrow-{}.so", std::process::id()));
+        std::fs::copy(carried, &kept).unwrap();
+        kept
+    })
+}
+
+fn limited(command: &mut Command, resource: u32, bytes: u64) -> &mut Command {
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: bytes,
+    };
+    // SAFETY: `setrlimit` may be called between fork and exec.
+    unsafe {
+        command.pre_exec(move || match libc::setrlimit(resource, &raw const limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        })
+    }
+}
+
+fn total(report: &Value, figure: &str) -> u64 {
+    report["totals"][figure]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no {figure} in {report:#}"))
+}
+
+#[test]
+fn a_limit_of_file_sizes_ends_nothing() {
+    let victim = Victim::new();
+    for bytes in [0, 64 << 10, 32 << 20] {
+        let mut command = victim.preloaded(&["fill"]);
+        let output = limited(&mut command, libc::RLIMIT_FSIZE, bytes)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), GOOD, "{bytes}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            said.contains("ulimit -f"),
+            bytes < 1 << 20,
+            "{bytes}: {said}"
+        );
+    }
+    assert_eq!(victim.dumps().len(), 1, "that of 32 MiB");
+}
+
+#[test]
+fn little_is_locked() {
+    let victim = Victim::new();
+    let locked = |command: &mut Command| -> u64 {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), GOOD, "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let without = locked(Command::new(&victim.program).arg("locked"));
+    let with = locked(&mut victim.preloaded(&["locked"]));
+    // The library itself is the larger part of it.
+    assert!(
+        with <= without + 3072,
+        "{without} KiB without, {with} KiB with"
+    );
+}
+
+/// What it did before, and a good part of what it did inside, is in the recording that is left.
+#[test]
+fn a_sandbox_is_survived() {
+    for how in ["early", "late", "call", "threads"] {
+        let victim = Victim::new();
+        let (output, reports) = victim.run(&["sandbox", how]);
+        assert_eq!(output.status.code(), GOOD, "{how}: {output:?}");
+        assert_eq!(output.stdout, b"50000\n", "{how}");
+        assert_eq!(reports.len(), 1, "{how}");
+        assert!(total(&reports[0], "resizes") >= 8, "{how}");
+        for at_exit in ["none", "report"] {
+            let status = victim
+                .preloaded(&["sandbox", how])
+                .env("MAPGROW_AT_EXIT", at_exit)
+                .stdout(Stdio::null())
+                .status()
+                .unwrap();
+            assert_eq!(status.code(), GOOD, "{how}, {at_exit}");
+        }
+    }
+}
+
+#[test]
+fn a_program_that_forbids_the_counter_goes_on() {
+    let victim = Victim::new();
+    let (output, reports) = victim.run(&["no-counter"]);
+    assert_eq!(output.status.code(), GOOD, "{output:?}");
+    assert!(total(&reports[0], "resizes") >= 8);
+    assert!(total(&reports[0], "pause_total_ns") < 60_000_000_000);
+}
+
+#[test]
+fn the_strict_sandbox_is_survived() {
+    let victim = Victim::new();
+    let (output, _) = victim.run(&["strict"]);
+    assert_eq!(output.status.code(), GOOD, "{output:?}");
+}
+
+#[test]
+fn small_stacks_are_enough() {
+    let victim = Victim::new();
+    for what in ["first", "next", "fork"] {
+        let (output, _) = victim.run(&["thread", what, "16384"]);
+        assert_eq!(output.status.code(), GOOD, "{what}: {output:?}");
+    }
+    // What it prints is what was written to, with the C library's own part of some 300 bytes.
+    for warm in [&["coroutine", "8192"][..], &["coroutine", "8192", "warm"]] {
+        let output = victim.preloaded(warm).output().unwrap();
+        assert_eq!(output.status.code(), GOOD, "{output:?}");
+        if !cfg!(debug_assertions) {
+            let used: u64 = String::from_utf8_lossy(&output.stdout)
+                .trim()
+                .parse()
+                .unwrap();
+            assert!(used <= 2048 + 300, "{warm:?}: {used}");
+        }
+    }
+}
+
+#[test]
+fn a_small_signal_stack_is_not_overrun() {
+    let victim = Victim::new();
+    let output = victim
+        .preloaded(&["storm", "200", "4096"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), GOOD, "{output:?}");
+    assert_eq!(output.stdout, b"smashed 0, errno changed 0\n");
+    assert!(victim.dumps().len() > 1);
+}
+
+/// A file that the program put in the place of standard error is none of ours to write to.
+#[test]
+fn what_took_the_place_of_standard_error_is_left_alone() {
+    let victim = Victim::new();
+    let file = victim.place.path("data");
+    let status = victim
+        .preloaded(&["stderr", file.to_str().unwrap()])
+        .env("MAPGROW_OUT", "/nonexistent/directory/%n")
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), GOOD);
+    assert_eq!(std::fs::read(&file).unwrap(), b"data\n");
+}
+
+#[test]
+fn nobody_at_the_other_end_of_standard_error_is_no_death() {
+    let victim = Victim::new();
+    let mut child = victim
+        .preloaded(&["wait"])
+        .env("MAPGROW_OUT", "/nonexistent/directory/%n")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    drop(child.stdin.take());
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), GOOD, "{status}");
+}
+
+/// What a complaint repeats, a terminal would obey.
+#[test]
+fn no_control_character_gets_through() {
+    let victim = Victim::new();
+    for (variable, value) in [
+        ("MAPGROW", "\u{1b}]0;title\u{7}"),
+        ("MAPGROW_OUT", "/nonexistent\u{1b}[2J/\n%e-%n"),
+        ("MAPGROW_DIR", "/nonexistent/\r\u{9b}31m"),
+    ] {
+        let output = victim
+            .preloaded(&["fill"])
+            .env(variable, value)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), GOOD, "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.starts_with("mapgrow: ") && said.ends_with('\n'),
+            "{said:?}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said:?}");
+        assert!(!said.trim_end().chars().any(char::is_control), "{said:?}");
+        if variable == "MAPGROW_OUT" {
+            assert!(
+                said.contains("surroundings.out-1"),
+                "the name in full: {said:?}"
+            );
+        }
+    }
+}
+
+/// Where there is no dump, the recording is kept and named.
+#[test]
+fn a_failed_dump_keeps_the_recording() {
+    let victim = Victim::new();
+    let output = victim
+        .preloaded(&["fill"])
+        .env("MAPGROW_OUT", "/nonexistent/directory/%n")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), GOOD, "{output:?}");
+    let kept = victim.recordings();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(kept[0].to_str().unwrap()), "{said}");
+    assert!(total(&victim.report(&kept[0]), "resizes") >= 8);
+}
+
+/// Starts the program and waits until it says so.
+fn start(command: &mut Command, until: &str) -> std::process::Child {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut byte = [0];
+    let out = child.stdout.as_mut().unwrap();
+    while !said.ends_with(until) && out.read(&mut byte).unwrap() == 1 {
+        said.push(byte[0] as char);
+    }
+    assert!(said.ends_with(until), "{said:?}");
+    child
+}
+
+#[test]
+fn a_handler_that_jumps_away_leaves_dumps_possible() {
+    let victim = Victim::new();
+    let mut child = start(&mut victim.preloaded(&["jumps"]), "last\n");
+    for dump in victim.dumps() {
+        std::fs::remove_file(dump).unwrap();
+    }
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert_eq!(child.wait().unwrap().code(), GOOD);
+    assert!(!victim.dumps().is_empty(), "the last signal and the end");
+    let hidden = files(&victim.place.path("")).filter(|path| starts(path, ".mapgrow-"));
+    assert_eq!(hidden.count(), 0);
+}
+
+#[test]
+fn a_service_that_is_asked_to_end_leaves_a_dump() {
+    let victim = Victim::new();
+    for (at_term, dumps) in [("1", 1), ("0", 0)] {
+        let mut command = victim.preloaded(&["wait"]);
+        let mut child = start(command.env("MAPGROW_AT_TERM", at_term), "ready\n");
+        // SAFETY: our child, not waited for yet.
+        unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+        assert_eq!(victim.dumps().len(), dumps, "{at_term}");
+        for dump in victim.dumps() {
+            assert!(total(&victim.report(&dump), "resizes") >= 8);
+            std::fs::remove_file(dump).unwrap();
+        }
+    }
+}
+
+/// `MAPGROW_AT_EXIT=none` does nothing at all at the end; what lies there is removed by a later
+/// process, once there is much of it.
+#[test]
+fn nothing_is_done_where_nothing_is_wanted() {
+    let victim = Victim::new();
+    let begun = Instant::now();
+    let mut most = 0;
+    for _ in 0..60 {
+        let status = victim
+            .preloaded(&["fill"])
+            .env("MAPGROW_AT_EXIT", "none")
+            .status();
+        assert_eq!(status.unwrap().code(), GOOD);
+        most = most.max(victim.recordings().len());
+    }
+    assert!(victim.dumps().is_empty());
+    assert!(most > 1 && victim.recordings().len() < 60, "{most}");
+    assert!(begun.elapsed() < Duration::from_secs(600));
+}
