@@ -1,5 +1,6 @@
 //! What each recorded site is, as far as its own stack and blocks tell.
 
+use super::callers::{Position, caller, first_user, look_through_allocators, scripts_function};
 use super::model::KnownBy;
 use super::resolve::{PhysicalFrame, Resolver};
 use mapgrow_containers::classify::catalogue::{self, Family};
@@ -14,9 +15,6 @@ use std::collections::BTreeSet;
 
 /// Sizes kept of one site; more would settle nothing.
 const MAX_SIZES: usize = 64;
-
-/// Where in a stack a function stands: physical frame, and function within it.
-pub(super) type Position = (usize, usize);
 
 /// What is known of a recorded site.
 #[derive(Debug)]
@@ -44,7 +42,8 @@ pub(super) struct SiteFacts {
 
 impl SiteFacts {
     pub fn of(recording: &Recording, site: &Site<'_>, resolver: &mut Resolver<'_>) -> Self {
-        let stack = resolver.stack(recording, site);
+        let mut stack = resolver.stack(recording, site);
+        look_through_allocators(&mut stack);
         let found = family_by_symbol(&stack);
         let used = site.word(layout::site::ALLOCS) | site.word(layout::site::SAMPLED_ALLOCS) != 0;
         let mut facts = Self {
@@ -122,14 +121,11 @@ impl SiteFacts {
     /// no name says so: the caller is the first one outside.
     pub fn step_out_of(&mut self, inner: usize) {
         let (_, outer) = self.stack.split_at(inner.min(self.stack.len()));
-        let programs = |frame: &PhysicalFrame| {
-            let mut functions = frame.functions.iter();
-            functions.position(|function| function.whose == Some(Whose::Program))
-        };
-        let named = outer
-            .iter()
-            .enumerate()
-            .find_map(|(at, frame)| Some((inner + at, programs(frame)?)));
+        let user = first_user(outer).map(|(at, _)| at);
+        let named = user.and_then(|at| {
+            let (more, within) = caller(&outer[at..])?;
+            Some((inner + at + more, within))
+        });
         self.caller = named.or(self.caller);
     }
 
@@ -139,7 +135,8 @@ impl SiteFacts {
         (at, _): Position,
         resolver: &mut Resolver<'_>,
     ) {
-        let outwards = &self.stack[at..self.caller.map_or(at, |(at, _)| at).max(at) + 1];
+        let user = first_user(&self.stack).or(self.caller);
+        let outwards = &self.stack[at..user.map_or(at, |(at, _)| at).max(at) + 1];
         self.grown_at = outwards
             .iter()
             .find(|frame| {
@@ -153,7 +150,7 @@ impl SiteFacts {
         let names: Vec<&Name> = outwards
             .iter()
             .flat_map(|frame| frame.functions.iter())
-            .take_while(|function| function.whose != Some(Whose::Program))
+            .take_while(|function| !function.whose.is_some_and(Whose::uses_containers))
             .filter_map(|function| function.name.as_deref())
             .collect();
         let elements = resolver.element_type(outwards);
@@ -209,50 +206,6 @@ fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Positio
         }
     }
     None
-}
-
-/// The first function of the program's own. A function without a name counts as one once the
-/// functions that it called have names; of a stack without any name, the frame that called the
-/// one that asked for memory.
-fn caller(stack: &[PhysicalFrame]) -> Option<Position> {
-    if !stack.iter().any(PhysicalFrame::named) {
-        return (!stack.is_empty()).then(|| (1.min(stack.len() - 1), 0));
-    }
-    let mut library = None;
-    for (at, frame) in stack.iter().enumerate() {
-        for (within, function) in frame.functions.iter().enumerate() {
-            match function.whose {
-                Some(Whose::Program) => return Some((at, within)),
-                None if at > 0 => return Some((at, within)),
-                Some(Whose::Entry) => return library,
-                Some(Whose::Internal) if library.is_none() => {
-                    let name = function.name.as_deref();
-                    let containers = ["alloc::", "core::", "hashbrown::", "std::collections::"];
-                    let other = name.is_some_and(|name| {
-                        !containers
-                            .iter()
-                            .any(|prefix| name.path.starts_with(prefix))
-                            && !name.anonymous_self
-                    });
-                    library = other.then_some((at, within));
-                }
-                _ => {}
-            }
-        }
-    }
-    library
-}
-
-/// Where an interpreter runs a function of its language, that function is the program's own, and
-/// the interpreter is not; a library that the function called is.
-fn scripts_function(stack: &[PhysicalFrame], caller: Position) -> Position {
-    let Some(script) = stack.iter().position(PhysicalFrame::generated) else {
-        return caller;
-    };
-    let interpreter = script.checked_sub(1).and_then(|at| stack[at].module);
-    let (at, _) = caller;
-    let of_interpreter = at < script && interpreter.is_some() && stack[at].module == interpreter;
-    if of_interpreter { (script, 0) } else { caller }
 }
 
 /// The same for libstdc++, whose tables of nodes have pairs for elements where they are maps.

@@ -27,6 +27,7 @@
 mod advice;
 mod analysis;
 mod build;
+mod callers;
 mod chains;
 mod clock;
 mod contents;

@@ -87,21 +87,12 @@ impl Identity {
                 .iter()
                 .position(|frame| *frame.function == *caller.function && frame.line == caller.line)
         });
-        let Some(at) = at else {
-            if let Some(caller) = &site.caller {
-                this.chain.push(caller.function.clone());
-                this.lines.extend(caller.line);
-                this.file = caller.file.clone().unwrap_or_default();
-                this.named = !caller.function.contains("+0x");
-            }
-            return this;
-        };
-        for frame in &site.stack[at..] {
+        for frame in at.map_or(&[][..], |at| &site.stack[at..]) {
             let name = Name::parse(&frame.function);
             match whose(&name, frame.file.as_deref()) {
                 Whose::Entry => break,
                 Whose::Program => {}
-                Whose::Plumbing | Whose::Internal => continue,
+                Whose::Plumbing | Whose::Internal | Whose::Library => continue,
             }
             if this.chain.is_empty() {
                 this.file = frame.file.as_deref().unwrap_or_default().to_owned();
@@ -110,6 +101,13 @@ impl Identity {
             this.named |= !frame.function.contains("+0x");
             this.chain.push(without_hash(name.path));
             this.lines.push(frame.line.unwrap_or(0));
+        }
+        // No function of the program's own: what stands for it.
+        if let Some(caller) = site.caller.as_ref().filter(|_| this.chain.is_empty()) {
+            this.chain.push(caller.function.clone());
+            this.lines.extend(caller.line);
+            this.file = caller.file.clone().unwrap_or_default();
+            this.named = !caller.function.contains("+0x");
         }
         this
     }

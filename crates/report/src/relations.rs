@@ -104,7 +104,7 @@ fn abandoned(family: &Family, meeting: &Meeting<'_>) -> Relation {
             };
             let programs = inwards
                 .iter()
-                .any(|inner| inner.whose == Some(Whose::Program));
+                .any(|inner| inner.whose.is_some_and(Whose::uses_containers));
             let aborted = grows(function) && !programs;
             if aborted {
                 Relation::Aborted
@@ -140,7 +140,7 @@ fn replaced(
     let grows = family.resizes_within(name);
     if inwards
         .iter()
-        .any(|inner| inner.whose == Some(Whose::Program))
+        .any(|inner| inner.whose.is_some_and(Whose::uses_containers))
     {
         // The new table is one that the program's hasher made while another table grew.
         return if grows {
@@ -176,8 +176,8 @@ fn replaced(
     let lines = free.has_lines();
     let names_it = family.owns(name);
     match function.whose {
-        Some(Whose::Program) if lines => Relation::Rebuild,
-        Some(Whose::Program) => {
+        Some(Whose::Program | Whose::Library) if lines => Relation::Rebuild,
+        Some(Whose::Program | Whose::Library) => {
             // Vectors resize by `realloc` alone.
             if family == &RAW_VEC {
                 Relation::Rebuild

@@ -1,6 +1,7 @@
 //! The rows of the report's sites.
 
-use super::facts::{Position, SiteFacts};
+use super::callers::Position;
+use super::facts::SiteFacts;
 use super::figures::{Flow, LiveSamples, Roots, Sums};
 use super::groups::Group;
 use super::maps::Context;

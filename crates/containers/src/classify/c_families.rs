@@ -39,7 +39,7 @@ const fn step_by_step(family: Family) -> Family {
 }
 
 /// Containers of C and C++ that symbols tell.
-pub(super) static C_FAMILIES: [&Family; 27] = [
+pub(super) static C_FAMILIES: [&Family; 31] = [
     &family(
         "libstdcxx_hashtable",
         Map,
@@ -213,6 +213,52 @@ pub(super) static C_FAMILIES: [&Family; 27] = [
             "unchecked_emplace_with_rehash",
         ],
         &["boost::unordered::"],
+    ),
+    &family(
+        "dense_hash_map",
+        Map,
+        &["google::dense_hashtable::"],
+        &["resize_delta", "maybe_shrink", "clear_to_size", "resize"],
+        &[
+            "google::dense_hashtable::",
+            "google::dense_hash_map::",
+            "google::dense_hash_set::",
+        ],
+    ),
+    // Small groups of entries in a vector of groups.
+    &family(
+        "sparse_hash_map",
+        Map,
+        &["google::sparsetable::", "google::sparse_hashtable::"],
+        &["resize_delta", "maybe_shrink", "resize"],
+        &[
+            "google::sparse_hashtable::",
+            "google::sparsetable::",
+            "google::sparse_hash_map::",
+            "google::sparse_hash_set::",
+        ],
+    ),
+    &family(
+        "tsl_robin",
+        Map,
+        &["tsl::detail_robin_hash::"],
+        &["rehash_impl", "rehash", "reserve", "clear"],
+        &[
+            "tsl::detail_robin_hash::",
+            "tsl::robin_map::",
+            "tsl::robin_set::",
+        ],
+    ),
+    &family(
+        "tsl_hopscotch",
+        Map,
+        &["tsl::detail_hopscotch_hash::"],
+        &["rehash_impl", "rehash", "reserve"],
+        &[
+            "tsl::detail_hopscotch_hash::",
+            "tsl::hopscotch_map::",
+            "tsl::hopscotch_set::",
+        ],
     ),
     &family(
         "glib_hash",
@@ -492,6 +538,9 @@ pub(super) const C_PLUMBING: &[&str] = &[
     "__gnu_cxx::__alloc_traits::allocate",
     "std::allocator::allocate",
     "std::allocator_traits::allocate",
+    // Memory resources, and the allocator that asks them.
+    "std::pmr::",
+    "std::experimental::fundamentals_v1::pmr::",
     "std::_Vector_base::_M_allocate",
     "std::_Vector_base::_M_create_storage",
     "std::_Deque_base::_M_allocate_node",

@@ -255,7 +255,27 @@ pub fn family_asking<'a, Outwards: Iterator<Item = &'a Name>>(
         families()
             .find(|family| any(patterns(family), &name.path) && family.may_be_called_by(outwards()))
     };
-    by(|family| family.tables).or_else(|| by(|family| family.hosts).filter(|_| inlined_too))
+    let found =
+        by(|family| family.tables).or_else(|| by(|family| family.hosts).filter(|_| inlined_too))?;
+    Some(built_on_vector(found, outwards()).unwrap_or(found))
+}
+
+/// The map that keeps its table in a vector of C++'s, where the vector's functions were called by
+/// that map's.
+fn built_on_vector<'a>(
+    vector: &Family,
+    outwards: impl Iterator<Item = &'a Name>,
+) -> Option<&'static Family> {
+    if !["libstdcxx_vector", "libcxx_vector"].contains(&vector.name) {
+        return None;
+    }
+    let mut outside = outwards.filter(|name| !name.path.starts_with("std::"));
+    let asks = outside.next()?;
+    C_FAMILIES
+        .iter()
+        .copied()
+        .filter(|family| family.container == Container::Map && family.callers.is_empty())
+        .find(|family| any(family.tables, &asks.path))
 }
 
 /// The family of which a function of C or C++ is part. `outwards` are the functions around it,
@@ -380,6 +400,21 @@ mod tests {
                 "{}",
                 name.path
             );
+        }
+        let robin = "tsl::detail_robin_hash::robin_hash<int, H>::rehash_impl";
+        for (stack, family) in [
+            (
+                ["std::vector<B>::vector", "std::vector<B>::operator=", robin],
+                Some("tsl_robin"),
+            ),
+            (
+                ["std::vector<B>::_M_realloc_insert", "demo::fill", robin],
+                Some("libstdcxx_vector"),
+            ),
+        ] {
+            let names = stack.map(Name::parse);
+            let found = family_asking(&names[0], || names.iter(), false);
+            assert_eq!(found.map(|family| family.name), family, "{stack:?}");
         }
         for name in [
             "hashbrown::map::HashMap<K,V>::insert",

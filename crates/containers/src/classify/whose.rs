@@ -88,6 +88,60 @@ const RUST_LIBRARY_FILES: &[&str] = &[
     "library/std/src/",
 ];
 
+/// Where package managers, toolchains and systems keep the sources of libraries: what lies there is
+/// not the program's own.
+const LIBRARY_FILES: &[&str] = &[
+    // Cargo: a registry's crates, also where they were vendored, and those of git.
+    "/registry/src/",
+    "/index.crates.io-",
+    "/.cargo/git/",
+    "/cargo/git/",
+    "/cargo/registry/",
+    "/rust/deps/",
+    // Headers of the system and of compilers.
+    "/usr/include/",
+    "/usr/local/include/",
+    "/include/c++/",
+    "/usr/lib/gcc/",
+    "/usr/lib/llvm",
+    "/.rustup/toolchains/",
+    // Interpreted languages.
+    "/site-packages/",
+    "/dist-packages/",
+    "/lib/python3",
+    "/node_modules/",
+];
+
+/// Whether a source file lies where those of libraries do.
+#[must_use]
+pub fn is_library_file(file: &str) -> bool {
+    LIBRARY_FILES.iter().any(|known| file.contains(known))
+}
+
+/// Methods through which containers ask an allocator of the program's own for memory: of C++'s
+/// named requirement, of `std::pmr` and of what follows their example.
+const ALLOCATOR_METHODS: &[&str] = &[
+    "allocate",
+    "allocate_at_least",
+    "allocate_bytes",
+    "allocate_object",
+    "do_allocate",
+];
+
+/// What the names of C functions that only hand memory on end in: `xmalloc`, `my_realloc`.
+const C_ALLOCATORS: &[&str] = &["malloc", "calloc", "realloc"];
+
+/// Whether a function is by its name an allocator's, whoever wrote it. That it is none after all
+/// shows when a container's code lies between it and the block.
+#[must_use]
+pub fn allocates_for_others(name: &Name) -> bool {
+    let last = name.last();
+    match name.path.contains("::") {
+        true => ALLOCATOR_METHODS.contains(&last),
+        false => C_ALLOCATORS.iter().any(|end| last.ends_with(end)),
+    }
+}
+
 /// Where the run-time library called the program: whatever lies outwards is not the program's.
 const ENTRIES: &[&str] = &[
     "std::sys::backtrace::__rust_begin_short_backtrace",
@@ -134,8 +188,19 @@ pub enum Whose {
     Internal,
     /// The run-time library where it called the program.
     Entry,
-    /// The program's own, or that of a library that it uses.
+    /// A library's that the program uses, by where its source lies.
+    Library,
+    /// The program's own; also that of a library whose source nobody can tell from it.
     Program,
+}
+
+impl Whose {
+    /// Whether this code uses containers as a program does: the program's own and that of
+    /// libraries.
+    #[must_use]
+    pub fn uses_containers(self) -> bool {
+        matches!(self, Whose::Program | Whose::Library)
+    }
 }
 
 /// Whose code a function is, by its name and, where known, its source file.
@@ -162,6 +227,8 @@ pub fn whose(name: &Name, file: Option<&str>) -> Whose {
     };
     if internal {
         Whose::Internal
+    } else if file.is_some_and(is_library_file) {
+        Whose::Library
     } else {
         Whose::Program
     }
@@ -247,5 +314,68 @@ mod tests {
         let collect =
             Name::parse("<demo::Walk as core::iter::traits::iterator::Iterator>::collect");
         assert_eq!(whose(&collect, Some("src/walk.rs")), Whose::Program);
+    }
+
+    #[test]
+    fn libraries_are_known_by_where_their_sources_lie() {
+        let of = |name: &str, file: &str| whose(&Name::parse(name), Some(file));
+        for (name, file) in [
+            (
+                "lru::LruCache::put",
+                "/home/x/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/lru-0.16.1/src/lib.rs",
+            ),
+            (
+                "lru::LruCache::put",
+                "/ws/third/index.crates.io-6f17d22bba15001f/lru-0.16.1/src/lib.rs",
+            ),
+            (
+                "axum::routing::Router::call",
+                "/root/.cargo/git/checkouts/axum-1f/9a1/axum/src/routing/mod.rs",
+            ),
+            ("other::Table::grow", "/usr/include/other/table.h"),
+            (
+                "read_csv",
+                "/home/x/venv/lib/python3.11/site-packages/pandas/io/parsers.py",
+            ),
+        ] {
+            assert_eq!(of(name, file), Whose::Library, "{file}");
+        }
+        assert_eq!(of("lru::put", "/home/x/lru/src/lib.rs"), Whose::Program);
+        assert_eq!(of("include::run", "src/usr/include.rs"), Whose::Program);
+        assert_eq!(
+            of(
+                "hashbrown::map::X::y",
+                "/x/registry/src/y/hashbrown-0.16.1/src/map.rs"
+            ),
+            Whose::Internal
+        );
+    }
+
+    #[test]
+    fn allocators_are_known_by_their_interface() {
+        for name in [
+            "Counted<unsigned long>::allocate",
+            "demo::Pool<int>::do_allocate(unsigned long, unsigned long)",
+            "xmalloc",
+            "my_realloc",
+        ] {
+            assert!(allocates_for_others(&Name::parse(name)), "{name}");
+        }
+        for name in [
+            "allocate",
+            "demo::Table::grow",
+            "malloc_stats",
+            "demo::xmalloc",
+        ] {
+            assert!(!allocates_for_others(&Name::parse(name)), "{name}");
+        }
+        assert_eq!(
+            whose_name("std::pmr::memory_resource::allocate"),
+            Whose::Plumbing
+        );
+        assert_eq!(
+            whose_name("std::pmr::monotonic_buffer_resource::do_allocate"),
+            Whose::Plumbing
+        );
     }
 }
