@@ -22,7 +22,8 @@ export GLIBC_TUNABLES=glibc.malloc.mmap_threshold=1073741824
 if [ "${1:-}" = --install ]; then
     shift
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends g++ clang \
-        libc++-dev libc++abi-dev libabsl-dev libboost1.81-dev libglib2.0-dev uthash-dev \
+        libc++-dev libc++abi-dev libabsl-dev libboost1.81-dev libsparsehash-dev robin-map-dev \
+        libtsl-hopscotch-map-dev libglib2.0-dev uthash-dev \
         liblua5.4-dev libssl-dev libsqlite3-dev zlib1g-dev ruby-dev libperl-dev pkg-config \
         postgresql-15 postgresql-server-dev-15 || exit 1
 fi
@@ -35,6 +36,8 @@ build_libstdcxx() { cxx g++ std "$1"; }
 build_libcxx() { cxx clang++ std "$1" -stdlib=libc++; }
 build_abseil() { cxx g++ abseil "$1" $(pkg-config --libs absl_raw_hash_set absl_hash absl_city); }
 build_boost() { cxx g++ boost "$1"; }
+build_sparsehash() { cxx g++ sparsehash "$1"; }
+build_tsl() { cxx g++ tsl "$1"; }
 build_glib() { cc glib $(pkg-config --cflags --libs glib-2.0); }
 build_uthash() { cc uthash; }
 # Linked statically: Debian's shared library has lost the names of its own functions.
@@ -63,7 +66,7 @@ build_dynahash() {
 build_openssl() { cc openssl "$(lib libcrypto.a)" -ldl -pthread; }
 
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(libstdcxx libcxx abseil boost glib uthash lua openssl perl libperl ruby sqlite dynahash)
+[ ${#names[@]} -gt 0 ] || names=(libstdcxx libcxx abseil boost sparsehash tsl glib uthash lua openssl perl libperl ruby sqlite dynahash)
 echo '| program | filled by | tables | bytes | known as | against its own account |'
 echo '| --- | --- | --- | --- | --- | --- |'
 failed=0

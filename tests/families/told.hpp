@@ -31,8 +31,10 @@ inline void leave_out(size_t number) {
     count--;
 }
 
-// Ends a shape. Blocks of `node` bytes are the container's nodes, of which nothing is told.
-inline void end(const char *shape, const char *family, size_t node = 0) {
+// Ends a shape. Blocks of `node` bytes are the container's nodes, of which nothing is told. The
+// first table may be one that another function than the shape's asked for.
+inline void end(const char *shape, const char *family, size_t node = 0,
+                bool born_elsewhere = false) {
     watching = false;
     size_t live = 0;
     std::printf("%s{\"shape\":\"%s\",\"family\":\"%s\",\"tables\":[", first ? "[" : ",\n", shape,
@@ -46,7 +48,7 @@ inline void end(const char *shape, const char *family, size_t node = 0) {
             live += blocks[i].live ? blocks[i].bytes : 0;
         }
     }
-    std::printf("],\"live\":%zu}", live);
+    std::printf("],\"live\":%zu%s}", live, born_elsewhere ? ",\"born_elsewhere\":true" : "");
 }
 
 // Ends a shape of two tables that are always asked for together.

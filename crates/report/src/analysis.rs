@@ -7,7 +7,7 @@
 use super::facts::{SiteFacts, group_width};
 use super::model::KnownBy;
 use super::relations::{Relation, relation};
-use super::resolve::{PhysicalFrame, Resolver};
+use super::resolve::{Function, PhysicalFrame, Resolver};
 use mapgrow_containers::classify::catalogue::{self, Family, HASHBROWN, RAW_VEC, UNKNOWN};
 use mapgrow_containers::classify::shape::Elements;
 use mapgrow_containers::classify::whose::Whose;
@@ -265,7 +265,8 @@ impl Analysis {
             };
             let new = self.fact(edge.new_site());
             let inside = new.is_some_and(|fact| grows_inside(fact, edge.join()));
-            let direct = inside || new.is_some_and(|fact| asks_itself(fact, edge.join()));
+            let asks = |fact| asks_itself(fact, edge.join()) || constructs(fact, edge.join());
+            let direct = inside || new.is_some_and(asks);
             let grows = edge.word(edge::COUNT) >= if inside { 1 } else { 3 }
                 && edge.word(edge::GROWS) == edge.word(edge::COUNT)
                 && within(&edge, 14, 41);
@@ -391,6 +392,34 @@ fn asks_itself(fact: &SiteFacts, join: usize) -> bool {
         .into_iter()
         .all(|function| function.whose == Some(Whose::Plumbing));
     (only_plumbing || join == first_beyond_plumbing(&fact.stack)) && join < fact.stack.len()
+}
+
+/// Whether the function in which allocation and free meet asked for memory by the constructor of
+/// its own class: the container fills another one of its kind and takes its table by a swap, and
+/// the old table dies with the other one.
+fn constructs(fact: &SiteFacts, join: usize) -> bool {
+    let Some((inner, frame)) = fact.stack.get(..join).zip(fact.stack.get(join)) else {
+        return false;
+    };
+    let mut classes = frame.functions.iter().filter_map(|function| {
+        let (class, _) = function.name.as_deref()?.path.rsplit_once("::")?;
+        Some(class)
+    });
+    let programs = || {
+        let inner = inner.iter().flat_map(|frame| frame.functions.iter());
+        inner.filter(|function| function.whose != Some(Whose::Plumbing))
+    };
+    classes.any(|class| {
+        let name = class.rsplit("::").next();
+        programs().all(|function| method(function, class).is_some())
+            && programs().any(|function| method(function, class) == name)
+    })
+}
+
+/// The function's name within the class, if it is a method of it.
+fn method<'f>(function: &'f Function, class: &str) -> Option<&'f str> {
+    let path = &function.name.as_deref()?.path;
+    path.strip_prefix(class)?.strip_prefix("::")
 }
 
 fn shares_elements(recording: &Recording, old: &SiteFacts, new: &SiteFacts) -> bool {

@@ -329,3 +329,42 @@ fn a_block_that_is_only_cut_is_no_container() {
     assert!(report.sites.is_empty(), "{:#?}", report.sites);
     assert_eq!(report.totals.heap_live_bytes, Some(48));
 }
+
+/// A table that nobody catalogued: it fills another one of its class and swaps, so that the
+/// constructor asks for the block and the destructor frees the old one.
+#[test]
+fn a_container_that_grows_by_a_swap_is_known_by_its_constructor() {
+    let grown = |maker: &str| {
+        let (mut names, mut program) = (Names::default(), program());
+        let header = "/usr/include/other/table.h";
+        let resize = format!("other::Table<int>::resize@{header}:40");
+        let frames = [
+            names.at(&[&format!("{maker}@{header}:12")]),
+            names.at(&[&resize, "Index::add@index.cpp:6"]),
+            names.at(&["main@index.cpp:9"]),
+        ];
+        let free = names.at(&["free", &resize, "Index::add@index.cpp:6"]);
+        let site = program.recording.site(site::ENTRY_ALLOC, &frames);
+        let edge = program
+            .recording
+            .edge(edge::KIND_REPLACE, Some(site), site, 1, free);
+        let mut block = program.alloc(site, 1024, 16);
+        for bytes in [2048, 4096, 8192, 16384] {
+            block = program.replace(block, edge, bytes, 100);
+        }
+        program.keep(block, 0x7000_0000_1000);
+        report(&mut program, &mut names)
+    };
+    let report = grown("other::Table<int>::Table");
+    let site = only(&report);
+    assert_eq!(
+        (site.family, site.known_by, site.grows),
+        (Some("unknown_container"), Some(KnownBy::Behaviour), Some(4))
+    );
+    let caller = site.caller.as_ref().expect("a caller");
+    assert_eq!((&*caller.function, caller.line), ("Index::add", Some(6)));
+    // What the program makes anew by other means is not its container.
+    for maker in ["other::Page<int>::Page", "other::read"] {
+        assert!(grown(maker).sites.is_empty(), "{maker}");
+    }
+}
