@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use mapgrow_format::layout::{MAGIC, VERSION, header, region};
+use mapgrow_format::program_name;
 use mapgrow_format::reader::Recording;
 
 use crate::failure::{Failure, plain};
@@ -59,11 +60,14 @@ impl Header {
 
     /// Name of the program, without its directory.
     pub fn program(&self) -> String {
-        let start = header::EXE * 8;
-        let path = &self.bytes[start..start + header::EXE_WORDS * 8];
-        let end = path.iter().position(|&b| b == 0).unwrap_or(path.len());
-        let path = String::from_utf8_lossy(&path[..end]);
-        path.rsplit('/').next().unwrap_or_default().to_owned()
+        let text = |word: usize, words: usize| {
+            let bytes = &self.bytes[word * 8..(word + words) * 8];
+            let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+            &bytes[..end]
+        };
+        let exe = text(header::EXE, header::EXE_WORDS);
+        let first_argument = text(header::COMMAND, header::COMMAND_WORDS);
+        String::from_utf8_lossy(program_name(exe, first_argument)).into_owned()
     }
 }
 

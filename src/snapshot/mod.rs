@@ -349,14 +349,34 @@ impl Parts {
     }
 }
 
-/// Puts the last component of the executable's path into `name`, for file names.
-fn program_name(recording: &Recording, name: &mut Text<{ header::EXE_WORDS * 8 + 1 }>) {
+/// Room for a path of the header.
+type PathText = Text<{ header::EXE_WORDS * 8 + 1 }>;
+
+/// Puts what the program is called into `name`, for file names.
+fn program_name(recording: &Recording, name: &mut PathText) {
+    last_part(recording, header::COMMAND, header::COMMAND_WORDS, name);
+    let started = mapgrow_format::program_name(b"", name.as_bytes());
+    let mut kept = [0u8; 64];
+    let length = started.len().min(kept.len());
+    kept[..length].copy_from_slice(&started[..length]);
     name.truncate(0);
-    let words = recording.header().iter();
-    for word in words.skip(header::EXE).take(header::EXE_WORDS) {
+    name.push(&kept[..length]);
+    if name.as_bytes().is_empty() {
+        last_part(recording, header::EXE, header::EXE_WORDS, name);
+    }
+    if name.as_bytes().is_empty() {
+        name.push(b"program");
+    }
+}
+
+/// Puts the last component of the path that the header has at `at`, up to its first zero, into
+/// `name`.
+fn last_part(recording: &Recording, at: usize, words: usize, name: &mut PathText) {
+    name.truncate(0);
+    for word in recording.header().iter().skip(at).take(words) {
         for byte in word.load(Ordering::Relaxed).to_le_bytes() {
             match byte {
-                0 => {}
+                0 => return,
                 b'/' => name.truncate(0),
                 // A name is printed, by us and by whoever lists the directory.
                 _ if byte.is_ascii_control() => {
@@ -367,8 +387,5 @@ fn program_name(recording: &Recording, name: &mut Text<{ header::EXE_WORDS * 8 +
                 }
             }
         }
-    }
-    if name.as_bytes().is_empty() {
-        name.push(b"program");
     }
 }

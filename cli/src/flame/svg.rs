@@ -75,8 +75,7 @@ fn shade(kind: Kind, name: &str) -> Color {
 }
 
 fn program(report: &Report) -> String {
-    let path = report.process.exe.as_deref().unwrap_or("unknown program");
-    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = report.process.name().unwrap_or("unknown program");
     match report.process.pid {
         0 => plain(name).to_string(),
         pid => format!("{} (pid {pid})", plain(name)),

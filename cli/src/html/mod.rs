@@ -67,8 +67,7 @@ fn title(report: &Report) -> String {
         return format!("{} processes, mapgrow", report.members.len());
     }
     let process = &report.process;
-    let program = process.exe.as_deref().unwrap_or("unknown program");
-    let program = program.rsplit('/').next().unwrap_or(program);
+    let program = process.name().unwrap_or("unknown program");
     match process.pid {
         0 => format!("{program}, mapgrow"),
         pid => format!("{program} ({pid}), mapgrow"),

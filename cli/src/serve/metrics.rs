@@ -394,7 +394,7 @@ fn labels(site: &Site) -> String {
 /// The labels that say whose figure it is.
 fn owner(at: usize, reading: &Reading) -> String {
     let process = reading.report.as_ref().map(|report| &report.process);
-    let program = process.and_then(|process| process.exe.as_deref()?.rsplit('/').next());
+    let program = process.and_then(|process| process.name());
     format!(
         "target=\"{at}\",source=\"{}\",program=\"{}\",pid=\"{}\"",
         label(&reading.name),

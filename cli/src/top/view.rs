@@ -72,8 +72,7 @@ Figures
 
 fn head_lines(state: &State, room: usize) -> Vec<Line<'static>> {
     let report = &state.report;
-    let exe = report.process.exe.as_deref().unwrap_or("unknown program");
-    let name = exe.rsplit('/').next().unwrap_or(exe);
+    let name = report.process.name().unwrap_or("unknown program");
     let name: String = name.chars().filter(|letter| !letter.is_control()).collect();
     let for_how_long = report
         .process

@@ -16,6 +16,8 @@
 pub mod headroom;
 pub mod layout;
 mod module;
+mod program;
 pub mod reader;
 
 pub use module::Module;
+pub use program::program_name;

@@ -117,6 +117,20 @@ pub struct Process {
     pub parent_recording_id: Option<String>,
 }
 
+impl Process {
+    /// What the program is called: as it was started, which says more than the file that a link
+    /// led to.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let exe = self.exe.as_deref().unwrap_or_default();
+        let first_argument = self.command.first().map_or("", String::as_str);
+        let name = mapgrow_format::program_name(exe.as_bytes(), first_argument.as_bytes());
+        // Cut at ASCII characters alone.
+        let name = std::str::from_utf8(name).ok()?;
+        (!name.is_empty()).then_some(name)
+    }
+}
+
 /// How a recording ended, as far as it can be told from the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]

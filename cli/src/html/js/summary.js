@@ -11,7 +11,7 @@ const STATES = {
 function summary(page) {
   const { process, honesty } = page.report;
   const members = page.report.members?.length ?? 0;
-  const program = members > 1 ? count(members, "process").replace("processs", "processes") : (process.exe ?? "unknown program").split("/").pop();
+  const program = members > 1 ? count(members, "process").replace("processs", "processes") : document.title.replace(/( \(\d+\))?, mapgrow$/, "");
   const lasted = process.duration_ns === null ? "" : `, ${time(process.duration_ns)}`;
   const { profile } = page.report;
   const state = profile ? count(profile.profiles, "heap profile") : STATES[process.state] ?? process.state;

@@ -332,6 +332,21 @@ fn a_recording_without_containers_says_so() {
     assert!(!text.contains("NaN") && !text.contains("1. "));
 }
 
+/// Debian's `redis-server` is a link to `redis-check-rdb`.
+#[test]
+fn a_program_is_called_as_it_was_started() {
+    let (mut program, mut names) = service();
+    program.recording.exe(
+        "/usr/bin/redis-check-rdb",
+        &["/usr/bin/redis-server", "127.0.0.1:6379"],
+    );
+    let report = report(&mut program, &mut names);
+    assert_eq!(report.process.name(), Some("redis-server"));
+    let text = render(&report, &TextOptions::default());
+    assert!(text.contains("redis-server (pid"), "{text}");
+    assert!(!text.contains("redis-check-rdb"), "{text}");
+}
+
 #[test]
 fn text_from_the_recording_cannot_command_the_terminal() {
     let (mut names, mut program) = (Names::default(), program());

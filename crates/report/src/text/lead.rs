@@ -270,11 +270,8 @@ fn summary(report: &Report) -> String {
 }
 
 fn whose(process: &Process) -> String {
-    let exe = process.exe.as_deref().map(printable);
-    let name = exe
-        .as_deref()
-        .and_then(|exe| exe.rsplit('/').next())
-        .unwrap_or("the program");
+    let name = process.name().map(printable);
+    let name = name.as_deref().unwrap_or("the program");
     let state = match (process.state, process.duration_ns) {
         (ProcessState::Ended, Some(ns)) => format!("ended after {}", time(ns)),
         (ProcessState::Ended, None) => "ended".to_owned(),

@@ -75,12 +75,8 @@ fn share(site: &Site, report: &Report) -> String {
 }
 
 fn summary(report: &Report, facts: &ProfileFacts) -> String {
-    let program = report.process.exe.as_deref().map(printable);
-    let program = program.as_deref().and_then(|path| path.rsplit('/').next());
-    let mut text = program
-        .filter(|name| !name.is_empty())
-        .unwrap_or("the program")
-        .to_owned();
+    let program = report.process.name().map(printable);
+    let mut text = program.unwrap_or_else(|| "the program".to_owned());
     match (facts.profiles, report.process.duration_ns) {
         (1, _) => text.push_str(" (heap profile)"),
         (profiles, Some(ns)) => {
