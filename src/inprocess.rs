@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use crate::process;
 use crate::recording::Recording;
 use crate::thread::Busy;
+use mapgrow_containers::classify::closures::{self, Part};
 use mapgrow_containers::classify::sources;
 use mapgrow_format::layout::{header, region};
 use mapgrow_format::reader;
@@ -25,27 +26,52 @@ impl Symbolizer for OwnSymbols {
     fn frames(&mut self, _: &Module, address: u64) -> Vec<Frame> {
         let mut frames = Vec::new();
         backtrace::resolve(address as *mut c_void, |symbol| {
-            let file = symbol.filename().map(|file| file.display().to_string());
-            let name = symbol.name().map(|name| format!("{name:#}"));
             frames.push(Frame {
-                function: name.map(|name| with_module(name, file.as_deref())),
-                file,
+                function: symbol.name().map(|name| format!("{name:#}")),
+                file: symbol.filename().map(|file| file.display().to_string()),
                 line: symbol.lineno(),
             });
         });
+        let names: Vec<Option<String>> = frames.iter().map(|f| f.function.clone()).collect();
+        for (at, frame) in frames.iter_mut().enumerate() {
+            let callers = names[at + 1..].iter().filter_map(Option::as_deref);
+            frame.function = frame
+                .function
+                .take()
+                .map(|name| with_module(name, frame.file.as_deref(), frame.line, callers));
+        }
         frames
     }
 }
 
-/// Line tables name functions without their module; where the source lies tells it of libraries.
-fn with_module(name: String, file: Option<&str>) -> String {
+/// Line tables name functions without their module, and closures without their function: where the
+/// source lies tells the one of libraries, and the functions that run a closure the other.
+fn with_module<'n>(
+    name: String,
+    file: Option<&str>,
+    line: Option<u32>,
+    callers: impl Iterator<Item = &'n str>,
+) -> String {
     let bare = !name.split('<').next().unwrap_or("").contains("::");
-    match file
+    let module = file
         .and_then(sources::library_module)
-        .filter(|_| bare && !name.starts_with('<'))
-    {
-        Some(module) => format!("{module}::{name}"),
-        None => name,
+        .filter(|_| bare && !name.starts_with('<'));
+    let Some(part) = Part::parse(&name) else {
+        return match module {
+            Some(module) => format!("{module}::{name}"),
+            None => name,
+        };
+    };
+    let krate = module
+        .as_deref()
+        .and_then(|module| module.split("::").next());
+    if let Some(path) = part.parent_by_callers(callers, krate) {
+        return part.within(&closures::readable_path(path));
+    }
+    let shown = line.map_or_else(|| name.clone(), |line| part.at_line(line));
+    match module {
+        Some(module) => format!("{module}::{shown}"),
+        None => shown,
     }
 }
 

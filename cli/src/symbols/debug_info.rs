@@ -2,12 +2,15 @@
 
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use addr2line::Context;
 use gimli::{AttributeValue, DebugInfoOffset, EndianSlice, RunTimeEndian, UnitOffset};
+use mapgrow_containers::classify::closures::{self, Part};
 use mapgrow_report::symbols::Frame;
 use object::{Object, ObjectSection};
 
+use super::enclosing::Sources;
 use super::files::{Files, OpenObject};
 use super::modules::Crates;
 use super::names;
@@ -34,6 +37,10 @@ pub struct DebugInfo<'a> {
     crates: OnceCell<Crates>,
     /// ...and of C++.
     scopes: Scopes,
+    /// Read when a closure's function is not known.
+    sources: Sources,
+    /// When the object was written.
+    built: Option<SystemTime>,
 }
 
 /// A frame, and whether its name has the function's whole path.
@@ -42,6 +49,18 @@ pub struct NamedFrame {
     pub frame: Frame,
     /// Whether the name has the whole path.
     pub full_name: bool,
+    /// Whether this is what the program wrote as an async function.
+    pub async_body: bool,
+}
+
+/// What debug information says of a function at an address.
+struct Entry<'c> {
+    raw: Option<String>,
+    file: Option<&'c str>,
+    line: Option<u32>,
+    is_rust: bool,
+    is_cpp: bool,
+    offset: Option<UnitOffset>,
 }
 
 impl<'a> DebugInfo<'a> {
@@ -63,6 +82,8 @@ impl<'a> DebugInfo<'a> {
             headers: OnceCell::new(),
             crates: OnceCell::new(),
             scopes: Scopes::default(),
+            sources: Sources::default(),
+            built: source.path.metadata().and_then(|meta| meta.modified()).ok(),
         })
     }
 
@@ -73,51 +94,108 @@ impl<'a> DebugInfo<'a> {
         symbols: &SymbolTable<'_>,
     ) -> Result<Vec<NamedFrame>, gimli::Error> {
         let mut found = self.context.find_frames(address).skip_all_loads()?;
-        let mut frames = Vec::new();
+        let mut entries = Vec::new();
         while let Some(frame) = found.next()? {
-            let file = frame.location.as_ref().and_then(|l| l.file);
-            let line = frame.location.as_ref().and_then(|l| l.line);
-            let raw = frame.function.as_ref().and_then(|f| f.raw_name().ok());
-            let is_rust = frame
-                .function
-                .as_ref()
-                .is_some_and(|f| f.language == Some(gimli::DW_LANG_Rust));
-            let is_cpp = frame
-                .function
-                .as_ref()
-                .and_then(|f| f.language)
-                .is_some_and(is_cpp);
-            let full_name = raw.as_deref().is_some_and(names::is_mangled);
-            let function = raw.map(|raw| {
-                if full_name || !is_rust {
-                    let scope = frame
-                        .dw_die_offset
-                        .filter(|_| is_cpp && !full_name)
-                        .and_then(|offset| self.scope(address, offset));
-                    let name = symbols.readable(&raw);
-                    return match scope {
-                        Some(scope) => format!("{scope}::{name}"),
-                        None => name.to_string(),
-                    };
-                }
-                // The allocator's entry points belong to no module.
-                let in_module = file.filter(|_| !types::enters_allocator(&raw));
-                match in_module.and_then(|file| self.module_of(file, address)) {
-                    Some(module) => format!("{module}::{raw}"),
-                    None => raw.into_owned(),
-                }
-            });
-            frames.push(NamedFrame {
-                frame: Frame {
-                    function,
-                    file: file.map(str::to_owned),
-                    // Line 0: code that no line of the source stands for.
-                    line: line.filter(|line| *line != 0),
-                },
-                full_name,
+            let function = frame.function.as_ref();
+            let language = function.and_then(|function| function.language);
+            let location = frame.location.as_ref();
+            let line = location.and_then(|location| location.line);
+            entries.push(Entry {
+                raw: function.and_then(|function| Some(function.raw_name().ok()?.into_owned())),
+                file: location.and_then(|location| location.file),
+                // Line 0: code that no line of the source stands for.
+                line: line.filter(|line| *line != 0),
+                is_rust: language == Some(gimli::DW_LANG_Rust),
+                is_cpp: language.is_some_and(is_cpp),
+                offset: frame.dw_die_offset,
             });
         }
-        Ok(frames)
+        let frames = (0..entries.len()).map(|at| self.named_frame(&entries, at, address, symbols));
+        Ok(frames.collect())
+    }
+
+    fn named_frame(
+        &self,
+        entries: &[Entry<'_>],
+        at: usize,
+        address: u64,
+        symbols: &SymbolTable<'_>,
+    ) -> NamedFrame {
+        let entry = &entries[at];
+        let full_name = entry.raw.as_deref().is_some_and(names::is_mangled);
+        let mut async_body = false;
+        let function = entry.raw.as_deref().map(|raw| {
+            if full_name || !entry.is_rust {
+                let scope = entry
+                    .offset
+                    .filter(|_| entry.is_cpp && !full_name)
+                    .and_then(|offset| self.scope(address, offset));
+                let name = symbols.readable(raw);
+                async_body = entry.is_rust && self.is_async_body(&name, entry.offset, address);
+                return match scope {
+                    Some(scope) => format!("{scope}::{name}"),
+                    None => name.to_string(),
+                };
+            }
+            // The allocator's entry points belong to no module.
+            let in_module = entry.file.filter(|_| !types::enters_allocator(raw));
+            let module = in_module.and_then(|file| self.module_of(file, address));
+            if let Some(part) = Part::parse(raw) {
+                async_body = part.is_async_function();
+                return self.closure(part, &entries[at..], module.as_deref());
+            }
+            match module {
+                Some(module) => format!("{module}::{raw}"),
+                None => raw.to_owned(),
+            }
+        });
+        NamedFrame {
+            frame: Frame {
+                function,
+                file: entry.file.map(str::to_owned),
+                line: entry.line,
+            },
+            full_name,
+            async_body,
+        }
+    }
+
+    /// Whether a function that is called a closure is what the program wrote as an async
+    /// function.
+    fn is_async_body(&self, name: &str, offset: Option<UnitOffset>, address: u64) -> bool {
+        let told = || {
+            let unit = self.context.find_dwarf_and_unit(address).skip_all_loads()?;
+            let name = self.debug_name(unit, offset?).ok()??;
+            Some(Part::parse(&name)?.is_async_function())
+        };
+        closures::without_body(name) != name && told().unwrap_or(false)
+    }
+
+    /// What to call a closure or an async body. `entries` begins with its own, those of its
+    /// callers follow.
+    fn closure(&self, part: Part<'_>, entries: &[Entry<'_>], module: Option<&str>) -> String {
+        let callers = entries[1..].iter().filter_map(|entry| entry.raw.as_deref());
+        let krate = module.and_then(|module| module.split("::").next());
+        let by_callers = part.parent_by_callers(callers, krate);
+        // They leave the type of a method out, which the source has.
+        if let Some(path) = by_callers.filter(|path| !path.contains("{impl#")) {
+            return part.within(&closures::readable_path(path));
+        }
+        let in_module = |path: &str| match module {
+            Some(module) => format!("{module}::{path}"),
+            None => path.to_owned(),
+        };
+        let place = entries[0].file.zip(entries[0].line);
+        let by_source = place.zip(self.built).and_then(|((file, line), built)| {
+            let function = self.sources.function(file, line, built)?;
+            (function.is_async || !part.is_async_function()).then_some(function.path)
+        });
+        match (by_source, by_callers, place) {
+            (Some(path), ..) => part.within(&in_module(&path)),
+            (None, Some(path), _) => part.within(&closures::readable_path(path)),
+            (None, None, Some((_, line))) => in_module(&part.at_line(line)),
+            (None, None, None) => in_module(entries[0].raw.as_deref().unwrap_or_default()),
+        }
     }
 
     /// `DW_AT_name` and file of each function at an address, innermost first.

@@ -5,7 +5,9 @@
 //! into it. A file that is not the one that ran gives no names at all, and a sentence instead.
 
 mod ahead;
+mod crates;
 mod debug_info;
+mod enclosing;
 mod files;
 mod generated;
 mod locate;
@@ -15,6 +17,7 @@ mod object_file;
 mod opened;
 mod scopes;
 mod table;
+mod tokens;
 mod types;
 
 use std::collections::HashMap;

@@ -2,8 +2,10 @@
 
 use std::cell::OnceCell;
 
+use mapgrow_containers::classify::closures;
 use mapgrow_report::symbols::Frame;
 
+use super::crates::LibraryCrates;
 use super::debug_info::DebugInfo;
 use super::files::{Files, OpenObject};
 use super::table::SymbolTable;
@@ -17,6 +19,8 @@ pub struct ObjectFile<'a> {
     /// Loaded at the first address.
     debug: OnceCell<Option<DebugInfo<'a>>>,
     symbols: OnceCell<SymbolTable<'a>>,
+    /// Read when a function has a name and no line.
+    crates: OnceCell<LibraryCrates>,
 }
 
 impl<'a> ObjectFile<'a> {
@@ -33,6 +37,7 @@ impl<'a> ObjectFile<'a> {
             files,
             debug: OnceCell::new(),
             symbols: OnceCell::new(),
+            crates: OnceCell::new(),
         }
     }
 
@@ -88,12 +93,7 @@ impl<'a> ObjectFile<'a> {
             None => {
                 let function = self.symbols().name_at(address);
                 return function
-                    .map(|function| {
-                        vec![Frame {
-                            function: Some(function),
-                            ..Frame::default()
-                        }]
-                    })
+                    .map(|function| vec![self.frame_by_symbol(function)])
                     .unwrap_or_default();
             }
         };
@@ -104,7 +104,27 @@ impl<'a> ObjectFile<'a> {
         {
             physical.frame.function = Some(name);
         }
-        frames.into_iter().map(|named| named.frame).collect()
+        let shown = frames.into_iter().map(|mut named| {
+            let body = named.frame.function.take_if(|_| named.async_body);
+            if let Some(name) = body {
+                named.frame.function = Some(closures::without_body(&name).to_owned());
+            }
+            named.frame
+        });
+        shown.collect()
+    }
+
+    /// A function that only its symbol tells: of a library's, at least where its source lay.
+    fn frame_by_symbol(&self, function: String) -> Frame {
+        let crates = self.crates.get_or_init(|| match self.is_rust() {
+            true => LibraryCrates::of(&self.object.object),
+            false => LibraryCrates::default(),
+        });
+        Frame {
+            file: crates.directory(&function).map(str::to_owned),
+            function: Some(function),
+            line: None,
+        }
     }
 
     /// Element type of the container whose function is at an address: that of the innermost

@@ -3,6 +3,7 @@
 
 mod c_families;
 pub mod catalogue;
+pub mod closures;
 pub mod cpython;
 pub mod go;
 pub mod names;
