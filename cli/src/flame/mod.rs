@@ -82,6 +82,17 @@ impl Weight {
     }
 }
 
+/// What becomes of the functions of libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Libraries {
+    /// They are shown.
+    All,
+    /// Those that called the program's own functions are one frame, whatever library it is.
+    Folded,
+    /// They are left out.
+    LeftOut,
+}
+
 /// Whose a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
@@ -124,10 +135,9 @@ impl fmt::Display for Folded {
     }
 }
 
-/// The stacks of all sites that have the figure, each ending in the container, sorted; with the
-/// program's own functions alone if that is wanted. Equal stacks are one, so that no figure is
+/// The stacks of all sites that have the figure, each ending in the container, sorted. Equal stacks are one, so that no figure is
 /// counted twice or lost.
-pub fn folded(report: &Report, weight: Weight, own_only: bool) -> Vec<Folded> {
+pub fn folded(report: &Report, weight: Weight, libraries: Libraries) -> Vec<Folded> {
     let mut sums: BTreeMap<Vec<(String, Kind)>, u64> = BTreeMap::new();
     for site in &report.sites {
         let figure = weight.of(site);
@@ -137,17 +147,42 @@ pub fn folded(report: &Report, weight: Weight, own_only: bool) -> Vec<Folded> {
         // What lies within the caller is the container and the allocator.
         let caller = text::caller_at(site, &site.stack).unwrap_or(0);
         let functions = site.stack.iter().enumerate().rev();
-        let functions = functions
-            .map(|(at, frame)| function(frame, at >= caller))
-            .filter(|(_, kind)| !own_only || *kind == Kind::Own);
-        let container = (plain(&text::what(site)), Kind::Container);
-        let sum = sums.entry(functions.chain([container]).collect());
+        let functions = functions.map(|(at, frame)| function(frame, at >= caller));
+        let mut frames: Vec<_> = match libraries {
+            Libraries::All => functions.collect(),
+            Libraries::Folded => without_plumbing(functions.collect()),
+            Libraries::LeftOut => functions.filter(|(_, kind)| *kind == Kind::Own).collect(),
+        };
+        frames.push((plain(&text::what(site)), Kind::Container));
+        let sum = sums.entry(frames);
         let sum = sum.or_insert(0);
         *sum = sum.saturating_add(figure);
     }
     sums.into_iter()
         .map(|(frames, weight)| Folded { frames, weight })
         .collect()
+}
+
+/// A stack, outermost function first, with `...` for what only leads from one function of the
+/// program's own to the next, or to its first one. What its last one called stays.
+fn without_plumbing(frames: Vec<(String, Kind)>) -> Vec<(String, Kind)> {
+    /// A single function says as much as the dots.
+    const FEW: usize = 1;
+    let last = frames.iter().rposition(|(_, kind)| *kind == Kind::Own);
+    let (mut kept, mut run) = (Vec::new(), Vec::new());
+    for (at, frame) in frames.into_iter().enumerate() {
+        let called_by_own = last.is_none_or(|last| at > last);
+        if frame.1 == Kind::Library && !called_by_own {
+            run.push(frame);
+            continue;
+        }
+        if run.len() > FEW {
+            run = vec![("...".to_owned(), Kind::Library)];
+        }
+        kept.append(&mut run);
+        kept.push(frame);
+    }
+    kept
 }
 
 fn function(frame: &StackFrame, outside: bool) -> (String, Kind) {
@@ -161,4 +196,34 @@ fn plain(name: &str) -> String {
     name.chars()
         .map(|char| if char.is_control() { ' ' } else { char })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(stack: &str) -> String {
+        let frame = |name: &str| {
+            let own = name.starts_with("svc::");
+            (name.to_owned(), if own { Kind::Own } else { Kind::Library })
+        };
+        let frames = without_plumbing(stack.split(' ').map(frame).collect());
+        let names: Vec<String> = frames.into_iter().map(|(name, _)| name).collect();
+        names.join(" ")
+    }
+
+    #[test]
+    fn what_calls_the_programs_functions_is_folded() {
+        assert_eq!(
+            shown(
+                "start_thread run poll svc::handle layer::call layer::poll svc::login insert grow"
+            ),
+            "... svc::handle ... svc::login insert grow"
+        );
+        assert_eq!(
+            shown("main svc::main one svc::f"),
+            "main svc::main one svc::f"
+        );
+        assert_eq!(shown("a b c"), "a b c");
+    }
 }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::binaries;
 use crate::failure::Failure;
-use crate::flame::{self, Weight};
+use crate::flame::{self, Libraries, Weight};
 use crate::target::Target;
 
 const EXAMPLES: &str = "\
@@ -32,6 +32,10 @@ pub struct FlameArgs {
     /// Leave out the functions of libraries
     #[arg(long)]
     own: bool,
+    /// Show every function, also what stands as `...`: those of libraries that called the
+    /// program's own, as executors, frameworks and what starts threads do
+    #[arg(long, conflicts_with = "own")]
+    all: bool,
     /// Write folded stacks, one line each, instead of an SVG
     #[arg(long)]
     folded: bool,
@@ -68,7 +72,12 @@ pub fn run(args: &FlameArgs) -> Result<(), Failure> {
     binaries::check(&args.binary, [args.source.as_deref()].into_iter())?;
     let report = super::report::build(args.source.as_deref(), &args.binary)?;
     let weight = Weight::from(args.by);
-    let stacks = flame::folded(&report, weight, args.own);
+    let libraries = match (args.own, args.all) {
+        (true, _) => Libraries::LeftOut,
+        (_, true) => Libraries::All,
+        _ => Libraries::Folded,
+    };
+    let stacks = flame::folded(&report, weight, libraries);
     if args.folded {
         let lines: String = stacks.iter().map(|stack| format!("{stack}\n")).collect();
         return target.write(lines.as_bytes());
