@@ -29,6 +29,9 @@ Examples:
   mapgrow report heap.pb.gz --binary ./server        a heap profile of a Go program
   mapgrow report --watch http://localhost:6060/debug/pprof/heap --every 10s --for 5min";
 
+/// Lines of a screen, which a report fits unless more is asked for.
+const SCREEN: usize = 40;
+
 /// What the report is about.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -61,9 +64,12 @@ pub struct ReportArgs {
     /// What comes first
     #[arg(long, value_enum, default_value_t = SortArg::Harm)]
     sort: SortArg,
-    /// How many blocks to show
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    top: usize,
+    /// How many blocks to show in full; without it, as many as fit a screen
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// Show all blocks, each in full
+    #[arg(long, conflicts_with = "top")]
+    all: bool,
     #[command(flatten)]
     look: Look,
     /// A binary to take names from, when its build id is the recorded one; can be repeated
@@ -141,9 +147,13 @@ fn print(args: &ReportArgs, report: &Report) -> Result<(), Failure> {
             &TextOptions {
                 width: args.look.columns(),
                 color: args.look.colors(),
-                top: args.top,
+                top: match args.all {
+                    true => usize::MAX,
+                    false => args.top.unwrap_or(TextOptions::default().top),
+                },
                 by: args.by.into(),
                 sort: args.sort.into(),
+                lines: (!args.all && args.top.is_none()).then_some(SCREEN),
             },
         );
         output::print(&text)?;

@@ -250,18 +250,14 @@ impl Analysis {
     /// factor. Within the code of a container of the catalogue, whose growth function has lost
     /// its name, once is enough.
     fn tell_by_replacement(&mut self, recording: &Recording) {
-        let mut convincing: Vec<(u32, u64)> = Vec::new();
-        for edge in recording
-            .edges()
-            .filter(|edge| edge.kind() == Some(EdgeKind::Replace))
-        {
+        let mut convincing: Vec<Growth> = Vec::new();
+        let replaces = || {
+            let edges = recording.edges();
+            edges.filter(|edge| edge.kind() == Some(EdgeKind::Replace))
+        };
+        for edge in replaces() {
             let Some(old_site) = edge.old_site() else {
                 continue;
-            };
-            let sites = [old_site, edge.new_site()];
-            let unknown = |site: u32| {
-                self.fact(site)
-                    .is_some_and(|fact| fact.family.is_none_or(|family| family == &UNKNOWN))
             };
             let new = self.fact(edge.new_site());
             let inside = new.is_some_and(|fact| grows_inside(fact, edge.join()));
@@ -270,37 +266,55 @@ impl Analysis {
             let grows = edge.word(edge::COUNT) >= if inside { 1 } else { 3 }
                 && edge.word(edge::GROWS) == edge.word(edge::COUNT)
                 && within(&edge, 14, 41);
-            if !(sites.into_iter().all(unknown) && direct && grows) {
+            let unknown = |site: u32| self.fact(site).is_some_and(SiteFacts::is_unknown);
+            if !(unknown(old_site) && unknown(edge.new_site()) && direct && grows) {
                 continue;
             }
-            for site in sites {
-                if let Some(Some(fact)) = self.facts.get_mut(site as usize) {
-                    fact.family = Some(&UNKNOWN);
-                    fact.known_by = Some(KnownBy::Behaviour);
-                }
-            }
-            self.relations[edge.id as usize] = Relation::Resize;
-            convincing.push((edge.new_site(), edge.word(edge::FREE_PC)));
+            convincing.extend(new.and_then(|fact| Growth::of(fact, &edge)));
+            self.is_growth(&edge, old_site);
         }
-        // Where it has grown so often, what it freed at the same place before was its first
-        // table, which came from elsewhere.
-        for edge in recording
-            .edges()
-            .filter(|edge| edge.kind() == Some(EdgeKind::Replace))
-        {
-            let place = (edge.new_site(), edge.word(edge::FREE_PC));
-            let Some(old_site) = edge.old_site().filter(|_| convincing.contains(&place)) else {
+        // A function that has grown tables so often grows one, too, that another caller left to it,
+        // and its first table, which came from elsewhere.
+        for edge in replaces() {
+            let new = self.fact(edge.new_site());
+            let growth = new.and_then(|fact| Growth::of(fact, &edge));
+            let known = growth.is_some_and(|growth| convincing.contains(&growth));
+            let Some(old_site) = edge.old_site().filter(|_| known && within(&edge, 14, 41)) else {
                 continue;
             };
-            let Some(Some(old)) = self.facts.get_mut(old_site as usize) else {
-                continue;
-            };
-            if old.family.is_none_or(|family| family == &UNKNOWN) && within(&edge, 14, 41) {
-                old.family = Some(&UNKNOWN);
-                old.known_by = Some(KnownBy::Behaviour);
-                self.relations[edge.id as usize] = Relation::Resize;
+            let unknown = |site: u32| self.fact(site).is_some_and(SiteFacts::is_unknown);
+            if unknown(old_site) && unknown(edge.new_site()) {
+                self.is_growth(&edge, old_site);
             }
         }
+    }
+
+    /// A container that nobody catalogued grows here.
+    fn is_growth(&mut self, edge: &Edge<'_>, old_site: u32) {
+        for site in [old_site, edge.new_site()] {
+            if let Some(Some(fact)) = self.facts.get_mut(site as usize) {
+                fact.family = Some(&UNKNOWN);
+                fact.known_by = Some(KnownBy::Behaviour);
+            }
+        }
+        self.relations[edge.id as usize] = Relation::Resize;
+    }
+}
+
+/// The calls by which a function grows a container: where it asks for the new block, and where the
+/// old one is freed.
+#[derive(Debug, PartialEq, Eq)]
+struct Growth {
+    asks: u64,
+    frees: u64,
+}
+
+impl Growth {
+    fn of(new: &SiteFacts, edge: &Edge<'_>) -> Option<Self> {
+        Some(Self {
+            asks: new.stack.get(edge.join())?.address,
+            frees: edge.word(edge::FREE_PC),
+        })
     }
 }
 

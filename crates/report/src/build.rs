@@ -11,8 +11,9 @@ use super::groups::Groups;
 use super::holdings::Holdings;
 use super::honesty;
 use super::maps::{self, Context};
-use super::model::{Mark, Report, Site};
+use super::model::{Mark, Place, Report, Site};
 use super::modules;
+use super::owners::owners;
 use super::peak;
 use super::process::{self, Threads};
 use super::relations::Relation;
@@ -53,17 +54,7 @@ pub(super) fn build(
     // It sorts all events: before the rest is held in memory.
     let peak = peak::peak(&context, &blocks);
     let successions = Successions::of(&blocks, &analysis, &groups);
-    let mut figures = Figures {
-        sums: groups
-            .all
-            .iter()
-            .map(|group| Sums::of(recording, group))
-            .collect(),
-        flows: figures::flows(recording, &analysis, &groups),
-        samples: LiveSamples::of(&blocks, &groups),
-        all_samples: LiveSamples::of_all(&blocks),
-    };
-    successions.add_to(&mut figures.flows, &groups);
+    let figures = figures_of(&context, &blocks, &successions);
     let roots = Roots::of(recording, &analysis);
     let mut chains = chains::chains(recording, &blocks, &analysis, &groups);
     for chain in &mut chains {
@@ -71,16 +62,31 @@ pub(super) fn build(
     }
     let contents = Contents::of(recording, &analysis, &chains, &clock);
     let mut serials = Serials::of(&chains, &blocks, &analysis, &successions);
-    let examples = examples(&context, &blocks, &chains, &mut serials);
-    let mut sites = sites(&context, &figures, &roots, &examples, &resolver);
-    let holdings = Holdings::of(&context, &chains, &contents);
-    for site in &mut sites {
-        let group = groups.index(site.id);
-        if let Some(holdings) = group.and_then(|group| holdings.get(group)) {
-            let id = site.id;
-            holdings.complete(site, |bytes| contents.elements(id)?.buckets(bytes));
+    let rows = |context: &Context<'_>, figures: &Figures, serials: &mut Serials| {
+        let examples = examples(context, &blocks, &chains, serials);
+        let mut rows = sites(context, figures, &roots, &examples, &resolver);
+        let holdings = Holdings::of(context, &chains, &contents);
+        for row in &mut rows {
+            let group = context.groups.index(row.id);
+            if let Some(holdings) = group.and_then(|group| holdings.get(group)) {
+                let id = row.id;
+                holdings.complete(row, |bytes| contents.elements(id)?.buckets(bytes));
+            }
         }
-    }
+        rows
+    };
+    let mut sites = rows(&context, &figures, &mut serials);
+    let owners = owners(recording, &analysis, &groups, &successions);
+    let whole = Context {
+        groups: &owners,
+        ..context
+    };
+    let owned = figures_of(&whole, &blocks, &successions);
+    let mut together = if owners.all.len() < groups.all.len() {
+        rows(&whole, &owned, &mut serials)
+    } else {
+        Vec::new()
+    };
     let (maps, maps_omitted) = maps::maps(&context, &chains, &mut serials, &contents);
     let marks = recording.marks();
     let timeline = if options.timeline {
@@ -91,6 +97,8 @@ pub(super) fn build(
     let honesty = honesty::honesty(&context, &blocks, &sites, maps_omitted, resolver.warnings());
     let from = honesty.timeline_complete_from_ns;
     ends::fill_in(&mut sites, &context, &blocks, &figures.sums, from);
+    ends::fill_in(&mut together, &whole, &blocks, &owned.sums, from);
+    settle(&mut sites, &mut together, &owners);
     Report {
         format: "mapgrow-report",
         version: VERSION,
@@ -100,6 +108,7 @@ pub(super) fn build(
         totals: totals::totals(&context, &figures, &roots),
         peak,
         sites,
+        blocks: together,
         maps,
         timeline,
         marks: marks
@@ -115,6 +124,41 @@ pub(super) fn build(
         honesty,
         members: Vec::new(),
         profile: None,
+    }
+}
+
+/// Sums, flows and samples of every group of a context.
+fn figures_of(context: &Context<'_>, blocks: &Blocks, successions: &Successions) -> Figures {
+    let Context {
+        recording,
+        analysis,
+        groups,
+        ..
+    } = context;
+    let all = groups.all.iter();
+    let mut figures = Figures {
+        sums: all.map(|group| Sums::of(recording, group)).collect(),
+        flows: figures::flows(recording, analysis, groups),
+        samples: LiveSamples::of(blocks, groups),
+        all_samples: LiveSamples::of_all(blocks),
+    };
+    successions.add_to(&mut figures.flows, groups);
+    figures
+}
+
+/// Tells each block its places, and the place where its maps began what would help the whole: what
+/// a map came to elsewhere is no matter of the place that it left.
+fn settle(sites: &mut [Site], blocks: &mut [Site], owners: &Groups) {
+    for block in blocks {
+        let within = |site: &Site| owners.id(site.id) == Some(block.id);
+        let mut places: Vec<&Site> = sites.iter().filter(|site| within(site)).collect();
+        places.sort_by_key(|site| (site.id != block.id, site.first_at_ns, site.id));
+        block.places = places.into_iter().map(Place::of).collect();
+        let first = sites.iter_mut().find(|site| site.id == block.id);
+        if let Some(first) = first.filter(|_| block.places.len() > 1) {
+            first.advice.clone_from(&block.advice);
+            first.suggestions.clone_from(&block.suggestions);
+        }
     }
 }
 

@@ -77,6 +77,12 @@ impl SiteFacts {
         facts
     }
 
+    /// Whether no name tells what is allocated here.
+    pub fn is_unknown(&self) -> bool {
+        self.family
+            .is_none_or(|family| family == &catalogue::UNKNOWN)
+    }
+
     /// Takes in the size of a table of this site.
     pub fn see(&mut self, bytes: u64) {
         if self.sizes.len() < MAX_SIZES {

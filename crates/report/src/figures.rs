@@ -30,13 +30,28 @@ pub(super) struct Flow {
     pub pauses: PauseSum,
     /// Blocks of this group that a resize replaced.
     pub resized_away: u64,
+    /// Of these, by one of another group: the map went on there.
+    pub moved_on: u64,
+    /// The site to which most of them went on at once, and how many.
+    pub moved_on_to: Option<u32>,
+    most_moved_on: u64,
     /// The same with the weights of sampled maps, these alone.
     pub w_resizes: f64,
     /// Estimated variance of that.
     pub var_resizes: f64,
 }
 
-fn fixed(weight: u64) -> f64 {
+impl Flow {
+    /// So many maps got their next table at a site of another group.
+    pub fn went_on(&mut self, to: u32, maps: u64) {
+        self.moved_on = self.moved_on.saturating_add(maps);
+        if maps > self.most_moved_on {
+            (self.most_moved_on, self.moved_on_to) = (maps, Some(to));
+        }
+    }
+}
+
+pub(super) fn fixed(weight: u64) -> f64 {
     weight as f64 / WEIGHT_ONE as f64
 }
 
@@ -51,6 +66,12 @@ pub(super) fn flows(recording: &Recording, analysis: &Analysis, groups: &Groups)
         {
             let flow = &mut flows[group];
             flow.resized_away = flow.resized_away.saturating_add(count);
+            if groups
+                .index(edge.new_site())
+                .is_some_and(|new| new != group)
+            {
+                flow.went_on(edge.new_site(), count);
+            }
         }
         let Some(group) = groups.index(edge.new_site()) else {
             continue;

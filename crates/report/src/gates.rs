@@ -123,7 +123,7 @@ pub fn judge(report: &Report, rules: &[Rule]) -> Vec<Finding> {
             continue;
         }
         let about: Vec<&Site> = report
-            .sites
+            .blocks()
             .iter()
             .filter(|site| rule.is_about(site))
             .collect();
@@ -154,7 +154,7 @@ fn judge_all(report: &Report, rule: &Rule) -> Finding {
         ));
     }
     // The sites that have most of it are where something can be done.
-    let mut worst: Vec<&Site> = report.sites.iter().collect();
+    let mut worst: Vec<&Site> = report.blocks().iter().collect();
     worst.sort_by_key(|site| std::cmp::Reverse(rule.measure.of(site)));
     let worst = worst
         .into_iter()

@@ -20,12 +20,14 @@ pub(super) struct Group {
     pub type_name: Option<String>,
     /// Numbers of the sites, ascending.
     pub members: Vec<u32>,
+    /// The site by whose number the report calls the group, and whose stack it shows.
+    pub first: u32,
 }
 
 impl Group {
     /// The number by which the report calls the group.
     pub fn id(&self) -> u32 {
-        self.members[0]
+        self.first
     }
 }
 
@@ -33,7 +35,7 @@ impl Group {
 #[derive(Debug)]
 pub(super) struct Groups {
     pub all: Vec<Group>,
-    of_site: Vec<Option<usize>>,
+    pub(super) of_site: Vec<Option<usize>>,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -74,6 +76,7 @@ impl Groups {
                         known_by,
                         type_name,
                         members,
+                        first: site.id,
                     });
                     candidates.push(all.len() - 1);
                     all.len() - 1

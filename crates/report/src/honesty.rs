@@ -209,7 +209,8 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
     note(
         honesty.budget_skipped > 0,
         format!(
-            "the CPU budget left out {} ({}); figures are lower bounds",
+            "the CPU budget left out {} ({}), which samples stand for: figures with \"about\" have \
+             them in, within the error told; those without count the others alone",
             count(honesty.budget_skipped, "table"),
             bytes(honesty.budget_skipped_bytes),
         ),

@@ -51,6 +51,7 @@ mod model;
 mod modules;
 mod moving;
 pub mod outlook;
+mod owners;
 mod pauses;
 mod peak;
 mod process;

@@ -21,6 +21,7 @@ use mapgrow_format::reader::Recording;
 const MOST_HEAT_MAPS: usize = 256;
 
 /// Everything that a map's row is made from.
+#[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub recording: &'a Recording,
     pub analysis: &'a Analysis,

@@ -5,6 +5,7 @@
 //! What cannot be put together (a median, the series) is unknown. Times are since the start of
 //! the process that began first.
 
+mod blocks;
 mod events;
 mod sites;
 
@@ -86,6 +87,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
         memory: None,
         peak: None,
         sites: Vec::new(),
+        blocks: Vec::new(),
         maps: Vec::new(),
         timeline: Vec::new(),
         marks: Vec::new(),
@@ -97,6 +99,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
     };
     merged.process.start_unix_ns = start;
     let mut folded = sites::Sites::default();
+    let mut blocks = blocks::Blocks::default();
     let mut peaks = Peaks::default();
     let (mut heap, mut processes) = (Some(0u64), Vec::new());
     for Part { label, report } in parts {
@@ -126,6 +129,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
         }
         let own = report.members.is_empty().then_some(label.as_str());
         let numbers = folded.add(&report.sites, own, shift);
+        blocks.add(&report, own, shift, &numbers);
         events::add(&mut merged, report, &label, shift, &numbers);
     }
     (merged.totals.peak_bytes, merged.totals.peak_error_bytes) = (peaks.upper, peaks.error());
@@ -134,6 +138,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
         .filter(|&heap| heap > 0)
         .map(|heap| (merged.totals.est_live_bytes as f64 / heap as f64).min(1.0));
     merged.sites = folded.finish();
+    merged.blocks = blocks.finish(&merged.sites);
     events::finish(&mut merged);
     merged.process = process(&processes, start);
     merged.honesty.notes.insert(

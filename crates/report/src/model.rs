@@ -47,6 +47,11 @@ pub struct Report {
     pub peak: Option<Peak>,
     /// Containers by the place in the program that allocates their tables, most harmful first.
     pub sites: Vec<Site>,
+    /// Containers as the program's author knows them, most harmful first: those of one type that
+    /// began to grow at one line, with what they did at other places since. Each is made of whole
+    /// sites, and each site is in one of them. Empty where nothing tells more than the sites do.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub blocks: Vec<Site>,
     /// Live maps, largest first.
     pub maps: Vec<Map>,
     /// What happened, oldest first, as far back as the recording's rings reach.
@@ -68,6 +73,26 @@ pub struct Report {
     pub members: Vec<Member>,
     /// What a report of heap profiles rests on; `None` for one of a recording.
     pub profile: Option<ProfileFacts>,
+}
+
+impl Report {
+    /// Containers as the program's author knows them; the sites where nothing tells more.
+    #[must_use]
+    pub fn blocks(&self) -> &[Site] {
+        if self.blocks.is_empty() {
+            &self.sites
+        } else {
+            &self.blocks
+        }
+    }
+
+    /// The block that a site is part of.
+    #[must_use]
+    pub fn block_of(&self, site: u32) -> Option<&Site> {
+        self.blocks()
+            .iter()
+            .find(|block| block.id == site || block.places.iter().any(|place| place.site == site))
+    }
 }
 
 /// A process of a merged report.

@@ -48,10 +48,7 @@ pub(super) fn site(
     // Figures that only weight-1 edges carry are unknown where nothing was certain.
     let certain = |figure: u64| (!tree && !estimated).then_some(figure);
     let resize = |figure: u64| (!tree).then_some(figure);
-    let fact = group
-        .members
-        .iter()
-        .find_map(|&member| context.analysis.fact(member));
+    let fact = context.analysis.fact(group.first);
     Site {
         id: group.id(),
         recorded_sites: group.members.clone(),
@@ -67,6 +64,11 @@ pub(super) fn site(
         maps_late: resize(flow.late),
         maps_dropped: resize(counts.dropped),
         maps_live: resize(counts.live),
+        maps_moved_on: resize(flow.moved_on),
+        moved_on_to: flow
+            .moved_on_to
+            .and_then(|site| caller(context.analysis.fact(site)?)),
+        places: Vec::new(),
         resizes: resize(counts.resizes),
         grows: resize(counts.grows),
         shrinks: resize(counts.shrinks),
@@ -204,14 +206,44 @@ pub(super) fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame
     stack
 }
 
-/// What a site cost, for sorting: a byte that was live twice, a byte moved and a nanosecond of
-/// stall weigh the same, since memory is moved at about that pace.
+/// Live bytes of a site and their standard error: an estimate where samples stand for more than
+/// was counted.
+pub(super) fn held(site: &Site) -> (u64, Option<u64>) {
+    /// Less than one part in so many is no matter.
+    const MATTERS: u64 = 50;
+    let counted = site.live_bytes;
+    let estimate = site.sampled.as_ref().map(|sampled| {
+        let error = sampled.est_live_bytes_error.max(0.0).round();
+        (sampled.est_live_bytes.max(0.0).round() as u64, error as u64)
+    });
+    match estimate {
+        Some((bytes, error)) if bytes > counted.saturating_add(counted / MATTERS) => {
+            (bytes, Some(error))
+        }
+        _ => (counted, None),
+    }
+}
+
+/// What a site costs, in bytes: what it holds, what of that it does not need once more, the
+/// largest old and new table side by side, its longest stall and an eighth of all stalls together,
+/// a nanosecond as a byte, since memory is moved at about that pace. A stall that is long for what
+/// was moved had another cause, such as a thread that waited for its turn: it counts for what was
+/// moved.
 pub(super) fn harm(site: &Site) -> u64 {
-    let pause = site
-        .pause_ns
-        .as_ref()
-        .and_then(|pause| pause.total)
-        .unwrap_or(0);
-    let parts = [site.overlap_peak_bytes, site.copied_bytes, Some(pause)];
-    parts.into_iter().flatten().fold(0, u64::saturating_add)
+    const STALL_NS_PER_BYTE: u64 = 16;
+    let overlap = site.overlap_peak_bytes.unwrap_or(0);
+    let moved = site.copied_bytes.unwrap_or(0);
+    let pauses = site.pause_ns.as_ref();
+    let stall = |ns: Option<u64>, bytes: u64| {
+        let most = bytes.saturating_mul(STALL_NS_PER_BYTE);
+        ns.unwrap_or(0).min(most)
+    };
+    let parts = [
+        held(site).0,
+        site.retained_bytes.unwrap_or(0),
+        overlap,
+        stall(pauses.and_then(|pauses| pauses.max), overlap),
+        stall(pauses.and_then(|pauses| pauses.total), moved) / 8,
+    ];
+    parts.into_iter().fold(0, u64::saturating_add)
 }

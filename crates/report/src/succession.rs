@@ -63,6 +63,13 @@ struct Open {
 }
 
 impl Successions {
+    /// Sites of the old and of the new table of each move.
+    pub fn sites(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.by_new
+            .values()
+            .map(|moved| (moved.old.site, moved.new.site))
+    }
+
     pub fn of(blocks: &Blocks, analysis: &Analysis, groups: &Groups) -> Self {
         let mut changes = changes(blocks, analysis);
         changes.sort_by_key(|&(ticks, _)| ticks);
@@ -157,6 +164,9 @@ impl Successions {
             let (old, new) = (&moved.old, &moved.new);
             if let Some(group) = groups.index(old.site) {
                 add(&mut flows[group].resized_away, 1);
+                if groups.index(new.site).is_some_and(|new| new != group) {
+                    flows[group].went_on(new.site, 1);
+                }
             }
             let Some(group) = groups.index(new.site) else {
                 continue;

@@ -83,6 +83,7 @@ impl Sites {
         let to = self.all.len();
         let mut site = site.clone();
         site.advice.clear();
+        site.places.clear();
         self.known.entry(matching::key(&site)).or_insert(to);
         site.id = to as u32 + 1;
         site.recorded_sites = vec![site.id];
@@ -140,6 +141,7 @@ fn fold(sum: &mut Site, more: &Site, shift: u64) {
         (&mut sum.maps_late, more.maps_late),
         (&mut sum.maps_dropped, more.maps_dropped),
         (&mut sum.maps_live, more.maps_live),
+        (&mut sum.maps_moved_on, more.maps_moved_on),
         (&mut sum.resizes, more.resizes),
         (&mut sum.grows, more.grows),
         (&mut sum.shrinks, more.shrinks),

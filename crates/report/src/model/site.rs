@@ -47,6 +47,35 @@ pub struct Caller {
     pub line: Option<u32>,
 }
 
+/// A site that a block of the report is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Place {
+    /// Number of the site.
+    pub site: u32,
+    /// Its first frame in the program's own code.
+    pub caller: Option<Caller>,
+    /// Resizes into a table of it.
+    pub resizes: Option<u64>,
+    /// Live maps whose present table is of it.
+    pub maps_live: Option<u64>,
+    /// Bytes of its live tables.
+    pub live_bytes: u64,
+}
+
+impl Place {
+    /// What a block tells of one of its sites.
+    pub(crate) fn of(site: &Site) -> Self {
+        Self {
+            site: site.id,
+            caller: site.caller.clone(),
+            resizes: site.resizes,
+            maps_live: site.maps_live,
+            live_bytes: site.live_bytes,
+        }
+    }
+}
+
 /// One function of a call stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
@@ -119,6 +148,19 @@ pub struct Site {
     pub maps_dropped: Option<u64>,
     /// Live maps whose present table is of this site.
     pub maps_live: Option<u64>,
+    /// Maps that left: their next table was allocated at another site, where they go on.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub maps_moved_on: Option<u64>,
+    /// Where most of those got their next table.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub moved_on_to: Option<Caller>,
+    /// Of a block of the report: the sites that it is made of, the one where its maps began first.
+    /// Empty for a site.
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "Vec::is_empty")
+    )]
+    pub places: Vec<Place>,
     /// Resizes into a table of this site.
     pub resizes: Option<u64>,
     /// Of these, to a larger table.

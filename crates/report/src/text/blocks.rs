@@ -101,6 +101,9 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
     {
         page.row("over time", &bars);
     }
+    for (index, place) in words::places(site, room).iter().enumerate() {
+        page.row(if index == 0 { "places" } else { "" }, place);
+    }
     let callers = words::callers(site, 3);
     for (index, caller) in callers.iter().enumerate() {
         page.row(
@@ -109,6 +112,23 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
         );
     }
     for advice in &site.advice {
+        page.row("advice", advice);
+    }
+}
+
+/// A site in two lines or three.
+pub(super) fn brief(page: &mut Page, number: usize, site: &Site) {
+    let what = words::container(site.family, site.type_name.as_deref());
+    page.blank();
+    let place = words::place(site.caller.as_ref());
+    page.paragraph(&format!("{number:>2}. {what} at {place}"), 4, Style::Strong);
+    let grew = words::resizes(site).map(|grew| format!("; {grew}"));
+    let held = match words::only_samples(site) {
+        true => words::samples(site).unwrap_or_default(),
+        false => words::holds(site) + &grew.unwrap_or_default(),
+    };
+    page.row("holds", &held);
+    if let Some(advice) = site.advice.first() {
         page.row("advice", advice);
     }
 }

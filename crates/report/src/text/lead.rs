@@ -6,7 +6,7 @@ use super::{profile, words};
 use crate::advice::PILED_ENTRIES;
 use crate::model::{Member, Process, ProcessState, Report, Site};
 use crate::outlook;
-use crate::sites::harm;
+use crate::sites::{harm, held};
 
 /// The sentences that a report begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,36 +57,30 @@ pub(super) fn lead(page: &mut Page, report: &Report) {
     }
 }
 
-/// What a site did at its worst moment, which is what a headline tells: bytes of old and new table
-/// side by side, and nanoseconds of the longest stall. A stall that is long for so small a table
-/// had another cause, such as a thread that had to wait for its turn.
-fn at_worst(site: &Site) -> u64 {
-    const STALL_NS_PER_BYTE: u64 = 16;
-    let overlap = site.overlap_peak_bytes.unwrap_or(0);
-    let stall = site.pause_ns.as_ref().and_then(|pauses| pauses.max);
-    let most = overlap.saturating_mul(STALL_NS_PER_BYTE);
-    overlap.saturating_add(stall.unwrap_or(0).min(most))
+/// One sentence on what costs most: the first block of the report.
+fn headline(report: &Report) -> String {
+    let blocks = report.blocks().iter();
+    // Of those that cost the same the first one: as they are sorted.
+    let worst = blocks.rev().max_by_key(|site| harm(site));
+    let Some(site) = worst else {
+        return nothing(report);
+    };
+    if site.resizes.is_some_and(|resizes| resizes > 0) {
+        return cost(site);
+    }
+    let nothing_grew = report.totals.resizes == 0 && report.blocks().iter().all(unmoved);
+    format!(
+        "{}{} at {} holds most: {}.",
+        if nothing_grew { "Nothing grew. " } else { "" },
+        capital(&words::container(site.family, site.type_name.as_deref())),
+        words::place(site.caller.as_ref()),
+        words::holds(site),
+    )
 }
 
-/// One sentence on the site that did most harm at one time.
-fn headline(report: &Report) -> String {
-    let worst = report
-        .sites
-        .iter()
-        .max_by_key(|site| (at_worst(site), harm(site)))
-        .filter(|site| harm(site) > 0);
-    match worst {
-        Some(site) => cost(site),
-        None => match report.sites.iter().max_by_key(|site| site.live_bytes) {
-            None => nothing(report),
-            Some(site) => format!(
-                "Nothing grew. {} at {} holds most: {}.",
-                capital(&words::container(site.family, site.type_name.as_deref())),
-                words::place(site.caller.as_ref()),
-                words::holds(site),
-            ),
-        },
-    }
+fn unmoved(site: &Site) -> bool {
+    let estimated = site.sampled.as_ref().and_then(|told| told.est_resizes);
+    estimated.unwrap_or(0.0) < 1.0
 }
 
 fn cost(site: &Site) -> String {
@@ -104,6 +98,11 @@ fn cost(site: &Site) -> String {
     let stall = site.pause_ns.as_ref().and_then(|pauses| pauses.max);
     let stall = stall.map(|max| format!("a stall of {}", time(max)));
     let costs: Vec<String> = overlap.into_iter().chain(stall).collect();
+    // Where samples stand for most of them, what was counted is not what they hold.
+    let did = match held(site) {
+        (_, Some(_)) => format!("{did}; {}", words::holds(site)),
+        _ => did,
+    };
     if costs.is_empty() {
         return format!("{what} at {place} {did}.");
     }
@@ -114,7 +113,8 @@ fn cost(site: &Site) -> String {
 /// of what containers hold.
 fn kept(report: &Report) -> Option<String> {
     const LEAST_BYTES: u64 = 1 << 20;
-    let worst = report.sites.iter().max_by_key(|site| site.retained_bytes)?;
+    let blocks = report.blocks().iter();
+    let worst = blocks.max_by_key(|site| site.retained_bytes)?;
     let (retained, entries) = (worst.retained_bytes?, worst.entries?);
     if retained < LEAST_BYTES || retained < report.totals.live_bytes / 10 {
         return None;
@@ -223,8 +223,16 @@ fn summary(report: &Report) -> String {
         .sites
         .iter()
         .filter(|site| site.resizes.is_some_and(|n| n > 0));
+    let sampled = report.sites.iter().filter_map(|site| {
+        let estimate = site.sampled.as_ref()?.est_resizes?;
+        Some((estimate - site.resizes? as f64).max(0.0))
+    });
+    let sampled = match sampled.sum::<f64>().round() as u64 {
+        0 => String::new(),
+        more => format!(", and about {} of sampled tables", words::rounded(more)),
+    };
     let mut parts = vec![format!(
-        "{} at {}",
+        "{} at {}{sampled}",
         count(totals.resizes, "resize"),
         count(resizing.count() as u64, "place")
     )];
@@ -249,23 +257,28 @@ fn summary(report: &Report) -> String {
         kept if kept >= 1 << 20 => format!(" ({} more than their entries need)", bytes(kept)),
         _ => String::new(),
     };
-    // The peak is that of counted tables; what is live may have an estimate in it.
-    let estimated = totals.est_live_bytes > totals.live_bytes;
-    let (about, whose) = if estimated {
-        let floor = bytes(report.settings.floor_bytes);
-        ("about ", format!("the peak of tables of {floor} or more"))
-    } else {
-        ("", "their peak".to_owned())
+    let error = match totals.est_live_error_bytes {
+        0 => String::new(),
+        error => format!(" +- {}", bytes(error)),
     };
-    text.push_str(&format!(
-        ". Containers hold {about}{}{share}{kept}; {whose} was {bound}{}{}.",
-        bytes(totals.est_live_bytes),
-        bytes(totals.peak_bytes),
-        totals
-            .peak_at_ns
-            .map(|ns| format!(", {}", words::after(ns)))
-            .unwrap_or_default(),
-    ));
+    let estimated = totals.est_live_bytes > totals.live_bytes;
+    let now = match estimated {
+        true => format!("about {}{error}", bytes(totals.est_live_bytes)),
+        false => bytes(totals.live_bytes),
+    };
+    let when = totals
+        .peak_at_ns
+        .map(|ns| format!(", {}", words::after(ns)));
+    let when = when.unwrap_or_default();
+    // The peak is that of counted tables; what is live may have an estimate in it.
+    let peak = match estimated {
+        true if totals.peak_bytes < totals.est_live_bytes => {
+            "their peak was that or more".to_owned()
+        }
+        true => format!("their peak was {} or more{when}", bytes(totals.peak_bytes)),
+        false => format!("their peak was {bound}{}{when}", bytes(totals.peak_bytes)),
+    };
+    text.push_str(&format!(". Containers hold {now}{share}{kept}; {peak}."));
     text
 }
 

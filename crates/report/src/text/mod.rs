@@ -8,6 +8,7 @@ mod heat;
 mod lead;
 mod page;
 mod profile;
+mod screen;
 pub mod units;
 pub(super) mod words;
 
@@ -37,6 +38,8 @@ pub struct TextOptions {
     pub by: By,
     /// What comes first.
     pub sort: Sort,
+    /// Lines to fit into: what costs least is then told in a line or two. `None` shows all.
+    pub lines: Option<usize>,
 }
 
 impl Default for TextOptions {
@@ -47,6 +50,7 @@ impl Default for TextOptions {
             top: 10,
             by: By::Site,
             sort: Sort::Harm,
+            lines: None,
         }
     }
 }
@@ -95,6 +99,12 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
         By::Type => by_type(&mut page, report, options),
         By::Thread => by_thread(&mut page, report, options),
     }
+    end(&mut page, report);
+    page.finish()
+}
+
+/// What is missing or uncertain.
+fn end(page: &mut Page, report: &Report) {
     page.blank();
     for note in &report.honesty.notes {
         page.paragraph(&format!("note: {}", printable(note)), 6, Style::Plain);
@@ -104,7 +114,6 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
         None => honesty(&report.honesty),
     };
     page.paragraph(&honesty, 9, Style::Faint);
-    page.finish()
 }
 
 /// Renders one live map, with a picture of its table; `None` when the report has no such map.
@@ -131,7 +140,7 @@ pub fn no_picture(map: &Map) -> &'static str {
 }
 
 fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {
-    let mut sites: Vec<&Site> = report.sites.iter().collect();
+    let mut sites: Vec<&Site> = report.blocks().iter().collect();
     let key = |site: &Site| {
         let mut sum = Sum::default();
         sum.add(site);
@@ -149,6 +158,9 @@ fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {
     };
     // Stable: sites that tie stay in the order of the report.
     sites.sort_by_key(|site| Reverse(key(site)));
+    if let (None, Some(lines)) = (&report.profile, options.lines) {
+        return screen::fill(page, report, &sites, lines, options);
+    }
     for (index, site) in sites.iter().take(options.top).enumerate() {
         match &report.profile {
             Some(_) => profile::site(page, index + 1, site, report),

@@ -36,6 +36,21 @@ impl Page {
         self.text
     }
 
+    /// A page like this one, with nothing on it.
+    pub fn another(&self) -> Self {
+        Self::new(self.width, self.color)
+    }
+
+    /// Lines so far.
+    pub fn lines(&self) -> usize {
+        self.text.lines().count()
+    }
+
+    /// Adds what is on another page.
+    pub fn append(&mut self, other: &Self) {
+        self.text.push_str(&other.text);
+    }
+
     /// Columns for the text of a row.
     pub fn room(&self) -> usize {
         self.width - 4 - LABEL

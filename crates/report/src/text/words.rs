@@ -6,6 +6,7 @@ use crate::model::{
     Activity, Caller, Coverage, KnownBy, LeftUnder, Map, Memory, NextResize, Report, Series, Site,
     StackFrame,
 };
+use crate::sites::held;
 use mapgrow_containers::classify::names::Name;
 use mapgrow_containers::classify::whose::{Whose, whose};
 use mapgrow_containers::classify::{catalogue, go};
@@ -206,6 +207,22 @@ pub(super) fn maps(site: &Site) -> Option<String> {
     if only_samples(site) {
         return None;
     }
+    if let (_, Some(_)) = held(site)
+        && let Some(sampled) = &site.sampled
+    {
+        let (maps, error) = (sampled.est_maps_live, sampled.est_maps_live_error);
+        let (maps, error) = (maps.max(0.0) as u64, error.max(0.0) as u64);
+        return Some(format!(
+            "about {} live, +- {}",
+            count(rounded(maps), noun),
+            thousands(rounded(error))
+        ));
+    }
+    if live == 0
+        && let Some(moved) = site.maps_moved_on.filter(|&moved| moved > 0)
+    {
+        return Some(moved_on(site, all, moved, noun));
+    }
     Some(match (all, live) {
         // All its maps were born elsewhere and grew here.
         (0, 0) => "its maps began and ended elsewhere".to_owned(),
@@ -216,6 +233,67 @@ pub(super) fn maps(site: &Site) -> Option<String> {
         (all, live) if live >= all => count(live, &format!("live {noun}")),
         (all, live) => format!("{}, {} live", count(all, noun), thousands(live)),
     })
+}
+
+/// Of maps that went on elsewhere nothing was dropped here.
+fn moved_on(site: &Site, all: u64, moved: u64, noun: &str) -> String {
+    let to = match &site.moved_on_to {
+        Some(to) => format!("moved on to {}", place(Some(to))),
+        None => "moved on to another place".to_owned(),
+    };
+    let dropped = site.maps_dropped.unwrap_or(0);
+    match (all.max(moved), dropped) {
+        (1, _) => format!("1 {noun}, {to}"),
+        (all, 0) => format!("{}, {to}", count(all, noun)),
+        (all, dropped) => format!(
+            "{}, {} {to}, {} dropped",
+            count(all, noun),
+            thousands(moved),
+            thousands(dropped)
+        ),
+    }
+}
+
+/// The places at which the maps of a block grew, where there are several: `load, src/a.rs:5: grew
+/// 12 times` and `serve, src/a.rs:9: twice, holds 4.2 MiB now`.
+pub(super) fn places(site: &Site, room: usize) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let mut lines: Vec<(&Option<Caller>, u64, u64)> = Vec::new();
+    for one in &site.places {
+        let resizes = one.resizes.unwrap_or(0);
+        match lines.iter_mut().find(|(caller, ..)| **caller == one.caller) {
+            Some((_, sum, live)) => {
+                *sum = sum.saturating_add(resizes);
+                *live = live.saturating_add(one.live_bytes);
+            }
+            None => lines.push((&one.caller, resizes, one.live_bytes)),
+        }
+    }
+    if lines.len() < 2 {
+        return Vec::new();
+    }
+    // The first one is where they began, then come those that hold most.
+    lines[1..].sort_by_key(|&(_, resizes, live)| std::cmp::Reverse((live, resizes)));
+    let shown = lines.iter().take(SHOWN).map(|&(caller, resizes, live)| {
+        let holds = match live {
+            0 => String::new(),
+            live => format!(", holds {} now", bytes(live)),
+        };
+        let told = format!("{}{holds}", count(resizes, "resize"));
+        let room = room.saturating_sub(told.chars().count() + 2);
+        match caller {
+            Some(caller) => format!("{}: {told}", function_and_place(caller, room)),
+            None => format!("an unknown place: {told}"),
+        }
+    });
+    let mut shown: Vec<String> = shown.collect();
+    if lines.len() > SHOWN {
+        shown.push(format!(
+            "and {}",
+            count((lines.len() - SHOWN) as u64, "more place")
+        ));
+    }
+    shown
 }
 
 /// An estimate, with the digits that it deserves.
@@ -245,6 +323,14 @@ pub(super) fn pauses(site: &Site) -> Option<String> {
 
 /// `640 MiB now, 960 MiB at its peak 12 s after the start`.
 pub(super) fn holds(site: &Site) -> String {
+    if let (bytes_held, Some(error)) = held(site) {
+        let (estimate, error) = (bytes(bytes_held), bytes(error));
+        let counted = match site.live_bytes {
+            0 => String::new(),
+            counted => format!(" ({} of it counted one by one)", bytes(counted)),
+        };
+        return format!("about {estimate} +- {error} now{counted}");
+    }
     let now = if site.live_bytes == 0 {
         "nothing now".to_owned()
     } else {
@@ -427,12 +513,15 @@ pub fn live_of_all(report: &Report) -> String {
     }
 }
 
-/// Live bytes of a site, in words: `about 4.0 MiB` when it is known by samples alone.
+/// Live bytes of a site, in words: `about 4.0 MiB` when samples have a good part in it.
 #[must_use]
 pub fn live(site: &Site) -> String {
-    match site.sampled.as_ref().filter(|_| only_samples(site)) {
-        Some(sampled) => format!("about {}", bytes(sampled.est_live_bytes.max(0.0) as u64)),
-        None => bytes(site.live_bytes),
+    match (&site.sampled, held(site)) {
+        (Some(sampled), _) if only_samples(site) => {
+            format!("about {}", bytes(sampled.est_live_bytes.max(0.0) as u64))
+        }
+        (_, (estimate, Some(_))) => format!("about {}", bytes(estimate)),
+        (_, (counted, None)) => bytes(counted),
     }
 }
 
@@ -472,7 +561,7 @@ pub(super) fn samples(site: &Site) -> Option<String> {
     let small = (sampled.est_allocs - site.allocs as f64).max(0.0) as u64;
     let small_bytes = sampled.est_allocated_bytes - site.allocated_bytes as f64;
     Some(format!(
-        "and about {} below the floor, {} (from {of})",
+        "and about {} not counted one by one, {} ever allocated (from {of})",
         count(rounded(small), "table"),
         range(small_bytes, sampled.est_allocated_bytes_error),
     ))

@@ -1,0 +1,236 @@
+//! A container as the program's author knows it: one block, wherever it grew.
+
+use super::text::service_report;
+use super::{Names, program, report, table};
+use crate::Report;
+use crate::text::{TextOptions, headlines, render};
+use mapgrow_format::layout::{edge, live, site};
+
+const REHASH: &str = "hashbrown::raw::RawTable<T,A>::reserve_rehash";
+
+/// One map that `load` fills up to 2^17 buckets, and `serve` to 2^19.
+fn moved() -> Report {
+    let (mut names, mut program) = (Names::default(), program());
+    let growth = names.at(&[REHASH]);
+    names.holds(growth, "(u64, u64)");
+    let load = names.at(&["demo::load@src/moved.rs:5"]);
+    let serve = names.at(&["demo::serve@src/moved.rs:6"]);
+    let at_load = program.recording.site(site::ENTRY_ALLOC, &[growth, load]);
+    let at_serve = program.recording.site(site::ENTRY_ALLOC, &[growth, serve]);
+    let mut edge = |from, to| {
+        let kind = edge::KIND_REPLACE;
+        program.recording.edge(kind, Some(from), to, 0, growth)
+    };
+    let (loads, leaves, serves) = (
+        edge(at_load, at_load),
+        edge(at_load, at_serve),
+        edge(at_serve, at_serve),
+    );
+    let mut map = program.alloc(at_load, table(1 << 6, 16), 16);
+    for log2 in 7..=19 {
+        program.now += 1000;
+        let over = match log2 {
+            7..=17 => loads,
+            18 => leaves,
+            _ => serves,
+        };
+        map = program.replace(map, over, table(1 << log2, 16), 100);
+    }
+    program.keep(map, 0x7000_0000_1000);
+    report(&mut program, &mut names)
+}
+
+#[test]
+fn a_map_that_grew_on_elsewhere_is_one() {
+    let report = moved();
+    assert_eq!((report.sites.len(), report.blocks.len()), (2, 1));
+    let block = &report.blocks[0];
+    let line = block.caller.as_ref().and_then(|caller| caller.line);
+    assert_eq!(line, Some(5), "where it began");
+    assert_eq!((block.grows, block.maps_created), (Some(13), Some(1)));
+    assert_eq!((block.maps_live, block.maps_dropped), (Some(1), Some(0)));
+    assert_eq!(block.live_bytes, table(1 << 19, 16));
+    let places: Vec<_> = block.places.iter().map(|place| place.resizes).collect();
+    assert_eq!(places, [Some(11), Some(2)]);
+    // Its tables are one root's, so that the peak is exact.
+    assert!(block.peak_live_bytes >= Some(table(1 << 19, 16)));
+
+    let left = report.sites.iter().find(|site| site.id == block.id);
+    let left = left.expect("where it began");
+    assert_eq!((left.maps_moved_on, left.maps_dropped), (Some(1), Some(0)));
+    let to = left.moved_on_to.as_ref().and_then(|to| to.line);
+    assert_eq!(to, Some(6));
+    // 57,345 entries need 2^17 buckets: what it had when it left. It came to 2^19.
+    for advice in [&left.advice, &block.advice] {
+        assert!(advice[0].contains("with_capacity(229377)"), "{advice:?}");
+    }
+    let text = render(&report, &TextOptions::default());
+    assert!(text.contains("grew 13 times (1 map, live)"), "{text}");
+    assert!(!text.contains("dropped)"), "{text}");
+    let places = "demo::serve, src/moved.rs:6: 2 resizes, holds 8.5 MiB now";
+    assert!(text.contains(places), "{text}");
+}
+
+#[test]
+fn one_line_that_many_call_is_one_block() {
+    let (mut names, mut program) = (Names::default(), program());
+    let growth = names.at(&[REHASH]);
+    let put = names.at(&["demo::put@src/put.rs:9"]);
+    for caller in 0..3 {
+        let caller = names.at(&[&format!("demo::caller_{caller}@src/put.rs:2{caller}")]);
+        let at = program
+            .recording
+            .site(site::ENTRY_ALLOC, &[growth, put, caller]);
+        let map = program.alloc(at, table(1 << 10, 16), 16);
+        program.keep(map, 0x7000_0000_1000 + u64::from(at) * 0x10_0000);
+    }
+    let report = report(&mut program, &mut names);
+    assert_eq!((report.sites.len(), report.blocks.len()), (3, 1));
+    let block = &report.blocks[0];
+    assert_eq!(block.maps_live, Some(3));
+    assert_eq!(block.live_bytes, 3 * table(1 << 10, 16));
+}
+
+#[test]
+fn a_function_that_grows_for_two_callers_grows_one_container() {
+    let (mut names, mut program) = (Names::default(), program());
+    let asks = names.at(&["set_resize@set.c:8"]);
+    let frees = names.at(&["set_resize@set.c:9"]);
+    let load = names.at(&["load@set.c:20"]);
+    let serve = names.at(&["serve@set.c:21"]);
+    let at_load = program.recording.site(site::ENTRY_ALLOC, &[asks, load]);
+    let at_serve = program.recording.site(site::ENTRY_ALLOC, &[asks, serve]);
+    let kind = edge::KIND_REPLACE;
+    let loads = program
+        .recording
+        .edge(kind, Some(at_load), at_load, 0, frees);
+    let leaves = program
+        .recording
+        .edge(kind, Some(at_load), at_serve, 0, frees);
+    let mut set = program.alloc(at_load, 2048, 16);
+    for log2 in 12..=22 {
+        program.now += 1000;
+        let over = if log2 == 22 { leaves } else { loads };
+        set = program.replace(set, over, 1 << log2, 100);
+    }
+    program.keep(set, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    assert_eq!(report.blocks.len(), 1, "{:?}", report.sites);
+    let block = &report.blocks[0];
+    assert_eq!((block.grows, block.maps_live), (Some(11), Some(1)));
+    assert_eq!(block.live_bytes, 4 << 20);
+    assert_eq!(block.overlap_peak_bytes, Some(6 << 20));
+}
+
+/// Two thousand maps, of which one in ten was recorded, to stand for ten each.
+fn mostly_sampled() -> Report {
+    let (mut names, mut program) = (Names::default(), program());
+    let growth = names.at(&[REHASH]);
+    let tenant = names.at(&["demo::tenant@src/many.rs:6"]);
+    let at = program.recording.site(site::ENTRY_ALLOC, &[growth, tenant]);
+    let bytes = table(1 << 7, 16);
+    let words = program.recording.site_words(at);
+    words[site::SAMPLED_ALLOCS] = 200;
+    words[site::W_ALLOCS] = 200 * 10 * 256;
+    words[site::W_ALLOC_BYTES] = 200 * 10 * bytes;
+    (words[site::MIN_BYTES], words[site::MAX_BYTES]) = (bytes, bytes);
+    for serial in 0..200 {
+        let address = 0x7f3a_0000 + serial * 4096;
+        let words = program
+            .recording
+            .live(address, at, bytes, 1_000_000 + serial);
+        words[live::WEIGHT] = 10 * 256;
+    }
+    let counted = program.alloc(at, bytes, 16);
+    program.keep(counted, 0x7f4a_0000);
+    report(&mut program, &mut names)
+}
+
+#[test]
+fn what_samples_stand_for_is_in_every_figure() {
+    let report = mostly_sampled();
+    let held = 2001 * table(1 << 7, 16);
+    assert_eq!(report.totals.est_live_bytes, held);
+    let wide = TextOptions {
+        width: 300,
+        ..TextOptions::default()
+    };
+    let text = render(&report, &wide);
+    // 4.2 MiB in all, where the counted one has 2.1 KiB.
+    let first = text.lines().next().expect("a headline");
+    assert!(first.contains("about 4.2 MiB +- "), "{first}");
+    assert!(text.contains("holds     about 4.2 MiB +- "), "{text}");
+    assert!(text.contains("Containers hold about 4.2 MiB +- "), "{text}");
+    assert!(text.contains("their peak was that or more"), "{text}");
+    assert!(text.contains("about 2,000 maps live"), "{text}");
+    assert!(!text.contains("below the floor"), "{text}");
+}
+
+/// What must hold in every report.
+pub(super) fn laws(report: &Report) {
+    let sum = |of: fn(&crate::Site) -> u64, rows: &[crate::Site]| rows.iter().map(of).sum::<u64>();
+    for of in [
+        (|site| site.allocs) as fn(&crate::Site) -> u64,
+        |site| site.frees,
+        |site| site.allocated_bytes,
+        |site| site.freed_bytes,
+        |site| site.live_bytes,
+        |site| site.resizes.unwrap_or(0),
+        |site| site.maps_created.unwrap_or(0),
+        |site| site.maps_live.unwrap_or(0),
+    ] {
+        assert_eq!(sum(of, &report.sites), sum(of, report.blocks()));
+    }
+    for block in &report.blocks {
+        let own = block.places.iter();
+        let live: u64 = own.map(|place| place.live_bytes).sum();
+        assert_eq!(live, block.live_bytes, "{:?}", block.caller);
+    }
+    for row in report.sites.iter().chain(report.blocks()) {
+        let peak = row.peak_live_bytes.unwrap_or(u64::MAX);
+        assert!(peak >= row.live_bytes, "{row:?}");
+        let (live, dropped) = (row.maps_live, row.maps_dropped);
+        assert!(live.is_none() || dropped.is_some(), "{row:?}");
+    }
+    let totals = &report.totals;
+    assert!(totals.peak_bytes >= totals.live_bytes);
+    assert!(totals.est_live_bytes >= totals.live_bytes);
+    let all = TextOptions {
+        width: 4000,
+        ..TextOptions::default()
+    };
+    let text = render(report, &all);
+    let first = text.lines().find_map(|line| line.strip_prefix("1. "));
+    if let Some(block) = first {
+        let place = block.rsplit_once(" at ").map_or(block, |(_, place)| place);
+        let findings = headlines(report).findings;
+        let said = findings.iter().any(|line| line.contains(place));
+        assert!(said, "{place} in {findings:?}");
+    }
+}
+
+#[test]
+fn parts_sum_to_wholes_and_the_headline_is_the_first_block() {
+    for report in [moved(), mostly_sampled(), service_report()] {
+        laws(&report);
+    }
+}
+
+#[test]
+fn a_screen_has_who_holds_most_and_no_more_lines_than_it_may() {
+    let report = service_report();
+    for lines in [24, 40, 60] {
+        let options = TextOptions {
+            lines: Some(lines),
+            ..TextOptions::default()
+        };
+        let text = render(&report, &options);
+        assert!(text.lines().count() <= lines, "{text}");
+        assert!(text.contains("\n1. HashMap<u64, Session> at src/cache.rs:58"));
+    }
+    let options = TextOptions {
+        lines: Some(24),
+        ..TextOptions::default()
+    };
+    assert!(render(&report, &options).contains("(--all shows them)"));
+}
