@@ -10,6 +10,7 @@ use super::figures::{self, LiveSamples, Roots, Sums};
 use super::groups::Groups;
 use super::holdings::Holdings;
 use super::honesty;
+use super::indexed;
 use super::maps::{self, Context};
 use super::model::{Mark, Place, Report, Site};
 use super::modules;
@@ -82,11 +83,7 @@ pub(super) fn build(
         ..context
     };
     let owned = figures_of(&whole, &blocks, &successions);
-    let mut together = if owners.all.len() < groups.all.len() {
-        rows(&whole, &owned, &mut serials)
-    } else {
-        Vec::new()
-    };
+    let mut together = rows(&whole, &owned, &mut serials);
     let (maps, maps_omitted) = maps::maps(&context, &chains, &mut serials, &contents);
     let marks = recording.marks();
     let timeline = if options.timeline {
@@ -98,7 +95,9 @@ pub(super) fn build(
     let from = honesty.timeline_complete_from_ns;
     ends::fill_in(&mut sites, &context, &blocks, &figures.sums, from);
     ends::fill_in(&mut together, &whole, &blocks, &owned.sums, from);
-    settle(&mut sites, &mut together, &owners);
+    indexed::join(&mut together);
+    settle(&mut sites, &mut together);
+    sites::sort(&mut together);
     Report {
         format: "mapgrow-report",
         version: VERSION,
@@ -148,9 +147,9 @@ fn figures_of(context: &Context<'_>, blocks: &Blocks, successions: &Successions)
 
 /// Tells each block its places, and the place where its maps began what would help the whole: what
 /// a map came to elsewhere is no matter of the place that it left.
-fn settle(sites: &mut [Site], blocks: &mut [Site], owners: &Groups) {
+fn settle(sites: &mut [Site], blocks: &mut [Site]) {
     for block in blocks {
-        let within = |site: &Site| owners.id(site.id) == Some(block.id);
+        let within = |site: &Site| block.recorded_sites.binary_search(&site.id).is_ok();
         let mut places: Vec<&Site> = sites.iter().filter(|site| within(site)).collect();
         places.sort_by_key(|site| (site.id != block.id, site.first_at_ns, site.id));
         block.places = places.into_iter().map(Place::of).collect();
@@ -222,14 +221,6 @@ fn sites(
             sites::site(context, roots, resolver, &parts)
         })
         .collect();
-    rows.sort_by_key(|site| {
-        let peak = site.peak_live_bytes.unwrap_or(0);
-        std::cmp::Reverse((
-            sites::harm(site),
-            peak,
-            site.allocated_bytes,
-            std::cmp::Reverse(site.id),
-        ))
-    });
+    sites::sort(&mut rows);
     rows
 }

@@ -187,6 +187,14 @@ impl Holdings {
         }
     }
 
+    /// Of maps of which nothing but their room is told.
+    pub fn with_capacity(capacity: Option<u64>) -> Self {
+        Self {
+            capacity,
+            ..Self::default()
+        }
+    }
+
     /// Entries that fit into the present tables.
     pub fn capacity(&self) -> Option<u64> {
         self.capacity

@@ -43,6 +43,7 @@ mod groups;
 mod heap;
 mod holdings;
 mod honesty;
+mod indexed;
 mod maps;
 pub mod matching;
 pub mod measure;

@@ -9,6 +9,8 @@ mod blocks;
 mod events;
 mod sites;
 
+pub(super) use sites::fold;
+
 use super::build::VERSION;
 use super::model::{Honesty, Member, Process, ProcessState, Report, Settings, Totals};
 use std::collections::BTreeSet;

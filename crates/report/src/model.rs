@@ -49,7 +49,7 @@ pub struct Report {
     pub sites: Vec<Site>,
     /// Containers as the program's author knows them, most harmful first: those of one type that
     /// began to grow at one line, with what they did at other places since. Each is made of whole
-    /// sites, and each site is in one of them. Empty where nothing tells more than the sites do.
+    /// sites, and each site is in one of them. Empty in a report of heap profiles.
     #[cfg_attr(feature = "json", serde(default))]
     pub blocks: Vec<Site>,
     /// Live maps, largest first.

@@ -224,20 +224,24 @@ pub(super) fn held(site: &Site) -> (u64, Option<u64>) {
     }
 }
 
+/// Sorts rows, most harmful first.
+pub(super) fn sort(rows: &mut [Site]) {
+    rows.sort_by_key(|site| {
+        let peak = site.peak_live_bytes.unwrap_or(0);
+        let oldest = std::cmp::Reverse(site.id);
+        std::cmp::Reverse((harm(site), peak, site.allocated_bytes, oldest))
+    });
+}
+
 /// What a site costs, in bytes: what it holds, what of that it does not need once more, the
 /// largest old and new table side by side, its longest stall and an eighth of all stalls together,
-/// a nanosecond as a byte, since memory is moved at about that pace. A stall that is long for what
-/// was moved had another cause, such as a thread that waited for its turn: it counts for what was
-/// moved.
+/// a nanosecond as a byte, since memory is moved at about that pace. A stall that is longer than
+/// that had another cause, such as a thread that waited for its turn: it counts for what was moved.
 pub(super) fn harm(site: &Site) -> u64 {
-    const STALL_NS_PER_BYTE: u64 = 16;
     let overlap = site.overlap_peak_bytes.unwrap_or(0);
     let moved = site.copied_bytes.unwrap_or(0);
     let pauses = site.pause_ns.as_ref();
-    let stall = |ns: Option<u64>, bytes: u64| {
-        let most = bytes.saturating_mul(STALL_NS_PER_BYTE);
-        ns.unwrap_or(0).min(most)
-    };
+    let stall = |ns: Option<u64>, bytes: u64| ns.unwrap_or(0).min(bytes);
     let parts = [
         held(site).0,
         site.retained_bytes.unwrap_or(0),

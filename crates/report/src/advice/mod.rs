@@ -51,6 +51,19 @@ pub(super) fn advise(site: &mut Site, holdings: &Holdings, buckets: &dyn Fn(u64)
         .collect();
 }
 
+/// A map whose entries lie in a vector beside its table: what shrinking both would give back takes
+/// the place of what the table alone would.
+pub(super) fn indexed_shrink(site: &mut Site) {
+    let holdings = Holdings::with_capacity(site.capacity);
+    let Some(shrink) = contents::shrink(site, &holdings) else {
+        return;
+    };
+    site.suggestions
+        .retain(|one| !matches!(one.kind, AdviceKind::Shrink | AdviceKind::Presize));
+    site.advice = vec![shrink.text.clone()];
+    site.suggestions.insert(0, shrink);
+}
+
 fn advice(kind: AdviceKind, text: String) -> Advice {
     Advice {
         kind,

@@ -115,7 +115,8 @@ impl Sites {
     }
 }
 
-fn fold(sum: &mut Site, more: &Site, shift: u64) {
+/// Adds the figures of a site to those of another.
+pub(crate) fn fold(sum: &mut Site, more: &Site, shift: u64) {
     for (sum, more) in [
         (&mut sum.allocs, more.allocs),
         (&mut sum.frees, more.frees),

@@ -176,8 +176,6 @@ pub(super) fn laws(report: &Report) {
         |site| site.freed_bytes,
         |site| site.live_bytes,
         |site| site.resizes.unwrap_or(0),
-        |site| site.maps_created.unwrap_or(0),
-        |site| site.maps_live.unwrap_or(0),
     ] {
         assert_eq!(sum(of, &report.sites), sum(of, report.blocks()));
     }
@@ -233,4 +231,43 @@ fn a_screen_has_who_holds_most_and_no_more_lines_than_it_may() {
         ..TextOptions::default()
     };
     assert!(render(&report, &options).contains("(--all shows them)"));
+}
+
+#[test]
+fn the_entries_of_an_indexed_map_are_part_of_it() {
+    let row = |family, live_bytes, id| crate::Site {
+        id,
+        recorded_sites: vec![id],
+        family: Some(family),
+        type_name: Some("IndexMap<u64, [u64; 4]>".into()),
+        caller: Some(crate::Caller {
+            function: "index::main".into(),
+            file: Some("src/index.rs".into()),
+            line: Some(7),
+        }),
+        maps_created: Some(1),
+        maps_live: Some(1),
+        live_bytes,
+        peak_live_bytes: Some(live_bytes),
+        peak_live_error_bytes: Some(0),
+        ..crate::Site::default()
+    };
+    let table = crate::Site {
+        entries: Some(1_000),
+        tombstones: Some(0),
+        capacity: Some(458_752),
+        retained_bytes: Some(4_700_000),
+        ..row("hashbrown", 4_718_608, 1)
+    };
+    // 48 bytes for each of 458,752 entries.
+    let vector = row("raw_vec", 458_752 * 48, 2);
+    let mut rows = vec![vector, table];
+    crate::indexed::join(&mut rows);
+    assert_eq!(rows.len(), 1);
+    let map = &rows[0];
+    assert_eq!((map.id, map.maps_live), (1, Some(1)));
+    assert_eq!(map.live_bytes, 4_718_608 + 458_752 * 48);
+    assert_eq!(map.retained_bytes, Some(4_700_000 + 457_752 * 48));
+    let advice = "shrink_to_fit() would give back 25 MiB: 1,000 entries left in tables for 458,752";
+    assert_eq!(map.advice, [advice]);
 }

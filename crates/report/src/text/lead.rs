@@ -98,9 +98,12 @@ fn cost(site: &Site) -> String {
     let stall = site.pause_ns.as_ref().and_then(|pauses| pauses.max);
     let stall = stall.map(|max| format!("a stall of {}", time(max)));
     let costs: Vec<String> = overlap.into_iter().chain(stall).collect();
-    // Where samples stand for most of them, what was counted is not what they hold.
+    // Where samples stand for most of them, what was counted is not what they did.
     let did = match held(site) {
-        (_, Some(_)) => format!("{did}; {}", words::holds(site)),
+        (_, Some(_)) => {
+            let resizes = words::resizes(site).unwrap_or_default();
+            format!("holds {} ({resizes})", words::holds(site))
+        }
         _ => did,
     };
     if costs.is_empty() {
@@ -229,7 +232,10 @@ fn summary(report: &Report) -> String {
     });
     let sampled = match sampled.sum::<f64>().round() as u64 {
         0 => String::new(),
-        more => format!(", and about {} of sampled tables", words::rounded(more)),
+        more => {
+            let more = thousands(words::rounded(more));
+            format!(", and about {more} of sampled tables")
+        }
     };
     let mut parts = vec![format!(
         "{} at {}{sampled}",

@@ -165,6 +165,15 @@ pub(super) fn chain(sizes: &[u64]) -> String {
 
 /// `grew 20 times, shrank twice`.
 pub(super) fn resizes(site: &Site) -> Option<String> {
+    if let (_, Some(_)) = held(site)
+        && let Some(sampled) = &site.sampled
+        && let Some((all, error)) = sampled.est_resizes.zip(sampled.est_resizes_error)
+        && all >= 1.0
+    {
+        let (all, error) = (rounded(all as u64), rounded(error.max(0.0) as u64));
+        let resizes = count(all, "resize");
+        return Some(format!("about {resizes}, +- {}", thousands(error)));
+    }
     let times = |verb: &str, figure: Option<u64>| {
         figure
             .filter(|&figure| figure > 0)
