@@ -102,7 +102,7 @@ fn cost(site: &Site) -> String {
     let did = match held(site) {
         (_, Some(_)) => {
             let resizes = words::resizes(site).unwrap_or_default();
-            format!("holds {} ({resizes})", words::holds(site))
+            format!("holds {}, {resizes}", words::holds(site))
         }
         _ => did,
     };
@@ -175,7 +175,8 @@ fn foretold(report: &Report) -> Option<String> {
 fn peak(report: &Report) -> Option<String> {
     let peak = report.peak.as_ref()?;
     let (overlap, extra) = (peak.overlap_bytes?, peak.extra_bytes?);
-    if extra < peak.bytes / 20 {
+    // A peak of counted tables, where samples say that more is live, was not the peak.
+    if extra < peak.bytes / 20 || report.totals.est_live_bytes > peak.bytes {
         return None;
     }
     let most = if peak.without_overlap_error_bytes > 0 {
@@ -258,7 +259,10 @@ fn summary(report: &Report) -> String {
         .map_share
         .map(|share| format!(", {:.0} % of the heap", share * 100.0))
         .unwrap_or_default();
-    let kept = report.sites.iter().filter_map(|site| site.retained_bytes);
+    let kept = report
+        .blocks()
+        .iter()
+        .filter_map(|site| site.retained_bytes);
     let kept = match kept.fold(0, u64::saturating_add) {
         kept if kept >= 1 << 20 => format!(" ({} more than their entries need)", bytes(kept)),
         _ => String::new(),

@@ -171,8 +171,8 @@ pub(super) fn resizes(site: &Site) -> Option<String> {
         && all >= 1.0
     {
         let (all, error) = (rounded(all as u64), rounded(error.max(0.0) as u64));
-        let resizes = count(all, "resize");
-        return Some(format!("about {resizes}, +- {}", thousands(error)));
+        let (all, error) = (often(all), thousands(error));
+        return Some(format!("resized about {all} (+- {error})"));
     }
     let times = |verb: &str, figure: Option<u64>| {
         figure
