@@ -12,7 +12,7 @@ use super::holdings::Holdings;
 use super::honesty;
 use super::indexed;
 use super::maps::{self, Context};
-use super::model::{Mark, Place, Report, Site};
+use super::model::{Mark, Place, Report, Site, VERSION};
 use super::modules;
 use super::owners::owners;
 use super::peak;
@@ -27,9 +27,6 @@ use super::timeline;
 use super::totals::{self, Figures};
 use mapgrow_format::reader::Recording;
 use std::collections::BTreeMap;
-
-/// Version of the report format.
-pub const VERSION: u32 = 1;
 
 pub(super) fn build(
     recording: &Recording,

@@ -68,7 +68,6 @@ pub mod text;
 mod timeline;
 mod totals;
 
-pub use build::VERSION;
 pub use heap::{Heap, HeapStack};
 pub use model::*;
 

@@ -11,8 +11,7 @@ mod sites;
 
 pub(super) use sites::fold;
 
-use super::build::VERSION;
-use super::model::{Honesty, Member, Process, ProcessState, Report, Settings, Totals};
+use super::model::{Honesty, Member, Process, ProcessState, Report, Settings, Totals, VERSION};
 use std::collections::BTreeSet;
 
 /// A report to be merged, and what its process is called in the merged one.

@@ -26,6 +26,9 @@ pub use profile::*;
 pub use site::*;
 pub use word::Word;
 
+/// Version of the report format.
+pub const VERSION: u32 = 1;
+
 /// Everything that a recording says, classified and with names.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]

@@ -3,7 +3,7 @@
 use super::folded::{Folded, Growing, Key};
 use super::history::{Held, History};
 use super::sampling::Sum;
-use crate::build::VERSION;
+use crate::model::VERSION;
 use crate::model::{
     Advice, AdviceKind, Coverage, Event, EventKind, Honesty, Process, ProcessState, ProfileFacts,
     Report, Sampled, Saving, Series, Settings, Site, SizeCount, Totals,
