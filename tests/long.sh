@@ -1,6 +1,6 @@
 #!/bin/sh
-# The suites at full size: what `cargo test` runs in small, and what it leaves out. About half
-# an hour.
+# The suites at full size: what `cargo test` runs in small, and what it leaves out. About an
+# hour.
 #
 #   tests/long.sh
 set -eu
@@ -10,6 +10,8 @@ echo "== 1000 signals under eight allocating threads"
 STORM_SIGNALS=1000 cargo test --test signals -- --nocapture
 echo "== 50 kills at random moments"
 KILLS=50 cargo test --test killed -- --nocapture
+echo "== 10^9 operations on containers that threads hand to each other"
+CONSERVE_OPERATIONS=1000000000 CONSERVE_SEEDS=200 cargo test --test conserve -- --nocapture
 echo "== 100 million stacks"
 CAPTURES=100000000 cargo test --test stacks -- --nocapture
 echo "== 10,000 readings by top, serve and report --watch"

@@ -22,6 +22,7 @@ use crate::verbs::{
     run::{self, RunArgs},
     serve::{self, ServeArgs},
     top::{self, TopArgs},
+    verify::{self, VerifyArgs},
 };
 
 #[cfg(feature = "parquet")]
@@ -34,8 +35,8 @@ Examples:
   mapgrow report 4242                process 4242 as it is now, without stopping it
   mapgrow list                       what is being recorded, and what was left behind
 
-Exit status: 0 fine, 1 a gate failed (check, diff), 2 it could not be done; of `run`, that of the
-command.";
+Exit status: 0 fine, 1 a gate failed (check, diff) or a law is broken (verify), 2 it could not be
+done; of `run`, that of the command.";
 
 /// Which map grew, where, when, and what it cost
 #[derive(Debug, Parser)]
@@ -60,6 +61,8 @@ enum Verb {
     Diff(DiffArgs),
     /// Fail a build when bounds on growth are exceeded
     Check(Box<CheckArgs>),
+    /// Check that a recording adds up: allocated - freed = live, and the other laws
+    Verify(VerifyArgs),
     /// Write a profile that pprof opens
     Pprof(PprofArgs),
     /// Watch a process live
@@ -96,6 +99,7 @@ impl Verb {
             Verb::Run(args) => return run::run(args),
             Verb::Diff(args) => return diff::run(args),
             Verb::Check(args) => return check::run(args),
+            Verb::Verify(args) => return verify::run(args),
             Verb::Report(args) => report::run(args),
             Verb::Html(args) => html::run(args),
             Verb::Flame(args) => flame::run(args),

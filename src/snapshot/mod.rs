@@ -319,6 +319,8 @@ impl Parts {
         set(header::DUMP_REASON, reason);
         set(header::DUMP_TICKS, clock::ticks());
         set(header::DUMP_SEQ, sequence);
+        let threads = headroom::threads(scratch);
+        set(header::DUMP_THREADS, threads.unwrap_or(0));
         if self.cut {
             let limited_by = recording.load(header::LIMITED_BY);
             set(

@@ -4,3 +4,4 @@ pub mod check;
 pub mod diff;
 pub mod heat;
 pub mod paint;
+pub mod verify;

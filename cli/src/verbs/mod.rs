@@ -18,3 +18,4 @@ pub mod report;
 pub mod run;
 pub mod serve;
 pub mod top;
+pub mod verify;

@@ -16,3 +16,4 @@ mod serving;
 mod symbols;
 mod terminal;
 mod users;
+mod verify;

@@ -44,6 +44,7 @@ mod heap;
 mod holdings;
 mod honesty;
 mod indexed;
+pub mod laws;
 mod maps;
 pub mod matching;
 pub mod measure;

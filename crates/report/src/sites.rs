@@ -178,7 +178,7 @@ impl Counts {
     }
 }
 
-fn caller(fact: &SiteFacts) -> Option<Caller> {
+pub(super) fn caller(fact: &SiteFacts) -> Option<Caller> {
     let (at, within): Position = fact.caller?;
     let function = fact.stack.get(at)?.functions.get(within)?;
     Some(Caller {

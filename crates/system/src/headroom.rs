@@ -117,6 +117,11 @@ fn kibibytes(number: u64) -> u64 {
     number.saturating_mul(1024)
 }
 
+/// Threads of this process, the calling one included; with hardly any stack.
+pub fn threads(scratch: &mut Scratch) -> Option<u64> {
+    scratch.of_process(None, b"/status", b"Threads")
+}
+
 fn address_space(pid: Option<u32>, scratch: &mut Scratch) -> Option<Bound> {
     let limit = scratch.of_process(pid, b"/limits", b"Max address space")?;
     let used = scratch.of_process(pid, b"/status", b"VmSize")?;

@@ -57,6 +57,8 @@ pub const DUMP_REASON: usize = 23;
 pub const DUMP_TICKS: usize = 24;
 /// Sequence number of this dump within the process.
 pub const DUMP_SEQ: usize = 25;
+/// Threads of the process when this copy was made; 0 when that is not known.
+pub const DUMP_THREADS: usize = 27;
 /// How often recording was paused; written by whoever writes [`CONTROL`].
 pub const PAUSES: usize = 26;
 

@@ -8,12 +8,12 @@ use mapgrow_format::layout::{edge, header, site};
 const SOURCE: &str = "src/cache.rs:58";
 
 /// A site where a `HashMap<u64, [u8; 32]>` grows, and the edge along which it does.
-pub(super) struct Grower {
-    pub(super) site: u32,
-    pub(super) grow: u32,
+pub(crate) struct Grower {
+    pub(crate) site: u32,
+    pub(crate) grow: u32,
 }
 
-pub(super) fn grower(program: &mut Program, names: &mut Names, caller: &str) -> Grower {
+pub(crate) fn grower(program: &mut Program, names: &mut Names, caller: &str) -> Grower {
     let growth = names.at(&[
         "alloc::alloc::alloc@/rustc/1/library/alloc/src/alloc.rs:95",
         "hashbrown::raw::RawTableInner::new_uninitialized@/rust/deps/hashbrown/src/raw.rs:1534",
@@ -41,7 +41,7 @@ pub(super) fn grower(program: &mut Program, names: &mut Names, caller: &str) -> 
 }
 
 /// Grows a map from 4 buckets to 2^`to`, each table taking 10 times as long as the last.
-pub(super) fn grow(program: &mut Program, at: &Grower, to: u32) -> Block {
+pub(crate) fn grow(program: &mut Program, at: &Grower, to: u32) -> Block {
     let mut map = program.alloc(at.site, table(4, 40), 16);
     for log2 in 3..=to {
         program.now += 1_000;

@@ -2,7 +2,7 @@
 //! tests, from what the program is said to have done.
 
 mod blocks;
-mod counts;
+pub(super) mod counts;
 mod curve;
 mod diff;
 mod kinds;
@@ -23,7 +23,7 @@ pub(super) const BASE: u64 = 0x5555_0000_0000;
 
 /// Names of addresses, and types of containers.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     frames: HashMap<u64, Vec<Frame>>,
     types: HashMap<u64, String>,
     next: u64,
@@ -90,12 +90,12 @@ impl Symbolizer for Names {
 }
 
 /// Bytes of a hashbrown table, written down from its layout.
-pub(super) fn table(buckets: u64, element: u64) -> u64 {
+pub(crate) fn table(buckets: u64, element: u64) -> u64 {
     (buckets * element).div_ceil(16) * 16 + buckets + 16
 }
 
 /// A program with the object that the names lie in, and a thread.
-pub(super) fn program() -> Program {
+pub(crate) fn program() -> Program {
     let mut program = Program::new();
     program
         .recording
