@@ -115,7 +115,15 @@ impl Session {
         let place = self.inbox.as_ref().unwrap_or(&self.dumps).path();
         let mut out = place.to_string_lossy().replace('%', "%%");
         out.push_str("/%p-%n.mapgrow");
+        // AddressSanitizer refuses to start behind another library, unless it is told that this is
+        // as it should be. (That of the command itself stays in front: it is not preloaded.)
+        let mut sanitizer = std::env::var_os("ASAN_OPTIONS").unwrap_or_default();
+        if !sanitizer.is_empty() {
+            sanitizer.push(":");
+        }
+        sanitizer.push("verify_asan_link_order=0");
         let mut variables = vec![
+            ("ASAN_OPTIONS", sanitizer),
             ("LD_PRELOAD", preload),
             ("MAPGROW_DIR", self.recordings.path().into()),
             ("MAPGROW_OUT", out.into()),

@@ -100,7 +100,9 @@ impl Found {
             Some(None) => self.started_without(pid, &path, library),
             None if self.programs.len() == MOST_PROGRAMS => return,
             None => {
-                let blind = program::inspect_binary(&path);
+                // Below the command they run with the library, behind its back.
+                let sanitizer = |blind: &Blind| matches!(blind, Blind::Sanitizer(_));
+                let blind = program::inspect_binary(&path).filter(|blind| !sanitizer(blind));
                 blind.or_else(|| self.started_without(pid, &path, library))
             }
         };

@@ -95,7 +95,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut variables = session.variables(&library, args.exact);
     let preloads = !blind.is_some_and(Blind::must_not_preload);
     if !preloads {
-        variables.retain(|(name, _)| *name != "LD_PRELOAD");
+        variables.retain(|(name, _)| !matches!(*name, "LD_PRELOAD" | "ASAN_OPTIONS"));
     }
     let mut child = match child::start(&args.command, &variables) {
         Ok(child) => child,

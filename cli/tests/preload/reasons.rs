@@ -113,7 +113,48 @@ fn a_sanitizer_keeps_its_place() {
             !said.contains("runtime does not come first"),
             "{flags:?}: {said}"
         );
+        // Below the command it cannot be known beforehand: it starts all the same.
+        let script = format!("{}; true", program.display());
+        let (output, said) = run(&place, &["--", "sh", "-c", &script]);
+        assert_eq!(output.stdout, b"1\n", "{flags:?}: {said}");
     }
+}
+
+/// No file can be made for the recording, and then the program is killed.
+#[test]
+fn a_recording_that_was_lost() {
+    if !needs_root() {
+        return;
+    }
+    let place = Place::new();
+    let small = place.path("small");
+    fs::create_dir(&small).unwrap();
+    let text = "#include <csignal>\n#include <vector>\nint main() {\n\
+                std::vector<int> all(100000, 1);\nraise(SIGKILL); }";
+    let program = place.compile_text("lost", text, &[]);
+    let mapgrow = place.mapgrow();
+    let script = format!(
+        "mount -t tmpfs -o size=4k,mode=700 none {0} && exec {1} run -- {2}",
+        small.display(),
+        mapgrow.get_program().display(),
+        program.display()
+    );
+    let mut command = std::process::Command::new("unshare");
+    for (name, value) in mapgrow.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+        .env("MAPGROW_DIR", &small)
+        .args(["--mount", "sh", "-c"]);
+    let output = command.arg(script).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
+    let lost = "was killed by SIGKILL (signal 9), and its recording with it";
+    assert!(said.contains(lost), "{said}");
+    assert!(said.contains(small.to_str().unwrap()), "{said}");
+    assert!(!said.contains(NOTHING_OF_ITS_SIZE), "{said}");
 }
 
 /// A pipe in the place of a program does not stop the command.
