@@ -255,13 +255,30 @@ fn default_state_dir(path: &mut Text<PATH_MAX>) {
     let absolute = |value: &&[u8]| value.first() == Some(&b'/');
     if let Some(state) = sys::env(c"XDG_STATE_HOME").filter(absolute) {
         path.push(state).push(b"/mapgrow");
-    } else if let Some(home) = sys::env(c"HOME").filter(absolute) {
+    } else if let Some(home) = sys::env(c"HOME").filter(|home| absolute(home) && !is_anothers(home))
+    {
         path.push(home).push(b"/.local/state/mapgrow");
     } else {
         // SAFETY: `geteuid` has no preconditions.
         path.push(b"/var/tmp/mapgrow-")
             .push_decimal(u64::from(unsafe { libc::geteuid() }));
     }
+}
+
+/// Whether a directory is there and belongs to another user: `sudo` may leave the variables of the
+/// one who called it, whose directories are not to be filled with root's.
+pub(crate) fn is_anothers(path: &[u8]) -> bool {
+    let mut name = Text::<PATH_MAX>::new();
+    name.push(path);
+    let Some(name) = name.as_c_str() else {
+        return false;
+    };
+    // SAFETY: `stat` is plain data for which zero is valid.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call.
+    let found = unsafe { libc::stat(name.as_ptr(), &raw mut stat) } == 0;
+    // SAFETY: `geteuid` has no preconditions.
+    found && stat.st_uid != unsafe { libc::geteuid() }
 }
 
 /// A number of bytes with an optional suffix K, M or G (also KiB, kB and so on: all powers of

@@ -185,6 +185,28 @@ fn a_recording_is_not_put_where_another_user_may_write() {
     assert_eq!(recorded(&place), 1, "closed again");
 }
 
+/// As `sudo` may leave them.
+#[test]
+fn the_directories_of_the_one_who_called_are_left_alone() {
+    if !needs_root() {
+        return;
+    }
+    let scratch = Scratch::new("users-sudo");
+    let user = User::new(8, &scratch);
+    let caller = User::new(9, &scratch);
+    let home = scratch.path("home");
+    fs::create_dir(&home).expect("made");
+    caller.own(&home);
+    fs::set_permissions(&home, Permissions::from_mode(0o777)).expect("root may");
+    let variables = [("HOME", &*home), ("XDG_RUNTIME_DIR", &*home)];
+    assert!(user.run("return", &variables).status.success());
+    assert_eq!(Scratch::list(&home), [""; 0]);
+    assert_eq!(dumps(&user.shared("/var/tmp")), 1);
+    user.run("abort", &variables);
+    assert_eq!(Scratch::list(&home), [""; 0]);
+    assert_eq!(Scratch::list(&user.shared("/dev/shm")).len(), 1);
+}
+
 #[test]
 fn a_set_user_id_program_writes_to_no_place_of_its_caller_s() {
     if !needs_root() {

@@ -232,13 +232,31 @@ pub fn is_safe(path: &Path) -> io::Result<bool> {
     let real = path.canonicalize()?;
     for directory in real.ancestors() {
         let meta = directory.symlink_metadata()?;
-        let ours = meta.uid() == own_uid() || meta.uid() == 0;
+        let ours = meta.uid() == own_uid() || is_root(meta.uid());
         let sticky = meta.mode() & 0o1000 != 0;
         if !ours || meta.mode() & 0o022 != 0 && !sticky && !is_own_group(&meta) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Whether a user is root, as far as can be told: in a user namespace whoever has no number there
+/// is shown as one and the same, the machine's root among them.
+fn is_root(user: u32) -> bool {
+    let number = |path: &str| {
+        std::fs::read_to_string(path)
+            .ok()?
+            .trim()
+            .parse::<u32>()
+            .ok()
+    };
+    let all_have_numbers = || {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+    };
+    let nobody = || number("/proc/sys/kernel/overflowuid");
+    user == 0 || nobody() == Some(user) && !all_have_numbers()
 }
 
 /// Whether only our own group, or root's, may write to it beside its owner.

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use mapgrow_format::layout::{MAGIC, VERSION, header, region};
 use mapgrow_format::program_name;
@@ -20,6 +21,8 @@ const HEADER_BYTES: usize = header::WORDS * 8;
 const MOST_DAMAGED_BYTES: u64 = 256 << 20;
 /// No recording is larger: `MAPGROW_MAX_MEMORY` is a fraction of this.
 const MOST_BYTES: u64 = 8 << 30;
+/// Times that a file which somebody looks at is tried to be opened for writing.
+const MOST_TRIES: u32 = 100;
 
 /// The first words of a recording, as read from its file.
 #[derive(Debug, Clone)]
@@ -74,11 +77,20 @@ impl Header {
 /// Opens a file that may be a recording: whatever lies at the path, this does not block.
 pub fn open(path: &Path, write: bool, follow: bool) -> io::Result<File> {
     let no_link = if follow { 0 } else { libc::O_NOFOLLOW };
-    let file = OpenOptions::new()
-        .read(true)
-        .write(write)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | no_link)
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | no_link;
+    options.read(true).write(write).custom_flags(flags);
+    let mut file = options.open(path);
+    // Another command may just be asking who writes to it.
+    for _ in 0..MOST_TRIES {
+        match &file {
+            Err(error) if write && error.kind() == io::ErrorKind::WouldBlock => {}
+            _ => break,
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        file = options.open(path);
+    }
+    let file = file?;
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(io::Error::other("it is a directory"));

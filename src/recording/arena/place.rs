@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::allowance::Allowance;
 use super::sizes::{HEADER_BYTES, Sizes};
 use super::{PAGE, populate};
-use crate::config::{AtExit, PATH_MAX, Settings};
+use crate::config::{AtExit, PATH_MAX, Settings, is_anothers};
 use crate::run;
 use mapgrow_format::layout::{self, header, region};
 use mapgrow_system::sys::{self, Descriptor, Directory, Text};
@@ -129,8 +129,8 @@ fn push_directory(which: usize, settings: &Settings, path: &mut Text<PATH_MAX>) 
             path.push(given);
         }
         (0, true) => {
-            let absolute = |directory: &&[u8]| directory.first() == Some(&b'/');
-            let Some(directory) = sys::env(c"XDG_RUNTIME_DIR").filter(absolute) else {
+            let own = |path: &&[u8]| path.first() == Some(&b'/') && !is_anothers(path);
+            let Some(directory) = sys::env(c"XDG_RUNTIME_DIR").filter(own) else {
                 return false;
             };
             path.push(directory).push(b"/mapgrow");
