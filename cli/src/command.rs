@@ -15,6 +15,7 @@ use crate::verbs::{
     flame::{self, FlameArgs},
     html::{self, HtmlArgs},
     list::{self, ListArgs},
+    look::{self, LookArgs},
     man::{self, ManArgs},
     merge::{self, MergeArgs},
     pprof::{self, PprofArgs},
@@ -33,6 +34,7 @@ Examples:
   mapgrow run -- ./server            run a program and report on it at its end
   mapgrow report                     the newest dump
   mapgrow report 4242                process 4242 as it is now, without stopping it
+  mapgrow look 4242                  every map of a process that runs without mapgrow
   mapgrow list                       what is being recorded, and what was left behind
 
 Exit status: 0 fine, 1 a gate failed (check, diff) or a law is broken (verify), 2 it could not be
@@ -65,6 +67,8 @@ enum Verb {
     Verify(VerifyArgs),
     /// Write a profile that pprof opens
     Pprof(PprofArgs),
+    /// Look at every map of a running process that was never prepared for it
+    Look(LookArgs),
     /// Watch a process live
     Top(TopArgs),
     /// Put the reports of many processes together
@@ -104,6 +108,7 @@ impl Verb {
             Verb::Html(args) => html::run(args),
             Verb::Flame(args) => flame::run(args),
             Verb::Pprof(args) => pprof::run(args),
+            Verb::Look(args) => look::run(args),
             Verb::Top(args) => top::run(args),
             Verb::Merge(args) => merge::run(args),
             #[cfg(feature = "parquet")]

@@ -14,6 +14,7 @@ mod flame;
 mod holder;
 mod html;
 mod load;
+mod look;
 mod many;
 mod output;
 pub mod pprof;

@@ -11,6 +11,7 @@ pub mod families;
 pub mod flame;
 pub mod html;
 pub mod list;
+pub mod look;
 pub mod man;
 pub mod merge;
 pub mod pprof;

@@ -1,5 +1,6 @@
 //! What a container is: which family a table belongs to, by the functions on its call stack or by
-//! its shape ([`classify`]), and what is in it, by its bytes ([`occupancy`]).
+//! its shape ([`classify`]), what is in it, by its bytes ([`occupancy`]), and where tables are in
+//! memory that nobody prepared ([`finder`]).
 //!
 //! ```
 //! use mapgrow_containers::occupancy::{Block, capacity_of};
@@ -13,4 +14,5 @@
 #![forbid(unsafe_code)]
 
 pub mod classify;
+pub mod finder;
 pub mod occupancy;

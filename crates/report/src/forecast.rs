@@ -116,9 +116,7 @@ impl<'a> Forecaster<'a> {
     /// than the one before could take; what was added since, over the time since, is the rate.
     fn by_entries(&self, content: &Content, chain: &Chain) -> Forecast {
         let occupancy = &content.occupancy;
-        let (Some(mut buckets), Some(capacity), Some(left)) =
-            (occupancy.buckets, occupancy.capacity, occupancy.growth_left)
-        else {
+        let Some(mut buckets) = occupancy.buckets else {
             return Forecast::default();
         };
         let entries = occupancy.entries.value;
@@ -129,12 +127,9 @@ impl<'a> Forecaster<'a> {
         };
         let pace = self.pace(&points, &now, content);
         let per_ns = pace.per_ns;
-        let more = inserts_before_growth(occupancy).unwrap_or(left);
-        let mut at = entries.saturating_add(more).saturating_add(1);
-        if at <= capacity / 2 {
-            // Mostly tombstones: they are cleared in place, and it grows when it is really full.
-            at = capacity.saturating_add(1);
-        }
+        let Some(mut at) = occupancy.entries_at_growth() else {
+            return Forecast::default();
+        };
         let mut plan = self.plan(chain.block.bytes);
         for _ in 0..AHEAD {
             let Some(next) = buckets.checked_mul(2) else {
@@ -345,20 +340,6 @@ fn full_at(content: &Content, bytes: u64) -> Option<u64> {
     let block = content.block.with_bytes(bytes);
     let shape = block.shapes().find(|shape| shape.takes(element))?;
     Some(capacity_of(shape.buckets).saturating_add(1))
-}
-
-/// Entries that a table is expected to take before it has to make room.
-///
-/// An insert takes the first bucket on its way that is empty or a tombstone, and only an empty one
-/// counts against what is left. So the two get fewer at the same pace, and with e empty buckets, t
-/// tombstones and l left, l / e of all e + t are taken when none is left.
-pub(super) fn inserts_before_growth(occupancy: &Occupancy) -> Option<u64> {
-    let (buckets, left) = (occupancy.buckets?, occupancy.growth_left?);
-    let free = buckets.checked_sub(occupancy.entries.value)?;
-    let empty = free
-        .checked_sub(occupancy.tombstones.value)
-        .filter(|&empty| empty > 0)?;
-    u64::try_from(u128::from(free) * u128::from(left) / u128::from(empty)).ok()
 }
 
 /// How a map goes on.

@@ -28,10 +28,11 @@
 //! slice, the memory of this process or that of another. Nothing allocates.
 
 mod foreign;
+mod growth;
 mod heat;
 pub mod memory;
-mod quality;
-mod scan;
+pub(crate) mod quality;
+pub(crate) mod scan;
 mod shape;
 mod stored;
 mod survey;

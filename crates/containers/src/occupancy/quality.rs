@@ -88,7 +88,7 @@ impl HashQuality {
         (1.0 / self.tag_repeats.max(packed).max(1.0)).min(1.0)
     }
 
-    pub(super) fn encode(&self) -> u64 {
+    pub(crate) fn encode(&self) -> u64 {
         let verdict = match self.verdict {
             HashVerdict::Good => 1,
             HashVerdict::ConstantTopBits => 2,
@@ -102,7 +102,7 @@ impl HashQuality {
             | part(self.fill_variance, FILL_UNITS) << 40
     }
 
-    pub(super) fn decode(word: u64) -> Option<Self> {
+    pub(crate) fn decode(word: u64) -> Option<Self> {
         let part = |shift: u32, units: f64| (word >> shift & 0xFFFF) as f64 / units;
         let verdict = match word & 0xFF {
             1 => HashVerdict::Good,
@@ -127,7 +127,7 @@ fn scattered(spread: &Spread, share: f64) -> bool {
 }
 
 /// Judges what was seen of a table; `None` when that is too little.
-pub(super) fn judge(spread: &Spread) -> Option<HashQuality> {
+pub(crate) fn judge(spread: &Spread) -> Option<HashQuality> {
     let tags = spread.tags_seen;
     let windows: u64 = spread.fill.iter().map(|&count| u64::from(count)).sum();
     if tags < LEAST_TAGS {

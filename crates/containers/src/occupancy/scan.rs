@@ -1,31 +1,31 @@
 //! Counting control bytes.
 
 /// No entry.
-pub(super) const EMPTY: u8 = 0xFF;
+pub(crate) const EMPTY: u8 = 0xFF;
 /// An entry was deleted, and the bucket could not be made empty.
-pub(super) const DELETED: u8 = 0x80;
+pub(crate) const DELETED: u8 = 0x80;
 
 /// Buckets whose fill is looked at as one when the spread of the entries is judged.
-pub(super) const WINDOW: usize = 16;
+pub(crate) const WINDOW: usize = 16;
 /// Tags looked at are bounded by this; more do not make the verdict surer.
 const TAGS_WANTED: u64 = 1 << 17;
 
 /// Counts over a run of control bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Counts {
-    pub(super) full: u64,
-    pub(super) deleted: u64,
+pub(crate) struct Counts {
+    pub(crate) full: u64,
+    pub(crate) deleted: u64,
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.full += other.full;
         self.deleted += other.deleted;
     }
 }
 
 /// Counts the control bytes in `bytes`; `None` when one of them is none.
-pub(super) fn count(bytes: &[u8]) -> Option<Counts> {
+pub(crate) fn count(bytes: &[u8]) -> Option<Counts> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = ONES * 0x80;
     let (words, rest) = bytes.as_chunks::<8>();
@@ -60,21 +60,21 @@ pub(super) fn count(bytes: &[u8]) -> Option<Counts> {
 
 /// How entries lie in a table and what tags they have: what the quality of a hash is judged by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spread {
+pub(crate) struct Spread {
     /// Entries by tag, over the windows looked at.
-    pub(super) tags: [u32; 128],
+    pub(crate) tags: [u32; 128],
     /// Windows by the number of entries in them.
-    pub(super) fill: [u32; WINDOW + 1],
+    pub(crate) fill: [u32; WINDOW + 1],
     /// Tags looked at.
-    pub(super) tags_seen: u64,
+    pub(crate) tags_seen: u64,
     /// Windows with a neighbour before them that was looked at, too.
-    pub(super) neighbours: u32,
+    pub(crate) neighbours: u32,
     /// Of these, those of which one of the two is full and the other is not.
-    pub(super) edges: u32,
+    pub(crate) edges: u32,
 }
 
 impl Spread {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             tags: [0; 128],
             fill: [0; WINDOW + 1],
@@ -85,7 +85,7 @@ impl Spread {
     }
 
     /// Adds a run of valid control bytes. `with_tags`: look at the tags, too.
-    pub(super) fn add(&mut self, bytes: &[u8], with_tags: bool) {
+    pub(crate) fn add(&mut self, bytes: &[u8], with_tags: bool) {
         let with_tags = with_tags && self.tags_seen < TAGS_WANTED;
         let mut before = None;
         for window in bytes.as_chunks::<WINDOW>().0 {

@@ -153,4 +153,19 @@ impl Block {
                 .unwrap_or(1 << 63),
         }
     }
+
+    /// Bytes beyond those of the smallest table that takes `entries`, if this block is a table of
+    /// `buckets` buckets and elements of `element` bytes.
+    #[must_use]
+    pub fn retained(&self, buckets: u64, element: u64, entries: u64) -> Option<u64> {
+        if entries == 0 {
+            return Some(self.bytes);
+        }
+        let needed = self.buckets_for(entries, element);
+        if needed >= buckets {
+            return Some(0);
+        }
+        let needed = self.bytes_with(needed, element)?;
+        Some(self.bytes.saturating_sub(needed))
+    }
 }

@@ -321,20 +321,10 @@ impl Survey {
             retained_bytes: if none {
                 Some(self.block.bytes())
             } else {
-                buckets.and_then(|buckets| self.retained(buckets, most, only.entries.value))
+                buckets.and_then(|buckets| (self.block).retained(buckets, most, only.entries.value))
             },
             quality: self.quality.filter(|_| single && only == most_buckets),
         })
-    }
-
-    /// Bytes beyond those of the smallest table that takes `entries`.
-    fn retained(&self, buckets: u64, element: u64, entries: u64) -> Option<u64> {
-        let needed = self.block.buckets_for(entries, element);
-        if needed >= buckets {
-            return Some(0);
-        }
-        let needed = self.block.bytes_with(needed, element)?;
-        Some(self.block.bytes().saturating_sub(needed))
     }
 }
 

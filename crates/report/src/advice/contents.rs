@@ -1,7 +1,6 @@
 //! Advice that comes from what is in live maps.
 
 use super::{PILED_ENTRIES, WORTHWHILE_BYTES, advice, methods};
-use crate::forecast::inserts_before_growth;
 use crate::holdings::{Held, Holdings};
 use crate::model::{Advice, AdviceKind, Saving, Site};
 use crate::text::units::{bytes, count, thousands, time};
@@ -65,7 +64,7 @@ pub(super) fn shrink_foreign(site: &Site, holdings: &Holdings) -> Option<Advice>
 pub(super) fn rebuild(site: &Site, holdings: &Holdings) -> Option<Advice> {
     let held = holdings.most_tombstones()?;
     let occupancy = &held.occupancy;
-    let (capacity, left) = (occupancy.capacity?, inserts_before_growth(occupancy)?);
+    let (capacity, left) = (occupancy.capacity?, occupancy.inserts_before_growth()?);
     let (there, tombstones) = (occupancy.entries.value, occupancy.tombstones.value);
     let next = held.forecast.upcoming.first()?.needs_bytes;
     let saved = next.saturating_sub(held.bytes);

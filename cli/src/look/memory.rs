@@ -1,0 +1,191 @@
+//! The memory of a process, as far as it is worth reading.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use mapgrow_containers::finder::{Region, Searched};
+use mapgrow_system::memory::{Memory, ProcessMemory};
+
+/// Pages as `/proc/PID/pagemap` counts them.
+const PAGE: u64 = 4096;
+/// Bits of its entries.
+const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
+/// Entries read at once.
+const ENTRIES: u64 = 256;
+
+/// The memory of a process that it can write and shares with nobody: there its maps are.
+pub struct ProcessRegions {
+    memory: ProcessMemory,
+    regions: Vec<Region>,
+    pagemap: Option<File>,
+    /// Whether any of its pages was swapped out.
+    swaps: bool,
+    swapped: Cell<u64>,
+}
+
+impl ProcessRegions {
+    /// That of process `pid`.
+    pub fn of(pid: u32) -> io::Result<ProcessRegions> {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let swap = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmSwap:"))
+            .and_then(|text| text.trim().strip_suffix("kB")?.trim().parse().ok());
+        Ok(ProcessRegions {
+            memory: ProcessMemory::of(pid),
+            regions: maps.lines().filter_map(region).collect(),
+            pagemap: File::open(format!("/proc/{pid}/pagemap")).ok(),
+            swaps: swap != Some(0_u64),
+            swapped: Cell::new(0),
+        })
+    }
+
+    /// Where it lies, in order.
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// Bytes of all of it.
+    pub fn bytes(&self) -> u64 {
+        (self.regions.iter())
+            .map(|region| region.end - region.start)
+            .sum()
+    }
+
+    /// Bytes that were swapped out, and left there.
+    pub fn swapped(&self) -> u64 {
+        self.swapped.get()
+    }
+
+    /// Calls `each` with the pages from `from` to `to` and their entries. False when nobody
+    /// tells.
+    fn pages(&self, from: u64, to: u64, each: &mut dyn FnMut(u64, u64)) -> bool {
+        let Some(pagemap) = &self.pagemap else {
+            return false;
+        };
+        let mut page = from / PAGE;
+        let end = to.div_ceil(PAGE);
+        let mut entries = [0; ENTRIES as usize * 8];
+        while page < end {
+            let count = (end - page).min(ENTRIES);
+            let Some(bytes) = entries.get_mut(..count as usize * 8) else {
+                return false;
+            };
+            if pagemap.read_exact_at(bytes, page * 8).is_err() {
+                return false;
+            }
+            for entry in bytes.as_chunks::<8>().0 {
+                each(page * PAGE, u64::from_ne_bytes(*entry));
+                page += 1;
+            }
+        }
+        true
+    }
+}
+
+/// A line of `/proc/PID/maps`, if what it is about can hold maps.
+fn region(line: &str) -> Option<Region> {
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let flags = fields.next()?;
+    let device = fields.nth(2).is_some_and(|_| {
+        let path = fields.next().unwrap_or_default();
+        // Reading a device may do anything.
+        path.starts_with("/dev/") && !path.starts_with("/dev/shm/") && path != "/dev/zero"
+    });
+    let wanted = flags.starts_with("rw") && flags.ends_with('p') && !device;
+    wanted.then_some(Region {
+        start: u64::from_str_radix(start, 16).ok()?,
+        end: u64::from_str_radix(end, 16).ok()?,
+    })
+}
+
+impl Memory for ProcessRegions {
+    fn read(&self, address: u64, into: &mut [u8]) -> bool {
+        let end = address.saturating_add(into.len() as u64);
+        let mut out = false;
+        // What was swapped out stays there.
+        if self.swaps {
+            self.pages(address, end, &mut |_, entry| out |= entry & SWAPPED != 0);
+        }
+        !out && self.memory.read(address, into)
+    }
+
+    fn read_many(&self, addresses: &[u64], each: usize, into: &mut [u8]) -> bool {
+        if !self.swaps {
+            return self.memory.read_many(addresses, each, into);
+        }
+        each > 0
+            && into.len() == addresses.len() * each
+            && (addresses.iter().zip(into.chunks_exact_mut(each)))
+                .all(|(&address, piece)| self.read(address, piece))
+    }
+}
+
+impl Searched for ProcessRegions {
+    fn parts(&self, from: u64, to: u64, add: &mut dyn FnMut(u64, u64)) {
+        let mut run: Option<(u64, u64)> = None;
+        let mut runs = Vec::new();
+        let told = self.pages(from, to, &mut |page, entry| {
+            if entry & SWAPPED != 0 {
+                self.swapped.set(self.swapped.get() + PAGE);
+            }
+            if entry & PRESENT == 0 {
+                runs.extend(run.take());
+                return;
+            }
+            let (start, _) = run.unwrap_or((page, page));
+            run = Some((start, page + PAGE));
+        });
+        if !told {
+            return add(from, to);
+        }
+        for (start, end) in runs.into_iter().chain(run) {
+            add(start.max(from), end.min(to));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_lie_in_writable_memory_of_the_process_alone() {
+        let of = |line: &str| region(line).map(|region| (region.start, region.end));
+        let heap = "55d0c0000000-55d0c0021000 rw-p 00000000 00:00 0    [heap]";
+        assert_eq!(of(heap), Some((0x55d0_c000_0000, 0x55d0_c002_1000)));
+        assert_eq!(
+            of("7f00-8f00 rw-p 00000000 00:00 0"),
+            Some((0x7f00, 0x8f00))
+        );
+        let file = "7f00-8f00 rw-p 00001000 fe:00 123  /usr/lib/libc.so.6";
+        assert!(of(file).is_some());
+        for none in [
+            "7f00-8f00 r--p 00000000 00:00 0",
+            "7f00-8f00 rw-s 00000000 00:01 7  /dev/shm/shared",
+            "7f00-8f00 rw-p 00000000 00:06 7  /dev/nvidia0",
+            "7f00-8f00 ---p 00000000 00:00 0",
+            "nonsense",
+        ] {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn pages_that_were_never_touched_are_not_read() {
+        let own = ProcessRegions::of(std::process::id()).expect("readable");
+        let block = vec![0_u8; 64 << 20];
+        let start = block.as_ptr() as u64;
+        let mut parts = 0;
+        own.parts(start, start + block.len() as u64, &mut |from, to| {
+            parts += to - from;
+        });
+        // glibc maps a block of this size anew.
+        assert!(parts < 4 << 20, "{parts}");
+    }
+}

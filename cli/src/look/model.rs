@@ -1,0 +1,302 @@
+//! What `look` found, as JSON has it: the model of a report, without what only a recording knows.
+
+use std::collections::HashMap;
+use std::fs;
+
+use mapgrow_containers::finder::{Finding, Found};
+use mapgrow_format::headroom::{Headroom, Limiter};
+use mapgrow_report::{LeftUnder, Memory, VERSION};
+use serde::Serialize;
+
+use super::memory::ProcessRegions;
+
+/// Everything that was found.
+#[derive(Debug, Serialize)]
+pub struct Look {
+    pub format: &'static str,
+    pub version: u32,
+    pub process: Process,
+    pub memory: Option<Memory>,
+    pub totals: Totals,
+    /// Nobody recorded where maps were made, and what happened to them.
+    pub sites: Option<()>,
+    pub timeline: Option<()>,
+    pub marks: Option<()>,
+    /// The largest maps, largest first.
+    pub maps: Vec<Map>,
+    /// All maps, those of one family with as many buckets of the same size together.
+    pub groups: Vec<Group>,
+    pub honesty: Honesty,
+}
+
+/// Whose maps they are.
+#[derive(Debug, Serialize)]
+pub struct Process {
+    pub pid: u32,
+    pub exe: Option<String>,
+    pub command: Vec<String>,
+    pub state: &'static str,
+}
+
+/// Sums over all maps.
+#[derive(Debug, Default, Serialize)]
+pub struct Totals {
+    pub maps_live: u64,
+    /// Bytes of the tables whose bytes are known.
+    pub live_bytes: u64,
+    /// Tables whose bytes are not known.
+    pub maps_of_unknown_bytes: u64,
+    pub entries: u64,
+    /// Of the maps of which it is known.
+    pub retained_bytes: u64,
+}
+
+/// A map.
+#[derive(Debug, Clone, Serialize)]
+pub struct Map {
+    pub id: u64,
+    pub site: Option<u32>,
+    /// Where its table begins.
+    pub address: Option<u64>,
+    /// Where its header lies.
+    pub header_address: u64,
+    pub born_at_ns: Option<u64>,
+    pub thread: Option<String>,
+    pub family: &'static str,
+    pub type_name: Option<String>,
+    pub buckets: Option<u64>,
+    pub element_bytes: Option<u64>,
+    pub bytes: Option<u64>,
+    pub capacity: Option<u64>,
+    pub entries: u64,
+    pub entries_error: u64,
+    pub tombstones: Option<u64>,
+    pub growth_left: Option<u64>,
+    pub load: Option<f64>,
+    pub retained_bytes: Option<u64>,
+    pub tables: Option<()>,
+    pub hash_quality: Option<f64>,
+    pub hash_verdict: Option<&'static str>,
+    pub next_resize: Option<NextResize>,
+    pub owner: Option<()>,
+}
+
+/// A resize to come.
+#[derive(Debug, Clone, Serialize)]
+pub struct NextResize {
+    pub at_entries: u64,
+    pub needs_bytes: Option<u64>,
+    pub eta_ns: Option<u64>,
+    pub fits: Option<bool>,
+    pub short_bytes: Option<u64>,
+}
+
+/// Maps of one family with as many buckets of the same size.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    pub family: &'static str,
+    pub buckets: Option<u64>,
+    pub element_bytes: Option<u64>,
+    pub count: u64,
+    pub bytes: Option<u64>,
+    pub entries: u64,
+    pub entries_least: u64,
+    pub entries_most: u64,
+    pub capacity: Option<u64>,
+    pub tombstones: Option<u64>,
+    pub retained_bytes: Option<u64>,
+}
+
+/// What is missing.
+#[derive(Debug, Default, Serialize)]
+pub struct Honesty {
+    pub bytes_read: u64,
+    pub bytes_unreadable: u64,
+    pub bytes_swapped: u64,
+    pub changed_while_read: u64,
+    pub freed_tables_left_out: u64,
+    /// Maps that are counted but not listed in `maps`.
+    pub maps_omitted: u64,
+    pub maps_untracked: u64,
+    pub notes: Vec<String>,
+}
+
+impl Look {
+    pub fn new(
+        pid: u32,
+        finding: &Finding,
+        memory: &ProcessRegions,
+        headroom: &Headroom,
+        most: usize,
+    ) -> Look {
+        let left = headroom.left().map(|(_, left)| left);
+        let mut maps: Vec<Map> = (finding.tables.iter())
+            .map(|found| Map::new(found, left))
+            .collect();
+        // Of those whose bytes nobody knows, the number of buckets tells.
+        maps.sort_by_key(|map| {
+            let bytes = map.bytes.or(map.buckets);
+            (std::cmp::Reverse(bytes), map.header_address)
+        });
+        let mut totals = Totals::default();
+        for (index, map) in maps.iter_mut().enumerate() {
+            map.id = index as u64 + 1;
+            totals.maps_live += 1;
+            totals.live_bytes += map.bytes.unwrap_or(0);
+            totals.maps_of_unknown_bytes += u64::from(map.bytes.is_none());
+            totals.entries += map.entries;
+            totals.retained_bytes += map.retained_bytes.unwrap_or(0);
+        }
+        let groups = groups(&maps);
+        let omitted = maps.len().saturating_sub(most) as u64;
+        maps.truncate(most);
+        Look {
+            format: "mapgrow-report",
+            version: VERSION,
+            process: process(pid),
+            memory: memory_left(headroom),
+            totals,
+            sites: None,
+            timeline: None,
+            marks: None,
+            maps,
+            groups,
+            honesty: Honesty {
+                bytes_read: finding.bytes_read,
+                bytes_unreadable: finding.bytes_unreadable,
+                bytes_swapped: memory.swapped(),
+                changed_while_read: finding.changed_while_read,
+                freed_tables_left_out: finding.freed,
+                maps_omitted: omitted,
+                maps_untracked: finding.omitted,
+                notes: Vec::new(),
+            },
+        }
+    }
+}
+
+impl Map {
+    fn new(found: &Found, left: Option<u64>) -> Map {
+        let occupancy = &found.occupancy;
+        let entries = occupancy.entries;
+        let needs = found.next_bytes;
+        let next_resize = found.grows_at.map(|at_entries| NextResize {
+            at_entries,
+            needs_bytes: needs,
+            eta_ns: None,
+            fits: needs.zip(left).map(|(needs, left)| needs <= left),
+            short_bytes: needs
+                .zip(left)
+                .and_then(|(needs, left)| needs.checked_sub(left).filter(|&short| short > 0)),
+        });
+        let load = |buckets: u64| (buckets > 0).then(|| entries.value as f64 / buckets as f64);
+        Map {
+            id: 0,
+            site: None,
+            address: found.block,
+            header_address: found.header,
+            born_at_ns: None,
+            thread: None,
+            family: found.family.name(),
+            type_name: None,
+            buckets: occupancy.buckets,
+            element_bytes: occupancy.element_bytes,
+            bytes: found.bytes,
+            capacity: occupancy.capacity,
+            entries: entries.value,
+            entries_error: entries.error,
+            tombstones: Some(occupancy.tombstones.value),
+            growth_left: occupancy.growth_left,
+            load: occupancy.buckets.and_then(load),
+            retained_bytes: occupancy.retained_bytes,
+            tables: None,
+            hash_quality: occupancy.quality.map(|quality| quality.score()),
+            hash_verdict: occupancy.quality.map(|quality| quality.verdict.name()),
+            next_resize,
+            owner: None,
+        }
+    }
+}
+
+impl Group {
+    fn new(map: &Map) -> Group {
+        Group {
+            family: map.family,
+            buckets: map.buckets,
+            element_bytes: map.element_bytes,
+            count: 0,
+            bytes: Some(0),
+            entries: 0,
+            entries_least: map.entries,
+            entries_most: map.entries,
+            capacity: Some(0),
+            tombstones: Some(0),
+            retained_bytes: Some(0),
+        }
+    }
+
+    fn add(&mut self, map: &Map) {
+        let sum = |into: &mut Option<u64>, more: Option<u64>| {
+            *into = into.zip(more).map(|(sum, more)| sum.saturating_add(more));
+        };
+        self.count += 1;
+        self.entries += map.entries;
+        self.entries_least = self.entries_least.min(map.entries);
+        self.entries_most = self.entries_most.max(map.entries);
+        sum(&mut self.bytes, map.bytes);
+        sum(&mut self.capacity, map.capacity);
+        sum(&mut self.tombstones, map.tombstones);
+        sum(&mut self.retained_bytes, map.retained_bytes);
+    }
+}
+
+/// All maps in groups, those that hold most first.
+fn groups(maps: &[Map]) -> Vec<Group> {
+    let mut places = HashMap::new();
+    let mut groups: Vec<Group> = Vec::new();
+    for map in maps {
+        let key = (map.family, map.buckets, map.element_bytes);
+        let at = *places.entry(key).or_insert_with(|| {
+            groups.push(Group::new(map));
+            groups.len() - 1
+        });
+        groups[at].add(map);
+    }
+    groups.sort_by_key(|group| {
+        let buckets = group.buckets.map(|buckets| buckets * group.count);
+        std::cmp::Reverse(group.bytes.or(buckets))
+    });
+    groups
+}
+
+fn process(pid: u32) -> Process {
+    let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let arguments = command.strip_suffix(b"\0").unwrap_or(&command);
+    Process {
+        pid,
+        exe: exe.map(|path| path.to_string_lossy().into_owned()),
+        command: (arguments.split(|&byte| byte == 0))
+            .map(|argument| String::from_utf8_lossy(argument).into_owned())
+            .collect(),
+        state: "live",
+    }
+}
+
+fn memory_left(headroom: &Headroom) -> Option<Memory> {
+    let (limiter, left_bytes) = headroom.left()?;
+    let (group, space) = (headroom.control_group, headroom.address_space);
+    Some(Memory {
+        left_bytes,
+        left_under: match limiter {
+            Limiter::ControlGroup => LeftUnder::ControlGroup,
+            Limiter::AddressSpace => LeftUnder::AddressSpace,
+            Limiter::Machine => LeftUnder::Machine,
+        },
+        cgroup_limit_bytes: group.map(|bound| bound.limit),
+        cgroup_used_bytes: group.map(|bound| bound.used),
+        address_space_limit_bytes: space.map(|bound| bound.limit),
+        address_space_used_bytes: space.map(|bound| bound.used),
+        machine_left_bytes: headroom.machine,
+    })
+}

@@ -1,0 +1,166 @@
+//! The finder on real tables of this process.
+
+use std::collections::{HashMap, HashSet};
+use std::ptr::from_ref;
+
+use mapgrow_system::memory::{Memory, ProcessMemory};
+
+use super::{Finding, Found, Region, Searched, find};
+
+const GROUP: u64 = if cfg!(target_arch = "x86_64") { 16 } else { 8 };
+
+/// This process, in which headers are looked for in a few places alone.
+struct Within {
+    own: ProcessMemory,
+    places: Vec<(u64, u64)>,
+}
+
+impl Within {
+    fn new(places: &[(u64, u64)]) -> Self {
+        Self {
+            own: ProcessMemory::of(std::process::id()),
+            places: places.to_vec(),
+        }
+    }
+}
+
+impl Memory for Within {
+    fn read(&self, address: u64, into: &mut [u8]) -> bool {
+        self.own.read(address, into)
+    }
+}
+
+impl Searched for Within {
+    fn parts(&self, from: u64, to: u64, add: &mut dyn FnMut(u64, u64)) {
+        for &(start, end) in &self.places {
+            let (start, end) = (start.max(from), end.min(to));
+            if start < end {
+                add(start, end);
+            }
+        }
+    }
+}
+
+/// Where this process keeps what it writes.
+fn regions() -> Vec<Region> {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("readable");
+    let region = |line: &str| {
+        let (range, rest) = line.split_once(' ')?;
+        let (start, end) = range.split_once('-')?;
+        rest.starts_with("rw-p").then_some(Region {
+            start: u64::from_str_radix(start, 16).ok()?,
+            end: u64::from_str_radix(end, 16).ok()?,
+        })
+    };
+    maps.lines().filter_map(region).collect()
+}
+
+/// Searches for headers in some places, each from its first address to its last.
+fn look(places: &[(u64, u64)]) -> Vec<Found> {
+    let finding: Finding = find(&Within::new(places), &regions(), GROUP, &mut |_| ());
+    finding.tables
+}
+
+fn place_of<T: ?Sized>(object: &T) -> (u64, u64) {
+    let start = from_ref(object).cast::<u8>() as u64;
+    (start, start + size_of_val(object) as u64)
+}
+
+fn is_of<K, V, S>(found: &Found, map: &HashMap<K, V, S>) {
+    let occupancy = &found.occupancy;
+    assert_eq!(occupancy.entries.value, map.len() as u64, "{found:?}");
+    let left = occupancy.growth_left.expect("known");
+    assert_eq!(occupancy.entries.value + left, map.capacity() as u64);
+    let (capacity, buckets) = (occupancy.capacity, occupancy.buckets);
+    assert_eq!(
+        occupancy.tombstones.value,
+        capacity.expect("known") - map.capacity() as u64
+    );
+    assert!(buckets.expect("known") > capacity.expect("known"));
+    if let Some(element) = occupancy.element_bytes {
+        assert_eq!(element, size_of::<(K, V)>() as u64, "{found:?}");
+    }
+}
+
+#[test]
+fn a_map_in_every_state_is_found_with_its_own_figures() {
+    // In one place that does not move, so that each header is where it is looked for.
+    let mut maps: Box<Vec<HashMap<u64, [u32; 5]>>> = Box::new(Vec::new());
+    for size in [1_u64, 3, 4, 7, 8, 14, 15, 28, 100, 1000, 5000, 70_000] {
+        let full: HashMap<u64, [u32; 5]> = (0..size).map(|key| (key, [1; 5])).collect();
+        let mut halved = full.clone();
+        halved.retain(|key, _| key % 2 == 0);
+        let mut emptied = full.clone();
+        emptied.retain(|_, _| false);
+        let mut cleared = full.clone();
+        cleared.clear();
+        let mut churned = HashMap::with_capacity(size as usize);
+        for key in 0..4 * size {
+            churned.insert(key, [0; 5]);
+            churned.remove(&key.wrapping_sub(size / 2));
+        }
+        maps.extend([full.clone(), full, halved, emptied, cleared, churned]);
+    }
+    maps.push(HashMap::new());
+    let tables = look(&[place_of(maps.as_slice())]);
+    let mut known = 0;
+    for map in maps.iter() {
+        let start = from_ref(map) as u64;
+        let inside = start..start + size_of_val(map) as u64;
+        let found: Vec<&Found> = (tables.iter())
+            .filter(|found| inside.contains(&found.header))
+            .collect();
+        match found.as_slice() {
+            [] => assert_eq!(map.capacity(), 0),
+            [found] => {
+                is_of(found, map);
+                known += usize::from(found.bytes.is_some());
+                // Padding hides the size of the elements of a small table.
+                let large = found.occupancy.buckets > Some(8);
+                assert_eq!(found.occupancy.element_bytes.is_some(), large, "{found:?}");
+            }
+            more => panic!("{more:?}"),
+        }
+    }
+    assert_eq!(known, maps.len() - 1);
+}
+
+#[test]
+fn a_header_that_was_left_behind_is_no_second_table() {
+    let map: Box<HashMap<u32, u32>> = Box::new((0..500).map(|key| (key, key)).collect());
+    let own = ProcessMemory::of(std::process::id());
+    let mut words = [0; 6 * 8];
+    let (start, _) = place_of(&*map);
+    assert!(own.read(start, &mut words));
+    // What moves leave behind, at any distance from one another.
+    let copies = Box::new([words, [0; 48], words, words, [0xFF; 48], words]);
+    let found = look(&[place_of(&*copies), place_of(&*map)]);
+    let [found] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(found.copies.len(), 4);
+    is_of(found, &map);
+    // One that was left behind before the map changed does not agree any more.
+    let mut map = map;
+    map.insert(1000, 0);
+    assert!(look(&[place_of(&*copies)]).is_empty());
+}
+
+#[test]
+fn sets_and_wide_elements_have_their_size() {
+    let set: Box<HashSet<u8>> = Box::new((0..200).collect());
+    let unit: Box<HashMap<(), ()>> = Box::new(HashMap::from([((), ())]));
+    let wide: Box<HashMap<u64, [u64; 64]>> = Box::new((0..40).map(|k| (k, [k; 64])).collect());
+    for (found, element) in [
+        (look(&[place_of(&*set)]), 1),
+        (look(&[place_of(&*unit)]), 0),
+        (look(&[place_of(&*wide)]), 520),
+    ] {
+        let [found] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        let known = found.occupancy.element_bytes;
+        assert!(known.is_none_or(|known| known == element), "{found:?}");
+        assert!(element == 0 || known.is_some(), "{found:?}");
+    }
+}
