@@ -21,6 +21,8 @@ pub struct ProcessRegions {
     memory: ProcessMemory,
     regions: Vec<Region>,
     pagemap: Option<File>,
+    /// What lies below the stack pointers of its threads: of calls that are over.
+    left: Vec<Region>,
     /// Whether any of its pages was swapped out.
     swaps: bool,
     swapped: Cell<u64>,
@@ -35,9 +37,11 @@ impl ProcessRegions {
             .lines()
             .find_map(|line| line.strip_prefix("VmSwap:"))
             .and_then(|text| text.trim().strip_suffix("kB")?.trim().parse().ok());
+        let regions: Vec<Region> = maps.lines().filter_map(region).collect();
         Ok(ProcessRegions {
             memory: ProcessMemory::of(pid),
-            regions: maps.lines().filter_map(region).collect(),
+            left: left(pid, &regions),
+            regions,
             pagemap: File::open(format!("/proc/{pid}/pagemap")).ok(),
             swaps: swap != Some(0_u64),
             swapped: Cell::new(0),
@@ -85,6 +89,30 @@ impl ProcessRegions {
         }
         true
     }
+}
+
+/// The parts of stacks that are not in use, as far as the kernel tells: of threads that wait.
+fn left(pid: u32, regions: &[Region]) -> Vec<Region> {
+    /// What a function may use below its stack pointer.
+    const RED_ZONE: u64 = 128;
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let pointer = |task: fs::DirEntry| {
+        let line = fs::read_to_string(task.path().join("syscall")).ok()?;
+        let pointer = line.split_ascii_whitespace().nth_back(1)?;
+        u64::from_str_radix(pointer.strip_prefix("0x")?, 16).ok()
+    };
+    let pointers = tasks
+        .into_iter()
+        .flatten()
+        .filter_map(|task| pointer(task.ok()?));
+    let below = |pointer: u64| {
+        let stack = regions
+            .iter()
+            .find(|r| (r.start..r.end).contains(&pointer))?;
+        let end = pointer.saturating_sub(RED_ZONE) / 8 * 8;
+        (end > stack.start).then_some(Region { end, ..*stack })
+    };
+    pointers.filter_map(below).collect()
 }
 
 /// A line of `/proc/PID/maps`, if what it is about can hold maps.
@@ -142,10 +170,23 @@ impl Searched for ProcessRegions {
             run = Some((start, page + PAGE));
         });
         if !told {
-            return add(from, to);
+            runs.push((from, to));
         }
         for (start, end) in runs.into_iter().chain(run) {
-            add(start.max(from), end.min(to));
+            let (mut start, end) = (start.max(from), end.min(to));
+            let within = self
+                .left
+                .iter()
+                .find(|left| left.start < end && start < left.end);
+            if let Some(left) = within {
+                if start < left.start {
+                    add(start, left.start.min(end));
+                }
+                start = start.max(left.end);
+            }
+            if start < end {
+                add(start, end);
+            }
         }
     }
 }
@@ -174,6 +215,29 @@ mod tests {
         ] {
             assert_eq!(of(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn what_calls_left_on_a_stack_is_not_read() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("it runs");
+        let waits = || fs::read_to_string(format!("/proc/{}/syscall", child.id()));
+        while !waits().is_ok_and(|line| line.starts_with("230 ") || line.starts_with("35 ")) {
+            std::thread::yield_now();
+        }
+        let memory = ProcessRegions::of(child.id()).expect("readable");
+        let [left] = memory.left.as_slice() else {
+            panic!("{:?}", memory.left)
+        };
+        let mut parts = Vec::new();
+        memory.parts(left.start, left.end + 4096, &mut |from, to| {
+            parts.push((from, to))
+        });
+        assert!(parts.iter().all(|&(from, _)| from >= left.end), "{parts:?}");
+        assert!(!parts.is_empty());
+        child.kill().and_then(|()| child.wait()).expect("ended");
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Map {
     pub address: Option<u64>,
     /// Where its header lies.
     pub header_address: u64,
+    /// Where others lie that lead to the same table: copies that moves left behind.
+    pub header_copies: Vec<u64>,
     pub born_at_ns: Option<u64>,
     pub thread: Option<String>,
     pub family: &'static str,
@@ -195,6 +197,7 @@ impl Map {
             site: None,
             address: found.block,
             header_address: found.header,
+            header_copies: found.copies.clone(),
             born_at_ns: None,
             thread: None,
             family: found.family.name(),
@@ -205,7 +208,7 @@ impl Map {
             capacity: occupancy.capacity,
             entries: entries.value,
             entries_error: entries.error,
-            tombstones: Some(occupancy.tombstones.value),
+            tombstones: (found.family.keeps_tombstones()).then_some(occupancy.tombstones.value),
             growth_left: occupancy.growth_left,
             load: occupancy.buckets.and_then(load),
             retained_bytes: occupancy.retained_bytes,

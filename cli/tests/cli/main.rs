@@ -7,6 +7,7 @@ mod fleet;
 mod gates;
 mod go_profile;
 mod identity;
+mod looking;
 mod pages;
 mod place;
 mod processes;

@@ -9,7 +9,7 @@ use super::model::{NextResize, Slowed};
 use super::process;
 use mapgrow_containers::classify::catalogue::{Container, Family};
 use mapgrow_containers::classify::shape::Elements;
-use mapgrow_containers::occupancy::{Block, Occupancy, capacity_of};
+use mapgrow_containers::occupancy::{Block, capacity_of};
 use mapgrow_format::headroom::Headroom;
 use mapgrow_format::layout::header;
 

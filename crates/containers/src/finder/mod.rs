@@ -5,7 +5,8 @@
 //!
 //! The *header* of a container holds the address of its table and some numbers about it. The
 //! table tells the same numbers itself. Where the two agree there is a container, in whatever
-//! way it was made and whatever it belongs to. Each family has its own proof ([`hashbrown`]).
+//! way it was made and whatever it belongs to. Each family has its own proof: `hashbrown`,
+//! `libstdcxx`, `cpython`.
 //!
 //! # What is no table
 //!
@@ -21,7 +22,9 @@
 //! Memory is read in pieces of a fixed size; what is kept grows with the tables found alone.
 
 mod block;
+mod cpython;
 mod hashbrown;
+mod libstdcxx;
 mod words;
 
 #[cfg(test)]
@@ -63,6 +66,10 @@ pub trait Searched: Memory {
 pub enum FoundFamily {
     /// Rust's `HashMap`, `HashSet`, and all that is built on hashbrown.
     Hashbrown,
+    /// `std::unordered_map` and its like of libstdc++.
+    LibstdcxxHashtable,
+    /// `dict` of CPython.
+    CpythonDict,
 }
 
 impl FoundFamily {
@@ -71,7 +78,15 @@ impl FoundFamily {
     pub fn name(self) -> &'static str {
         match self {
             Self::Hashbrown => "hashbrown",
+            Self::LibstdcxxHashtable => "libstdcxx_hashtable",
+            Self::CpythonDict => "cpython_dict",
         }
+    }
+
+    /// Whether deleted entries go on taking room.
+    #[must_use]
+    pub fn keeps_tombstones(self) -> bool {
+        !matches!(self, Self::LibstdcxxHashtable)
     }
 }
 
@@ -127,6 +142,7 @@ pub fn find(
         regions: &regions,
         group,
         seen: HashMap::new(),
+        types: HashMap::new(),
         finding: Finding::default(),
     };
     words::scan(&mut search, progress);
@@ -142,6 +158,8 @@ struct Search<'a, M> {
     group: u64,
     /// Tables met, by address: their place among those found, or none.
     seen: HashMap<u64, Option<usize>>,
+    /// Objects that may be CPython's types, and whether they are those of dicts.
+    types: HashMap<u64, bool>,
     finding: Finding,
 }
 

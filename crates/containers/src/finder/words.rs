@@ -1,13 +1,17 @@
 //! Goes through memory word by word, in pieces.
 
-use super::{Search, Searched, hashbrown};
+use super::{Search, Searched, cpython, hashbrown, libstdcxx};
 
 /// Bytes read at once.
 const PIECE: usize = 1 << 20;
 /// What can be read or not, as a whole.
 const PAGE: u64 = 4096;
-/// Bytes of the longest header, less one word: so much of the last piece is looked at again.
-const CARRIED: usize = 24;
+/// Words of hashbrown's header, and of the longest ones.
+const SHORT: usize = 4;
+const LONG: usize = 6;
+const _: () = assert!(libstdcxx::WORDS == LONG && cpython::WORDS == LONG);
+/// So much of the last piece is looked at again: the longest header, less one word.
+const CARRIED: usize = (LONG - 1) * 8;
 
 /// Looks at every word of all regions.
 pub(super) fn scan<M: Searched>(search: &mut Search<'_, M>, progress: &mut dyn FnMut(u64)) {
@@ -76,7 +80,7 @@ fn piece<M: Searched>(search: &mut Search<'_, M>, window: &mut Window, from: u64
     search.finding.bytes_read += length as u64;
     let start = CARRIED - carried;
     if let Some(bytes) = window.bytes.get(start..CARRIED + length) {
-        look(search, from - carried as u64, bytes);
+        look(search, from - carried as u64, bytes, carried);
     }
     // The last words may be the beginning of a header.
     let kept = (carried + length).min(CARRIED);
@@ -87,14 +91,26 @@ fn piece<M: Searched>(search: &mut Search<'_, M>, window: &mut Window, from: u64
     true
 }
 
-/// Looks at every four words in a row.
-fn look<M: Searched>(search: &mut Search<'_, M>, address: u64, bytes: &[u8]) {
+/// Looks at all words in a row that can be a header, but for those that lie within the bytes
+/// `carried` over from the piece before, and were looked at.
+fn look<M: Searched>(search: &mut Search<'_, M>, address: u64, bytes: &[u8], carried: usize) {
     let words = bytes.as_chunks::<8>().0;
-    for (index, four) in words.windows(4).enumerate() {
+    let at = |index: usize| address + index as u64 * 8;
+    let new = |length: usize| (carried / 8 + 1).saturating_sub(length);
+    for (index, four) in words.windows(SHORT).enumerate().skip(new(SHORT)) {
         let [a, b, c, d] = four else { continue };
-        let words = [a, b, c, d].map(|word| u64::from_le_bytes(*word));
-        if let Some(candidate) = hashbrown::Candidate::of(words, search.group) {
-            hashbrown::prove(search, address + index as u64 * 8, candidate);
+        let four = [a, b, c, d].map(|word| u64::from_le_bytes(*word));
+        if let Some(candidate) = hashbrown::Candidate::of(four, search.group) {
+            hashbrown::prove(search, at(index), candidate);
+        }
+    }
+    for (index, six) in words.windows(LONG).enumerate().skip(new(LONG)) {
+        let [a, b, c, d, e, f] = six else { continue };
+        let six = [a, b, c, d, e, f].map(|word| u64::from_le_bytes(*word));
+        if let Some(candidate) = libstdcxx::Candidate::of(six) {
+            libstdcxx::prove(search, at(index), candidate);
+        } else if let Some(candidate) = cpython::Candidate::of(six) {
+            cpython::prove(search, at(index), candidate);
         }
     }
 }
