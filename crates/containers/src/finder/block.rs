@@ -52,6 +52,9 @@ pub(super) enum Verdict {
     Live(InBlock),
     /// It was freed.
     Free,
+    /// It was in use once, and what lies behind it is no block: the end of the heap was moved
+    /// over it. Unless this allocator is not glibc's.
+    Swallowed,
     /// It says nothing, or nothing certain.
     Unknown,
 }
@@ -91,8 +94,12 @@ fn sizes<M: Searched>(search: &Search<'_, M>, control: u64, buckets: u64) -> Opt
         }
     }
     let (place, size, (block, elements)) = found?;
-    if size & MAPPED == 0 && is_free(search, place, size)? {
-        return Some(Verdict::Free);
+    if size & MAPPED == 0 {
+        match is_free(search, place, size) {
+            Some(true) => return Some(Verdict::Free),
+            Some(false) => {}
+            None => return Some(Verdict::Swallowed),
+        }
     }
     Some(Verdict::Live(InBlock {
         address: place + 8,
@@ -122,7 +129,7 @@ fn shape(data: u64, buckets: u64, group: u64) -> Option<(Block, (u64, u64))> {
     let possible = |&element: &u64| block.buckets_for(1, element) <= buckets;
     let mut elements = (shape.least_element..=shape.most_element).filter(possible);
     let least = elements.next()?;
-    Some((block, (least, elements.last().unwrap_or(least))))
+    Some((block, (least, elements.next_back().unwrap_or(least))))
 }
 
 /// Whether the block behind says that this one is free. `None` when there is none that makes

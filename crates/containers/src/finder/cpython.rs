@@ -36,7 +36,7 @@ impl Candidate {
     /// What the words are, if they can be a dict.
     pub(super) fn of(words: [u64; WORDS]) -> Option<Self> {
         let [references, kind, used, _, keys, values] = words;
-        let pointer = |word: u64| word >= 4096 && word < 1 << 47 && word.is_multiple_of(8);
+        let pointer = |word: u64| (4096..1 << 47).contains(&word) && word.is_multiple_of(8);
         let sound = values == 0
             && used < 1 << 40
             && REFERENCES.contains(&(references & 0xFFFF_FFFF_FFFF))

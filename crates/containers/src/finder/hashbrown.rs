@@ -210,7 +210,14 @@ fn settle<M: Searched>(
             search.finding.freed += 1;
             return;
         }
-        Verdict::Live(found) => Some(found),
+        Verdict::Live(found) => {
+            search.blocks_known = true;
+            Some(found)
+        }
+        Verdict::Swallowed => {
+            search.swallowed.insert(header);
+            None
+        }
         Verdict::Unknown => None,
     };
     let exact = |value| Count { value, error: 0 };

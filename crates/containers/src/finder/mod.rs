@@ -30,7 +30,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mapgrow_system::memory::Memory;
 
@@ -143,10 +143,18 @@ pub fn find(
         group,
         seen: HashMap::new(),
         types: HashMap::new(),
+        blocks_known: false,
+        swallowed: HashSet::new(),
         finding: Finding::default(),
     };
     words::scan(&mut search, progress);
     let mut finding = search.finding;
+    if search.blocks_known {
+        let before = finding.tables.len();
+        let swallowed = &search.swallowed;
+        (finding.tables).retain(|found| !swallowed.contains(&found.header));
+        finding.freed += (before - finding.tables.len()) as u64;
+    }
     finding.tables.sort_unstable_by_key(|found| found.header);
     finding
 }
@@ -160,6 +168,10 @@ struct Search<'a, M> {
     seen: HashMap<u64, Option<usize>>,
     /// Objects that may be CPython's types, and whether they are those of dicts.
     types: HashMap<u64, bool>,
+    /// Whether the allocator's own words were found around any table.
+    blocks_known: bool,
+    /// Headers of tables that are none if they were.
+    swallowed: HashSet<u64>,
     finding: Finding,
 }
 
