@@ -82,6 +82,9 @@ fn sizes<M: Searched>(search: &Search<'_, M>, control: u64, buckets: u64) -> Opt
             let size = word(&words, index * 8)?;
             let data = control - place - 8;
             if !is_size(size, data + tail, place) {
+                if is_within_free(search, place, size, data + tail, region.end) {
+                    return Some(Verdict::Free);
+                }
                 continue;
             }
             let Some(possible) = shape(data, buckets, search.group) else {
@@ -119,6 +122,33 @@ fn is_size(word: u64, bytes: u64, place: u64) -> bool {
     let least = (bytes + 8).next_multiple_of(UNIT).max(LEAST);
     // What would be too small for a block of its own is left to the one before it.
     size == least || size == least + UNIT
+}
+
+/// Whether a free block begins at `place` and takes in the table of `bytes` bytes: one that was
+/// freed is joined with the free ones around it, and with the end of the heap.
+fn is_within_free<M: Searched>(
+    search: &Search<'_, M>,
+    place: u64,
+    word_before: u64,
+    bytes: u64,
+    end_of_region: u64,
+) -> bool {
+    let size = word_before & !FLAGS;
+    let behind = (place - 8).saturating_add(size);
+    let sound = word_before & MAPPED == 0
+        && size.is_multiple_of(UNIT)
+        && size >= bytes + 8
+        && behind <= end_of_region;
+    if !sound {
+        return false;
+    }
+    if behind == end_of_region {
+        return (place - 8 + size).is_multiple_of(PAGE);
+    }
+    let mut words = [0; 16];
+    search.memory.read(behind, &mut words)
+        && word(&words, 0) == Some(size)
+        && word(&words, 8).is_some_and(|next| next & IN_USE_BEFORE == 0 && next & !FLAGS >= LEAST)
 }
 
 /// The block of a table with `data` bytes of elements and padding, and the least and the largest
