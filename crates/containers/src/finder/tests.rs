@@ -85,7 +85,7 @@ fn is_of<K, V, S>(found: &Found, map: &HashMap<K, V, S>) {
 #[test]
 fn a_map_in_every_state_is_found_with_its_own_figures() {
     // In one place that does not move, so that each header is where it is looked for.
-    let mut maps: Box<Vec<HashMap<u64, [u32; 5]>>> = Box::new(Vec::new());
+    let mut maps: Vec<HashMap<u64, [u32; 5]>> = Vec::new();
     for size in [1_u64, 3, 4, 7, 8, 14, 15, 28, 100, 1000, 5000, 70_000] {
         let full: HashMap<u64, [u32; 5]> = (0..size).map(|key| (key, [1; 5])).collect();
         let mut halved = full.clone();
@@ -104,7 +104,7 @@ fn a_map_in_every_state_is_found_with_its_own_figures() {
     maps.push(HashMap::new());
     let tables = look(&[place_of(maps.as_slice())]);
     let mut known = 0;
-    for map in maps.iter() {
+    for map in &maps {
         let start = from_ref(map) as u64;
         let inside = start..start + size_of_val(map) as u64;
         let found: Vec<&Found> = (tables.iter())
@@ -162,5 +162,38 @@ fn sets_and_wide_elements_have_their_size() {
         let known = found.occupancy.element_bytes;
         assert!(known.is_none_or(|known| known == element), "{found:?}");
         assert!(element == 0 || known.is_some(), "{found:?}");
+    }
+}
+
+#[test]
+fn no_figure_contradicts_a_map_whatever_was_done_to_it() {
+    let mut seed = 0x5DEE_CE66_u64;
+    let mut next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        seed >> 33
+    };
+    for _ in 0..60 {
+        let mut map: Box<HashMap<u64, u16>> = Box::default();
+        for _ in 0..1 + next() % 6 {
+            let (some, part) = (next() % 2000, 1 + next() % 9);
+            match next() % 6 {
+                0 | 1 => map.extend((0..some).map(|_| (next(), 0))),
+                2 => map.retain(|key, _| key % 10 < part),
+                3 => map.shrink_to_fit(),
+                4 => map.reserve(some as usize),
+                _ => {
+                    for _ in 0..some {
+                        let old = map.keys().next().copied().unwrap_or(0);
+                        map.remove(&old);
+                        map.insert(next(), 1);
+                    }
+                }
+            }
+        }
+        match look(&[place_of(&*map)]).as_slice() {
+            [] => assert_eq!(map.capacity(), 0),
+            [found] => is_of(found, &map),
+            more => panic!("{more:?}"),
+        }
     }
 }
