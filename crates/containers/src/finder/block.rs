@@ -70,6 +70,9 @@ fn sizes<M: Searched>(search: &Search<'_, M>, control: u64, buckets: u64) -> Opt
     let tail = buckets + search.group;
     let room = (control - region.start).checked_sub(8)? / step;
     let mut found = None;
+    // What was never written in a table holds what was there before, words of free blocks too: a
+    // block of the table's own says more.
+    let mut within_free = false;
     for (from, to) in [(0, USUAL), (USUAL, MANY as u64), (MANY as u64, TRIED)] {
         let places: Vec<u64> = (from..to.min(room + 1))
             .map(|index| control - index * step - 8)
@@ -82,9 +85,7 @@ fn sizes<M: Searched>(search: &Search<'_, M>, control: u64, buckets: u64) -> Opt
             let size = word(&words, index * 8)?;
             let data = control - place - 8;
             if !is_size(size, data + tail, place) {
-                if is_within_free(search, place, size, data + tail, region.end) {
-                    return Some(Verdict::Free);
-                }
+                within_free |= is_within_free(search, place, size, data + tail, region.end);
                 continue;
             }
             let Some(possible) = shape(data, buckets, search.group) else {
@@ -95,6 +96,9 @@ fn sizes<M: Searched>(search: &Search<'_, M>, control: u64, buckets: u64) -> Opt
                 return None;
             }
         }
+    }
+    if found.is_none() && within_free {
+        return Some(Verdict::Free);
     }
     let (place, size, (block, elements)) = found?;
     if size & MAPPED == 0 {
