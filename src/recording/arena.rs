@@ -24,7 +24,7 @@ use crate::sandbox;
 use crate::sync::AtomicU64;
 use allowance::Allowance;
 use mapgrow_format::layout::{header, region};
-use mapgrow_system::sys;
+use mapgrow_system::{clock, sys};
 use place::{File, Ground};
 
 const PAGE: usize = 4096;
@@ -32,17 +32,47 @@ const PAGE: usize = 4096;
 const STEP_MOST: usize = 1 << 20;
 /// Once the system has refused memory it is asked again at one in so many occasions only.
 const RETRY_ONE_IN: u32 = 1024;
-/// Times that a region's growth is tried again because another thread grew it.
-const TRIES: usize = 64;
-/// Turns for which a thread waits to see whether another has just grown the region: that one has
-/// two instructions to go.
-const TURNS: usize = 4096;
+/// Bit of [`Arena::mapped`]: a thread is lengthening the mapping.
+const GROWING: usize = 1;
+
+/// Waits for another thread that has a system call and one instruction to go. It may have lost
+/// the processor, so the wait gives it away too. Without end only if that thread was killed in
+/// between, so there is one: what is to be recorded is then counted as having found no room.
+#[derive(Default)]
+struct Patience {
+    turns: u32,
+    until_ns: u64,
+}
+
+impl Patience {
+    /// Turns before the processor is given away.
+    const SPINS: u32 = 64;
+    /// Longest wait.
+    const MOST_NS: u64 = 200_000_000;
+
+    /// Waits for a moment; false when it has been long enough.
+    #[cold]
+    fn wait(&mut self) -> bool {
+        self.turns = self.turns.saturating_add(1);
+        if self.turns <= Self::SPINS {
+            core::hint::spin_loop();
+            return true;
+        }
+        let now = clock::monotonic_ns();
+        if self.until_ns == 0 {
+            self.until_ns = now.saturating_add(Self::MOST_NS);
+        }
+        // SAFETY: `sched_yield` has no preconditions.
+        unsafe { libc::sched_yield() };
+        now < self.until_ns
+    }
+}
 
 /// A mapping divided into regions.
 pub(crate) struct Arena {
     header: &'static [AtomicU64],
     regions: [&'static [AtomicU64]; region::COUNT],
-    /// Bytes of each region that are mapped, whole pages.
+    /// Bytes of each region that are mapped, whole pages, and [`GROWING`].
     mapped: [AtomicUsize; region::COUNT],
     /// Pieces must be populated before they are touched.
     populate: bool,
@@ -237,37 +267,44 @@ impl Arena {
         false
     }
 
-    /// Lengthens a region's mapping to `to` bytes. Several threads may be at it: who comes second
-    /// gives an old length that is no longer the mapping's, which the kernel refuses.
+    /// Lengthens a region's mapping to `to` bytes. One thread at a time: the kernel's refusal
+    /// would not tell another, who gives an old length that is no longer the mapping's, from one
+    /// that has met a limit.
     fn extend(&self, kind: usize, start: usize, to: usize) -> Result<(), u64> {
         let Some(mapped) = self.mapped.get(kind) else {
             return Err(header::LIMIT_ADDRESS_SPACE);
         };
-        for _ in 0..TRIES {
-            let have = mapped.load(Ordering::Acquire);
-            if have >= to {
+        let mut patience = Patience::default();
+        let have = loop {
+            let word = mapped.load(Ordering::Acquire);
+            if word & !GROWING >= to {
                 return Ok(());
             }
-            // SAFETY: bytes `[start, start + have)` are a mapping of ours; it is not moved, and
-            // nothing that lies behind it is touched.
-            let grown = unsafe { libc::mremap(start as *mut _, have, to, 0) };
-            if grown != libc::MAP_FAILED {
-                mapped.fetch_max(to, Ordering::AcqRel);
-                return Ok(());
+            let mine = word & GROWING == 0
+                && mapped
+                    .compare_exchange(word, word | GROWING, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok();
+            if mine {
+                break word;
             }
-            let reason = match sys::errno() {
-                libc::EAGAIN => header::LIMIT_LOCKED,
-                _ => header::LIMIT_ADDRESS_SPACE,
-            };
-            let overtaken = (0..TURNS).any(|_| {
-                core::hint::spin_loop();
-                mapped.load(Ordering::Acquire) != have
-            });
-            if !overtaken {
-                return Err(reason);
+            if !patience.wait() {
+                return Err(header::LIMIT_ADDRESS_SPACE);
             }
+        };
+        // SAFETY: bytes `[start, start + have)` are a mapping of ours, and no other thread changes
+        // its length while `GROWING` is set; it is not moved, and nothing that lies behind it is
+        // touched.
+        let grown = unsafe { libc::mremap(start as *mut _, have, to, 0) };
+        if grown != libc::MAP_FAILED {
+            mapped.store(to, Ordering::Release);
+            return Ok(());
         }
-        Err(header::LIMIT_ADDRESS_SPACE)
+        let reason = match sys::errno() {
+            libc::EAGAIN => header::LIMIT_LOCKED,
+            _ => header::LIMIT_ADDRESS_SPACE,
+        };
+        mapped.store(have, Ordering::Release);
+        Err(reason)
     }
 
     /// Directory and name of the file; empty where there is none.
@@ -285,8 +322,12 @@ impl Arena {
         self.unlink();
         let header = (self.header.as_ptr() as usize, sizes::HEADER_BYTES);
         let regions = self.regions.iter().zip(&self.mapped);
-        let regions = regions
-            .map(|(words, mapped)| (words.as_ptr() as usize, mapped.load(Ordering::Acquire)));
+        let regions = regions.map(|(words, mapped)| {
+            (
+                words.as_ptr() as usize,
+                mapped.load(Ordering::Acquire) & !GROWING,
+            )
+        });
         for (start, length) in regions.chain([header]) {
             // SAFETY: the mapping is ours, and nobody else has seen it.
             unsafe { libc::munmap(start as *mut _, length) };
