@@ -205,11 +205,15 @@ impl Object {
     }
 
     /// End of the loaded segment that holds `address`: nothing beyond it belongs together with
-    /// what lies there. Where the program headers cannot be read, the end of the mapping.
+    /// what lies there. Where the program headers cannot be read, the end of the mapping. `None`
+    /// when the object has nothing there.
+    ///
+    /// Of a program whose segments leave a gap (a linker leaves one when a segment ends within a
+    /// few bytes of a page's end) the mapping is one segment, and `address` may lie in another.
     ///
     /// # Safety
     /// The object must still be loaded.
-    pub(crate) unsafe fn segment_end(&self, address: u64) -> u64 {
+    pub(crate) unsafe fn segment_end(&self, address: u64) -> Option<u64> {
         let stop = |entry: &libc::Elf64_Phdr| {
             let start = self.bias.wrapping_add(entry.p_vaddr);
             let stop = start.wrapping_add(entry.p_memsz);
@@ -218,7 +222,8 @@ impl Object {
         };
         // SAFETY: passed on to the caller.
         let mut headers = unsafe { self.program_headers() }.iter();
-        headers.find_map(stop).unwrap_or(self.map_end)
+        let end = headers.find_map(stop);
+        end.or_else(|| self.contains(address).then_some(self.map_end))
     }
 
     /// Address and length of the object's GNU build id.

@@ -345,11 +345,8 @@ pub(super) unsafe fn read_rule(object: &Object, address: u64) -> Rule {
 /// # Safety
 /// As for [`read_rule`].
 unsafe fn segment_bytes(object: &Object, address: u64) -> Option<Bytes> {
-    if !object.contains(address) {
-        return None;
-    }
     // SAFETY: the caller vouches for the object.
-    let end = unsafe { object.segment_end(address) };
+    let end = unsafe { object.segment_end(address) }?;
     let length = usize::try_from(end.checked_sub(address)?).ok()?;
     // SAFETY: a loaded segment is readable from any address in it to its end, and stays as it
     // is while the object is loaded.

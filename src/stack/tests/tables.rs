@@ -1,6 +1,6 @@
 //! Rules against gimli's own evaluation, for every function of the objects at hand.
 
-use super::super::loader::find_object;
+use super::super::loader::{Object, find_object};
 use super::super::rules::{Base, Kind, SavedBp, read_rule};
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, EndianSlice, NativeEndian, Register, RegisterRule,
@@ -24,7 +24,10 @@ fn compare_object(inside: u64) -> (usize, usize) {
     let object = find_object(inside).expect("an object");
     // SAFETY: loaded, and never unloaded during the test.
     let bytes = |from: u64| unsafe {
-        let length = object.segment_end(from) - from;
+        let end = object
+            .segment_end(from)
+            .expect("the tables lie in the object");
+        let length = end - from;
         EndianSlice::new(
             std::slice::from_raw_parts(from as usize as *const u8, length as usize),
             NativeEndian,
@@ -107,4 +110,20 @@ fn rules_agree_with_gimli_on_every_row() {
         assert!(rows > 1000);
         assert!(unsupported * 100 < rows, "{unsupported} of {rows}");
     }
+}
+
+#[test]
+fn a_program_whose_segments_leave_gaps_has_rules() {
+    let inside = a_program_whose_segments_leave_gaps_has_rules as fn() as usize as u64;
+    let whole = find_object(inside).expect("an object");
+    // As glibc gives it then: the mapping of the code alone, with the unwind tables before it.
+    let code = Object {
+        map_start: inside / 4096 * 4096,
+        ..whole
+    };
+    assert!(!code.contains(code.eh_frame_hdr));
+    // SAFETY: both are this program, which is never unloaded.
+    let (rule, expected) = unsafe { (read_rule(&code, inside), read_rule(&whole, inside)) };
+    assert_ne!(expected.kind, Kind::NoInfo);
+    assert_eq!(rule.kind, expected.kind);
 }
