@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::place::{Place, Sleeper, json, printed, recording_of, told};
@@ -51,6 +51,16 @@ impl Contained {
 
 impl Drop for Contained {
     fn drop(&mut self) {
+        // The program itself, before `wait` closes its input: it would end by itself.
+        let children = format!("/proc/{0}/task/{0}/children", self.0.id());
+        let inside = fs::read_to_string(children).unwrap_or_default();
+        let inside = inside.trim();
+        let _ = Command::new("kill").args(["-KILL", inside]).status();
+        let exe = Path::new("/proc").join(inside).join("exe");
+        let begun = Instant::now();
+        while fs::symlink_metadata(&exe).is_ok() && begun.elapsed().as_secs() < 30 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -99,7 +99,7 @@ fn keys_do_what_the_help_says() {
     );
     let terminal = Terminal::start(&place, &command);
     // The map of sessions is the larger; both are listed with their figures.
-    let screen = terminal.shows("victim.rs:25 HashMap<u64, S");
+    let screen = terminal.shows("victim.rs:26 HashMap<u64, S");
     for text in [
         "cli_victim (",
         "running for",
@@ -134,12 +134,12 @@ fn keys_do_what_the_help_says() {
     terminal.keys(&["-l", "nowhere"]);
     terminal.shows("No place has that text");
     terminal.keys(&["Escape"]);
-    terminal.shows("victim.rs:25 HashMap<u64, S");
+    terminal.shows("victim.rs:26 HashMap<u64, S");
     terminal.keys(&["/"]);
     terminal.keys(&["-l", "VICTIM::FILL"]);
     terminal.keys(&["Enter"]);
     let screen = terminal.shows("only \"VICTIM::FILL\"  1 shown");
-    assert!(screen.contains("victim.rs:25 HashMap<u64, S"), "{screen}");
+    assert!(screen.contains("victim.rs:26 HashMap<u64, S"), "{screen}");
     terminal.keys(&["Escape"]);
 
     // What happens during a pause is seen after it.
@@ -176,7 +176,7 @@ fn keys_do_what_the_help_says() {
     victim.grow(3);
     victim.finish();
     let screen = terminal.shows("has ended");
-    assert!(screen.contains("victim.rs:25 HashMap<u64, S"), "{screen}");
+    assert!(screen.contains("victim.rs:26 HashMap<u64, S"), "{screen}");
     terminal.keys(&["q"]);
     terminal.shows("left 0");
 }
