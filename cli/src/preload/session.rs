@@ -216,14 +216,31 @@ impl Session {
                 continue;
             }
             let path = inbox.path().join(&name);
-            let kept = load::read_packed(&file, &path).and_then(|bytes| self.keep(&name, &bytes));
-            if kept.is_ok() {
+            let kept = load::read_packed(&file, &path).map(|bytes| self.keep_new(&name, &bytes));
+            if kept.is_ok_and(|kept| kept.is_ok()) {
                 let _ = inbox.remove_this(&name, &file);
             }
         }
     }
 
-    /// Writes a dump, unless it is there.
+    /// Writes a dump under the first free name. One of that name may be there: what a process
+    /// left that went on to run another program (`exec`) was moved here, and so its name in the
+    /// inbox was free again.
+    fn keep_new(&self, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+        let mut free = name.to_owned();
+        for further in 1.. {
+            match self.dumps.write_new(&free, bytes) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    free = name.to_owned();
+                    free.push(format!(".{further}"));
+                }
+                done => return done,
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Writes the dump of a recording, unless it is there.
     fn keep(&self, name: &OsStr, bytes: &[u8]) -> Result<(), Failure> {
         match self.dumps.write_new(name, bytes) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {

@@ -342,8 +342,15 @@ pub fn private_pages(bytes: usize) -> Option<*mut u8> {
     (base != libc::MAP_FAILED).then_some(base.cast())
 }
 
+/// The type of the names of limits, in which C libraries differ.
+#[cfg(target_env = "gnu")]
+pub type Resource = libc::__rlimit_resource_t;
+/// The type of the names of limits, in which C libraries differ.
+#[cfg(not(target_env = "gnu"))]
+pub type Resource = libc::c_int;
+
 /// A limit of this process; `None`: there is none.
-pub fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
+pub fn limit(resource: Resource) -> Option<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
