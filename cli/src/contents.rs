@@ -3,7 +3,7 @@
 //! The process is neither stopped nor asked. A reading counts only if the recording said before
 //! and says afterwards that the block is the same.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,12 @@ use crate::clock::Moment;
 use crate::load::set_words;
 use crate::recordings::RecordingFile;
 
-/// Time that reading may take; the largest tables come first.
+/// Time that reading may take.
 const MOST_TIME: Duration = Duration::from_secs(2);
+/// Tables of this size and more come first, since each of them matters.
+const LARGE: u64 = 1 << 20;
+/// Then come so many of each site and size, which stand for the others.
+const SAMPLE: usize = 256;
 /// Tables read at most.
 const MOST_TABLES: usize = 200_000;
 /// So many tables are read twice, the largest ones.
@@ -54,7 +58,7 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     let begun = Instant::now();
     let mut skipped = 0;
     let mut first_tables = Vec::new();
-    for block in &blocks {
+    for block in in_order(&blocks) {
         if begun.elapsed() > MOST_TIME || records.len() == MOST_TABLES {
             skipped += 1;
             continue;
@@ -77,6 +81,32 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     records.retain(|record| !filled.contains(&record[occupancy::SERIAL]));
     append(packed, &records, skipped);
     true
+}
+
+/// Large tables, then a random sample of each site's, size by size, then the others. Those of one
+/// size come in random order: however far reading gets, those that were read are a sample.
+fn in_order(blocks: &[LiveBlock]) -> Vec<&LiveBlock> {
+    let mixed = |block: &LiveBlock| {
+        block
+            .serial
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(32)
+    };
+    let size = |block: &LiveBlock| block.bytes.checked_ilog2().unwrap_or(0);
+    let mut order: Vec<&LiveBlock> = blocks.iter().collect();
+    order.sort_by_key(|block| (std::cmp::Reverse(size(block)), mixed(block)));
+    let mut met: HashMap<(u32, u32), usize> = HashMap::new();
+    order.sort_by_cached_key(|block| {
+        let before = met.entry((block.site, size(block))).or_default();
+        *before += 1;
+        match *before {
+            _ if block.bytes >= LARGE => 0,
+            // One of each at a time.
+            ..=SAMPLE => *before,
+            _ => SAMPLE + 1,
+        }
+    });
+    order
 }
 
 /// Reads tables of one process.

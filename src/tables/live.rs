@@ -57,6 +57,20 @@ const NEARLY_FULL: u32 = 1;
 /// Slots of the next level that an insert into a nearly full bucket makes ready, so many that a
 /// level is ready when the one before it is full.
 const PIECE: usize = 256;
+/// A step that leads through all of `slots` places, and through a good mixture of them early.
+fn scattering_step(slots: usize) -> usize {
+    let shares_none = |step: &usize| {
+        let (mut a, mut b) = (slots, *step);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a == 1
+    };
+    // Near the golden section, whose multiples are spread most evenly.
+    let wanted = (slots / 1000 * 618).max(1);
+    (1..=wanted).rev().find(shares_none).unwrap_or(1)
+}
+
 /// Times that `read` begins again when the record changes under it.
 const READ_TRIES: usize = 64;
 
@@ -209,11 +223,18 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         Some(record)
     }
 
-    /// Calls `look` with every block that is in the table, and its slot.
+    /// Calls `look` with every block that is in the table, and its slot. The order has nothing to do
+    /// with the age of the blocks, though each level is younger than the one before: whoever stops
+    /// half-way has looked at a random half.
     pub(crate) fn each(&self, mut look: impl FnMut(Slot, u64)) {
         let slots = LEVEL0 * ((1_usize << self.levels().min(32)) - 1);
-        for (slot, key) in self.keys.iter().enumerate().take(slots) {
-            let address = key.load(Ordering::Acquire);
+        let slots = slots.min(self.keys.len());
+        let step = scattering_step(slots);
+        let mut slot = 0;
+        for _ in 0..slots {
+            slot = (slot + step) % slots;
+            let key = self.keys.get(slot);
+            let address = key.map_or(0, |key| key.load(Ordering::Acquire));
             if address > RESERVED {
                 look(Slot(slot as u32), address);
             }

@@ -41,6 +41,8 @@ pub(super) fn build(
     let analysis = Analysis::of(recording, &blocks, &mut resolver);
     resolver.done();
     let groups = Groups::of(recording, &analysis);
+    // It sorts all events: before the rest is held in memory.
+    let most = peak::most(recording, &blocks);
     let context = Context {
         recording,
         analysis: &analysis,
@@ -48,9 +50,9 @@ pub(super) fn build(
         clock: &clock,
         threads: &threads,
         options,
+        most: most.bytes,
     };
-    // It sorts all events: before the rest is held in memory.
-    let peak = peak::peak(&context, &blocks);
+    let peak = peak::peak(&context, &blocks, &most);
     let successions = Successions::of(&blocks, &analysis, &groups);
     let figures = figures_of(&context, &blocks, &successions);
     let roots = Roots::of(recording, &analysis);
@@ -93,6 +95,9 @@ pub(super) fn build(
     ends::fill_in(&mut sites, &context, &blocks, &figures.sums, from);
     ends::fill_in(&mut together, &whole, &blocks, &owned.sums, from);
     indexed::join(&mut together);
+    together
+        .iter_mut()
+        .for_each(|block| bound_peak(block, most.bytes));
     settle(&mut sites, &mut together);
     sites::sort(&mut together);
     Report {
@@ -101,7 +106,7 @@ pub(super) fn build(
         process,
         settings: process::settings(recording),
         memory: process::memory(recording),
-        totals: totals::totals(&context, &figures, &roots),
+        totals: totals::totals(&context, &figures, &roots, &most),
         peak,
         sites,
         blocks: together,
@@ -134,12 +139,23 @@ fn figures_of(context: &Context<'_>, blocks: &Blocks, successions: &Successions)
     let all = groups.all.iter();
     let mut figures = Figures {
         sums: all.map(|group| Sums::of(recording, group)).collect(),
-        flows: figures::flows(recording, analysis, groups),
+        flows: figures::flows(recording, analysis, groups, blocks),
         samples: LiveSamples::of(blocks, groups),
         all_samples: LiveSamples::of_all(blocks),
     };
     successions.add_to(&mut figures.flows, groups);
     figures
+}
+
+/// What is put together of several peaks is not more than all recorded blocks ever had.
+fn bound_peak(block: &mut Site, most: u64) {
+    let (Some(peak), Some(error)) = (block.peak_live_bytes, block.peak_live_error_bytes) else {
+        return;
+    };
+    let least = peak.saturating_sub(error);
+    let bound = peak.min(most).max(least);
+    block.peak_live_bytes = Some(bound);
+    block.peak_live_error_bytes = Some(bound - least);
 }
 
 /// Tells each block its places, and the place where its maps began what would help the whole: what

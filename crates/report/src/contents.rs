@@ -9,7 +9,9 @@ use super::moving::{Seen, being_filled};
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::{Family, HASHBROWN};
 use mapgrow_containers::classify::shape::Elements;
-use mapgrow_containers::occupancy::{Block, Count, Foreign, ForeignKind, Heat, Occupancy, Reading};
+use mapgrow_containers::occupancy::{
+    Block, Bounds, Count, Foreign, ForeignKind, Heat, Occupancy, Reading,
+};
 use mapgrow_format::reader::Recording;
 
 /// What a live table held when it was read.
@@ -25,10 +27,15 @@ pub(super) struct Content {
     pub earlier: Option<(u64, Count)>,
 }
 
+/// The least and the most that a figure can be.
+pub(super) type Range = (u64, u64);
+
 /// The contents of all live tables that were read.
 pub(super) struct Contents {
     types: ElementTypes,
     by_serial: HashMap<u64, Content>,
+    /// Of tables whose bytes leave several answers.
+    bounds: HashMap<u64, Bounds>,
     /// Tables of other containers than hashbrown's.
     foreign: HashMap<u64, Foreign>,
 }
@@ -37,6 +44,8 @@ pub(super) struct Contents {
 fn kind_of(family: &Family) -> Option<ForeignKind> {
     match family.name {
         "cpython_dict" => Some(ForeignKind::CpythonKeys),
+        "cpython_set" => Some(ForeignKind::CpythonSet),
+        "abseil_flat" => Some(ForeignKind::Abseil),
         "libstdcxx_hashtable" | "libcxx_hashtable" | "redis_dict" => Some(ForeignKind::Chains),
         _ => None,
     }
@@ -135,8 +144,24 @@ impl Contents {
                 Some((chain.block.serial, content))
             })
             .collect();
+        let bounds = tables.iter().filter_map(|(chain, reading)| {
+            let serial = chain.block.serial;
+            if by_serial
+                .get(&serial)
+                .is_some_and(|told| told.occupancy.retained_bytes.is_some())
+            {
+                return None;
+            }
+            let known = types
+                .of_site(chain.block.site)
+                .map(|known| narrowed(known, &chain.sizes()));
+            let possible = |element| known.as_ref().is_none_or(|known| known.allows(element));
+            Some((serial, reading.survey.bounds_where(&possible)?))
+        });
+        let mut bounds: HashMap<u64, Bounds> = bounds.collect();
         for serial in filling(&by_serial, &tables, clock) {
             by_serial.remove(&serial);
+            bounds.remove(&serial);
         }
         let foreign = chains.iter().filter_map(|chain| {
             let reading = readings.get(&chain.block.serial)?.foreign?;
@@ -147,8 +172,33 @@ impl Contents {
         Self {
             types,
             by_serial,
+            bounds,
             foreign,
         }
+    }
+
+    /// Entries of a live table and bytes that it keeps beyond what they need, each within a range;
+    /// `None` where it was not read.
+    pub fn bounds(&self, serial: u64, bytes: u64) -> (Option<Range>, Option<Range>) {
+        let exactly = |figure: u64| (figure, figure);
+        if let Some(foreign) = self.foreign(serial) {
+            let emptied = foreign.buckets_used.filter(|&used| used == 0);
+            let entries = foreign.entries.or(emptied).map(exactly);
+            return (entries, foreign.retained(bytes));
+        }
+        let bounds = self.bounds.get(&serial);
+        let Some(content) = self.of_table(serial) else {
+            let bounds = bounds.map(|bounds| (bounds.entries, bounds.retained_bytes));
+            return bounds.unzip();
+        };
+        let told = &content.occupancy;
+        let (value, error) = (told.entries.value, told.entries.error);
+        let entries = (value.saturating_sub(error), value.saturating_add(error));
+        let retained = told.retained_bytes.map(exactly);
+        (
+            Some(entries),
+            retained.or_else(|| bounds.map(|bounds| bounds.retained_bytes)),
+        )
     }
 
     /// What the table with this serial holds, if it is another container's than hashbrown's.

@@ -308,7 +308,7 @@ fn of(measure: Measure, site: &Site) -> Figure {
 /// The samples of a site of which nothing else is known.
 fn samples_alone(site: &Site) -> Option<&Sampled> {
     let sampled = site.sampled.as_ref();
-    sampled.filter(|_| text::words::only_samples(site))
+    sampled.filter(|_| text::estimates::only_samples(site))
 }
 
 /// Whether a site is more than noise, also if it is known by samples alone.

@@ -6,6 +6,7 @@ use super::groups::{Group, Groups};
 use super::model::{Coverage, Sampled, Series, SizeCount};
 use super::pauses::PauseSum;
 use super::relations::Relation;
+use foldhash::HashMap;
 use mapgrow_format::layout::{self, WEIGHT_ONE, edge, header, site};
 use mapgrow_format::reader::{LiveBlock, Recording, Site};
 use std::collections::BTreeMap;
@@ -24,7 +25,9 @@ pub(super) struct Flow {
     pub in_place: u64,
     pub copied: u64,
     pub overlap_peak: u64,
+    /// When that began.
     pub overlap_ticks: u64,
+    overlap_edge: u32,
     /// Longest time that old and new table lived side by side while entries moved step by step.
     pub both_lived: Option<u64>,
     pub pauses: PauseSum,
@@ -56,7 +59,12 @@ pub(super) fn fixed(weight: u64) -> f64 {
 }
 
 /// The flows of all groups.
-pub(super) fn flows(recording: &Recording, analysis: &Analysis, groups: &Groups) -> Vec<Flow> {
+pub(super) fn flows(
+    recording: &Recording,
+    analysis: &Analysis,
+    groups: &Groups,
+    blocks: &Blocks,
+) -> Vec<Flow> {
     let mut flows = vec![Flow::default(); groups.all.len()];
     for edge in recording.edges().filter(|edge| edge.id != 0) {
         let relation = analysis.relation(edge.id);
@@ -105,10 +113,25 @@ pub(super) fn flows(recording: &Recording, analysis: &Analysis, groups: &Groups)
         if edge.word(edge::OVERLAP_PEAK) > flow.overlap_peak {
             flow.overlap_peak = edge.word(edge::OVERLAP_PEAK);
             flow.overlap_ticks = edge.word(edge::OVERLAP_TICKS);
+            flow.overlap_edge = edge.id;
         }
         flow.pauses.add(&edge);
         flow.w_resizes += fixed(edge.word(edge::W_COUNT));
         flow.var_resizes += edge.word(edge::VAR_COUNT) as f64;
+    }
+    // An edge keeps when its largest resize ended; the event tells when that began.
+    let ends: HashMap<(u32, u64), usize> = flows
+        .iter()
+        .enumerate()
+        .map(|(at, flow)| ((flow.overlap_edge, flow.overlap_ticks), at))
+        .collect();
+    for event in &blocks.resizes {
+        let both = event.old_bytes.saturating_add(event.new_bytes);
+        if let Some(&at) = ends.get(&(event.what, event.ticks))
+            && flows[at].overlap_peak == both
+        {
+            flows[at].overlap_ticks = event.ticks.saturating_sub(event.pause);
+        }
     }
     flows
 }
@@ -276,6 +299,40 @@ pub(super) struct Peak {
     pub ticks: Option<u64>,
 }
 
+impl Peak {
+    /// Never less than what is known to have been live side by side: a `realloc` that copies has
+    /// both blocks, which the recorder counts one after the other.
+    /// `one_map`: there never was another one.
+    pub fn at_least(self, overlap: u64, one_map: bool) -> Self {
+        if overlap <= self.bytes {
+            let lower = (self.bytes - self.error).max(overlap);
+            return Self {
+                error: self.bytes - lower,
+                ..self
+            };
+        }
+        // Others may have been there at that moment, too.
+        let old = if one_map { 0 } else { overlap / 2 };
+        let bytes = overlap.max(self.bytes.saturating_add(old));
+        Self {
+            bytes,
+            error: bytes - overlap,
+            ticks: None,
+        }
+    }
+
+    /// Never more than all recorded blocks together had.
+    pub fn at_most(self, all: u64) -> Self {
+        let lower = (self.bytes - self.error).min(all);
+        let bytes = self.bytes.min(all);
+        Self {
+            bytes,
+            error: bytes - lower,
+            ..self
+        }
+    }
+}
+
 /// Combines the peaks of roots that are each exact but were reached at unknown moments of each
 /// other: together at most their sum, at least the largest and what is live now.
 fn combine(peaks: &[(u64, u64)], outside: bool, live_now: u64) -> Peak {
@@ -361,7 +418,8 @@ impl Roots {
             .map(Site::series_shift)
             .max()
             .filter(|&shift| shift < 64)?;
-        let mut buckets = vec![None; layout::site::SERIES_WORDS];
+        let mut sums = vec![0_u64; layout::site::SERIES_WORDS];
+        let mut happened = vec![false; layout::site::SERIES_WORDS];
         for root in &roots {
             let finer = shift - root.series_shift();
             let mut coarse = vec![None; layout::site::SERIES_WORDS];
@@ -369,14 +427,18 @@ impl Roots {
                 let slot: &mut Option<u64> = &mut coarse[bucket >> finer.min(63)];
                 *slot = live.max(*slot);
             }
-            for (sum, live) in buckets.iter_mut().zip(coarse) {
-                if let Some(live) = live {
-                    *sum = Some(live.saturating_add(sum.unwrap_or(0)));
-                }
+            // Where nothing happened under one root, it still had what it had before.
+            let mut last = 0;
+            for ((sum, seen), live) in sums.iter_mut().zip(&mut happened).zip(coarse) {
+                last = live.unwrap_or(last);
+                *sum = last.saturating_add(*sum);
+                *seen |= live.is_some();
             }
         }
-        let used = buckets.iter().rposition(Option::is_some)?;
-        buckets.truncate(used + 1);
+        let used = happened.iter().rposition(|&seen| seen)?;
+        let buckets = sums.into_iter().zip(happened);
+        let buckets = buckets.map(|(sum, seen)| seen.then_some(sum));
+        let buckets = buckets.take(used + 1).collect();
         Some(Series {
             interval_ns: clock.span(1 << shift)?,
             max_live_bytes: buckets,

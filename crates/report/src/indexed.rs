@@ -46,6 +46,8 @@ fn add(table: &mut Site, vector: &Site) {
     table.known_by = own.known_by;
     table.retained_bytes = retained(&own, vector);
     (table.entries, table.capacity) = (own.entries, own.capacity);
+    table.entries_error = own.entries_error;
+    table.retained_error_bytes = table.retained_bytes.map(|_| 0);
     table.tombstones = own.tombstones;
     table.example_tables = own.example_tables;
     table.suggestions = own.suggestions;
@@ -71,6 +73,8 @@ fn add(table: &mut Site, vector: &Site) {
 /// What both keep that the entries do not need: known where the vector has room for as many as
 /// the table.
 fn retained(table: &Site, vector: &Site) -> Option<u64> {
+    // Of several maps of which only some were read nothing tells which vector is whose.
+    table.entries_error.filter(|&error| error == 0)?;
     let (entries, room) = (table.entries?, table.capacity.filter(|&room| room > 0)?);
     let whole = vector.live_bytes.is_multiple_of(room) && table.maps_live == vector.maps_live;
     let element = whole.then_some(vector.live_bytes / room)?;

@@ -63,6 +63,7 @@ mod resolve;
 mod serials;
 pub mod series;
 mod sites;
+mod strata;
 mod succession;
 pub mod symbols;
 pub mod text;

@@ -29,6 +29,8 @@ pub(super) struct Context<'a> {
     pub clock: &'a Clock,
     pub threads: &'a Threads,
     pub options: &'a Options,
+    /// The most that was live in all recorded blocks.
+    pub most: u64,
 }
 
 /// The largest live maps, and how many were left out.

@@ -4,7 +4,7 @@ use super::advice::cures;
 use super::gates::{Finding, Outcome};
 use super::model::{Map, NextResize, Report};
 use super::text::units::{bytes, count, time};
-use super::text::{self, words};
+use super::text::{self, contents, words};
 
 /// Of all resizes that come within `within_ns`, the first for which there is no room, and its
 /// map.
@@ -34,7 +34,7 @@ pub(super) fn sentence(report: &Report, map: &Map, next: &NextResize) -> String 
         words::container(map.family, map.type_name.as_deref()),
         text::place(site.and_then(|site| site.caller.as_ref())),
         when.unwrap_or_default(),
-        words::room_for(next, report.memory.as_ref()),
+        contents::room_for(next, report.memory.as_ref()),
     )
 }
 

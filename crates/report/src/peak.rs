@@ -2,8 +2,7 @@
 //!
 //! What was live at any moment follows from what is live at the end and from the events, read
 //! backwards, as far back as the rings reach. A `realloc` takes the old block's place at once
-//! in these books: what the allocator holds twice while it copies is not in the peak, and so
-//! not in its parts.
+//! in the recorder's books: what the allocator held twice while it copied is added here.
 
 use super::analysis::Blocks;
 use super::maps::Context;
@@ -26,19 +25,19 @@ struct Overlap {
     extra: u64,
 }
 
-/// The parts of the peak; `None` when nothing was recorded.
-pub(super) fn peak(context: &Context<'_>, blocks: &Blocks) -> Option<Peak> {
-    let recording = context.recording;
-    let bytes = recording.header(header::PEAK_BYTES);
-    let at = recording.header(header::PEAK_TICKS);
-    if bytes == 0 {
-        return None;
-    }
-    let overlaps: Vec<Overlap> = blocks
-        .resizes
-        .iter()
-        .filter_map(|event| overlap(context, event))
-        .collect();
+/// The most that was live in all recorded blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Most {
+    pub bytes: u64,
+    pub ticks: u64,
+    /// Whether that was while a `realloc` copied.
+    copying: bool,
+    /// The largest block that a `realloc` copied from.
+    pub copied_from: u64,
+}
+
+/// From when on no resize is missing from the rings, and no event at all.
+fn complete_from(recording: &Recording, blocks: &Blocks) -> (u64, u64) {
     let lost = |head: usize, events: &[BlockEvent]| {
         let oldest = events.first().map_or(u64::MAX, |event| event.ticks);
         let all = recording.header(head) <= events.len() as u64;
@@ -46,6 +45,70 @@ pub(super) fn peak(context: &Context<'_>, blocks: &Blocks) -> Option<Peak> {
     };
     let resizes_from = lost(header::RESIZE_HEAD, &blocks.resizes);
     let all_from = resizes_from.max(lost(header::BIRTH_HEAD, &blocks.births));
+    (resizes_from, all_from)
+}
+
+fn counted(event: &&BlockEvent) -> bool {
+    event.flags & event::FLAG_SAMPLED == 0
+}
+
+fn copies(event: &BlockEvent) -> bool {
+    event.kind == event::KIND_REALLOC
+        && event.flags & event::FLAG_IN_PLACE == 0
+        && event.old_serial != 0
+}
+
+/// The most that was live: what the recorder saw, or more where a `realloc` copied.
+pub(super) fn most(recording: &Recording, blocks: &Blocks) -> Most {
+    let (_, from) = complete_from(recording, blocks);
+    let mut most = Most {
+        bytes: recording.header(header::PEAK_BYTES),
+        ticks: recording.header(header::PEAK_TICKS),
+        copying: false,
+        copied_from: 0,
+    };
+    let events = blocks.births.iter().chain(&blocks.resizes);
+    let mut events: Vec<&BlockEvent> = events.filter(counted).collect();
+    events.sort_by_key(|event| std::cmp::Reverse(event.ticks));
+    let mut live = i128::from(recording.header(header::LIVE_BYTES));
+    for event in events.into_iter().take_while(|event| event.ticks >= from) {
+        let (old, new) = (i128::from(event.old_bytes), i128::from(event.new_bytes));
+        let old = if event.old_serial == 0 { 0 } else { old };
+        if copies(event) {
+            most.copied_from = most.copied_from.max(event.old_bytes);
+            let both = u64::try_from(live + old).unwrap_or(0);
+            if both > most.bytes {
+                (most.bytes, most.ticks, most.copying) = (both, event.ticks, true);
+            }
+        }
+        live -= match event.kind {
+            event::KIND_CREATE => new,
+            event::KIND_DROP | event::KIND_REPLACE => -old,
+            event::KIND_REALLOC => new - old,
+            event::KIND_ABANDON => -new,
+            _ => 0,
+        };
+    }
+    most
+}
+
+/// The parts of the peak; `None` when nothing was recorded.
+pub(super) fn peak(context: &Context<'_>, blocks: &Blocks, most: &Most) -> Option<Peak> {
+    let recording = context.recording;
+    let (bytes, at) = (most.bytes, most.ticks);
+    if bytes == 0 {
+        return None;
+    }
+    let side_by_side = |event: &&BlockEvent| {
+        event.kind == event::KIND_REPLACE || most.copying && event.ticks == at && copies(event)
+    };
+    let overlaps: Vec<Overlap> = blocks
+        .resizes
+        .iter()
+        .filter(side_by_side)
+        .filter_map(|event| overlap(context, event))
+        .collect();
+    let (resizes_from, all_from) = complete_from(recording, blocks);
     let under_way = |overlap: &&Overlap| (overlap.start..=overlap.end).contains(&at);
     let mut sites: BTreeMap<u32, PeakSite> = BTreeMap::new();
     for overlap in overlaps.iter().filter(under_way) {
@@ -77,8 +140,7 @@ pub(super) fn peak(context: &Context<'_>, blocks: &Blocks) -> Option<Peak> {
 }
 
 fn overlap(context: &Context<'_>, event: &BlockEvent) -> Option<Overlap> {
-    let resize = event.kind == event::KIND_REPLACE
-        && event.flags & event::FLAG_SAMPLED == 0
+    let resize = counted(&event)
         && event.old_serial != 0
         && context.analysis.relation(event.what) == Relation::Resize;
     let edge = context.recording.edge(event.what).filter(|_| resize)?;
@@ -100,7 +162,6 @@ fn replay(recording: &Recording, blocks: &Blocks, overlaps: &[Overlap], from: u6
         .collect();
     let of = |serial: u64| i128::from(extra.get(&serial).copied().unwrap_or(0));
     let mut changes: Vec<(u64, i128)> = Vec::new();
-    let counted = |event: &&BlockEvent| event.flags & event::FLAG_SAMPLED == 0;
     for event in blocks.births.iter().chain(&blocks.resizes).filter(counted) {
         let (old, new) = (i128::from(event.old_bytes), i128::from(event.new_bytes));
         let old = if event.old_serial == 0 { 0 } else { old };

@@ -39,12 +39,16 @@ pub(super) fn site(
     let tree = group.family.container == Container::Tree;
     let coverage = sums.coverage(recording, tree);
     let estimated = coverage == Coverage::Sampled;
+    let counts = Counts::of(sums, flow, samples, estimated);
     let peak = if estimated {
         None
     } else {
-        Some(roots.peak(recording, &group.members, sums.live_bytes()))
+        let peak = roots.peak(recording, &group.members, sums.live_bytes());
+        Some(
+            peak.at_least(flow.overlap_peak, counts.created <= 1)
+                .at_most(context.most),
+        )
     };
-    let counts = Counts::of(sums, flow, samples, estimated);
     // Figures that only weight-1 edges carry are unknown where nothing was certain.
     let certain = |figure: u64| (!tree && !estimated).then_some(figure);
     let resize = |figure: u64| (!tree).then_some(figure);
@@ -97,9 +101,11 @@ pub(super) fn site(
         overlap_longest_ns: flow.both_lived.and_then(|ticks| clock.span(ticks)),
         pause_ns: flow.pauses.model(clock).filter(|_| !tree),
         entries: None,
+        entries_error: None,
         tombstones: None,
         capacity: None,
         retained_bytes: None,
+        retained_error_bytes: None,
         retained_for_at_most_ns: None,
         had_entries_at_least: None,
         smallest_table_bytes: sums.smallest,

@@ -3,6 +3,7 @@
 use super::figures::{Flow, LiveSamples, Peak, Roots, Sums};
 use super::maps::Context;
 use super::model::Totals;
+use super::peak::Most;
 use super::process::Threads;
 use mapgrow_format::layout::{header, thread};
 use mapgrow_format::reader::Recording;
@@ -16,16 +17,22 @@ pub(super) struct Figures {
     pub all_samples: LiveSamples,
 }
 
-pub(super) fn totals(context: &Context<'_>, figures: &Figures, roots: &Roots) -> Totals {
+pub(super) fn totals(
+    context: &Context<'_>,
+    figures: &Figures,
+    roots: &Roots,
+    most: &Most,
+) -> Totals {
     let Context {
         recording, clock, ..
     } = context;
     let sum = |of: fn(&Sums) -> u64| figures.sums.iter().map(of).fold(0, u64::saturating_add);
     let flow = |of: fn(&Flow) -> u64| figures.flows.iter().map(of).fold(0, u64::saturating_add);
     let live_bytes = sum(Sums::live_bytes);
-    let peak = peak(context, roots, live_bytes);
     let overlap = figures.flows.iter().max_by_key(|flow| flow.overlap_peak);
     let overlap = overlap.filter(|flow| flow.overlap_peak > 0);
+    let overlap_peak = overlap.map_or(0, |flow| flow.overlap_peak);
+    let peak = peak(context, roots, live_bytes, most).at_least(overlap_peak, true);
     let sampled_live: f64 = figures.samples.iter().map(|samples| samples.bytes).sum();
     let errors = figures.samples.iter().map(LiveSamples::bytes_error);
     let est_live_error_bytes = errors.map(|error| error * error).sum::<f64>().sqrt() as u64;
@@ -45,7 +52,7 @@ pub(super) fn totals(context: &Context<'_>, figures: &Figures, roots: &Roots) ->
         resizes: flow(|flow| flow.resizes),
         allocated_bytes: sum(|sums| sums.alloc_bytes),
         copied_bytes: Some(flow(|flow| flow.copied)),
-        overlap_peak_bytes: overlap.map_or(0, |flow| flow.overlap_peak),
+        overlap_peak_bytes: overlap_peak,
         overlap_peak_at_ns: overlap.and_then(|flow| clock.moment_if_set(flow.overlap_ticks)),
         pause_total_ns: clock.span(flow(|flow| flow.pauses.total)),
         pause_max_ns: clock.span(
@@ -93,26 +100,25 @@ fn other(recording: &Recording, context: &Context<'_>) -> (u64, u64) {
 
 /// The peak of all containers together. The recording keeps that of all recorded blocks; it is
 /// the containers' own when nothing else was recorded, and bounds it otherwise.
-fn peak(context: &Context<'_>, roots: &Roots, live_now: u64) -> Peak {
+fn peak(context: &Context<'_>, roots: &Roots, live_now: u64, most: &Most) -> Peak {
     let recording = context.recording;
-    let all = recording.header(header::PEAK_BYTES);
+    let all = most.bytes;
     if other(recording, context).1 == 0 {
-        let ticks = Some(recording.header(header::PEAK_TICKS));
         return Peak {
             bytes: all,
             error: 0,
-            ticks,
+            ticks: Some(most.ticks),
         };
     }
     let (containers, others) = sites(context);
     let own = roots.peak(recording, &containers, live_now);
     let rest = roots.peak(recording, &others, 0);
-    let upper = own.bytes.min(all);
+    let upper = own.bytes.saturating_add(most.copied_from).min(all);
     // At the common peak, the others held at most their own.
     let lower = (own.bytes - own.error)
         .max(all.saturating_sub(rest.bytes))
         .min(upper);
-    let ticks = own.ticks.filter(|_| own.error == 0);
+    let ticks = own.ticks.filter(|_| lower == upper);
     Peak {
         bytes: upper,
         error: upper - lower,

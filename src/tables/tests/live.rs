@@ -121,6 +121,32 @@ fn a_level_fills_well_before_another_opens() {
     assert_eq!(slots.len() as u64, inserted);
 }
 
+/// Who reads what is in the blocks may run out of time: those that it came to are a fair sample.
+#[test]
+fn half_of_the_blocks_are_a_random_half() {
+    let memory = Capacity {
+        live: live::LEVEL0_SLOTS * 7,
+        ..Capacity::default()
+    }
+    .memory();
+    let table = memory.tables().live;
+    let mut inserted = 0;
+    while memory.header(header::LIVE_LEVELS) < 3 {
+        inserted += 1;
+        table.insert(inserted * 16, &record(inserted)).unwrap();
+    }
+    let mut order = Vec::new();
+    table.each(|_, address| order.push(address / 16));
+    let all: HashSet<u64> = order.iter().copied().collect();
+    assert_eq!((order.len() as u64, all.len() as u64), (inserted, inserted));
+    for part in [10, 4, 2] {
+        let seen = &order[..order.len() / part];
+        let old = seen.iter().filter(|&&at| at <= inserted / 2).count();
+        let share = old as f64 / seen.len() as f64;
+        assert!((0.4..0.6).contains(&share), "{share} of one in {part}");
+    }
+}
+
 /// Opening a level must not commit megabytes at once, nor must a table commit much that it never
 /// uses.
 #[test]

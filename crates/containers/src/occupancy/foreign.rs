@@ -1,14 +1,6 @@
 //! Tables of containers other than hashbrown's, of programs in C, C++ and Python: what can be
 //! told of them from their memory.
 //!
-//! # CPython
-//!
-//! `PyDictKeysObject` (3.11 and later: `Include/internal/pycore_dict.h`) begins with a reference
-//! count, log2 of the slots, log2 of the bytes of its index, a kind, and how many entries are
-//! still usable and how many are used; the index and the entries follow. Size of the block and
-//! sum of the two counts follow from the rest: a block for which they do not agree is none. An
-//! entry without a value was deleted.
-//!
 //! # Chained tables
 //!
 //! An array of pointers, null where nothing hangs. In libstdc++'s `_Hashtable` one of them
@@ -18,15 +10,17 @@
 
 use mapgrow_system::memory::{MANY, Memory};
 
-use super::BlockReader;
 use super::memory::BlockAt;
+use super::{BlockReader, abseil, cpython};
 
 /// Bytes read at once.
-const CHUNK: usize = 4096;
+pub(super) const CHUNK: usize = 4096;
+/// More than what a table has besides its slots: a header, a mirror, padding.
+const HEADERS: u64 = 64;
 /// Buckets followed at most in search of the container they belong to.
 const MOST_FOLLOWED: u64 = 1 << 16;
 /// Pointers into user space lie below.
-const HIGHEST: u64 = 1 << 47;
+pub(super) const HIGHEST: u64 = 1 << 47;
 
 /// Which kind of table it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +29,10 @@ pub enum ForeignKind {
     CpythonKeys,
     /// Pointers to chains.
     Chains,
+    /// Slots of a CPython set.
+    CpythonSet,
+    /// Control bytes and slots of an Abseil flat or node map.
+    Abseil,
 }
 
 /// What was read of such a table; `None` is not known.
@@ -60,62 +58,52 @@ pub struct Foreign {
 #[must_use]
 pub fn read_foreign(memory: &impl Memory, address: u64, bytes: u64) -> Option<Foreign> {
     let mut block = BlockAt::new(memory, address);
-    cpython(&mut block, bytes).or_else(|| chains(memory, address, bytes, &mut block))
+    cpython::dict(&mut block, bytes)
+        .or_else(|| abseil::table(&mut block, bytes))
+        .or_else(|| cpython::set(&mut block, bytes))
+        .or_else(|| chains(memory, address, bytes, &mut block))
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
+impl Foreign {
+    /// Bytes of a table of `bytes` bytes beyond those of one made anew for its entries: at least
+    /// and at most. `None` where the entries are not known.
+    #[must_use]
+    pub fn retained(&self, bytes: u64) -> Option<(u64, u64)> {
+        let entries = self.entries?;
+        let of_buckets = |buckets: u64| match self.buckets {
+            0 => None,
+            all => u64::try_from(u128::from(bytes) * u128::from(buckets) / u128::from(all)).ok(),
+        };
+        let (least, most) = match self.kind {
+            ForeignKind::CpythonKeys => {
+                let needed = of_buckets(cpython::dict_slots(entries))?;
+                (needed.saturating_sub(HEADERS), needed + HEADERS)
+            }
+            ForeignKind::CpythonSet => {
+                let needed = of_buckets(cpython::set_slots(entries))?;
+                (needed, needed)
+            }
+            ForeignKind::Abseil if entries == 0 => (0, 0),
+            ForeignKind::Abseil => {
+                let needed = of_buckets(abseil::slots(entries))?;
+                (needed, needed.saturating_add(HEADERS))
+            }
+            // The next prime of a list in which each is a sixth larger than the one before.
+            ForeignKind::Chains => {
+                let least = entries.max(1).saturating_mul(8);
+                (
+                    least,
+                    least.saturating_add(least / 6).saturating_add(HEADERS),
+                )
+            }
+        };
+        Some((bytes.saturating_sub(most), bytes.saturating_sub(least)))
+    }
+}
+
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(8)?)?;
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
-}
-
-fn cpython(reader: &mut impl BlockReader, bytes: u64) -> Option<Foreign> {
-    const HEADER: u64 = 32;
-    /// Bytes of an entry: with the hash, or of string keys, which know their own.
-    const ENTRY: [u64; 2] = [24, 16];
-    let mut header = [0; HEADER as usize];
-    if bytes < HEADER || !reader.read(0, &mut header) {
-        return None;
-    }
-    let (log2, index_log2, kind) = (*header.get(8)?, *header.get(9)?, *header.get(10)?);
-    let (usable, used) = (word(&header, 16)?, word(&header, 24)?);
-    let entry = *ENTRY.get(usize::from(kind))?;
-    if !(3..48).contains(&log2) || !(log2..=log2 + 3).contains(&index_log2) {
-        return None;
-    }
-    let slots = 1_u64 << log2;
-    let capacity = slots * 2 / 3;
-    let index = 1_u64 << index_log2;
-    let whole = HEADER
-        .checked_add(index)?
-        .checked_add(capacity.checked_mul(entry)?)?;
-    if whole != bytes || usable.checked_add(used) != Some(capacity) {
-        return None;
-    }
-    let mut deleted = 0;
-    let mut buffer = [0; CHUNK / 48 * 48];
-    let mut done = 0;
-    while done < used {
-        let batch = (used - done).min(buffer.len() as u64 / entry);
-        let read = buffer.get_mut(..(batch * entry) as usize)?;
-        if !reader.read(HEADER + index + done * entry, read) {
-            return None;
-        }
-        // The value is the last word of an entry.
-        let entries = read.chunks_exact(entry as usize);
-        deleted += entries
-            .filter(|&entry| word(entry, entry.len() - 8) == Some(0))
-            .count() as u64;
-        done += batch;
-    }
-    Some(Foreign {
-        kind: ForeignKind::CpythonKeys,
-        buckets: slots,
-        buckets_used: Some(used),
-        entries: Some(used - deleted),
-        tombstones: Some(deleted),
-        capacity: Some(capacity),
-        growth_left: Some(usable),
-    })
 }
 
 fn chains(

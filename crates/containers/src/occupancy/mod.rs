@@ -27,6 +27,9 @@
 //! Everything here is arithmetic on bytes that somebody else provides: [`BlockReader`] may be a
 //! slice, the memory of this process or that of another. Nothing allocates.
 
+mod abseil;
+mod bounds;
+mod cpython;
 mod foreign;
 mod growth;
 mod heat;
@@ -37,6 +40,7 @@ mod shape;
 mod stored;
 mod survey;
 
+pub use bounds::Bounds;
 pub use foreign::{Foreign, ForeignKind, read_foreign};
 pub use heat::Heat;
 pub use quality::{HashQuality, HashVerdict};

@@ -185,6 +185,8 @@ fn encode_kind(kind: ForeignKind) -> u64 {
     match kind {
         ForeignKind::CpythonKeys => 1,
         ForeignKind::Chains => 2,
+        ForeignKind::CpythonSet => 3,
+        ForeignKind::Abseil => 4,
     }
 }
 
@@ -192,6 +194,8 @@ fn decode_kind(code: u64) -> Option<ForeignKind> {
     match code {
         1 => Some(ForeignKind::CpythonKeys),
         2 => Some(ForeignKind::Chains),
+        3 => Some(ForeignKind::CpythonSet),
+        4 => Some(ForeignKind::Abseil),
         _ => None,
     }
 }

@@ -329,7 +329,7 @@ impl Survey {
 }
 
 /// The smallest and largest possible element size of a shape; `None` when none is possible.
-fn elements(shape: &Shape, possible: &dyn Fn(u64) -> bool) -> Option<(u64, u64)> {
+pub(super) fn elements(shape: &Shape, possible: &dyn Fn(u64) -> bool) -> Option<(u64, u64)> {
     let mut sizes = (shape.least_element..=shape.most_element).filter(|&size| possible(size));
     let least = sizes.next()?;
     Some((least, sizes.last().unwrap_or(least)))

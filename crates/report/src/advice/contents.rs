@@ -3,7 +3,9 @@
 use super::{PILED_ENTRIES, WORTHWHILE_BYTES, advice, methods};
 use crate::holdings::{Held, Holdings};
 use crate::model::{Advice, AdviceKind, Saving, Site};
-use crate::text::units::{bytes, count, thousands, time};
+use crate::sites::held;
+use crate::text::contents::entries;
+use crate::text::units::{bytes, count, estimated, thousands, time};
 use mapgrow_containers::occupancy::HashVerdict;
 
 /// Only a map of at least so many bytes is told to stop growing, unless it will not fit.
@@ -13,26 +15,22 @@ const TOMBSTONE_SHARE: u64 = 8;
 /// Buckets of a control group that a look-up goes through at once.
 const GROUP: f64 = 16.0;
 
-fn entries(number: u64) -> String {
-    if number == 1 {
-        "1 entry".to_owned()
-    } else {
-        format!("{} entries", thousands(number))
-    }
-}
-
 /// Maps that keep at least half of their memory for nothing.
 pub(super) fn shrink(site: &Site, holdings: &Holdings) -> Option<Advice> {
     let retained = site.retained_bytes?;
     let call = methods::of(site.family).shrink?;
-    if retained < WORTHWHILE_BYTES || retained < site.live_bytes / 2 {
+    if retained < WORTHWHILE_BYTES || retained < held(site).0 / 2 {
         return None;
     }
+    let room = holdings.capacity().filter(|_| site.capacity.is_some());
+    let room = room.map_or_else(
+        || format!("in {}", bytes(held(site).0)),
+        |room| format!("in tables for {}", thousands(room)),
+    );
     let text = format!(
-        "{call} would give back {}: {} left in tables for {}",
-        bytes(retained),
-        entries(site.entries?),
-        thousands(holdings.capacity().unwrap_or(0)),
+        "{call} would give back {}: {} left {room}",
+        estimated(retained, site.retained_error_bytes, bytes),
+        entries(site.entries?, site.entries_error),
     );
     Some(Advice {
         saves: Saving {
@@ -54,7 +52,7 @@ pub(super) fn shrink_foreign(site: &Site, holdings: &Holdings) -> Option<Advice>
     let text = format!(
         "{call} would give back most of {}: {} left in a table for {}",
         bytes(emptied.bytes),
-        entries(emptied.entries),
+        entries(emptied.entries, None),
         thousands(emptied.room),
     );
     Some(advice(AdviceKind::Shrink, text))
@@ -77,10 +75,10 @@ pub(super) fn rebuild(site: &Site, holdings: &Holdings) -> Option<Advice> {
         "entries come and go, and {} fill its table: after about {} more it doubles to {}. Rebuilt \
          ({}) it takes {} more as it is",
         count(tombstones, "tombstone"),
-        entries(left),
+        entries(left, None),
         bytes(next),
         methods::of(site.family).rebuild,
-        entries(capacity.saturating_sub(there)),
+        entries(capacity.saturating_sub(there), None),
     );
     pays.then(|| Advice {
         saves: Saving {
@@ -106,15 +104,17 @@ pub(super) fn bound(site: &Site, holdings: &Holdings) -> Option<Advice> {
     if !held.forecast.steady || site.shrinks != Some(0) || held.bytes < BOUND_BYTES && !no_room {
         return None;
     }
-    // No time is foretold for a process that has ended.
+    // No time is foretold for a process that has ended: unless it ran out of room, its maps were as
+    // large as they had to be.
     let (when, until) = match next.eta_ns {
         Some(eta) => ("now", format!(" in about {}", time(eta))),
-        None => ("at the end", String::new()),
+        None if no_room => ("at the end", String::new()),
+        None => return None,
     };
     let text = format!(
         "set it a limit: it only ever grew, {when} by {rate} entries/s. Held at its {} it saves \
          the growth to {}{until}",
-        entries(held.occupancy.entries.value),
+        entries(held.occupancy.entries.value, None),
         bytes(next.needs_bytes),
     );
     Some(Advice {

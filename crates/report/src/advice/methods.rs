@@ -61,6 +61,16 @@ const PYTHON: Methods = Methods {
     shrink: Some("d = dict(d)"),
     ..OTHER
 };
+const PYTHON_SET: Methods = Methods {
+    rebuild: "s = set(s)",
+    shrink: Some("s = set(s)"),
+    ..OTHER
+};
+/// What nobody knows by name: the program's own.
+const OWN: Methods = Methods {
+    create: Some("a table for N entries"),
+    ..OTHER
+};
 const REDIS: Methods = Methods {
     create: Some("dictExpand(d, N)"),
     shrink: Some("dictResize(d)"),
@@ -80,6 +90,8 @@ pub(super) fn of(family: Option<&str>) -> &'static Methods {
     match family.unwrap_or_default() {
         "hashbrown" | "raw_vec" | "smallvec" => &RUST,
         "cpython_dict" => &PYTHON,
+        "cpython_set" => &PYTHON_SET,
+        "unknown_container" => &OWN,
         "go_map" => &GO,
         "redis_dict" => &REDIS,
         "perl_hash" => &PERL,

@@ -6,7 +6,7 @@
 
 mod contents;
 pub(super) mod cures;
-mod methods;
+pub(super) mod methods;
 mod presize;
 mod resizing;
 

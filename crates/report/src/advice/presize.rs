@@ -39,6 +39,11 @@ impl Finals {
         let maps = site.maps_created?.saturating_add(site.maps_late?);
         // What a map came to that went on elsewhere its last table here does not tell.
         let left = site.maps_moved_on.is_some_and(|moved| moved > 0);
+        // A single one ended with the largest there was, however it came to that.
+        if maps == 1 && site.shrinks == Some(0) && !left {
+            let by_size = BTreeMap::from([(site.largest_table_bytes?.ilog2(), 1)]);
+            return Some(Self { start, by_size });
+        }
         if first != maps || maps == 0 || site.shrinks != Some(0) || left {
             return None;
         }
@@ -124,7 +129,12 @@ pub(super) fn presize(
     // All but those that lead to tables beyond it: the ones from below the floor count, too.
     let beyond = finals.sum(|last| u64::from(last.saturating_sub(size)));
     let resizes = site.grows?.saturating_sub(beyond);
-    let copied = finals.sum(|last| tables.between(finals.start, last.min(size)));
+    let copied = match finals.maps() {
+        1 => site.copied_bytes?,
+        _ => finals
+            .sum(|last| tables.between(finals.start, last.min(size)))
+            .min(site.copied_bytes?),
+    };
     if resizes < 2 || copied < WORTHWHILE_BYTES {
         return None;
     }
@@ -160,6 +170,16 @@ pub(super) fn presize(
             ", for {} more in each on average",
             bytes(risk(size))
         ));
+    }
+    // What nobody could look into may have been emptied since.
+    if site.entries.is_none() && site.maps_live > Some(0) {
+        let else_do = methods::of(site.family).shrink.unwrap_or("a smaller one");
+        let (it, is) = if finals.maps() == 1 {
+            ("it", "is")
+        } else {
+            ("they", "are")
+        };
+        text = format!("if {it} {is} full, {text}; if not, {else_do} gives back what is not used");
     }
     Some(Advice {
         saves: Saving {
@@ -216,6 +236,9 @@ fn call(
         }
         // Without a number hashbrown's methods are of no use.
         None if site.family == Some("hashbrown") => None,
+        None if site.family == Some("unknown_container") => {
+            Some(format!("begin with a table of {}{of_each}", bytes(room)))
+        }
         None => Some(format!(
             "{} for the N that it will have (here a table of {})",
             create(methods.create?),

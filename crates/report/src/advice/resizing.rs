@@ -6,23 +6,26 @@ use crate::text::units::{bytes, count, time};
 
 /// A resize that stalls its thread for longer is worth dividing.
 const STALL_NS: u64 = 50_000_000;
+/// Moving entries to other places takes a few nanoseconds a byte at most.
+const NS_PER_BYTE: u64 = 4;
 /// A smaller table that stalls for so long was kept waiting by something else than its size.
 const SPLIT_BYTES: u64 = 16 << 20;
 /// More parts than this nobody wants.
 const MOST_PARTS: u64 = 16;
 /// Containers made and dropped, for one that is live: fewer are no habit.
-const TURNOVER: u64 = 100;
+const TURNOVER: u64 = 16;
 
 /// One resize moves so much that its thread stalls: several maps move less each.
 pub(super) fn split(site: &Site) -> Option<Advice> {
-    let stall = site
-        .pause_ns
-        .as_ref()?
-        .max
-        .filter(|&stall| stall > STALL_NS)?;
     let overlap = site
         .overlap_peak_bytes
         .filter(|&overlap| overlap >= SPLIT_BYTES)?;
+    // What took longer than moving so much takes, another thread or process took.
+    let longest = overlap.saturating_mul(NS_PER_BYTE);
+    let stall = site.pause_ns.as_ref()?.max?.min(longest);
+    if stall <= STALL_NS {
+        return None;
+    }
     let parts = stall.div_ceil(STALL_NS).next_power_of_two().min(MOST_PARTS);
     let each = overlap / parts;
     let text = format!(

@@ -94,7 +94,7 @@ impl Facts<'_> {
         let analysis = Analysis::of(recording, &blocks, &mut resolver);
         resolver.done();
         let groups = Groups::of(recording, &analysis);
-        let mut flows = figures::flows(recording, &analysis, &groups);
+        let mut flows = figures::flows(recording, &analysis, &groups, &blocks);
         Successions::of(&blocks, &analysis, &groups).add_to(&mut flows, &groups);
         judge(&Facts {
             recording,

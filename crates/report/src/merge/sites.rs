@@ -130,11 +130,15 @@ pub(crate) fn fold(sum: &mut Site, more: &Site, shift: u64) {
     if unread(sum) {
         (sum.entries, sum.tombstones) = (more.entries, more.tombstones);
         (sum.capacity, sum.retained_bytes) = (more.capacity, more.retained_bytes);
+        sum.entries_error = more.entries_error;
+        sum.retained_error_bytes = more.retained_error_bytes;
     } else if !unread(more) {
         add(&mut sum.entries, more.entries);
         add(&mut sum.tombstones, more.tombstones);
         add(&mut sum.capacity, more.capacity);
         add(&mut sum.retained_bytes, more.retained_bytes);
+        sum.entries_error = together(sum.entries_error, more.entries_error);
+        sum.retained_error_bytes = together(sum.retained_error_bytes, more.retained_error_bytes);
     }
     sum.live_bytes = sum.live_bytes.saturating_add(more.live_bytes);
     for (sum, more) in [
@@ -184,6 +188,12 @@ pub(crate) fn fold(sum: &mut Site, more: &Site, shift: u64) {
             sum.suggestions.push(advice.clone());
         }
     }
+}
+
+/// The error of the sum of two figures.
+pub(crate) fn together(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    let (a, b) = a.zip(b)?;
+    Some((a as f64).hypot(b as f64).ceil() as u64)
 }
 
 fn smallest(sum: &mut Option<u64>, more: Option<u64>) {

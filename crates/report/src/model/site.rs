@@ -205,14 +205,21 @@ pub struct Site {
     pub overlap_longest_ns: Option<u64>,
     /// How long resizes took.
     pub pause_ns: Option<Pauses>,
-    /// Entries in the live maps; `None` unless the tables of all of them were read.
+    /// Entries in the live maps: estimated where some stand for others, or only some were read;
+    /// `None` where too few were.
     pub entries: Option<u64>,
-    /// Deleted entries whose slots are still taken, in all live maps.
+    /// Standard error of `entries`; 0 where they were counted.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub entries_error: Option<u64>,
+    /// Deleted entries whose slots are still taken, in all live maps; `None` unless all were read.
     pub tombstones: Option<u64>,
-    /// Entries that fit into the present tables.
+    /// Entries that fit into the present tables; `None` unless all were read.
     pub capacity: Option<u64>,
-    /// Bytes of live tables beyond what their entries need.
+    /// Bytes of live tables beyond what their entries need; estimated as `entries` are.
     pub retained_bytes: Option<u64>,
+    /// Standard error of `retained_bytes`; 0 where they were counted.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub retained_error_bytes: Option<u64>,
     /// Of the map that retains most: for how long, at most. It has had its table so long, and
     /// needed it when it was made.
     pub retained_for_at_most_ns: Option<u64>,

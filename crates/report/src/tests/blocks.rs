@@ -254,6 +254,7 @@ fn the_entries_of_an_indexed_map_are_part_of_it() {
     };
     let table = crate::Site {
         entries: Some(1_000),
+        entries_error: Some(0),
         tombstones: Some(0),
         capacity: Some(458_752),
         retained_bytes: Some(4_700_000),

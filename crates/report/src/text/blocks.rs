@@ -2,8 +2,9 @@
 
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
-use super::words;
+use super::{contents, estimates, words};
 use crate::model::{Coverage, Map, Report, Site};
+use crate::sites::held;
 
 /// The block of a site.
 pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
@@ -30,7 +31,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
         (Some(grew), Some(maps)) => page.row("resizes", &format!("{grew} ({maps})")),
         (Some(grew), None) => page.row("resizes", &grew),
         (None, Some(maps)) => page.row("resizes", &format!("none seen ({maps})")),
-        (None, None) if !words::only_samples(site) => {
+        (None, None) if !estimates::only_samples(site) => {
             let live = site.allocs.saturating_sub(site.frees);
             let nodes = count(site.allocs, "node");
             page.row(
@@ -85,19 +86,26 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
             ),
         );
     }
-    if !words::only_samples(site) {
+    if !estimates::only_samples(site) {
         page.row("holds", &words::holds(site));
     }
-    if let Some(contents) = words::contents(site) {
+    if let Some(contents) = contents::contents(site) {
         page.row("contents", &contents);
     }
-    if let Some(samples) = words::samples(site) {
+    if let Some(samples) = estimates::samples(site) {
         page.row("samples", &samples);
     }
     if let Some(bars) = site
         .series
         .as_ref()
-        .and_then(|series| words::bars(series, room))
+        // They count what was counted one by one alone.
+        .filter(|_| held(site).1.is_none())
+        // Those of places that others share show more than these held.
+        .filter(|series| {
+            let most = series.max_live_bytes.iter().copied().flatten().max();
+            series.exact || most <= site.peak_live_bytes
+        })
+        .and_then(|series| estimates::bars(series, room))
     {
         page.row("over time", &bars);
     }
@@ -123,8 +131,8 @@ pub(super) fn brief(page: &mut Page, number: usize, site: &Site) {
     let place = words::place(site.caller.as_ref());
     page.paragraph(&format!("{number:>2}. {what} at {place}"), 4, Style::Strong);
     let grew = words::resizes(site).map(|grew| format!("; {grew}"));
-    let held = match words::only_samples(site) {
-        true => words::samples(site).unwrap_or_default(),
+    let held = match estimates::only_samples(site) {
+        true => estimates::samples(site).unwrap_or_default(),
         false => words::holds(site) + &grew.unwrap_or_default(),
     };
     page.row("holds", &held);
@@ -203,7 +211,7 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
         page.row("buckets", &text);
     }
     let ended = report.process.state.ended();
-    if let Some(goes_on) = words::activity(map, ended) {
+    if let Some(goes_on) = contents::activity(map, ended) {
         page.row("activity", &goes_on);
     }
     if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
@@ -215,7 +223,7 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
             true => ("full", None),
             false => ("grows", report.memory.as_ref()),
         };
-        page.row(label, &words::next_resize(next, memory));
+        page.row(label, &contents::next_resize(next, memory));
     }
     if let Some(thread) = &map.thread {
         page.row("thread", &printable(thread));

@@ -1,8 +1,8 @@
 //! The first lines: what grew and what it cost, and whose recording this is.
 
 use super::page::{Page, Style, fit, printable};
-use super::units::{bytes, count, thousands, time};
-use super::{profile, words};
+use super::units::{bytes, count, estimated, thousands, time};
+use super::{contents, estimates, profile, words};
 use crate::advice::PILED_ENTRIES;
 use crate::model::{Member, Process, ProcessState, Report, Site};
 use crate::outlook;
@@ -97,10 +97,14 @@ fn cost(site: &Site) -> String {
         overlap.map(|overlap| format!("{} of old and new table side by side", bytes(overlap)));
     let stall = site.pause_ns.as_ref().and_then(|pauses| pauses.max);
     let stall = stall.map(|max| format!("a stall of {}", time(max)));
-    let costs: Vec<String> = overlap.into_iter().chain(stall).collect();
-    // Where samples stand for most of them, what was counted is not what they did.
+    let mut costs: Vec<String> = overlap.into_iter().chain(stall).collect();
+    // Where samples stand for most of them, what was counted is not what they did, and of many small
+    // maps no single resize matters.
     let did = match held(site) {
-        (_, Some(_)) => {
+        (held, Some(_)) => {
+            if site.overlap_peak_bytes.unwrap_or(0) < held / 100 {
+                costs.clear();
+            }
             let resizes = words::resizes(site).unwrap_or_default();
             format!("holds {}, {resizes}", words::holds(site))
         }
@@ -119,17 +123,23 @@ fn kept(report: &Report) -> Option<String> {
     let blocks = report.blocks().iter();
     let worst = blocks.max_by_key(|site| site.retained_bytes)?;
     let (retained, entries) = (worst.retained_bytes?, worst.entries?);
-    if retained < LEAST_BYTES || retained < report.totals.live_bytes / 10 {
+    if retained < LEAST_BYTES || retained < report.totals.est_live_bytes / 10 {
         return None;
     }
-    let maps = match worst.maps_live {
-        Some(live) if live > 1 => format!(" in {}", count(live, "live map")),
+    let sampled = worst.sampled.as_ref().filter(|_| held(worst).1.is_some());
+    let maps = match (worst.maps_live, sampled) {
+        (_, Some(sampled)) => {
+            let maps = estimates::rounded(sampled.est_maps_live.max(0.0) as u64);
+            format!(" in about {}", count(maps, "live map"))
+        }
+        (Some(live), None) if live > 1 => format!(" in {}", count(live, "live map")),
         _ => String::new(),
     };
     let room = worst
         .capacity
         .map(|capacity| format!(" in room for {}", thousands(capacity)));
-    let had = worst.had_entries_at_least;
+    // Of several maps that is the one that keeps most.
+    let had = worst.had_entries_at_least.filter(|_| maps.is_empty());
     let had = had.map(|had| format!("; it had {} or more", thousands(had)));
     let since = worst.retained_for_at_most_ns.zip(had);
     let since = since.map(|(ns, had)| format!("{had}, not longer than {} ago", time(ns)));
@@ -138,11 +148,8 @@ fn kept(report: &Report) -> Option<String> {
         "{} at {} keeps {} that it does not need: {}{}{maps}{since}.",
         capital(&words::container(worst.family, worst.type_name.as_deref())),
         words::place(worst.caller.as_ref()),
-        bytes(retained),
-        match entries {
-            1 => "1 entry".to_owned(),
-            _ => format!("{} entries", thousands(entries)),
-        },
+        estimated(retained, worst.retained_error_bytes, bytes),
+        contents::entries(entries, worst.entries_error),
         room.unwrap_or_default(),
     ))
 }
@@ -234,7 +241,7 @@ fn summary(report: &Report) -> String {
     let sampled = match sampled.sum::<f64>().round() as u64 {
         0 => String::new(),
         more => {
-            let more = thousands(words::rounded(more));
+            let more = thousands(estimates::rounded(more));
             format!(", and about {more} of sampled tables")
         }
     };
@@ -259,12 +266,16 @@ fn summary(report: &Report) -> String {
         .map_share
         .map(|share| format!(", {:.0} % of the heap", share * 100.0))
         .unwrap_or_default();
-    let kept = report
-        .blocks()
-        .iter()
-        .filter_map(|site| site.retained_bytes);
-    let kept = match kept.fold(0, u64::saturating_add) {
-        kept if kept >= 1 << 20 => format!(" ({} more than their entries need)", bytes(kept)),
+    let blocks = report.blocks().iter();
+    let of_each = blocks.filter_map(|site| site.retained_bytes.zip(site.retained_error_bytes));
+    let kept = of_each.fold((0u64, 0.0f64), |(sum, error), (kept, its)| {
+        (sum.saturating_add(kept), error.hypot(its as f64))
+    });
+    let kept = match kept {
+        (kept, error) if kept >= 1 << 20 => {
+            let kept = estimated(kept, Some(error as u64), bytes);
+            format!(" ({kept} more than their entries need)")
+        }
         _ => String::new(),
     };
     let error = match totals.est_live_error_bytes {

@@ -4,6 +4,8 @@
 //! most harmful first; the honesty line ends it.
 
 mod blocks;
+pub(super) mod contents;
+pub(super) mod estimates;
 mod heat;
 mod lead;
 mod page;
@@ -12,8 +14,9 @@ mod screen;
 pub mod units;
 pub(super) mod words;
 
+pub use estimates::{live, live_of_all};
 pub use lead::{Headlines, headlines};
-pub use words::{caller_at, frame_place, is_own, live, live_of_all, what};
+pub use words::{caller_at, frame_place, is_own, what};
 
 use super::diff::SiteSide;
 use super::model::{Caller, EventKind, Honesty, Map, Report, Site};

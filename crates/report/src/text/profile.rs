@@ -4,7 +4,7 @@
 use super::lead::Headlines;
 use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
-use super::words;
+use super::{estimates, words};
 use crate::model::{ProfileFacts, Report, Site};
 use mapgrow_containers::classify::go::{GO_MAP, GO_SLICE};
 
@@ -127,7 +127,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site, report: &Report)
     let bars = site
         .series
         .as_ref()
-        .and_then(|series| words::bars(series, room));
+        .and_then(|series| estimates::bars(series, room));
     if let Some(bars) = bars {
         page.row("over time", &bars);
     }
@@ -154,11 +154,11 @@ fn growth(site: &Site) -> String {
     if grown > 0 {
         parts.push(format!(
             "about {} by growth",
-            count(words::rounded(grown), noun)
+            count(estimates::rounded(grown), noun)
         ));
     }
     if made > 0 {
-        let about = count(words::rounded(made), noun);
+        let about = count(estimates::rounded(made), noun);
         parts.push(format!("about {about} made in their size"));
     }
     let sizes = match (site.smallest_table_bytes, site.largest_table_bytes) {

@@ -77,6 +77,7 @@ fn tell_rest(page: &mut Page, report: &Report, rest: &Sum) {
         .live_bytes
         .saturating_add(rest.est_small_bytes.max(0.0) as u64);
     let share = match report.totals.est_live_bytes {
+        _ if live == 0 => String::new(),
         0 => String::new(),
         all => format!(
             ", {:.2} % of what containers hold",

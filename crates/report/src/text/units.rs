@@ -71,6 +71,15 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// `203 MiB`, or `about 203 MiB +- 3.2 MiB` where it is an estimate whose error can be seen.
+pub(crate) fn estimated(value: u64, error: Option<u64>, told: fn(u64) -> String) -> String {
+    const SEEN: u64 = 200;
+    match error.filter(|&error| error > value / SEEN) {
+        Some(error) => format!("about {} +- {}", told(value), told(error)),
+        None => told(value),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,11 @@
 //! Phrases about figures of the report.
 
+use super::estimates::{only_samples, rounded};
 use super::page::{fit, printable};
 use super::units::{bytes, count, thousands, time};
-use crate::model::{
-    Activity, Caller, Coverage, KnownBy, LeftUnder, Map, Memory, NextResize, Report, Series, Site,
-    StackFrame,
-};
+use crate::model::{Caller, KnownBy, Site, StackFrame};
 use crate::sites::held;
+use mapgrow_containers::classify::catalogue::Container;
 use mapgrow_containers::classify::names::Name;
 use mapgrow_containers::classify::whose::{Whose, whose};
 use mapgrow_containers::classify::{catalogue, go};
@@ -208,11 +207,7 @@ pub(super) fn maps(site: &Site) -> Option<String> {
         .maps_created?
         .saturating_add(site.maps_late.unwrap_or(0));
     let live = site.maps_live?;
-    let noun = match site.family {
-        Some("raw_vec") => "vector",
-        Some("unknown_container") => "container",
-        _ => "map",
-    };
+    let noun = noun(site.family);
     if only_samples(site) {
         return None;
     }
@@ -242,6 +237,18 @@ pub(super) fn maps(site: &Site) -> Option<String> {
         (all, live) if live >= all => count(live, &format!("live {noun}")),
         (all, live) => format!("{}, {} live", count(all, noun), thousands(live)),
     })
+}
+
+/// What one of them is called in general.
+fn noun(family: Option<&str>) -> &'static str {
+    let kind = family.and_then(catalogue::named).map(|of| of.container);
+    match (family, kind) {
+        (Some("unknown_container"), _) => "container",
+        (Some(name), _) if name.ends_with("_list") => "list",
+        (Some(name), _) if name.ends_with("_string") => "string",
+        (_, Some(Container::Vector)) => "vector",
+        _ => "map",
+    }
 }
 
 /// Of maps that went on elsewhere nothing was dropped here.
@@ -305,13 +312,6 @@ pub(super) fn places(site: &Site, room: usize) -> Vec<String> {
     shown
 }
 
-/// An estimate, with the digits that it deserves.
-pub(super) fn rounded(estimate: u64) -> u64 {
-    let digits = estimate.checked_ilog10().unwrap_or(0);
-    let step = 10u64.pow(digits.saturating_sub(1));
-    estimate.saturating_add(step / 2) / step * step
-}
-
 /// `worst 312 ms, median 3.1 ms, 1.2 s in all`.
 pub(super) fn pauses(site: &Site) -> Option<String> {
     let pauses = site.pause_ns.as_ref()?;
@@ -360,116 +360,6 @@ pub(super) fn holds(site: &Site) -> String {
     format!("{now}, {bound}{} at its peak{when}", bytes(peak))
 }
 
-/// `1,234 entries in room for 3,670,016, 12 tombstones, 120 MiB more than they need`.
-pub(super) fn contents(site: &Site) -> Option<String> {
-    let entries = site.entries?;
-    let mut text = format!("{} entries", thousands(entries));
-    if let Some(capacity) = site.capacity {
-        text.push_str(&format!(" in room for {}", thousands(capacity)));
-    }
-    if let Some(tombstones) = site.tombstones.filter(|&tombstones| tombstones > 0) {
-        text.push_str(&format!(", {}", count(tombstones, "tombstone")));
-    }
-    if let Some(retained) = site.retained_bytes.filter(|&retained| retained > 0) {
-        text.push_str(&format!(", {} more than they need", bytes(retained)));
-    }
-    Some(text)
-}
-
-/// `in about 14 min, at 29,360,129 entries: needs 6.0 GiB, 4.1 GiB left in its control group`.
-pub(super) fn next_resize(next: &NextResize, memory: Option<&Memory>) -> String {
-    let when = next.eta_ns.map(|ns| format!("in about {}", time(ns)));
-    let at = next
-        .at_entries
-        .map(|entries| format!("at {} entries", thousands(entries)));
-    let when: Vec<String> = when.into_iter().chain(at).collect();
-    let when = if when.is_empty() {
-        "when it is full".to_owned()
-    } else {
-        when.join(", ")
-    };
-    format!("{when}: {}", room_for(next, memory))
-}
-
-/// What goes on in a map, or went on in one of a process that has `ended`, where that is worth a
-/// word.
-pub(super) fn activity(map: &Map, ended: bool) -> Option<String> {
-    match map.activity? {
-        Activity::Churning => Some(
-            "insert and delete in turn: tombstones fill it, not entries, and it is rehashed in \
-             place when they do"
-                .to_owned(),
-        ),
-        Activity::Emptied => {
-            let had = thousands(map.had_entries_at_least?);
-            let since = map
-                .retained_for_at_most_ns
-                .map(|ns| format!(", not longer than {} ago", time(ns)));
-            Some(format!(
-                "emptied: it had {had} entries or more{}",
-                since.unwrap_or_default()
-            ))
-        }
-        Activity::Growing => {
-            let rate = per_s(map.entries_per_s?);
-            let verb = if ended { "grew" } else { "grows" };
-            Some(format!("{verb} by {rate}"))
-        }
-        Activity::Slowed => {
-            let slowed = map.slowed?;
-            let average = format!(
-                "{} on average in the last {}",
-                per_s(slowed.entries_per_s),
-                time(slowed.for_ns)
-            );
-            Some(match slowed.before_entries_per_s {
-                Some(before) => format!(
-                    "slowed down or stopped: {average}, since its last resize; {} before that",
-                    per_s(before)
-                ),
-                None => format!("does not grow at the moment; {average}"),
-            })
-        }
-    }
-}
-
-fn per_s(rate: f64) -> String {
-    match rate.round() as u64 {
-        0 => "less than 1 entry/s".to_owned(),
-        1 => "1 entry/s".to_owned(),
-        rate => format!("{} entries/s", thousands(rate)),
-    }
-}
-
-/// `needs 6.0 GiB, 4.1 GiB left in its control group: will be OOM-killed`.
-pub(crate) fn room_for(next: &NextResize, memory: Option<&Memory>) -> String {
-    let needs = format!("needs {}", bytes(next.needs_bytes));
-    let Some(memory) = memory.filter(|_| next.fits == Some(false)) else {
-        return needs;
-    };
-    // What the resizes before it leave.
-    let left = next
-        .needs_bytes
-        .saturating_sub(next.short_bytes.unwrap_or(0));
-    let then = if left < memory.left_bytes {
-        " then"
-    } else {
-        ""
-    };
-    let left = bytes(left);
-    match memory.left_under {
-        LeftUnder::ControlGroup => {
-            format!("{needs}, {left} left{then} in its control group: will be OOM-killed")
-        }
-        LeftUnder::AddressSpace => {
-            format!("{needs}, {left} left{then} of its address space: the allocation will fail")
-        }
-        LeftUnder::Machine => {
-            format!("{needs}, {left} left{then} on the machine: will be OOM-killed")
-        }
-    }
-}
-
 /// `12 s after the start`.
 pub(super) fn after(ns: u64) -> String {
     if ns < 1_000 {
@@ -504,107 +394,4 @@ fn told_by_interface(site: &Site) -> bool {
     ];
     site.family
         .is_some_and(|name| by_blocks_alone.iter().all(|family| family.name != name))
-}
-
-/// Whether samples are all that is known of a site.
-pub(crate) fn only_samples(site: &Site) -> bool {
-    site.sampled.is_some() && (site.coverage == Coverage::Sampled || site.allocs == 0)
-}
-
-/// Live bytes of all containers, in words: `about 101 MiB` when samples have a part in it.
-#[must_use]
-pub fn live_of_all(report: &Report) -> String {
-    let totals = &report.totals;
-    if totals.est_live_bytes > totals.live_bytes {
-        format!("about {}", bytes(totals.est_live_bytes))
-    } else {
-        bytes(totals.live_bytes)
-    }
-}
-
-/// Live bytes of a site, in words: `about 4.0 MiB` when samples have a good part in it.
-#[must_use]
-pub fn live(site: &Site) -> String {
-    match (&site.sampled, held(site)) {
-        (Some(sampled), _) if only_samples(site) => {
-            format!("about {}", bytes(sampled.est_live_bytes.max(0.0) as u64))
-        }
-        (_, (estimate, Some(_))) => format!("about {}", bytes(estimate)),
-        (_, (counted, None)) => bytes(counted),
-    }
-}
-
-/// What samples add.
-pub(super) fn samples(site: &Site) -> Option<String> {
-    let sampled = site.sampled.as_ref()?;
-    let of = count(sampled.samples, "sample");
-    let range = |value: f64, error: f64| {
-        format!(
-            "{} +- {}",
-            bytes(value.max(0.0) as u64),
-            bytes(error.max(0.0) as u64)
-        )
-    };
-    if only_samples(site) {
-        let blocks = if site.maps_live.is_some() {
-            "table"
-        } else {
-            "node"
-        };
-        let live = match sampled.est_maps_live.max(0.0) as u64 {
-            0 => "none live".to_owned(),
-            live => format!(
-                "about {} live, {}",
-                count(rounded(live), blocks),
-                range(sampled.est_live_bytes, sampled.est_live_bytes_error),
-            ),
-        };
-        return Some(format!(
-            "{live}; {} ever allocated (estimated from {of})",
-            range(
-                sampled.est_allocated_bytes,
-                sampled.est_allocated_bytes_error
-            ),
-        ));
-    }
-    let small = (sampled.est_allocs - site.allocs as f64).max(0.0) as u64;
-    let small_bytes = sampled.est_allocated_bytes - site.allocated_bytes as f64;
-    Some(format!(
-        "and about {} not counted one by one, {} ever allocated (from {of})",
-        count(rounded(small), "table"),
-        range(small_bytes, sampled.est_allocated_bytes_error),
-    ))
-}
-
-/// Live bytes over time as a row of bars, when there is something to see.
-pub(super) fn bars(series: &Series, room: usize) -> Option<String> {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let seen = &series.max_live_bytes;
-    let most = seen
-        .iter()
-        .copied()
-        .flatten()
-        .max()
-        .filter(|&most| most > 0)?;
-    if seen.iter().flatten().count() < 4 || seen.len() > room {
-        return None;
-    }
-    let bars: String = series
-        .intervals()
-        .map(|interval| {
-            let height = (u128::from(interval.most) * 7 / u128::from(most)) as usize;
-            if interval.most == 0 {
-                '.'
-            } else {
-                BARS[height.min(7)]
-            }
-        })
-        .collect();
-    let length = time(series.interval_ns.saturating_mul(seen.len() as u64));
-    let scale = format!(" {} in {length}", bytes(most));
-    Some(if bars.chars().count() + scale.len() <= room {
-        bars + &scale
-    } else {
-        bars
-    })
 }
