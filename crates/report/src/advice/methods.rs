@@ -1,7 +1,7 @@
 //! What to call, in the words of each container's language.
 
 /// The methods of a family. `None` where it has none for it.
-pub(super) struct Methods {
+pub(crate) struct Methods {
     /// Room from the start; `N` stands for the number. Where there is no such call, nobody is
     /// told to make a container larger at once.
     pub create: Option<&'static str>,
@@ -86,7 +86,7 @@ const LUA: Methods = Methods {
 };
 
 /// Those of a family.
-pub(super) fn of(family: Option<&str>) -> &'static Methods {
+pub(crate) fn of(family: Option<&str>) -> &'static Methods {
     match family.unwrap_or_default() {
         "hashbrown" | "raw_vec" | "smallvec" => &RUST,
         "cpython_dict" => &PYTHON,

@@ -6,7 +6,7 @@
 
 mod contents;
 pub(super) mod cures;
-pub(super) mod methods;
+pub(crate) mod methods;
 mod presize;
 mod resizing;
 
