@@ -1,9 +1,9 @@
 //! The memory of a process, as far as it is worth reading.
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use mapgrow_containers::finder::{Region, Searched};
 use mapgrow_system::memory::{Memory, ProcessMemory};
@@ -25,7 +25,7 @@ pub struct ProcessRegions {
     left: Vec<Region>,
     /// Whether any of its pages was swapped out.
     swaps: bool,
-    swapped: Cell<u64>,
+    swapped: AtomicU64,
 }
 
 impl ProcessRegions {
@@ -40,11 +40,11 @@ impl ProcessRegions {
         let regions: Vec<Region> = maps.lines().filter_map(region).collect();
         Ok(ProcessRegions {
             memory: ProcessMemory::of(pid),
-            left: left(pid, &regions),
+            left: left(pid, &stacks(&maps)),
             regions,
             pagemap: File::open(format!("/proc/{pid}/pagemap")).ok(),
             swaps: swap != Some(0_u64),
-            swapped: Cell::new(0),
+            swapped: AtomicU64::new(0),
         })
     }
 
@@ -62,7 +62,7 @@ impl ProcessRegions {
 
     /// Bytes that were swapped out, and left there.
     pub fn swapped(&self) -> u64 {
-        self.swapped.get()
+        self.swapped.load(Relaxed)
     }
 
     /// Calls `each` with the pages from `from` to `to` and their entries. False when nobody
@@ -91,8 +91,29 @@ impl ProcessRegions {
     }
 }
 
+/// The stacks of threads: that of the first one, and what has a guard below it. Coroutines have
+/// their stacks among everything else.
+fn stacks(maps: &str) -> Vec<Region> {
+    /// No guard is larger: what is, is room for something to grow.
+    const GUARD: u64 = 1 << 20;
+    let mut guard = None;
+    let mut stacks = Vec::new();
+    for line in maps.lines() {
+        let Some((start, end)) = range(line) else {
+            continue;
+        };
+        let guarded = guard == Some(start);
+        if let Some(region) = region(line).filter(|_| guarded || line.ends_with("[stack]")) {
+            stacks.push(region);
+        }
+        let closed = line.contains(" ---p ") && end - start <= GUARD;
+        guard = closed.then_some(end);
+    }
+    stacks
+}
+
 /// The parts of stacks that are not in use, as far as the kernel tells: of threads that wait.
-fn left(pid: u32, regions: &[Region]) -> Vec<Region> {
+fn left(pid: u32, stacks: &[Region]) -> Vec<Region> {
     /// What a function may use below its stack pointer.
     const RED_ZONE: u64 = 128;
     let tasks = fs::read_dir(format!("/proc/{pid}/task"));
@@ -106,7 +127,7 @@ fn left(pid: u32, regions: &[Region]) -> Vec<Region> {
         .flatten()
         .filter_map(|task| pointer(task.ok()?));
     let below = |pointer: u64| {
-        let stack = regions
+        let stack = stacks
             .iter()
             .find(|r| (r.start..r.end).contains(&pointer))?;
         let end = pointer.saturating_sub(RED_ZONE) / 8 * 8;
@@ -117,8 +138,8 @@ fn left(pid: u32, regions: &[Region]) -> Vec<Region> {
 
 /// A line of `/proc/PID/maps`, if what it is about can hold maps.
 fn region(line: &str) -> Option<Region> {
-    let mut fields = line.split_ascii_whitespace();
-    let (start, end) = fields.next()?.split_once('-')?;
+    let (start, end) = range(line)?;
+    let mut fields = line.split_ascii_whitespace().skip(1);
     let flags = fields.next()?;
     let device = fields.nth(2).is_some_and(|_| {
         let path = fields.next().unwrap_or_default();
@@ -126,10 +147,14 @@ fn region(line: &str) -> Option<Region> {
         path.starts_with("/dev/") && !path.starts_with("/dev/shm/") && path != "/dev/zero"
     });
     let wanted = flags.starts_with("rw") && flags.ends_with('p') && !device;
-    wanted.then_some(Region {
-        start: u64::from_str_radix(start, 16).ok()?,
-        end: u64::from_str_radix(end, 16).ok()?,
-    })
+    wanted.then_some(Region { start, end })
+}
+
+/// Where what a line of `/proc/PID/maps` is about begins and ends.
+fn range(line: &str) -> Option<(u64, u64)> {
+    let (start, end) = line.split_ascii_whitespace().next()?.split_once('-')?;
+    let address = |text| u64::from_str_radix(text, 16).ok();
+    Some((address(start)?, address(end)?))
 }
 
 impl Memory for ProcessRegions {
@@ -160,7 +185,7 @@ impl Searched for ProcessRegions {
         let mut runs = Vec::new();
         let told = self.pages(from, to, &mut |page, entry| {
             if entry & SWAPPED != 0 {
-                self.swapped.set(self.swapped.get() + PAGE);
+                self.swapped.fetch_add(PAGE, Relaxed);
             }
             if entry & PRESENT == 0 {
                 runs.extend(run.take());
@@ -215,6 +240,15 @@ mod tests {
         ] {
             assert_eq!(of(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn stacks_of_threads_have_a_guard_below_them() {
+        let maps = "7e00000-7f00000 rw-p 0 00:00 0\n7f00000-7f01000 ---p 0 00:00 0\n\
+            7f01000-8f01000 rw-p 0 00:00 0\n8f01000-9f01000 ---p 0 00:00 0\n\
+            9f01000-af01000 rw-p 0 00:00 0\nbf01000-bf41000 rw-p 0 00:00 0   [stack]\n";
+        let starts: Vec<u64> = stacks(maps).iter().map(|stack| stack.start).collect();
+        assert_eq!(starts, [0x7f0_1000, 0xbf0_1000]);
     }
 
     #[test]

@@ -5,15 +5,24 @@
 //! of an element: that size is right for which the word before says what the block would have.
 //! The block behind says whether this one is in use.
 
-use super::{Search, Searched, word};
-use crate::occupancy::Block;
+use std::collections::HashSet;
+
 use mapgrow_system::memory::MANY;
+
+use super::jemalloc::Extents;
+use super::{Found, FoundFamily, Search, hashbrown};
+use crate::occupancy::Block;
 
 /// Sizes of the data part that are tried: up to elements of so many bytes, with 16 buckets or
 /// more.
 const TRIED: u64 = 1 + 1024;
-/// Sizes tried first: nearly all elements are no larger.
-const USUAL: u64 = 64;
+/// Sizes tried at once.
+const AT_ONCE: usize = 64;
+const _: () = assert!(AT_ONCE <= MANY);
+/// Where the places lie closer together, whole lines of memory are read.
+const NEAR: u64 = 2048;
+/// Tables after which memory is read anew.
+const OFTEN: usize = 4096;
 /// Flags in a size.
 const IN_USE_BEFORE: u64 = 1;
 const MAPPED: u64 = 2;
@@ -27,21 +36,52 @@ const PAGE: u64 = 4096;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InBlock {
     /// Where it begins.
-    pub address: u64,
+    address: u64,
     /// As the container asked for it.
-    pub block: Block,
+    block: Block,
     /// Bytes of an element: padding may hide which of several it is.
-    pub elements: (u64, u64),
+    elements: (u64, u64),
 }
 
 impl InBlock {
+    /// The block from `address` on of the table with `buckets` buckets whose control bytes begin
+    /// at `control`; `None` when there is no such table.
+    pub(super) fn new(address: u64, control: u64, buckets: u64, group: u64) -> Option<Self> {
+        let (block, elements) = shape(control.checked_sub(address)?, buckets, group)?;
+        Some(Self {
+            address,
+            block,
+            elements,
+        })
+    }
+
+    /// Bytes that the container asked for.
+    pub(super) fn bytes(&self) -> u64 {
+        self.block.bytes()
+    }
+
     /// What all sizes that an element can have agree on.
-    pub fn agreed(&self, of: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+    fn agreed(&self, of: impl Fn(u64) -> Option<u64>) -> Option<u64> {
         let (least, most) = self.elements;
         let first = of(least)?;
         (least + 1..=most)
             .all(|element| of(element) == Some(first))
             .then_some(first)
+    }
+
+    /// Notes what follows from the block.
+    fn note(&self, found: &mut Found) {
+        let (occupancy, block) = (&mut found.occupancy, self.block);
+        let Some(buckets) = occupancy.buckets else {
+            return;
+        };
+        let items = occupancy.entries.value;
+        occupancy.element_bytes = self.agreed(Some);
+        occupancy.retained_bytes = self.agreed(|element| block.retained(buckets, element, items));
+        found.block = Some(self.address);
+        found.doubtful = false;
+        found.bytes = Some(block.bytes());
+        found.next_bytes = self.agreed(|element| block.bytes_with(buckets * 2, element));
     }
 }
 
@@ -59,48 +99,113 @@ pub(super) enum Verdict {
     Unknown,
 }
 
-/// What is said of the table with `buckets` buckets whose control bytes begin at `control`.
-pub(super) fn before<M: Searched>(search: &Search<'_, M>, control: u64, buckets: u64) -> Verdict {
-    sizes(search, control, buckets).unwrap_or(Verdict::Unknown)
+/// What was learnt of the blocks of some tables.
+#[derive(Debug, Default)]
+pub(super) struct Measured {
+    /// Those that are in use, or may be.
+    pub(super) tables: Vec<Found>,
+    /// How many were freed.
+    pub(super) freed: u64,
+    /// Whether glibc's own words were found around any of them.
+    known: bool,
+    /// Tables that are none if they were around any.
+    swallowed: HashSet<u64>,
 }
 
-fn sizes<M: Searched>(search: &Search<'_, M>, control: u64, buckets: u64) -> Option<Verdict> {
-    let region = search.region(control, 1)?;
-    let step = buckets.max(UNIT);
+impl Measured {
+    /// Takes over what was learnt of others.
+    pub(super) fn take(&mut self, other: Measured) {
+        self.tables.extend(other.tables);
+        self.freed += other.freed;
+        self.known |= other.known;
+        self.swallowed.extend(other.swallowed);
+    }
+
+    /// Decides on those that are none if others are.
+    pub(super) fn finish(&mut self) {
+        if self.known {
+            let before = self.tables.len();
+            (self.tables).retain(|found| !self.swallowed.contains(&found.table));
+            self.freed += (before - self.tables.len()) as u64;
+        }
+    }
+}
+
+/// Asks the allocators for the blocks of hashbrown's tables, which are sorted by address, and
+/// leaves out those that were freed.
+pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Found>) -> Measured {
+    let mut measured = Measured::default();
+    let mut asked = 0;
+    tables.retain_mut(|found| {
+        let (FoundFamily::Hashbrown, Some(buckets)) = (found.family, found.occupancy.buckets)
+        else {
+            return true;
+        };
+        asked += 1;
+        if asked % OFTEN == 0 {
+            search.view.forget();
+        }
+        let told = extents.of(found.table, buckets, search.group);
+        let verdict = match told {
+            Verdict::Live(_) if extents.known() => told,
+            _ => match sizes(search, found.table, buckets) {
+                None | Some(Verdict::Unknown) => told,
+                Some(verdict) => verdict,
+            },
+        };
+        match verdict {
+            Verdict::Free => {
+                measured.freed += 1;
+                return false;
+            }
+            Verdict::Live(block) => {
+                measured.known |= !extents.known();
+                // It may have been freed meanwhile, and other blocks be there now.
+                if hashbrown::is_still(search, found) {
+                    block.note(found);
+                }
+            }
+            Verdict::Swallowed => {
+                measured.swallowed.insert(found.table);
+            }
+            Verdict::Unknown => {}
+        }
+        true
+    });
+    measured.tables = tables;
+    measured
+}
+
+/// What glibc's words before and behind the table say.
+fn sizes(search: &Search<'_>, control: u64, buckets: u64) -> Option<Verdict> {
     let tail = buckets + search.group;
-    let room = (control - region.start).checked_sub(8)? / step;
     let mut found = None;
-    // What was never written in a table holds what was there before, words of free blocks too: a
-    // block of the table's own says more.
-    let mut within_free = false;
-    for (from, to) in [(0, USUAL), (USUAL, MANY as u64), (MANY as u64, TRIED)] {
-        let places: Vec<u64> = (from..to.min(room + 1))
-            .map(|index| control - index * step - 8)
-            .collect();
-        let mut words = vec![0; places.len() * 8];
-        if places.is_empty() || !search.memory.read_many(&places, 8, &mut words) {
-            break;
+    let mut several = false;
+    let sound = each_place(search, control, buckets, &mut |place, size| {
+        let data = control - place - 8;
+        if is_size(size, data + tail, place)
+            && let Some(block) = InBlock::new(place + 8, control, buckets, search.group)
+        {
+            several |= found.replace((place, size, block)).is_some();
         }
-        for (index, &place) in places.iter().enumerate() {
-            let size = word(&words, index * 8)?;
-            let data = control - place - 8;
-            if !is_size(size, data + tail, place) {
-                within_free |= is_within_free(search, place, size, data + tail, region.end);
-                continue;
-            }
-            let Some(possible) = shape(data, buckets, search.group) else {
-                continue;
-            };
-            // Two sizes are possible: which one nobody knows.
-            if found.replace((place, size, possible)).is_some() {
-                return None;
-            }
-        }
+        !several
+    });
+    // Two sizes are possible: which one nobody knows.
+    if several {
+        return None;
     }
-    if found.is_none() && within_free {
-        return Some(Verdict::Free);
-    }
-    let (place, size, (block, elements)) = found?;
+    let Some((place, size, block)) = found else {
+        // What was never written in a table holds what was there before, words of free blocks too:
+        // a block of the table's own would say more.
+        sound?;
+        let end = search.region(control, 1)?.end;
+        let mut free = false;
+        let _ = each_place(search, control, buckets, &mut |place, size| {
+            free = is_within_free(search, place, size, control - place - 8 + tail, end);
+            !free
+        });
+        return free.then_some(Verdict::Free);
+    };
     if size & MAPPED == 0 {
         match is_free(search, place, size) {
             Some(true) => return Some(Verdict::Free),
@@ -108,11 +213,53 @@ fn sizes<M: Searched>(search: &Search<'_, M>, control: u64, buckets: u64) -> Opt
             None => return Some(Verdict::Swallowed),
         }
     }
-    Some(Verdict::Live(InBlock {
-        address: place + 8,
-        block,
-        elements,
-    }))
+    Some(Verdict::Live(block))
+}
+
+/// Tells `each` all places where the word before the table's block can lie, with what is there,
+/// until it has heard enough.
+fn each_place(
+    search: &Search<'_>,
+    control: u64,
+    buckets: u64,
+    each: &mut dyn FnMut(u64, u64) -> bool,
+) -> Option<()> {
+    let region = search.region(control, 1)?;
+    let step = buckets.max(UNIT);
+    let room = (control - region.start).checked_sub(8)? / step;
+    let count = TRIED.min(room + 1);
+    let mut words = [0; MANY * 8];
+    let mut places = [0; MANY];
+    for from in (0..count).step_by(AT_ONCE) {
+        let to = count.min(from + AT_ONCE as u64);
+        let length = (to - from) as usize;
+        let places = places.get_mut(..length)?;
+        for (index, place) in (from..to).zip(places.iter_mut()) {
+            *place = control - index * step - 8;
+        }
+        let words = words.get_mut(..length * 8)?;
+        if step < NEAR {
+            for &place in &*places {
+                if !search
+                    .view
+                    .word(place)
+                    .is_some_and(|size| each(place, size))
+                {
+                    return Some(());
+                }
+            }
+            continue;
+        }
+        if !search.view.searched().read_many(places, 8, words) {
+            return Some(());
+        }
+        for (&place, size) in places.iter().zip(words.as_chunks::<8>().0) {
+            if !each(place, u64::from_le_bytes(*size)) {
+                return Some(());
+            }
+        }
+    }
+    Some(())
 }
 
 /// Whether the word at `place` is the size of a block that was asked for with `bytes` bytes.
@@ -130,8 +277,8 @@ fn is_size(word: u64, bytes: u64, place: u64) -> bool {
 
 /// Whether a free block begins at `place` and takes in the table of `bytes` bytes: one that was
 /// freed is joined with the free ones around it, and with the end of the heap.
-fn is_within_free<M: Searched>(
-    search: &Search<'_, M>,
+fn is_within_free(
+    search: &Search<'_>,
     place: u64,
     word_before: u64,
     bytes: u64,
@@ -149,10 +296,16 @@ fn is_within_free<M: Searched>(
     if behind == end_of_region {
         return (place - 8 + size).is_multiple_of(PAGE);
     }
-    let mut words = [0; 16];
-    search.memory.read(behind, &mut words)
-        && word(&words, 0) == Some(size)
-        && word(&words, 8).is_some_and(|next| next & IN_USE_BEFORE == 0 && next & !FLAGS >= LEAST)
+    // It leads to the free blocks before and behind it.
+    let leads = |word: u64| word.is_multiple_of(UNIT) && search.region(word, LEAST).is_some();
+    let linked = search.view.words::<2>(place + 8);
+    linked.is_some_and(|[before, after]| leads(before) && leads(after))
+        && search
+            .view
+            .words::<2>(behind)
+            .is_some_and(|[before, next]| {
+                before == size && next & IN_USE_BEFORE == 0 && next & !FLAGS >= LEAST
+            })
 }
 
 /// The block of a table with `data` bytes of elements and padding, and the least and the largest
@@ -168,13 +321,9 @@ fn shape(data: u64, buckets: u64, group: u64) -> Option<(Block, (u64, u64))> {
 
 /// Whether the block behind says that this one is free. `None` when there is none that makes
 /// sense: then this is no block of glibc's.
-fn is_free<M: Searched>(search: &Search<'_, M>, place: u64, size: u64) -> Option<bool> {
+fn is_free(search: &Search<'_>, place: u64, size: u64) -> Option<bool> {
     let behind = (place - 8).checked_add(size & !FLAGS)?;
-    let mut words = [0; 16];
-    if !search.memory.read(behind, &mut words) {
-        return None;
-    }
-    let (before, next) = (word(&words, 0)?, word(&words, 8)?);
+    let [before, next] = search.view.words(behind)?;
     if next & !FLAGS < UNIT || !(next & !FLAGS).is_multiple_of(UNIT) {
         return None;
     }

@@ -6,13 +6,14 @@
 //! entries less the deleted ones are as many as the dict says. Dicts that share their keys with
 //! others are left out: what is theirs is not told apart from the object they belong to.
 
-use super::{Found, FoundFamily, Search, Searched, word};
-use crate::occupancy::{Count, Foreign, ForeignKind, Occupancy, read_foreign};
+use mapgrow_system::memory::Memory;
 
-/// Words of a header.
-pub(super) const WORDS: usize = 6;
+use super::words::WORDS;
+use super::{Figures, Found, FoundFamily, Search, word};
+use crate::occupancy::{Foreign, ForeignKind, read_foreign};
+
 /// References that an object can have; immortal ones have 2^32 at most.
-const REFERENCES: std::ops::RangeInclusive<u64> = 1..=1 << 32;
+pub(super) const REFERENCES: std::ops::RangeInclusive<u64> = 1..=1 << 32;
 /// Types that are remembered.
 const MOST_TYPES: usize = 1 << 16;
 /// Times that a candidate is looked at.
@@ -34,8 +35,9 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// What the words are, if they can be a dict.
-    pub(super) fn of(words: [u64; WORDS]) -> Option<Self> {
-        let [references, kind, used, _, keys, values] = words;
+    #[inline]
+    pub(super) fn of(words: &[u64; WORDS]) -> Option<Self> {
+        let [references, kind, used, _, keys, values, ..] = *words;
         let pointer = |word: u64| (4096..1 << 47).contains(&word) && word.is_multiple_of(8);
         let sound = values == 0
             && used < 1 << 40
@@ -47,18 +49,29 @@ impl Candidate {
 }
 
 /// Finds out whether the candidate at `header` is a dict, and adds it if so.
-pub(super) fn prove<M: Searched>(search: &mut Search<'_, M>, header: u64, candidate: Candidate) {
+pub(super) fn prove(search: &mut Search<'_>, header: u64, candidate: Candidate) {
     if search.region(candidate.keys, 32).is_none()
         || search.seen.contains_key(&candidate.keys)
         || !is_dict(search, candidate.kind)
     {
         return;
     }
+    match keys(search, candidate.keys) {
+        Some((foreign, bytes)) if foreign.entries == Some(candidate.used) => {
+            settle(search, header, &candidate, &foreign, bytes);
+        }
+        _ => search.anew(|search| again_and_again(search, header, candidate)),
+    }
+}
+
+/// Looks at a dict that does not agree with its keys until it does.
+fn again_and_again(search: &mut Search<'_>, header: u64, candidate: Candidate) {
     let mut now = candidate;
     let mut changed = false;
     for _ in 0..ATTEMPTS {
         let keys = keys(search, now.keys);
-        let Some(after) = again(search, header).filter(|after| after.kind == now.kind) else {
+        let after = (search.view.words(header)).and_then(|words| Candidate::of(&words));
+        let Some(after) = after.filter(|after| after.kind == now.kind) else {
             break;
         };
         if after == now {
@@ -76,25 +89,13 @@ pub(super) fn prove<M: Searched>(search: &mut Search<'_, M>, header: u64, candid
     search.finding.changed_while_read += u64::from(changed);
 }
 
-fn again<M: Searched>(search: &Search<'_, M>, header: u64) -> Option<Candidate> {
-    let mut bytes = [0; WORDS * 8];
-    if !search.memory.read(header, &mut bytes) {
-        return None;
-    }
-    let mut words = [0; WORDS];
-    for (index, place) in words.iter_mut().enumerate() {
-        *place = word(&bytes, index * 8)?;
-    }
-    Candidate::of(words)
-}
-
 /// Whether the object at `kind` is a type, and its objects are dicts.
-fn is_dict<M: Searched>(search: &mut Search<'_, M>, kind: u64) -> bool {
+fn is_dict(search: &mut Search<'_>, kind: u64) -> bool {
     if let Some(&known) = search.types.get(&kind) {
         return known;
     }
     let mut bytes = [0; FLAGS as usize + 8];
-    let read = search.memory.read(kind, &mut bytes);
+    let read = search.view.read(kind, &mut bytes);
     let flags = word(&bytes, FLAGS as usize).unwrap_or(0);
     let size = word(&bytes, BASIC_SIZE as usize).unwrap_or(0);
     let name = word(&bytes, 24).unwrap_or(0);
@@ -109,15 +110,15 @@ fn is_dict<M: Searched>(search: &mut Search<'_, M>, kind: u64) -> bool {
 }
 
 /// Whether there is a name at `address`.
-fn is_name<M: Searched>(search: &Search<'_, M>, address: u64) -> bool {
+pub(super) fn is_name(search: &Search<'_>, address: u64) -> bool {
     let mut first = [0; 4];
-    search.memory.read(address, &mut first) && first.iter().all(|byte| matches!(byte, b' '..=b'~'))
+    search.view.read(address, &mut first) && first.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// The keys at `address`, and the bytes of their block.
-fn keys<M: Searched>(search: &Search<'_, M>, address: u64) -> Option<(Foreign, u64)> {
+fn keys(search: &Search<'_>, address: u64) -> Option<(Foreign, u64)> {
     let mut header = [0; 32];
-    if !search.memory.read(address, &mut header) {
+    if !search.view.read(address, &mut header) {
         return None;
     }
     let (log2, index_log2, kind) = (*header.get(8)?, *header.get(9)?, *header.get(10)?);
@@ -132,36 +133,32 @@ fn keys<M: Searched>(search: &Search<'_, M>, address: u64) -> Option<(Foreign, u
     let capacity = (1_u64 << log2) * 2 / 3;
     let bytes = 32 + (1_u64 << index_log2) + capacity * entry;
     search.region(address, bytes)?;
-    let foreign = read_foreign(search.memory, address, bytes)?;
+    let foreign = read_foreign(&search.view, address, bytes)?;
     (foreign.kind == ForeignKind::CpythonKeys).then_some((foreign, bytes))
 }
 
-fn settle<M: Searched>(
-    search: &mut Search<'_, M>,
+fn settle(
+    search: &mut Search<'_>,
     header: u64,
     candidate: &Candidate,
     foreign: &Foreign,
     bytes: u64,
 ) {
-    let exact = |value| Count { value, error: 0 };
-    let found = Found {
-        family: FoundFamily::CpythonDict,
-        header,
-        copies: Vec::new(),
+    let (Some(tombstones), Some(capacity), Some(growth_left)) =
+        (foreign.tombstones, foreign.capacity, foreign.growth_left)
+    else {
+        return;
+    };
+    let figures = Figures {
+        buckets: foreign.buckets,
+        entries: candidate.used,
+        tombstones,
+        capacity,
+        growth_left,
+    };
+    search.add(Found {
         block: Some(candidate.keys),
         bytes: Some(bytes),
-        occupancy: Occupancy {
-            buckets: Some(foreign.buckets),
-            element_bytes: None,
-            entries: exact(candidate.used),
-            tombstones: exact(foreign.tombstones.unwrap_or(0)),
-            capacity: foreign.capacity,
-            growth_left: foreign.growth_left,
-            retained_bytes: None,
-            quality: None,
-        },
-        grows_at: None,
-        next_bytes: None,
-    };
-    search.add(candidate.keys, found);
+        ..Found::of(FoundFamily::CpythonDict, header, candidate.keys, figures)
+    });
 }

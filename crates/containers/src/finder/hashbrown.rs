@@ -8,8 +8,9 @@
 //! A map that never had an entry has a table of one bucket that is part of the program: it holds
 //! no memory, and is none here.
 
-use super::block::{self, Verdict};
-use super::{Found, FoundFamily, Search, Searched, word};
+use mapgrow_system::memory::Memory;
+
+use super::{Found, FoundFamily, Search};
 use crate::occupancy::quality;
 use crate::occupancy::scan::{self, Counts, EMPTY, Spread};
 use crate::occupancy::{Count, Occupancy, capacity_of};
@@ -21,6 +22,8 @@ const WIDEST: usize = 16;
 /// What a table in use holds by its header and what is counted differ by less than this part of its
 /// buckets.
 const NEAR: u64 = 16;
+/// Buckets that prove little when they are all empty.
+const FEW: u64 = 8;
 /// Times that a candidate is looked at.
 const ATTEMPTS: usize = 4;
 /// Buckets less one, least and most.
@@ -38,9 +41,9 @@ pub(super) struct Candidate {
 impl Candidate {
     /// What the words are, if they can be a header.
     pub(super) fn of([a, b, growth_left, items]: [u64; 4], group: u64) -> Option<Self> {
-        let (control, mask) = if mask(b) {
+        let (control, mask) = if is_mask(b) {
             (a, b)
-        } else if mask(a) {
+        } else if is_mask(a) {
             (b, a)
         } else {
             return None;
@@ -63,7 +66,8 @@ impl Candidate {
 }
 
 /// Whether it is a number of buckets less one.
-fn mask(word: u64) -> bool {
+#[inline]
+pub(super) fn is_mask(word: u64) -> bool {
     word & word.wrapping_add(1) == 0 && MASKS.contains(&word)
 }
 
@@ -78,16 +82,30 @@ enum Counted {
 }
 
 /// Finds out whether the candidate at `header` is a table, and adds it if so.
-pub(super) fn prove<M: Searched>(search: &mut Search<'_, M>, header: u64, candidate: Candidate) {
-    let mut now = candidate;
-    let mut changed = false;
+pub(super) fn prove(search: &mut Search<'_>, header: u64, candidate: Candidate) {
+    match tally(search, header, &candidate) {
+        None | Some(Counted::Nothing) => {}
+        Some(Counted::Bytes(counts, spread)) if candidate.agrees(counts) => {
+            settle(search, header, &candidate, &spread);
+        }
+        _ => search.anew(|search| again_and_again(search, header, candidate)),
+    }
+}
+
+/// Looks at a candidate that does not agree with its table until it does, or proves to be none.
+fn again_and_again(search: &mut Search<'_>, header: u64, candidate: Candidate) {
+    let Some(mut now) = read(search, header) else {
+        search.finding.changed_while_read += 1;
+        return;
+    };
+    let mut changed = candidate != now;
     let mut before = None;
     for _ in 0..ATTEMPTS {
         let counted = tally(search, header, &now).unwrap_or(Counted::Nothing);
         if matches!(counted, Counted::Nothing) && !changed {
             return;
         }
-        let Some(after) = again(search, header) else {
+        let Some(after) = read(search, header) else {
             // It was one when its words were first read.
             search.finding.changed_while_read += u64::from(changed);
             return;
@@ -99,7 +117,7 @@ pub(super) fn prove<M: Searched>(search: &mut Search<'_, M>, header: u64, candid
             if after != now
                 && changed
                 && now.alive(&after, counts)
-                && again(search, header) == Some(after)
+                && read(search, header) == Some(after)
             {
                 return settle(search, header, &after, &spread);
             }
@@ -132,21 +150,22 @@ impl Candidate {
 }
 
 /// The header as it is by now.
-fn again<M: Searched>(search: &Search<'_, M>, header: u64) -> Option<Candidate> {
-    let mut bytes = [0; 32];
-    if !search.memory.read(header, &mut bytes) {
-        return None;
-    }
-    let [a, b, c, d] = [0, 8, 16, 24].map(|at| word(&bytes, at));
-    Candidate::of([a?, b?, c?, d?], search.group)
+fn read(search: &Search<'_>, header: u64) -> Option<Candidate> {
+    Candidate::of(search.view.words(header)?, search.group)
+}
+
+/// Whether any of the headers of a table leads to it even now.
+pub(super) fn is_still(search: &Search<'_>, found: &Found) -> bool {
+    let leads = |header: u64| {
+        read(search, header).is_some_and(|now| {
+            now.control == found.table && Some(now.buckets) == found.occupancy.buckets
+        })
+    };
+    leads(found.header) || found.copies.iter().any(|&header| leads(header))
 }
 
 /// Counts the control bytes that a header leads to; `None` where there are none.
-fn tally<M: Searched>(
-    search: &mut Search<'_, M>,
-    header: u64,
-    candidate: &Candidate,
-) -> Option<Counted> {
+fn tally(search: &mut Search<'_>, header: u64, candidate: &Candidate) -> Option<Counted> {
     let Candidate {
         control, buckets, ..
     } = *candidate;
@@ -161,7 +180,7 @@ fn tally<M: Searched>(
     let head = head.get_mut(..group + own)?;
     let mirror = mirror.get_mut(..own)?;
     let place = control + buckets.max(search.group);
-    if !search.memory.read(control, head) || !search.memory.read(place, mirror) {
+    if !search.view.read(control, head) || !search.view.read(place, mirror) {
         return None;
     }
     let (real, rest) = head.split_at_checked(own)?;
@@ -181,7 +200,7 @@ fn tally<M: Searched>(
     while at < buckets {
         let length = usize::try_from(buckets - at).ok()?.min(CHUNK);
         let bytes = buffer.get_mut(..length)?;
-        if !search.memory.read(control + at, bytes) {
+        if !search.view.read(control + at, bytes) {
             return None;
         }
         counts.add(scan::count(bytes)?);
@@ -191,58 +210,36 @@ fn tally<M: Searched>(
     Some(Counted::Bytes(counts, spread))
 }
 
-/// Adds what was proved.
-fn settle<M: Searched>(
-    search: &mut Search<'_, M>,
-    header: u64,
-    candidate: &Candidate,
-    spread: &Spread,
-) {
+/// Adds what was proved. What its block says comes later ([`super::block`]).
+fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate, spread: &Spread) {
     let Candidate {
         control,
         buckets,
         growth_left,
         items,
     } = *candidate;
-    let block = match block::before(search, control, buckets) {
-        Verdict::Free => {
-            search.seen.insert(control, None);
-            search.finding.freed += 1;
-            return;
-        }
-        Verdict::Live(found) => {
-            search.blocks_known = true;
-            Some(found)
-        }
-        Verdict::Swallowed => {
-            search.swallowed.insert(header);
-            None
-        }
-        Verdict::Unknown => None,
-    };
     let exact = |value| Count { value, error: 0 };
     let occupancy = Occupancy {
         buckets: Some(buckets),
-        element_bytes: block.and_then(|found| found.agreed(Some)),
+        element_bytes: None,
         entries: exact(items),
         tombstones: exact(candidate.tombstones()),
         capacity: Some(capacity_of(buckets)),
         growth_left: Some(growth_left),
-        retained_bytes: block.and_then(|found| {
-            found.agreed(|element| found.block.retained(buckets, element, items))
-        }),
+        retained_bytes: None,
         quality: quality::judge(spread),
     };
-    let found = Found {
+    search.add(Found {
         family: FoundFamily::Hashbrown,
         header,
         copies: Vec::new(),
-        block: block.map(|found| found.address),
-        bytes: block.map(|found| found.block.bytes()),
+        table: control,
+        block: None,
+        bytes: None,
         grows_at: occupancy.entries_at_growth(),
-        next_bytes: block
-            .and_then(|found| found.agreed(|element| found.block.bytes_with(buckets * 2, element))),
+        next_bytes: None,
+        // A few bytes of 0xFF may be anything.
+        doubtful: buckets <= FEW && items == 0,
         occupancy,
-    };
-    search.add(control, found);
+    });
 }

@@ -7,11 +7,11 @@
 //! behind lacks that, and so does a table that was freed. Of a container that was emptied every
 //! bucket is null.
 
-use super::{Found, FoundFamily, Search, Searched, word};
-use crate::occupancy::{Count, Occupancy};
+use mapgrow_system::memory::Memory;
 
-/// Words of a header.
-pub(super) const WORDS: usize = 6;
+use super::words::WORDS;
+use super::{Figures, Found, FoundFamily, Search};
+
 /// Bytes of buckets read at once.
 const CHUNK: usize = 64 << 10;
 /// Times that a candidate is looked at.
@@ -33,8 +33,9 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// What the words are, if they can be a header.
-    pub(super) fn of(words: [u64; WORDS]) -> Option<Self> {
-        let [table, buckets, first, entries, load, capacity] = words;
+    #[inline]
+    pub(super) fn of(words: &[u64; WORDS]) -> Option<Self> {
+        let [table, buckets, first, entries, load, capacity, ..] = *words;
         let load = f32::from_bits(load as u32);
         if !(0.05..=64.0).contains(&load) || !(2..1 << 40).contains(&buckets) {
             return None;
@@ -57,7 +58,16 @@ impl Candidate {
 }
 
 /// Finds out whether the candidate at `header` is a container, and adds it if so.
-pub(super) fn prove<M: Searched>(search: &mut Search<'_, M>, header: u64, candidate: Candidate) {
+pub(super) fn prove(search: &mut Search<'_>, header: u64, candidate: Candidate) {
+    match agrees(search, header, &candidate) {
+        Some(true) => settle(search, header, &candidate),
+        Some(false) => search.anew(|search| again_and_again(search, header, candidate)),
+        None => {}
+    }
+}
+
+/// Looks at a candidate that does not agree with its table until it does, or proves to be none.
+fn again_and_again(search: &mut Search<'_>, header: u64, candidate: Candidate) {
     let mut now = candidate;
     let mut changed = false;
     for _ in 0..ATTEMPTS {
@@ -65,7 +75,8 @@ pub(super) fn prove<M: Searched>(search: &mut Search<'_, M>, header: u64, candid
         if agrees.is_none() && !changed {
             return;
         }
-        let Some(after) = again(search, header) else {
+        let after = (search.view.words(header)).and_then(|words| Candidate::of(&words));
+        let Some(after) = after else {
             search.finding.changed_while_read += u64::from(changed);
             return;
         };
@@ -81,24 +92,8 @@ pub(super) fn prove<M: Searched>(search: &mut Search<'_, M>, header: u64, candid
     search.finding.changed_while_read += u64::from(changed);
 }
 
-fn again<M: Searched>(search: &Search<'_, M>, header: u64) -> Option<Candidate> {
-    let mut bytes = [0; WORDS * 8];
-    if !search.memory.read(header, &mut bytes) {
-        return None;
-    }
-    let mut words = [0; WORDS];
-    for (index, place) in words.iter_mut().enumerate() {
-        *place = word(&bytes, index * 8)?;
-    }
-    Candidate::of(words)
-}
-
 /// Whether buckets and nodes are what the header says; `None` where there are none.
-fn agrees<M: Searched>(
-    search: &mut Search<'_, M>,
-    header: u64,
-    candidate: &Candidate,
-) -> Option<bool> {
+fn agrees(search: &mut Search<'_>, header: u64, candidate: &Candidate) -> Option<bool> {
     let Candidate { table, buckets, .. } = *candidate;
     search.region(table, buckets.checked_mul(8)?)?;
     if search.seen.contains_key(&table) || !is_prime(buckets) {
@@ -110,7 +105,7 @@ fn agrees<M: Searched>(
     while at < buckets * 8 {
         let length = usize::try_from(buckets * 8 - at).ok()?.min(CHUNK);
         let bytes = buffer.get_mut(..length)?;
-        if !search.memory.read(table + at, bytes) {
+        if !search.view.read(table + at, bytes) {
             return None;
         }
         for head in bytes.as_chunks::<8>().0 {
@@ -136,20 +131,16 @@ fn agrees<M: Searched>(
 }
 
 /// Whether the nodes go on for as long as there are entries, as far as they are followed.
-fn leads_on<M: Searched>(search: &Search<'_, M>, candidate: &Candidate) -> Option<bool> {
+fn leads_on(search: &Search<'_>, candidate: &Candidate) -> Option<bool> {
     let mut node = candidate.first;
     for _ in 0..candidate.entries.min(FOLLOWED) {
         search.region(node, 8)?;
-        let mut next = [0; 8];
-        if !search.memory.read(node, &mut next) {
-            return None;
-        }
-        node = u64::from_le_bytes(next);
+        node = search.view.word(node)?;
     }
     Some((node == 0) == (candidate.entries <= FOLLOWED))
 }
 
-fn is_prime(number: u64) -> bool {
+pub(super) fn is_prime(number: u64) -> bool {
     let divides = |divisor: &u64| number.is_multiple_of(*divisor);
     number == 2
         || number > 2
@@ -160,7 +151,7 @@ fn is_prime(number: u64) -> bool {
                 .any(|divisor| divides(&divisor))
 }
 
-fn settle<M: Searched>(search: &mut Search<'_, M>, header: u64, candidate: &Candidate) {
+fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
     let Candidate {
         table,
         buckets,
@@ -168,25 +159,18 @@ fn settle<M: Searched>(search: &mut Search<'_, M>, header: u64, candidate: &Cand
         capacity,
         ..
     } = *candidate;
-    let exact = |value| Count { value, error: 0 };
-    let found = Found {
-        family: FoundFamily::LibstdcxxHashtable,
-        header,
-        copies: Vec::new(),
+    let figures = Figures {
+        buckets,
+        entries,
+        tombstones: 0,
+        capacity,
+        growth_left: capacity.saturating_sub(entries),
+    };
+    search.add(Found {
         block: Some(table),
         bytes: Some(buckets * 8),
-        occupancy: Occupancy {
-            buckets: Some(buckets),
-            element_bytes: None,
-            entries: exact(entries),
-            tombstones: exact(0),
-            capacity: Some(capacity),
-            growth_left: Some(capacity - entries),
-            retained_bytes: None,
-            quality: None,
-        },
         grows_at: Some(capacity + 1),
-        next_bytes: None,
-    };
-    search.add(table, found);
+        doubtful: entries == 0,
+        ..Found::of(FoundFamily::LibstdcxxHashtable, header, table, figures)
+    });
 }

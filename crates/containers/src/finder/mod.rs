@@ -23,21 +23,39 @@
 
 mod block;
 mod cpython;
+mod cpython_set;
+mod go;
+mod go_buckets;
 mod hashbrown;
+mod headers;
+mod jemalloc;
+mod libcxx;
 mod libstdcxx;
+mod view;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::thread::ScopedJoinHandle;
 
 use mapgrow_system::memory::Memory;
 
-use crate::occupancy::Occupancy;
+use crate::occupancy::{Count, Occupancy};
+use jemalloc::Extents;
+use view::View;
 
 /// Tables kept at most: what the finder itself needs stays bounded.
 const MOST_TABLES: usize = 1_000_000;
+
+/// Searches that run side by side at most.
+const MOST_THREADS: usize = 4;
+/// Pieces of memory that are worth one more.
+const WORTH_A_THREAD: usize = 16;
+
+/// Tables that are worth one more.
+const WORTH_A_SHARE: usize = 1024;
 
 /// Headers that are remembered of one table, beside the first.
 const MOST_COPIES: usize = 8;
@@ -52,7 +70,7 @@ pub struct Region {
 }
 
 /// Memory that is searched.
-pub trait Searched: Memory {
+pub trait Searched: Memory + Sync {
     /// The parts between `from` and `to` that are worth reading, in order: `to` must have them
     /// one by one. Pages that were never touched, and those that would have to be read from a
     /// disk first, are not.
@@ -68,8 +86,16 @@ pub enum FoundFamily {
     Hashbrown,
     /// `std::unordered_map` and its like of libstdc++.
     LibstdcxxHashtable,
+    /// `std::unordered_map` and its like of libc++.
+    LibcxxHashtable,
     /// `dict` of CPython.
     CpythonDict,
+    /// `set` and `frozenset` of CPython.
+    CpythonSet,
+    /// Maps of Go since 1.24.
+    GoSwissMap,
+    /// Maps of Go before.
+    GoMap,
 }
 
 impl FoundFamily {
@@ -79,14 +105,20 @@ impl FoundFamily {
         match self {
             Self::Hashbrown => "hashbrown",
             Self::LibstdcxxHashtable => "libstdcxx_hashtable",
+            Self::LibcxxHashtable => "libcxx_hashtable",
             Self::CpythonDict => "cpython_dict",
+            Self::CpythonSet => "cpython_set",
+            Self::GoSwissMap | Self::GoMap => "go_map",
         }
     }
 
     /// Whether deleted entries go on taking room.
     #[must_use]
     pub fn keeps_tombstones(self) -> bool {
-        !matches!(self, Self::LibstdcxxHashtable)
+        !matches!(
+            self,
+            Self::LibstdcxxHashtable | Self::LibcxxHashtable | Self::GoMap
+        )
     }
 }
 
@@ -99,6 +131,8 @@ pub struct Found {
     pub header: u64,
     /// Where others lie that lead to this table, as moves leave them behind: the first few.
     pub copies: Vec<u64>,
+    /// Where what the header leads to begins: of hashbrown the control bytes.
+    pub table: u64,
     /// Where its block begins, when the allocator tells.
     pub block: Option<u64>,
     /// Bytes of the table, as the container asked for them.
@@ -109,6 +143,47 @@ pub struct Found {
     pub grows_at: Option<u64>,
     /// Bytes that its next table needs.
     pub next_bytes: Option<u64>,
+    /// Whether so little proves it that chance may have made it: then it is one if others of its
+    /// family are there without a doubt.
+    doubtful: bool,
+}
+
+/// What the headers of most families tell.
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    buckets: u64,
+    entries: u64,
+    tombstones: u64,
+    capacity: u64,
+    growth_left: u64,
+}
+
+impl Found {
+    /// A table with these figures, of which nothing else is known.
+    fn of(family: FoundFamily, header: u64, table: u64, figures: Figures) -> Self {
+        let exact = |value| Count { value, error: 0 };
+        Self {
+            family,
+            header,
+            copies: Vec::new(),
+            table,
+            block: None,
+            bytes: None,
+            occupancy: Occupancy {
+                buckets: Some(figures.buckets),
+                element_bytes: None,
+                entries: exact(figures.entries),
+                tombstones: exact(figures.tombstones),
+                capacity: Some(figures.capacity),
+                growth_left: Some(figures.growth_left),
+                retained_bytes: None,
+                quality: None,
+            },
+            grows_at: None,
+            next_bytes: None,
+            doubtful: false,
+        }
+    }
 }
 
 /// What a search found, and what it could not see.
@@ -131,51 +206,92 @@ pub struct Finding {
 /// Searches `regions`, which are sorted and do not overlap. `group` is the width of hashbrown's
 /// control groups in that program. `progress` is told, now and then, how many bytes are behind.
 pub fn find(
-    memory: &impl Searched,
+    memory: &dyn Searched,
     regions: &[Region],
     group: u64,
     progress: &mut dyn FnMut(u64),
 ) -> Finding {
     let regions = joined(regions);
-    let mut search = Search {
-        memory,
-        regions: &regions,
-        group,
-        seen: HashMap::new(),
-        types: HashMap::new(),
-        blocks_known: false,
-        swallowed: HashSet::new(),
-        finding: Finding::default(),
-    };
-    words::scan(&mut search, progress);
-    let mut finding = search.finding;
-    if search.blocks_known {
-        let before = finding.tables.len();
-        let swallowed = &search.swallowed;
-        (finding.tables).retain(|found| !swallowed.contains(&found.header));
-        finding.freed += (before - finding.tables.len()) as u64;
+    let pieces = words::Pieces::of(&regions);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads
+        .min(MOST_THREADS)
+        .min(pieces.len() / WORTH_A_THREAD + 1);
+    let search = || Search::new(memory, &regions, group, MOST_TABLES / threads);
+    let mut first = search();
+    let others = std::thread::scope(|scope| {
+        let work = || {
+            let mut search = search();
+            words::scan(&mut search, &pieces, &mut |_| ());
+            (search.finding, search.extents)
+        };
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        words::scan(&mut first, &pieces, progress);
+        let others = others.into_iter().map(ScopedJoinHandle::join);
+        others.filter_map(Result::ok).collect::<Vec<_>>()
+    });
+    let (mut finding, mut extents) = (first.finding, first.extents);
+    drop(first.seen);
+    for (more, and_more) in others {
+        finding.take(more);
+        extents.take(and_more);
     }
+    finding.once();
+    extents.sort();
+    let mut rest = std::mem::take(&mut finding.tables);
+    let share = rest.len().div_ceil(threads).max(WORTH_A_SHARE);
+    let measured = std::thread::scope(|scope| {
+        let (search, extents) = (&search, &extents);
+        let mut shares = Vec::new();
+        while rest.len() > share {
+            let share = rest.split_off(rest.len() - share);
+            shares.push(scope.spawn(move || block::measure(&search(), extents, share)));
+        }
+        let mut measured = block::measure(&search(), extents, rest);
+        let shares = shares.into_iter().map(ScopedJoinHandle::join);
+        shares
+            .filter_map(Result::ok)
+            .for_each(|more| measured.take(more));
+        measured.finish();
+        measured
+    });
+    finding.tables = measured.tables;
+    finding.freed += measured.freed;
+    finding.settle_doubts();
     finding.tables.sort_unstable_by_key(|found| found.header);
     finding
 }
 
 /// A search in progress.
-struct Search<'a, M> {
-    memory: &'a M,
+struct Search<'a> {
+    view: View<'a>,
     regions: &'a [Region],
     group: u64,
-    /// Tables met, by address: their place among those found, or none.
-    seen: HashMap<u64, Option<usize>>,
+    /// Tables met, by address: their place among those found.
+    seen: HashMap<u64, usize>,
+    /// Tables that there is room for.
+    room: usize,
     /// Objects that may be CPython's types, and whether they are those of dicts.
     types: HashMap<u64, bool>,
-    /// Whether the allocator's own words were found around any table.
-    blocks_known: bool,
-    /// Headers of tables that are none if they were.
-    swallowed: HashSet<u64>,
+    /// What jemalloc says of its memory, if it is there.
+    extents: Extents,
     finding: Finding,
 }
 
-impl<M: Searched> Search<'_, M> {
+impl<'a> Search<'a> {
+    fn new(memory: &'a dyn Searched, regions: &'a [Region], group: u64, room: usize) -> Self {
+        Self {
+            view: View::new(memory),
+            regions,
+            group,
+            seen: HashMap::new(),
+            room,
+            types: HashMap::new(),
+            extents: Extents::default(),
+            finding: Finding::default(),
+        }
+    }
+
     /// The region that `bytes` bytes at `address` lie in.
     fn region(&self, address: u64, bytes: u64) -> Option<Region> {
         let after = self.regions.partition_point(|r| r.start <= address);
@@ -183,12 +299,21 @@ impl<M: Searched> Search<'_, M> {
         (address.checked_add(bytes)? <= region.end).then_some(*region)
     }
 
+    /// The least address of any region, and how far on the last one ends.
+    fn span(&self) -> (u64, u64) {
+        let least = self.regions.first().map_or(0, |region| region.start);
+        (
+            least,
+            self.regions.last().map_or(0, |region| region.end - least),
+        )
+    }
+
     /// Whether a table was met before, by another header than that at `header`.
     fn met(&mut self, table: u64, header: u64) -> bool {
         let Some(&at) = self.seen.get(&table) else {
             return false;
         };
-        if let Some(found) = at.and_then(|at| self.finding.tables.get_mut(at))
+        if let Some(found) = self.finding.tables.get_mut(at)
             && found.copies.len() < MOST_COPIES
         {
             found.copies.push(header);
@@ -196,13 +321,64 @@ impl<M: Searched> Search<'_, M> {
         true
     }
 
-    fn add(&mut self, table: u64, found: Found) {
-        if self.finding.tables.len() == MOST_TABLES {
+    fn add(&mut self, found: Found) {
+        if self.finding.tables.len() >= self.room {
             self.finding.omitted += 1;
             return;
         }
-        self.seen.insert(table, Some(self.finding.tables.len()));
+        self.seen.insert(found.table, self.finding.tables.len());
         self.finding.tables.push(found);
+    }
+
+    /// Reads what was not the same at two times once more, and looks at what is there now.
+    fn anew<T>(&mut self, look: impl FnOnce(&mut Self) -> T) -> T {
+        self.view.fresh(true);
+        let result = look(self);
+        self.view.fresh(false);
+        result
+    }
+}
+
+impl Finding {
+    /// Takes over what another search found in its part of the memory.
+    fn take(&mut self, other: Finding) {
+        self.tables.extend(other.tables);
+        self.bytes_read += other.bytes_read;
+        self.bytes_unreadable += other.bytes_unreadable;
+        self.changed_while_read += other.changed_while_read;
+        self.freed += other.freed;
+        self.omitted += other.omitted;
+    }
+
+    /// Leaves out what only its like could prove, where there is none.
+    fn settle_doubts(&mut self) {
+        let proved: HashSet<FoundFamily> = (self.tables.iter())
+            .filter(|found| !found.doubtful)
+            .map(|found| found.family)
+            .collect();
+        (self.tables).retain(|found| !found.doubtful || proved.contains(&found.family));
+    }
+
+    /// Leaves each table once, by the first of its headers.
+    fn once(&mut self) {
+        (self.tables).sort_unstable_by_key(|found| (found.table, found.header));
+        self.tables.dedup_by(|more, kept| {
+            let same = more.table == kept.table;
+            if same {
+                kept.copies.push(more.header);
+                kept.copies.append(&mut more.copies);
+            }
+            same
+        });
+        for found in &mut self.tables {
+            found.copies.sort_unstable();
+            if let Some(first) = found.copies.first_mut()
+                && *first < found.header
+            {
+                std::mem::swap(first, &mut found.header);
+            }
+            found.copies.truncate(MOST_COPIES);
+        }
     }
 }
 

@@ -1,116 +1,142 @@
-//! Goes through memory word by word, in pieces.
+//! Goes through memory word by word, in pieces that the processor's cores share.
 
-use super::{Search, Searched, cpython, hashbrown, libstdcxx};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Bytes read at once.
-const PIECE: usize = 1 << 20;
+use super::{Region, Search, headers};
+
+/// Bytes of a piece, and those read at once: they stay in the processor's cache.
+const PIECE: u64 = 2 << 20;
+const CHUNK: u64 = 256 << 10;
 /// What can be read or not, as a whole.
 const PAGE: u64 = 4096;
-/// Words of hashbrown's header, and of the longest ones.
-const SHORT: usize = 4;
-const LONG: usize = 6;
-const _: () = assert!(libstdcxx::WORDS == LONG && cpython::WORDS == LONG);
-/// So much of the last piece is looked at again: the longest header, less one word.
-const CARRIED: usize = (LONG - 1) * 8;
+/// Words that a family is told at once, from the first of what may be a header.
+pub(super) const WORDS: usize = 8;
+/// So much behind the last place for a header may belong to it.
+const OVERHANG: u64 = (WORDS as u64 - 1) * 8;
 
-/// Looks at every word of all regions.
-pub(super) fn scan<M: Searched>(search: &mut Search<'_, M>, progress: &mut dyn FnMut(u64)) {
-    let mut window = Window {
-        bytes: vec![0; CARRIED + PIECE],
-        carried: 0,
-        next: 0,
-    };
-    let mut behind = 0;
-    let regions = search.regions;
-    for region in regions {
-        let mut at = region.start;
-        while at < region.end {
-            let to = region.end.min(at + PIECE as u64);
-            let mut parts = Vec::new();
-            (search.memory).parts(at, to, &mut |from, to| parts.push((from, to)));
-            for (from, to) in parts {
-                part(search, &mut window, from, to);
+/// Pieces of memory to search, handed out one by one.
+pub(super) struct Pieces {
+    list: Vec<Region>,
+    next: AtomicUsize,
+    behind: AtomicU64,
+}
+
+impl Pieces {
+    pub(super) fn of(regions: &[Region]) -> Self {
+        let mut list = Vec::new();
+        for region in regions {
+            let mut at = region.start;
+            while at < region.end {
+                let end = region.end.min((at / PIECE + 1) * PIECE);
+                list.push(Region { start: at, end });
+                at = end;
             }
-            behind += to - at;
-            at = to;
-            progress(behind);
         }
+        Self {
+            list,
+            next: AtomicUsize::new(0),
+            behind: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    fn take(&self) -> Option<Region> {
+        self.list.get(self.next.fetch_add(1, Relaxed)).copied()
     }
 }
 
-/// The bytes at hand: the end of those before, if they lie just before, and the new ones.
-struct Window {
-    bytes: Vec<u8>,
-    carried: usize,
-    /// Address behind the bytes at hand.
-    next: u64,
+/// Looks at every word of the pieces that this search gets.
+pub(super) fn scan(search: &mut Search<'_>, pieces: &Pieces, progress: &mut dyn FnMut(u64)) {
+    let mut bytes = vec![0; (CHUNK + OVERHANG) as usize];
+    while let Some(piece) = pieces.take() {
+        search.view.forget();
+        let mut parts = Vec::new();
+        search
+            .view
+            .searched()
+            .parts(piece.start, piece.end, &mut |from, to| {
+                parts.push((from, to))
+            });
+        for (from, to) in parts {
+            for at in (from..to).step_by(CHUNK as usize) {
+                part(search, &mut bytes, at, to.min(at + CHUNK));
+            }
+        }
+        let length = piece.end - piece.start;
+        progress(pieces.behind.fetch_add(length, Relaxed) + length);
+    }
 }
 
 /// Reads one part, and looks at it. What cannot be read at once is tried page by page.
-fn part<M: Searched>(search: &mut Search<'_, M>, window: &mut Window, from: u64, to: u64) {
-    if piece(search, window, from, to) {
+fn part(search: &mut Search<'_>, bytes: &mut [u8], from: u64, to: u64) {
+    if piece(search, bytes, from, to) {
         return;
     }
     let mut at = from;
     while at < to {
         let end = to.min((at / PAGE + 1) * PAGE);
-        if !piece(search, window, at, end) {
+        if !piece(search, bytes, at, end) {
             search.finding.bytes_unreadable += end - at;
         }
         at = end;
     }
 }
 
-fn piece<M: Searched>(search: &mut Search<'_, M>, window: &mut Window, from: u64, to: u64) -> bool {
-    let Ok(length) = usize::try_from(to - from) else {
-        return false;
-    };
-    let carried = if window.next == from {
-        window.carried
+fn piece(search: &mut Search<'_>, bytes: &mut [u8], from: u64, to: u64) -> bool {
+    let own = (to - from) as usize;
+    if own == 0 {
+        return true;
+    }
+    // A header may lie across the end of a piece.
+    let over = if search.region(to, OVERHANG).is_some() {
+        OVERHANG as usize
     } else {
         0
     };
-    let Some(into) = window.bytes.get_mut(CARRIED..CARRIED + length) else {
+    let memory = search.view.searched();
+    let Some(into) = bytes.get_mut(..own + OVERHANG as usize) else {
         return false;
     };
-    if length == 0 || !search.memory.read(from, into) {
-        window.carried = 0;
+    let whole = into
+        .get_mut(..own + over)
+        .is_some_and(|all| memory.read(from, all));
+    let held = if whole { own + over } else { own };
+    if !whole
+        && !into
+            .get_mut(..own)
+            .is_some_and(|all| memory.read(from, all))
+    {
         return false;
     }
-    search.finding.bytes_read += length as u64;
-    let start = CARRIED - carried;
-    if let Some(bytes) = window.bytes.get(start..CARRIED + length) {
-        look(search, from - carried as u64, bytes, carried);
+    if let Some(nothing) = into.get_mut(held..) {
+        nothing.fill(0);
     }
-    // The last words may be the beginning of a header.
-    let kept = (carried + length).min(CARRIED);
-    let end = CARRIED + length;
-    window.bytes.copy_within(end - kept..end, CARRIED - kept);
-    window.carried = kept;
-    window.next = to;
+    search.finding.bytes_read += own as u64;
+    look(search, from, into);
     true
 }
 
-/// Looks at all words in a row that can be a header, but for those that lie within the bytes
-/// `carried` over from the piece before, and were looked at.
-fn look<M: Searched>(search: &mut Search<'_, M>, address: u64, bytes: &[u8], carried: usize) {
+/// Looks at all words that can be the first of a header. Every header has an address among its
+/// first three words: most of what is no header is passed over by that alone.
+fn look(search: &mut Search<'_>, address: u64, bytes: &[u8]) {
     let words = bytes.as_chunks::<8>().0;
-    let at = |index: usize| address + index as u64 * 8;
-    let new = |length: usize| (carried / 8 + 1).saturating_sub(length);
-    for (index, four) in words.windows(SHORT).enumerate().skip(new(SHORT)) {
-        let [a, b, c, d] = four else { continue };
-        let four = [a, b, c, d].map(|word| u64::from_le_bytes(*word));
-        if let Some(candidate) = hashbrown::Candidate::of(four, search.group) {
-            hashbrown::prove(search, at(index), candidate);
+    let (least, span) = search.span();
+    let is_address = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_sub(least) < span;
+    let mut first = words.first().is_some_and(is_address);
+    let mut second = words.get(1).is_some_and(is_address);
+    for (index, window) in words.windows(WORDS).enumerate() {
+        let Ok(window): Result<&[[u8; 8]; WORDS], _> = window.try_into() else {
+            continue;
+        };
+        let third = is_address(&window[2]);
+        if first | second | third {
+            let words = window.map(u64::from_le_bytes);
+            let header = address + index as u64 * 8;
+            headers::look(search, header, &words, [first, second, third]);
         }
-    }
-    for (index, six) in words.windows(LONG).enumerate().skip(new(LONG)) {
-        let [a, b, c, d, e, f] = six else { continue };
-        let six = [a, b, c, d, e, f].map(|word| u64::from_le_bytes(*word));
-        if let Some(candidate) = libstdcxx::Candidate::of(six) {
-            libstdcxx::prove(search, at(index), candidate);
-        } else if let Some(candidate) = cpython::Candidate::of(six) {
-            cpython::prove(search, at(index), candidate);
-        }
+        (first, second) = (second, third);
     }
 }

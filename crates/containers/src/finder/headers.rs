@@ -1,0 +1,43 @@
+//! Hands words that may be a header to the families whose it may be.
+
+use super::words::WORDS;
+use super::{Search, cpython, cpython_set, go, go_buckets, hashbrown, libcxx, libstdcxx};
+
+/// Looks at the words at `header`, of which the first three may be addresses or not.
+#[inline]
+pub(super) fn look(
+    search: &mut Search<'_>,
+    header: u64,
+    words: &[u64; WORDS],
+    addresses: [bool; 3],
+) {
+    let [first, second, third] = addresses;
+    if first && hashbrown::is_mask(words[1]) || second && hashbrown::is_mask(words[0]) {
+        let four = [words[0], words[1], words[2], words[3]];
+        if let Some(candidate) = hashbrown::Candidate::of(four, search.group) {
+            hashbrown::prove(search, header, candidate);
+        }
+    }
+    if first {
+        if let Some(candidate) = libstdcxx::Candidate::of(words) {
+            libstdcxx::prove(search, header, candidate);
+        } else if let Some(candidate) = libcxx::Candidate::of(words) {
+            libcxx::prove(search, header, candidate);
+        }
+    }
+    if second {
+        search.extents.look(header, words[0], words[1], words[2]);
+        if let Some(candidate) = cpython::Candidate::of(words) {
+            cpython::prove(search, header, candidate);
+        } else if let Some(candidate) = cpython_set::Candidate::of(words) {
+            cpython_set::prove(search, header, candidate);
+        }
+    }
+    if third {
+        if let Some(candidate) = go::Candidate::of(words) {
+            go::prove(search, header, candidate);
+        } else if let Some(candidate) = go_buckets::Candidate::of(words) {
+            go_buckets::prove(search, header, candidate);
+        }
+    }
+}

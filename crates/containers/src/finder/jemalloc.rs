@@ -1,0 +1,263 @@
+//! The blocks of jemalloc, from 5.2 on.
+//!
+//! jemalloc describes each piece of its memory, an *extent*, in a record that begins with some
+//! bits, an address and a size. A record proves itself: the bits name a size class, and the size
+//! is the one that jemalloc gives to this class. An extent is one large block, or a *slab* of
+//! small blocks of equal size. So where a block begins is known exactly.
+
+use super::block::{InBlock, Verdict};
+
+const PAGE: u64 = 4096;
+/// Records have this alignment.
+const ALIGNMENT: u64 = 64;
+/// Extents remembered at most.
+const MOST: usize = 1 << 20;
+/// Extents in use without which there is no jemalloc.
+const LEAST: usize = 8;
+/// Size classes whose blocks come in slabs.
+const SMALL: u64 = 36;
+/// All size classes, and the number beyond them that a free extent has.
+const CLASSES: u64 = 232;
+/// Blocks of a slab at most.
+const MOST_IN_SLAB: u64 = 512;
+
+/// A piece of jemalloc's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Extent {
+    start: u64,
+    end: u64,
+    /// Where its only block begins; of a slab, where it begins itself.
+    first: u64,
+    /// Bytes of each block: 0 of a free extent.
+    each: u64,
+}
+
+/// All pieces of its memory that it describes.
+#[derive(Debug, Default)]
+pub(super) struct Extents {
+    list: Vec<Extent>,
+    /// Most bytes of any.
+    longest: u64,
+    /// How many are in use.
+    live: usize,
+}
+
+impl Extents {
+    /// Takes the record that may begin at `place`.
+    #[inline]
+    pub(super) fn look(&mut self, place: u64, bits: u64, address: u64, size: u64) {
+        if !place.is_multiple_of(ALIGNMENT) || bits >= 1 << 45 || bits & COMMITTED == 0 {
+            return;
+        }
+        if let Some(extent) = NEW
+            .extent(bits, address, size)
+            .or_else(|| OLD.extent(bits, address, size))
+            && self.list.len() < MOST
+        {
+            self.list.push(extent);
+        }
+    }
+
+    pub(super) fn take(&mut self, other: Extents) {
+        self.list.extend(other.list);
+    }
+
+    /// Makes it ready to be asked.
+    pub(super) fn sort(&mut self) {
+        self.list.sort_unstable();
+        self.list.dedup();
+        self.live = self.list.iter().filter(|extent| extent.each > 0).count();
+        self.longest = (self.list.iter())
+            .map(|extent| extent.end - extent.start)
+            .max()
+            .unwrap_or(0);
+    }
+
+    /// Whether jemalloc is there at all. One record may be made by chance, many are not.
+    pub(super) fn known(&self) -> bool {
+        self.live >= LEAST
+    }
+
+    /// What is said of the table with `buckets` buckets whose control bytes begin at `control`.
+    pub(super) fn of(&self, control: u64, buckets: u64, group: u64) -> Verdict {
+        let after = self.list.partition_point(|extent| extent.start <= control);
+        let around = (self.list.iter().take(after).rev())
+            .take_while(|extent| control - extent.start < self.longest)
+            .filter(|extent| control < extent.end);
+        let (mut live, mut free) = (None, false);
+        for extent in around {
+            if extent.each == 0 {
+                free = true;
+                continue;
+            }
+            let index = control.saturating_sub(extent.first) / extent.each;
+            let Some(block) =
+                InBlock::new(extent.first + index * extent.each, control, buckets, group)
+            else {
+                continue;
+            };
+            let bytes = block.bytes();
+            let given = [class_of(bytes), bytes.next_multiple_of(PAGE)];
+            if given.contains(&extent.each) && live.replace(block).is_some() {
+                return Verdict::Unknown;
+            }
+        }
+        match live {
+            Some(block) => Verdict::Live(block),
+            None if free && self.known() => Verdict::Free,
+            None => Verdict::Unknown,
+        }
+    }
+}
+
+const SLAB: u64 = 1 << 12;
+const COMMITTED: u64 = 1 << 13;
+
+/// Where a version has what in its bits.
+struct Layout {
+    state: u32,
+    states: u64,
+    class: u32,
+}
+
+/// 5.3.
+const NEW: Layout = Layout {
+    state: 17,
+    states: 7,
+    class: 20,
+};
+/// 5.2.
+const OLD: Layout = Layout {
+    state: 16,
+    states: 3,
+    class: 18,
+};
+
+impl Layout {
+    fn extent(&self, bits: u64, address: u64, size: u64) -> Option<Extent> {
+        let state = bits >> self.state & self.states;
+        let class = bits >> self.class & 0xFF;
+        let (start, length) = (address / PAGE * PAGE, size / PAGE * PAGE);
+        let end = start.checked_add(length)?;
+        if start == 0 || length == 0 || end >= 1 << 47 || state > 3 {
+            return None;
+        }
+        let first = address;
+        if state != 0 {
+            // Dirty, muzzy or retained: free, and with nothing to say of blocks.
+            let blocks = bits >> (self.class + 8) & 0xFFFF;
+            let sound = bits & SLAB == 0 && class >= CLASSES && blocks == 0 && address == start;
+            return sound.then_some(Extent {
+                start,
+                end,
+                first,
+                each: 0,
+            });
+        }
+        let each = size_of(class)?;
+        let (sound, each) = if bits & SLAB != 0 {
+            let sound = class < SMALL && address == start && length == slab(each);
+            (sound, each)
+        } else {
+            // A large block begins anywhere in a page of its own, unless that was configured away.
+            // It has the bytes of its class, or (from 5.3.1 on) whole pages.
+            let of_class = |bytes: u64| bytes > 0 && class_of(bytes) == each;
+            let padded = length - PAGE;
+            if of_class(padded) {
+                (class >= SMALL && address.is_multiple_of(64), padded)
+            } else {
+                let sound = class >= SMALL && address == start && of_class(length);
+                (sound, length)
+            }
+        };
+        sound.then_some(Extent {
+            start,
+            end,
+            first,
+            each,
+        })
+    }
+}
+
+/// Bytes of the size class `class`: multiples of 16 up to 128, but for the first, then four to
+/// each doubling.
+fn size_of(class: u64) -> Option<u64> {
+    if class >= CLASSES {
+        return None;
+    }
+    match class {
+        0 => Some(8),
+        1..=8 => Some(class * 16),
+        _ => {
+            let (doubling, step) = ((class - 9) / 4, (class - 9) % 4 + 1);
+            let base = 128_u64.checked_shl(u32::try_from(doubling).ok()?)?;
+            (base >> doubling == 128).then(|| base.checked_add(base / 4 * step))?
+        }
+    }
+}
+
+/// Bytes of the block that is given for `bytes`.
+fn class_of(bytes: u64) -> u64 {
+    match bytes {
+        0..=8 => 8,
+        9..=128 => bytes.next_multiple_of(16),
+        _ => {
+            let step = (1 << (bytes - 1).ilog2()) / 4;
+            bytes.next_multiple_of(step)
+        }
+    }
+}
+
+/// Bytes of a slab of blocks of `each` bytes: as many pages as it takes for no rest.
+fn slab(each: u64) -> u64 {
+    let mut bytes = PAGE;
+    while !bytes.is_multiple_of(each) && bytes / each < MOST_IN_SLAB {
+        bytes += PAGE;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_jemallocs() {
+        let sizes: Vec<u64> = (0..20).filter_map(size_of).collect();
+        let expected = [
+            8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768,
+            896,
+        ];
+        assert_eq!(sizes, expected);
+        assert_eq!(size_of(35), Some(14 << 10));
+        assert_eq!(size_of(36), Some(16 << 10));
+        for (bytes, class) in [(1, 8), (17, 32), (129, 160), (1024, 1024), (17424, 20480)] {
+            assert_eq!(class_of(bytes), class, "{bytes}");
+        }
+        assert!(
+            (0..CLASSES)
+                .filter_map(size_of)
+                .all(|size| class_of(size) == size)
+        );
+        assert_eq!(
+            [8, 48, 160, 14 << 10].map(slab),
+            [4096, 12288, 20480, 28672]
+        );
+    }
+
+    #[test]
+    fn a_table_has_the_block_that_its_extent_gives() {
+        // A large block of 20 KiB that begins at some cache line of its first page.
+        let bits = COMMITTED | 37 << NEW.class;
+        let mut extents = Extents::default();
+        extents.look(0x7000_0000_0080, bits, 0x7f00_0000_0340, (20480 + 4096) | 5);
+        extents.sort();
+        let control = 0x7f00_0000_0340 + 16 * 1024;
+        let Verdict::Live(block) = extents.of(control, 1024, 16) else {
+            panic!("it is there")
+        };
+        assert_eq!(block.bytes(), 17 * 1024 + 16);
+        // A table with more buckets has a larger block.
+        assert!(matches!(extents.of(control, 4096, 16), Verdict::Unknown));
+    }
+}
