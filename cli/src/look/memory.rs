@@ -53,13 +53,6 @@ impl ProcessRegions {
         &self.regions
     }
 
-    /// Bytes of all of it.
-    pub fn bytes(&self) -> u64 {
-        (self.regions.iter())
-            .map(|region| region.end - region.start)
-            .sum()
-    }
-
     /// Bytes that were swapped out, and left there.
     pub fn swapped(&self) -> u64 {
         self.swapped.load(Relaxed)
@@ -93,7 +86,7 @@ impl ProcessRegions {
 
 /// The stacks of threads: that of the first one, and what has a guard below it. Coroutines have
 /// their stacks among everything else.
-fn stacks(maps: &str) -> Vec<Region> {
+pub fn stacks(maps: &str) -> Vec<Region> {
     /// No guard is larger: what is, is room for something to grow.
     const GUARD: u64 = 1 << 20;
     let mut guard = None;
@@ -114,8 +107,6 @@ fn stacks(maps: &str) -> Vec<Region> {
 
 /// The parts of stacks that are not in use, as far as the kernel tells: of threads that wait.
 fn left(pid: u32, stacks: &[Region]) -> Vec<Region> {
-    /// What a function may use below its stack pointer.
-    const RED_ZONE: u64 = 128;
     let tasks = fs::read_dir(format!("/proc/{pid}/task"));
     let pointer = |task: fs::DirEntry| {
         let line = fs::read_to_string(task.path().join("syscall")).ok()?;
@@ -126,14 +117,36 @@ fn left(pid: u32, stacks: &[Region]) -> Vec<Region> {
         .into_iter()
         .flatten()
         .filter_map(|task| pointer(task.ok()?));
-    let below = |pointer: u64| {
+    below(&pointers.collect::<Vec<_>>(), stacks)
+}
+
+/// The parts of `stacks` that lie below stack pointers.
+pub fn below(pointers: &[u64], stacks: &[Region]) -> Vec<Region> {
+    /// What a function may use below its stack pointer.
+    const RED_ZONE: u64 = 128;
+    let below = |&pointer: &u64| {
         let stack = stacks
             .iter()
             .find(|r| (r.start..r.end).contains(&pointer))?;
         let end = pointer.saturating_sub(RED_ZONE) / 8 * 8;
         (end > stack.start).then_some(Region { end, ..*stack })
     };
-    pointers.filter_map(below).collect()
+    pointers.iter().filter_map(below).collect()
+}
+
+/// Adds what lies between `from` and `to`, but for what is `left` out.
+pub fn without(left: &[Region], from: u64, to: u64, add: &mut dyn FnMut(u64, u64)) {
+    let within = left.iter().find(|left| left.start < to && from < left.end);
+    let mut from = from;
+    if let Some(left) = within {
+        if from < left.start {
+            add(from, left.start.min(to));
+        }
+        from = from.max(left.end);
+    }
+    if from < to {
+        add(from, to);
+    }
 }
 
 /// A line of `/proc/PID/maps`, if what it is about can hold maps.
@@ -151,7 +164,7 @@ fn region(line: &str) -> Option<Region> {
 }
 
 /// Where what a line of `/proc/PID/maps` is about begins and ends.
-fn range(line: &str) -> Option<(u64, u64)> {
+pub fn range(line: &str) -> Option<(u64, u64)> {
     let (start, end) = line.split_ascii_whitespace().next()?.split_once('-')?;
     let address = |text| u64::from_str_radix(text, 16).ok();
     Some((address(start)?, address(end)?))
@@ -198,20 +211,7 @@ impl Searched for ProcessRegions {
             runs.push((from, to));
         }
         for (start, end) in runs.into_iter().chain(run) {
-            let (mut start, end) = (start.max(from), end.min(to));
-            let within = self
-                .left
-                .iter()
-                .find(|left| left.start < end && start < left.end);
-            if let Some(left) = within {
-                if start < left.start {
-                    add(start, left.start.min(end));
-                }
-                start = start.max(left.end);
-            }
-            if start < end {
-                add(start, end);
-            }
+            without(&self.left, start.max(from), end.min(to), add);
         }
     }
 }

@@ -1,40 +1,106 @@
-//! Looks at every map of a process that nobody prepared.
+//! Looks at every map of a process that nobody prepared, or of a core file.
 
+mod corefile;
 mod memory;
 mod model;
+mod notes;
 mod refusal;
 mod table;
 mod text;
+mod unpacked;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use mapgrow_containers::finder::find;
+use mapgrow_containers::finder::{Finding, Region, Searched, find};
+use mapgrow_format::headroom::Headroom;
 use mapgrow_report::text::units::bytes;
 use mapgrow_system::headroom;
 
 use crate::failure::Failure;
+use corefile::CoreFile;
 pub use memory::ProcessRegions;
 pub use model::Look;
+use model::Process;
 pub use table::table;
 pub use text::{Layout, text};
 
 /// Width of hashbrown's control groups in programs for this processor.
 const GROUP: u64 = if cfg!(target_arch = "x86_64") { 16 } else { 8 };
 
-/// Everything that is found in process `pid`. `most`: so many maps are listed one by one.
-pub fn look(pid: u32, most: usize) -> Result<Look, Failure> {
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A process that runs.
+    Process(u32),
+    /// A core file.
+    Core(PathBuf),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Target, String> {
+        if text.is_empty() {
+            return Err("name the id of a process or the path of a core file".to_owned());
+        }
+        let number = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(pid) => Ok(Target::Process(pid)),
+            Err(_) if number => Err("no process has such an id".to_owned()),
+            Err(_) => Ok(Target::Core(PathBuf::from(text))),
+        }
+    }
+}
+
+/// Everything that is found. `most`: so many maps are listed one by one.
+pub fn look(target: &Target, most: usize) -> Result<Look, Failure> {
+    match target {
+        Target::Process(pid) => process(*pid, most),
+        Target::Core(path) => core(path, most),
+    }
+}
+
+fn process(pid: u32, most: usize) -> Result<Look, Failure> {
     let identity = refusal::check(pid)?;
     let memory = ProcessRegions::of(pid).map_err(|error| refusal::unreadable(pid, &error))?;
     refusal::readable(pid, &memory)?;
-    let mut bar = Bar::new(memory.bytes());
-    let finding = find(&memory, memory.regions(), GROUP, &mut |behind| {
-        bar.at(behind);
-    });
-    drop(bar);
+    let finding = searched(&memory, memory.regions(), GROUP);
     refusal::still(pid, &identity)?;
     let left = headroom::of(Some(pid));
-    Ok(Look::new(pid, &finding, &memory, &left, most))
+    let mut look = Look::new(Process::live(pid), &finding, &left, most);
+    look.honesty.bytes_swapped = memory.swapped();
+    Ok(look)
+}
+
+fn core(path: &Path, most: usize) -> Result<Look, Failure> {
+    let memory = CoreFile::open(path)?;
+    let finding = searched(&memory, memory.regions(), memory.group);
+    // How much more it could have had, the core does not say.
+    let mut look = Look::new(
+        Process::core(memory.notes()),
+        &finding,
+        &Headroom::default(),
+        most,
+    );
+    look.honesty.bytes_unreadable += memory.missing();
+    if memory.missing() > 0 {
+        let missing = bytes(memory.missing());
+        look.honesty
+            .notes
+            .push(format!("the core is cut off: {missing} are missing"));
+    }
+    Ok(look)
+}
+
+fn searched(memory: &dyn Searched, regions: &[Region], group: u64) -> Finding {
+    let all = (regions.iter())
+        .map(|region| region.end - region.start)
+        .sum();
+    let mut bar = Bar::new(all);
+    find(memory, regions, group, &mut |behind| bar.at(behind))
 }
 
 /// How far the search is: on a terminal alone, and gone when it is done.

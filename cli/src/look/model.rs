@@ -8,7 +8,7 @@ use mapgrow_format::headroom::{Headroom, Limiter};
 use mapgrow_report::{LeftUnder, Memory, VERSION};
 use serde::Serialize;
 
-use super::memory::ProcessRegions;
+use super::notes::Notes;
 
 /// Everything that was found.
 #[derive(Debug, Serialize)]
@@ -32,7 +32,7 @@ pub struct Look {
 /// Whose maps they are.
 #[derive(Debug, Serialize)]
 pub struct Process {
-    pub pid: u32,
+    pub pid: Option<u32>,
     pub exe: Option<String>,
     pub command: Vec<String>,
     pub state: &'static str,
@@ -124,49 +124,40 @@ pub struct Honesty {
 }
 
 impl Look {
-    pub fn new(
-        pid: u32,
-        finding: &Finding,
-        memory: &ProcessRegions,
-        headroom: &Headroom,
-        most: usize,
-    ) -> Look {
+    pub fn new(process: Process, finding: &Finding, headroom: &Headroom, most: usize) -> Look {
         let left = headroom.left().map(|(_, left)| left);
-        let mut maps: Vec<Map> = (finding.tables.iter())
-            .map(|found| Map::new(found, left))
-            .collect();
+        let mut largest_first: Vec<&Found> = finding.tables.iter().collect();
         // Of those whose bytes nobody knows, the number of buckets tells.
-        maps.sort_by_key(|map| {
-            let bytes = map.bytes.or(map.buckets);
-            (std::cmp::Reverse(bytes), map.header_address)
+        largest_first.sort_by_key(|found| {
+            let bytes = found.bytes.or(found.occupancy.buckets);
+            (std::cmp::Reverse(bytes), found.header)
         });
-        let mut totals = Totals::default();
-        for (index, map) in maps.iter_mut().enumerate() {
-            map.id = index as u64 + 1;
-            totals.maps_live += 1;
-            totals.live_bytes += map.bytes.unwrap_or(0);
-            totals.maps_of_unknown_bytes += u64::from(map.bytes.is_none());
-            totals.entries += map.entries;
-            totals.retained_bytes += map.retained_bytes.unwrap_or(0);
+        let (mut totals, mut groups) = (Totals::default(), Groups::default());
+        let mut maps = Vec::new();
+        for (id, found) in (1..).zip(largest_first) {
+            let map = Map::new(id, found, left);
+            totals.add(&map);
+            groups.add(&map);
+            if maps.len() < most {
+                maps.push(map);
+            }
         }
-        let groups = groups(&maps);
-        let omitted = maps.len().saturating_sub(most) as u64;
-        maps.truncate(most);
+        let omitted = totals.maps_live - maps.len() as u64;
         Look {
             format: "mapgrow-report",
             version: VERSION,
-            process: process(pid),
+            process,
             memory: memory_left(headroom),
             totals,
             sites: None,
             timeline: None,
             marks: None,
             maps,
-            groups,
+            groups: groups.sorted(),
             honesty: Honesty {
                 bytes_read: finding.bytes_read,
                 bytes_unreadable: finding.bytes_unreadable,
-                bytes_swapped: memory.swapped(),
+                bytes_swapped: 0,
                 changed_while_read: finding.changed_while_read,
                 freed_tables_left_out: finding.freed,
                 maps_omitted: omitted,
@@ -178,7 +169,7 @@ impl Look {
 }
 
 impl Map {
-    fn new(found: &Found, left: Option<u64>) -> Map {
+    fn new(id: u64, found: &Found, left: Option<u64>) -> Map {
         let occupancy = &found.occupancy;
         let entries = occupancy.entries;
         let needs = found.next_bytes;
@@ -193,7 +184,7 @@ impl Map {
         });
         let load = |buckets: u64| (buckets > 0).then(|| entries.value as f64 / buckets as f64);
         Map {
-            id: 0,
+            id,
             site: None,
             address: found.block,
             header_address: found.header,
@@ -253,36 +244,76 @@ impl Group {
     }
 }
 
-/// All maps in groups, those that hold most first.
-fn groups(maps: &[Map]) -> Vec<Group> {
-    let mut places = HashMap::new();
-    let mut groups: Vec<Group> = Vec::new();
-    for map in maps {
-        let key = (map.family, map.buckets, map.element_bytes);
-        let at = *places.entry(key).or_insert_with(|| {
-            groups.push(Group::new(map));
-            groups.len() - 1
-        });
-        groups[at].add(map);
-    }
-    groups.sort_by_key(|group| {
-        let buckets = group.buckets.map(|buckets| buckets * group.count);
-        std::cmp::Reverse(group.bytes.or(buckets))
-    });
-    groups
+/// All maps in groups.
+#[derive(Default)]
+struct Groups {
+    places: HashMap<(&'static str, Option<u64>, Option<u64>), usize>,
+    list: Vec<Group>,
 }
 
-fn process(pid: u32) -> Process {
-    let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let arguments = command.strip_suffix(b"\0").unwrap_or(&command);
-    Process {
-        pid,
-        exe: exe.map(|path| path.to_string_lossy().into_owned()),
-        command: (arguments.split(|&byte| byte == 0))
-            .map(|argument| String::from_utf8_lossy(argument).into_owned())
-            .collect(),
-        state: "live",
+impl Groups {
+    fn add(&mut self, map: &Map) {
+        let key = (map.family, map.buckets, map.element_bytes);
+        let list = &mut self.list;
+        let at = *self.places.entry(key).or_insert_with(|| {
+            list.push(Group::new(map));
+            list.len() - 1
+        });
+        list[at].add(map);
+    }
+
+    /// Those that hold most first.
+    fn sorted(mut self) -> Vec<Group> {
+        self.list.sort_by_key(|group| {
+            let buckets = group.buckets.map(|buckets| buckets * group.count);
+            std::cmp::Reverse(group.bytes.or(buckets))
+        });
+        self.list
+    }
+}
+
+impl Totals {
+    fn add(&mut self, map: &Map) {
+        self.maps_live += 1;
+        self.live_bytes += map.bytes.unwrap_or(0);
+        self.maps_of_unknown_bytes += u64::from(map.bytes.is_none());
+        self.entries += map.entries;
+        self.retained_bytes += map.retained_bytes.unwrap_or(0);
+    }
+}
+
+impl Process {
+    /// Process `pid`, which runs.
+    pub fn live(pid: u32) -> Process {
+        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let arguments = command.strip_suffix(b"\0").unwrap_or(&command);
+        Process {
+            pid: Some(pid),
+            exe: exe.map(|path| path.to_string_lossy().into_owned()),
+            command: (arguments.split(|&byte| byte == 0))
+                .map(|argument| String::from_utf8_lossy(argument).into_owned())
+                .collect(),
+            state: "live",
+        }
+    }
+
+    /// That of a core.
+    pub fn core(notes: &Notes) -> Process {
+        let name = notes.name.clone().filter(|name| !name.is_empty());
+        // The path goes with the name; a library that lies below the program does not.
+        let file = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let program = notes.program.clone().filter(|path| {
+            name.as_ref()
+                .is_none_or(|name| file(path).starts_with(name.as_str()))
+        });
+        let command = notes.command.clone().unwrap_or_default();
+        Process {
+            pid: notes.pid,
+            exe: program.or(name),
+            command: command.split_whitespace().map(str::to_owned).collect(),
+            state: "core",
+        }
     }
 }
 

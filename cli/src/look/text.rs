@@ -97,15 +97,23 @@ fn lead(look: &Look) -> String {
         .as_deref()
         .and_then(|exe| exe.rsplit('/').next())
         .unwrap_or("process");
-    let (totals, pid) = (&look.totals, process.pid);
-    let program = printable(program);
+    let totals = &look.totals;
+    let pid = process
+        .pid
+        .map_or_else(String::new, |pid| format!(" {pid}"));
+    let core = if process.state == "core" {
+        "core of "
+    } else {
+        ""
+    };
+    let program = format!("{core}{}{pid}", printable(program));
     if totals.maps_live == 0 {
         return format!(
-            "{program} {pid}: no map was found in {} of memory.",
+            "{program}: no map was found in {} of memory.",
             bytes(look.honesty.bytes_read)
         );
     }
-    let mut lead = format!("{program} {pid}: {}", count(totals.maps_live, "map"));
+    let mut lead = format!("{program}: {}", count(totals.maps_live, "map"));
     let hold = if totals.maps_live == 1 {
         "holds"
     } else {

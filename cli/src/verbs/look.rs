@@ -1,15 +1,16 @@
-//! `mapgrow look`: every map of a process that nobody prepared.
+//! `mapgrow look`: every map of a process that nobody prepared, or of a core file.
 
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::look::{self, Layout};
+use crate::look::{self, Layout, Target};
 use crate::output::{self, Look};
 
 const EXAMPLES: &str = "\
 Examples:
   mapgrow look 4242                  which maps hold most, how full they are, what they need next
   mapgrow look 4242 --table          every map, one a line
+  mapgrow look core.4242             what a process held when it died
   mapgrow look 4242 --json | jq '.maps[0]'
 
 The process is neither stopped nor changed, and need not have been started with mapgrow. Its memory
@@ -19,9 +20,9 @@ is read from outside, which needs the right to trace it.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct LookArgs {
-    /// The id of a process
-    #[arg(value_name = "PID")]
-    pid: u32,
+    /// The id of a process, or a core file (zstd is unpacked)
+    #[arg(value_name = "PID|CORE")]
+    target: Target,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
@@ -40,7 +41,7 @@ pub struct LookArgs {
 
 /// Looks, and prints what was found.
 pub fn run(args: &LookArgs) -> Result<(), Failure> {
-    let found = look::look(args.pid, args.most)?;
+    let found = look::look(&args.target, args.most)?;
     if args.json {
         return output::write_with(|out| {
             serde_json::to_writer_pretty(&mut *out, &found)?;

@@ -10,15 +10,18 @@ use serde_json::Value;
 use crate::place::{Place, Sleeper, json, printed, told};
 
 /// A program that waits until its input ends, with what it said before.
-struct Waiting {
+pub struct Waiting {
     child: Child,
-    said: Vec<String>,
+    pub said: Vec<String>,
 }
 
 impl Waiting {
-    fn new(program: &Path, arguments: &[&str]) -> Waiting {
-        let mut child = Command::new(program)
-            .args(arguments)
+    pub fn new(program: &Path, arguments: &[&str]) -> Waiting {
+        Self::of(Command::new(program).args(arguments))
+    }
+
+    fn of(command: &mut Command) -> Waiting {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -29,7 +32,7 @@ impl Waiting {
         Waiting { child, said }
     }
 
-    fn pid(&self) -> String {
+    pub fn pid(&self) -> String {
         self.child.id().to_string()
     }
 }
@@ -56,13 +59,13 @@ fn rust_program(place: &Place, flags: &[&str]) -> PathBuf {
 }
 
 /// What the program says of a map: entries, entries and room for more, bytes of an element.
-struct Truth {
-    entries: u64,
-    capacity: u64,
-    element: u64,
+pub struct Truth {
+    pub entries: u64,
+    pub capacity: u64,
+    pub element: u64,
 }
 
-fn truth(said: &[String]) -> HashMap<u64, Truth> {
+pub fn truth(said: &[String]) -> HashMap<u64, Truth> {
     let map = |line: &String| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let number = |at: usize| fields[at].parse().expect("a number");
@@ -93,6 +96,10 @@ fn found_of<'a>(maps: &'a [Value], truth: &'a HashMap<u64, Truth>) -> Vec<(&'a V
 fn check_all(flags: &[&str]) {
     let place = Place::new();
     let program = Waiting::new(&rust_program(&place, flags), &[]);
+    check(&place, &program);
+}
+
+fn check(place: &Place, program: &Waiting) {
     let truth = truth(&program.said);
     let look = json(&place.run(&["look", "--json", &program.pid()]));
     let maps = look["maps"].as_array().expect("a list");
@@ -151,7 +158,7 @@ fn check_all(flags: &[&str]) {
     assert_eq!(look["honesty"]["changed_while_read"], 0);
 
     let text = printed(&place.run(&["look", "--top", "100", &program.pid()]));
-    assert!(text.starts_with("looked_at "), "{text}");
+    assert!(text.starts_with("looked_at"), "{text}");
     assert!(text.contains("65,536 buckets of 32 bytes"), "{text}");
     assert!(
         text.contains("at 57,345 entries it needs 4.1 MiB at once"),
@@ -172,92 +179,81 @@ fn a_stripped_program_hides_nothing() {
 }
 
 #[test]
-fn containers_of_cpp_are_found_in_every_state() {
+fn jemalloc_tells_where_blocks_begin() {
+    let libraries = [
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/local/lib",
+    ];
+    let library = |folder| Path::new(folder).join("libjemalloc.so.2");
+    // Where there is none, nothing is tried.
+    let Some(library) = libraries
+        .into_iter()
+        .map(library)
+        .find(|path| path.exists())
+    else {
+        return;
+    };
     let place = Place::new();
-    let text = "#include <cstdio>\n#include <string>\n#include <unordered_map>\n\
-        #include <unordered_set>\n#include <vector>\n\
-        using Map = std::unordered_map<unsigned long, std::string>;\n\
-        static Map global;\n\
-        template <class T> void tell(const T &map) {\n\
-        std::printf(\"%p %zu %zu 0\\n\", (const void *)&map, map.size(), map.bucket_count());\n\
-        }\n\
-        int main() {\n\
-        std::vector<Map> maps(200);\n\
-        for (unsigned long at = 0; at < maps.size(); at++) {\n\
-        Map &map = maps[at];\n\
-        for (unsigned long key = 0; key < 100 + at * 20; key++) map[key * 7919] = \"value\";\n\
-        if (at % 4 == 1) for (unsigned long key = 0; key < at * 10; key++) map.erase(key * 7919);\n\
-        if (at % 4 == 2) map.clear();\n\
-        if (at % 4 == 3) { Map copy = map; map = std::move(copy); }\n\
-        tell(map);\n\
-        }\n\
-        for (unsigned long key = 0; key < 50000; key++) global[key] = std::to_string(key);\n\
-        tell(global);\n\
-        auto *set = new std::unordered_set<std::string>;\n\
-        for (int key = 0; key < 3000; key++) set->insert(std::to_string(key));\n\
-        tell(*set);\n\
-        for (int round = 0; round < 50; round++) { Map gone(maps[round]); gone[1] = \"x\"; }\n\
-        std::puts(\"ready\"); std::fflush(stdout); std::getchar(); }\n";
-    let source = place.write("maps.cpp", text.as_bytes());
-    let target = place.path("maps");
-    let compiled = Command::new("g++")
-        .args(["-O2", "-std=c++17", "-s", "-o"])
-        .args([&target, &source])
-        .status();
-    assert!(compiled.expect("g++ is needed").success());
-    let program = Waiting::new(&target, &[]);
-    let truth = truth(&program.said);
-    let look = json(&place.run(&["look", "--json", &program.pid()]));
-    let maps = look["maps"].as_array().expect("a list");
-    assert_eq!((maps.len(), truth.len()), (202, 202));
-    for map in maps {
-        let header = map["header_address"].as_u64().expect("a number");
-        let truth = &truth[&header];
-        assert_eq!(map["family"], "libstdcxx_hashtable");
-        assert_eq!(map["entries"], truth.entries, "{map}");
-        // Where a map of Rust has its capacity, the program told of its buckets.
-        assert_eq!(map["buckets"], truth.capacity, "{map}");
-        assert_eq!(map["bytes"], truth.capacity * 8, "{map}");
-        assert_eq!(map["capacity"], truth.capacity, "{map}");
-        assert!(map["tombstones"].is_null() && map["element_bytes"].is_null());
+    let mut command = Command::new(rust_program(&place, &["-O"]));
+    let program = Waiting::of(command.env("LD_PRELOAD", library));
+    check(&place, &program);
+}
+
+/// What is the same whether a process is looked at or its core: the maps, without what the next
+/// resize would meet.
+fn lasting(look: &Value) -> Vec<Value> {
+    let mut maps = look["maps"].as_array().expect("a list").clone();
+    for map in &mut maps {
+        let next = map["next_resize"].as_object_mut();
+        next.into_iter()
+            .for_each(|next| next.retain(|name, _| name.ends_with("s_bytes")));
     }
+    maps
 }
 
 #[test]
-fn dicts_of_python_have_their_length() {
+fn a_core_tells_what_its_process_would() {
     let place = Place::new();
-    let text = "import sys\nkept = []\n\
-        for at in range(300):\n\
-        \x20   d = {k if at % 2 else str(k): k for k in range(100 + at * 11)}\n\
-        \x20   if at % 3 == 1:\n\
-        \x20       for k in list(d)[::2]: del d[k]\n\
-        \x20   if at % 3 == 2: d = dict(d)\n\
-        \x20   kept.append(d)\n\
-        for d in kept: print(hex(id(d)), len(d), 0, 0)\n\
-        print('ready', flush=True)\nsys.stdin.read(1)\n";
-    let script = place.write("dicts.py", text.as_bytes());
-    let script = script.to_str().expect("plain");
-    let program = Waiting::new(Path::new("python3"), &["-I", script]);
-    let truth = truth(&program.said);
-    let look = json(&place.run(&["look", "--json", &program.pid()]));
-    let maps = look["maps"].as_array().expect("a list");
-    let mut found = 0;
-    for map in maps.iter().filter(|map| map["family"] == "cpython_dict") {
-        let header = map["header_address"].as_u64().expect("a number");
-        if let Some(truth) = truth.get(&header) {
-            found += 1;
-            assert_eq!(map["entries"], truth.entries, "{map}");
-        }
-        let number = |name: &str| map[name].as_u64().expect("a number");
-        assert!(number("entries") + number("tombstones") <= number("capacity"));
+    let program = Waiting::new(&rust_program(&place, &["-O"]), &[]);
+    let live = json(&place.run(&["look", "--json", &program.pid()]));
+    let written = Command::new("gcore")
+        .arg("-o")
+        .args([place.path("core").to_str().expect("plain"), &program.pid()])
+        .output();
+    // Where there is no gdb, nothing is tried.
+    if !written.is_ok_and(|output| output.status.success()) {
+        return;
     }
-    assert!(
-        found * 100 >= truth.len() * 99,
-        "{found} of {}",
-        truth.len()
-    );
-    let others = maps.iter().filter(|map| map["family"] != "cpython_dict");
-    assert_eq!(others.count(), 0);
+    let core = place.path(&format!("core.{}", program.pid()));
+    let of = |path: &Path| json(&place.run(&["look", "--json", path.to_str().expect("plain")]));
+    let look = of(&core);
+    assert_eq!(lasting(&look), lasting(&live));
+    assert_eq!(look["process"]["state"], "core");
+    assert!(look["memory"].is_null());
+    let text = printed(&place.run(&["look", core.to_str().expect("plain")]));
+    assert!(text.starts_with("core of looked_at"), "{text}");
+
+    let bytes = std::fs::read(&core).expect("readable");
+    let cut = place.write("cut", &bytes[..bytes.len() / 2]);
+    let look = of(&cut);
+    assert!(look["honesty"]["bytes_unreadable"].as_u64() > Some(1 << 20));
+    assert!(lasting(&look).len() < lasting(&live).len());
+    let packed = Command::new("zstd").args(["-q", "-1"]).arg(&core).status();
+    if packed.is_ok_and(|status| status.success()) {
+        assert_eq!(
+            lasting(&of(&core.with_extension(format!("{}.zst", program.pid())))),
+            lasting(&live)
+        );
+    }
+    for (index, damage) in [(32, 0xFF), (56, 0xFF), (57, 0xFF), (33, 0x7F), (54, 0)] {
+        let mut wild = bytes.clone();
+        wild[index] = damage;
+        let wild = place.write("wild", &wild);
+        let output = place.run(&["look", "--json", wild.to_str().expect("plain")]);
+        assert!(matches!(output.status.code(), Some(0 | 2)), "{output:?}");
+    }
 }
 
 #[test]
@@ -313,6 +309,14 @@ fn what_cannot_be_looked_at_gets_a_sentence() {
     let sentence = told(&place.run(&["look", &pid]));
     assert!(sentence.contains("has ended and waits"), "{sentence}");
     zombie.wait().expect("collected");
+
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let no_core = told(&place.run(&["look", here.to_str().expect("plain")]));
+    assert!(no_core.contains("is no core file"), "{no_core}");
+    let program = told(&place.run(&["look", "/proc/self/exe"]));
+    assert!(program.contains("not a core"), "{program}");
+    let nothing = told(&place.run(&["look", "no/such/core"]));
+    assert!(nothing.contains("the path of a core file"), "{nothing}");
 
     if let Ok(stat) = std::fs::read_to_string("/proc/2/stat")
         && stat.contains("(kthreadd)")

@@ -8,6 +8,7 @@ mod gates;
 mod go_profile;
 mod identity;
 mod looking;
+mod looking_abroad;
 mod pages;
 mod place;
 mod processes;

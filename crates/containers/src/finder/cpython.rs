@@ -18,9 +18,10 @@ pub(super) const REFERENCES: std::ops::RangeInclusive<u64> = 1..=1 << 32;
 const MOST_TYPES: usize = 1 << 16;
 /// Times that a candidate is looked at.
 const ATTEMPTS: usize = 4;
-/// Where a type has its flags, and the one of dicts.
+/// Where a type has its flags, and those of dicts and of types.
 const FLAGS: u64 = 168;
 const DICT_SUBCLASS: u64 = 1 << 29;
+const TYPE_SUBCLASS: u64 = 1 << 31;
 /// Where a type has the bytes of its objects, and those of a dict.
 const BASIC_SIZE: u64 = 32;
 const LEAST_SIZE: u64 = 48;
@@ -102,17 +103,25 @@ fn is_dict(search: &mut Search<'_>, kind: u64) -> bool {
     let is = read
         && flags & DICT_SUBCLASS != 0
         && (LEAST_SIZE..4096).contains(&size)
-        && is_name(search, name);
+        && is_name(search, name)
+        && is_type(search, kind);
     if search.types.len() < MOST_TYPES {
         search.types.insert(kind, is);
     }
     is
 }
 
-/// Whether there is a name at `address`.
-pub(super) fn is_name(search: &Search<'_>, address: u64) -> bool {
+/// Whether there may be a name at `address`: a core has only what its process wrote.
+fn is_name(search: &Search<'_>, address: u64) -> bool {
     let mut first = [0; 4];
-    search.view.read(address, &mut first) && first.iter().all(|byte| matches!(byte, b' '..=b'~'))
+    !search.view.read(address, &mut first) || first.iter().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// Whether the object at `kind` is of a type whose objects are types.
+pub(super) fn is_type(search: &Search<'_>, kind: u64) -> bool {
+    let flags =
+        (search.view.word(kind + 8)).and_then(|meta| search.view.word(meta.checked_add(FLAGS)?));
+    flags.is_some_and(|flags| flags & TYPE_SUBCLASS != 0)
 }
 
 /// The keys at `address`, and the bytes of their block.

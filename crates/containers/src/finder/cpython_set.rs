@@ -100,15 +100,16 @@ pub(super) fn prove(search: &mut Search<'_>, header: u64, candidate: Candidate) 
     });
 }
 
-/// Whether the object at `kind` is the type of sets.
+/// Whether the object at `kind` is the type of sets. A core may lack its name, which is part of the
+/// program: then the table alone proves it.
 fn is_set(search: &Search<'_>, kind: u64) -> bool {
     let word = |at: u64| search.view.word(kind + at);
-    if word(BASIC_SIZE) != Some(SIZE) {
+    if word(BASIC_SIZE) != Some(SIZE) || !cpython::is_type(search, kind) {
         return false;
     }
     let mut name = [0; 10];
     let told = word(NAME).is_some_and(|place| search.view.read(place, &mut name));
-    told && (name.starts_with(b"set\0") || name == *b"frozenset\0")
+    !told || name.starts_with(b"set\0") || name == *b"frozenset\0"
 }
 
 /// Places that are used or were, and those that are.

@@ -33,7 +33,7 @@ struct Extent {
 }
 
 /// All pieces of its memory that it describes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Extents {
     list: Vec<Extent>,
     /// Most bytes of any.
@@ -76,6 +76,19 @@ impl Extents {
     /// Whether jemalloc is there at all. One record may be made by chance, many are not.
     pub(super) fn known(&self) -> bool {
         self.live >= LEAST
+    }
+
+    /// Where the block in use ends that begins at `start`, if one does.
+    pub(super) fn block_at(&self, start: u64) -> Option<u64> {
+        let after = self.list.partition_point(|extent| extent.start <= start);
+        let mut ends = (self.list.iter().take(after).rev())
+            .take_while(|extent| start - extent.start < self.longest)
+            .filter(|extent| start < extent.end && extent.each > 0)
+            .filter(|extent| start >= extent.first)
+            .filter(|extent| (start - extent.first).is_multiple_of(extent.each))
+            .map(|extent| start + extent.each);
+        let end = ends.next()?;
+        ends.next().is_none().then_some(end)
     }
 
     /// What is said of the table with `buckets` buckets whose control bytes begin at `control`.

@@ -31,6 +31,7 @@ mod headers;
 mod jemalloc;
 mod libcxx;
 mod libstdcxx;
+mod reach;
 mod view;
 mod words;
 
@@ -44,15 +45,14 @@ use mapgrow_system::memory::Memory;
 
 use crate::occupancy::{Count, Occupancy};
 use jemalloc::Extents;
+pub use reach::{Reach, Root, reach};
 use view::View;
 
 /// Tables kept at most: what the finder itself needs stays bounded.
-const MOST_TABLES: usize = 1_000_000;
+const MOST_TABLES: usize = 300_000;
 
 /// Searches that run side by side at most.
 const MOST_THREADS: usize = 4;
-/// Pieces of memory that are worth one more.
-const WORTH_A_THREAD: usize = 16;
 
 /// Tables that are worth one more.
 const WORTH_A_SHARE: usize = 1024;
@@ -201,6 +201,8 @@ pub struct Finding {
     pub freed: u64,
     /// Tables left out because there were too many.
     pub omitted: u64,
+    /// What jemalloc says of its memory.
+    extents: Extents,
 }
 
 /// Searches `regions`, which are sorted and do not overlap. `group` is the width of hashbrown's
@@ -216,7 +218,7 @@ pub fn find(
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads
         .min(MOST_THREADS)
-        .min(pieces.len() / WORTH_A_THREAD + 1);
+        .min(words::Pieces::worth(&regions));
     let search = || Search::new(memory, &regions, group, MOST_TABLES / threads);
     let mut first = search();
     let others = std::thread::scope(|scope| {
@@ -258,6 +260,7 @@ pub fn find(
     finding.tables = measured.tables;
     finding.freed += measured.freed;
     finding.settle_doubts();
+    finding.extents = extents;
     finding.tables.sort_unstable_by_key(|found| found.header);
     finding
 }

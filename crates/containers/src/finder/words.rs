@@ -1,6 +1,7 @@
 //! Goes through memory word by word, in pieces that the processor's cores share.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Region, Search, headers};
 
@@ -14,42 +15,49 @@ pub(super) const WORDS: usize = 8;
 /// So much behind the last place for a header may belong to it.
 const OVERHANG: u64 = (WORDS as u64 - 1) * 8;
 
-/// Pieces of memory to search, handed out one by one.
-pub(super) struct Pieces {
-    list: Vec<Region>,
-    next: AtomicUsize,
+/// Pieces of memory to search, handed out one by one: there may be more than a list could hold.
+pub(super) struct Pieces<'a> {
+    regions: &'a [Region],
+    /// The region that the next piece is from, and where that begins in it, if not at its start.
+    next: Mutex<(usize, u64)>,
     behind: AtomicU64,
 }
 
-impl Pieces {
-    pub(super) fn of(regions: &[Region]) -> Self {
-        let mut list = Vec::new();
-        for region in regions {
-            let mut at = region.start;
-            while at < region.end {
-                let end = region.end.min((at / PIECE + 1) * PIECE);
-                list.push(Region { start: at, end });
-                at = end;
-            }
-        }
+impl<'a> Pieces<'a> {
+    pub(super) fn of(regions: &'a [Region]) -> Self {
         Self {
-            list,
-            next: AtomicUsize::new(0),
+            regions,
+            next: Mutex::new((0, 0)),
             behind: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.list.len()
+    /// So many searches are worth their while.
+    pub(super) fn worth(regions: &[Region]) -> usize {
+        const WORTH_ONE: u64 = 32 << 20;
+        let bytes: u64 = regions.iter().map(|region| region.end - region.start).sum();
+        usize::try_from(bytes / WORTH_ONE)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1)
     }
 
     fn take(&self) -> Option<Region> {
-        self.list.get(self.next.fetch_add(1, Relaxed)).copied()
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let (index, from) = *next;
+        let region = self.regions.get(index)?;
+        let start = from.max(region.start);
+        let end = region.end.min((start / PIECE + 1) * PIECE);
+        *next = if end == region.end {
+            (index + 1, 0)
+        } else {
+            (index, end)
+        };
+        Some(Region { start, end })
     }
 }
 
 /// Looks at every word of the pieces that this search gets.
-pub(super) fn scan(search: &mut Search<'_>, pieces: &Pieces, progress: &mut dyn FnMut(u64)) {
+pub(super) fn scan(search: &mut Search<'_>, pieces: &Pieces<'_>, progress: &mut dyn FnMut(u64)) {
     let mut bytes = vec![0; (CHUNK + OVERHANG) as usize];
     while let Some(piece) = pieces.take() {
         search.view.forget();

@@ -1,0 +1,285 @@
+//! Core files: the memory of a process as it was when it died, or when `gcore` was asked.
+//!
+//! A core may be cut off, or have been made to do harm: what is there is looked at, nothing is
+//! believed, and what is kept of it is bounded.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use mapgrow_containers::finder::{Region, Searched};
+use mapgrow_system::memory::Memory;
+
+use super::memory::below;
+use super::notes::{self, Notes};
+use super::unpacked;
+use crate::failure::{Failure, plain};
+
+/// Bytes of the file's header, and of a segment's.
+const FILE_HEADER: usize = 64;
+const SEGMENT: usize = 56;
+/// Segments that a core may have.
+const MOST_SEGMENTS: u64 = 1 << 18;
+/// The number of segments stands elsewhere.
+const MANY_SEGMENTS: u64 = 0xFFFF;
+/// Kinds of segments.
+const LOAD: u32 = 1;
+const NOTE: u32 = 4;
+/// What a segment's memory could be used for.
+const WRITE: u32 = 2;
+const READ: u32 = 4;
+/// Addresses of processes lie below.
+const HIGHEST: u64 = 1 << 57;
+
+/// A part of the memory.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    start: u64,
+    /// Bytes that it had.
+    length: u64,
+    flags: u32,
+    offset: u64,
+    /// Bytes of it that the core has.
+    there: u64,
+}
+
+/// The memory that a core file has.
+pub struct CoreFile {
+    file: File,
+    segments: Vec<Segment>,
+    regions: Vec<Region>,
+    left: Vec<Region>,
+    missing: u64,
+    notes: Notes,
+    /// Width of hashbrown's control groups in programs for its processor.
+    pub group: u64,
+}
+
+impl CoreFile {
+    /// That at `path`, unpacked if need be.
+    pub fn open(path: &Path) -> Result<CoreFile, Failure> {
+        let cannot = |error: io::Error| {
+            Failure::new(format!(
+                "cannot read {}: {}; `look` takes the id of a process or the path of a core file",
+                path.display(),
+                plain(&error)
+            ))
+        };
+        let is_file = std::fs::metadata(path).map_err(cannot)?.is_file();
+        if !is_file {
+            return Err(told(
+                path,
+                "is not a file; name a core file, as `gcore` writes it",
+            ));
+        }
+        let mut file = File::open(path).map_err(cannot)?;
+        let mut magic = [0; 4];
+        let _ = file.read_exact_at(&mut magic, 0);
+        if unpacked::is_packed(magic) {
+            file = unpacked::unpack(path, file)?;
+        }
+        Self::read(path, file)
+    }
+
+    fn read(path: &Path, file: File) -> Result<CoreFile, Failure> {
+        let size = file.metadata().map_or(0, |metadata| metadata.len());
+        let mut header = [0; FILE_HEADER];
+        let read = file.read_exact_at(&mut header, 0).is_ok();
+        if !read || !header.starts_with(b"\x7fELF") {
+            return Err(told(
+                path,
+                "is no core file; unpack it first if it is packed otherwise than with zstd",
+            ));
+        }
+        if header[4..6] != [2, 1] {
+            return Err(told(
+                path,
+                "is not of a 64-bit little-endian program, and others' maps have another layout",
+            ));
+        }
+        let short = |at: usize| u64::from(u16::from_le_bytes([header[at], header[at + 1]]));
+        let long = |at: usize| word(&header, at).unwrap_or(0);
+        if short(16) != 4 {
+            return Err(told(
+                path,
+                "is a program or a library, not a core; `gcore PID` writes one of a process",
+            ));
+        }
+        let mut count = short(56);
+        if count == MANY_SEGMENTS {
+            let mut section = [0; 64];
+            let read = file.read_exact_at(&mut section, long(40)).is_ok();
+            let bytes = [section[44], section[45], section[46], section[47]];
+            count = if read {
+                u64::from(u32::from_le_bytes(bytes))
+            } else {
+                0
+            };
+        }
+        if short(54) != SEGMENT as u64 || count == 0 || count > MOST_SEGMENTS {
+            return Err(told(
+                path,
+                "has no table of its memory that makes sense; write the core anew",
+            ));
+        }
+        let mut core = CoreFile {
+            file,
+            segments: Vec::new(),
+            regions: Vec::new(),
+            left: Vec::new(),
+            missing: 0,
+            notes: Notes::default(),
+            group: if short(18) == 62 { 16 } else { 8 },
+        };
+        core.take_segments(long(32), count, size);
+        if core
+            .segments
+            .iter()
+            .map(|segment| segment.there)
+            .sum::<u64>()
+            > size
+        {
+            return Err(told(
+                path,
+                "says that it has more memory than it is long; write the core anew",
+            ));
+        }
+        core.find_regions();
+        Ok(core)
+    }
+
+    fn take_segments(&mut self, table: u64, count: u64, size: u64) {
+        let mut notes = Vec::new();
+        for index in 0..count {
+            let mut bytes = [0; SEGMENT];
+            let place = table.saturating_add(index * SEGMENT as u64);
+            if self.file.read_exact_at(&mut bytes, place).is_err() {
+                break;
+            }
+            let half = |at: usize| {
+                u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+            };
+            let long = |at: usize| word(&bytes, at).unwrap_or(0);
+            let (offset, start) = (long(8), long(16));
+            let (has, length) = (long(32), long(40));
+            let there = has.min(length).min(size.saturating_sub(offset));
+            match half(0) {
+                NOTE => notes.push((offset, has)),
+                LOAD if start < HIGHEST && length <= HIGHEST && length > 0 => {
+                    self.missing += has.min(length) - there;
+                    self.segments.push(Segment {
+                        start,
+                        length,
+                        flags: half(4),
+                        offset,
+                        there,
+                    });
+                }
+                _ => {}
+            }
+        }
+        for (offset, length) in notes {
+            notes::read(&self.file, offset, length, &mut self.notes);
+        }
+        self.segments.sort_by_key(|segment| segment.start);
+        let mut end = 0;
+        // Memory does not overlap; what does is made up.
+        self.segments.retain(|segment| {
+            let apart = segment.start >= end;
+            if apart {
+                end = segment.start + segment.length;
+            }
+            apart
+        });
+    }
+
+    fn find_regions(&mut self) {
+        /// No guard of a stack is larger.
+        const GUARD: u64 = 1 << 20;
+        let shared = |segment: &Segment| self.notes.is_shared(segment.start);
+        let mut guard = None;
+        let mut stacks = Vec::new();
+        for segment in &self.segments {
+            let region = Region {
+                start: segment.start,
+                end: segment.start + segment.there,
+            };
+            let wanted = segment.flags & (READ | WRITE) == READ | WRITE && segment.there > 0;
+            if wanted && !shared(segment) {
+                self.regions.push(region);
+                let end = segment.start + segment.length;
+                // That of the first thread lies above everything else.
+                let first = self.notes.first_stack().is_some_and(|at| {
+                    (segment.start..end).contains(&at) && segment.start >= 0x7FF0_0000_0000
+                });
+                if guard == Some(segment.start) || first {
+                    stacks.push(region);
+                }
+            }
+            let closed = segment.flags & (READ | WRITE) == 0 && segment.length <= GUARD;
+            guard = closed.then_some(segment.start + segment.length);
+        }
+        self.left = below(self.notes.stacks(), &stacks);
+    }
+
+    /// Where maps can lie, in order.
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// Bytes that the core should have, and that are cut off.
+    pub fn missing(&self) -> u64 {
+        self.missing
+    }
+
+    /// What the core says of its process.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+}
+
+fn told(path: &Path, what: &str) -> Failure {
+    Failure::new(format!("{} {what}", path.display()))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at.checked_add(8)?)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+impl Memory for CoreFile {
+    fn read(&self, address: u64, into: &mut [u8]) -> bool {
+        let (mut at, mut rest) = (address, into);
+        while !rest.is_empty() {
+            let after = self.segments.partition_point(|segment| segment.start <= at);
+            let Some(segment) = after.checked_sub(1).and_then(|i| self.segments.get(i)) else {
+                return false;
+            };
+            let from = at - segment.start;
+            if from >= segment.there {
+                return false;
+            }
+            let length = rest
+                .len()
+                .min(usize::try_from(segment.there - from).unwrap_or(usize::MAX));
+            let (piece, behind) = rest.split_at_mut(length);
+            if self
+                .file
+                .read_exact_at(piece, segment.offset + from)
+                .is_err()
+            {
+                return false;
+            }
+            at += length as u64;
+            rest = behind;
+        }
+        true
+    }
+}
+
+impl Searched for CoreFile {
+    fn parts(&self, from: u64, to: u64, add: &mut dyn FnMut(u64, u64)) {
+        super::memory::without(&self.left, from, to, add);
+    }
+}

@@ -1,0 +1,169 @@
+//! What a core file notes of its process: its name, where its threads' stacks were, and which
+//! files were mapped.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+/// Bytes of notes that are read.
+const MOST: u64 = 64 << 20;
+/// Threads and files that are kept.
+const MOST_KEPT: usize = 1 << 17;
+/// Kinds of notes.
+const STATUS: u32 = 1;
+const PROGRAM: u32 = 3;
+const FILES: u32 = 0x4649_4C45;
+/// Where a thread's status has its stack pointer on x86_64, and elsewhere (aarch64).
+const STACK_POINTER: usize = 112 + if cfg!(target_arch = "x86_64") { 19 } else { 31 } * 8;
+
+/// What was noted.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// The process' id.
+    pub pid: Option<u32>,
+    /// Its program's name, the first bytes of it.
+    pub name: Option<String>,
+    /// Its command line, the first bytes of it.
+    pub command: Option<String>,
+    /// The file that was mapped first below all others: of most programs, their own.
+    pub program: Option<String>,
+    stacks: Vec<u64>,
+    /// Where files that processes share were mapped.
+    shared: Vec<(u64, u64)>,
+}
+
+impl Notes {
+    /// The stack pointers of its threads.
+    pub fn stacks(&self) -> &[u64] {
+        &self.stacks
+    }
+
+    /// That of the thread that is noted first: the one that died, or the first of all.
+    pub fn first_stack(&self) -> Option<u64> {
+        self.stacks.first().copied()
+    }
+
+    /// Whether what lies at `address` may be another process' as well.
+    pub fn is_shared(&self, address: u64) -> bool {
+        let after = self.shared.partition_point(|&(start, _)| start <= address);
+        after > 0
+            && self
+                .shared
+                .get(after - 1)
+                .is_some_and(|&(_, end)| address < end)
+    }
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let bytes = bytes.get(at..at.checked_add(8)?)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+fn text(bytes: &[u8]) -> String {
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).trim_end().to_owned()
+}
+
+/// Reads the notes of `file` from `offset` on, as many as there are.
+pub fn read(file: &File, offset: u64, length: u64, into: &mut Notes) {
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    let length = length.min(MOST).min(size.saturating_sub(offset));
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    if file.read_exact_at(&mut bytes, offset).is_ok() {
+        let _ = take(&bytes, into);
+    }
+    into.shared.sort_unstable();
+}
+
+fn take(mut bytes: &[u8], into: &mut Notes) -> Option<()> {
+    loop {
+        let (name, length) = (half(bytes, 0)? as usize, half(bytes, 4)? as usize);
+        let kind = half(bytes, 8)?;
+        let from = 12_usize.checked_add(name.checked_next_multiple_of(4)?)?;
+        let body = bytes.get(from..from.checked_add(length)?)?;
+        match kind {
+            STATUS => status(body, into),
+            PROGRAM => program(body, into),
+            FILES => {
+                let _ = files(body, into);
+            }
+            _ => {}
+        }
+        bytes = bytes.get(from.checked_add(length.checked_next_multiple_of(4)?)?..)?;
+    }
+}
+
+fn status(body: &[u8], into: &mut Notes) {
+    into.pid = into.pid.or(half(body, 32));
+    if let Some(pointer) = word(body, STACK_POINTER)
+        && into.stacks.len() < MOST_KEPT
+    {
+        into.stacks.push(pointer);
+    }
+}
+
+fn program(body: &[u8], into: &mut Notes) {
+    into.pid = half(body, 24).or(into.pid);
+    into.name = body.get(40..56).map(text);
+    into.command = body.get(56..136).map(text);
+}
+
+/// Where which files were mapped: their number, then three words of each, then their names.
+fn files(body: &[u8], into: &mut Notes) -> Option<()> {
+    let count = usize::try_from(word(body, 0)?).ok()?.min(MOST_KEPT);
+    let mut names = body.get(16 + count.checked_mul(24)?..)?;
+    for index in 0..count {
+        let entry = 16 + index * 24;
+        let (start, end) = (word(body, entry)?, word(body, entry + 8)?);
+        let length = names.iter().position(|&byte| byte == 0)?;
+        let name = names.get(..length)?;
+        names = names.get(length + 1..)?;
+        if index == 0 {
+            into.program = Some(text(name));
+        }
+        let shared: [&[u8]; 3] = [b"/dev/", b"/memfd:", b"/SYSV"];
+        if shared.iter().any(|prefix| name.starts_with(prefix)) && name != b"/dev/zero" {
+            into.shared.push((start, end));
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_may_end_anywhere() {
+        let mut notes = Vec::new();
+        let mut body = vec![0; 136];
+        body[24] = 42;
+        body[40..45].copy_from_slice(b"cache");
+        body[56..66].copy_from_slice(b"./cache -v");
+        for (kind, body) in [(PROGRAM, body), (STATUS, vec![7; 336])] {
+            notes.extend(5_u32.to_le_bytes());
+            notes.extend((body.len() as u32).to_le_bytes());
+            notes.extend(kind.to_le_bytes());
+            notes.extend(b"CORE\0\0\0\0");
+            notes.extend(body);
+        }
+        for length in 0..notes.len() {
+            let _ = take(&notes[..length], &mut Notes::default());
+        }
+        let mut read = Notes::default();
+        let _ = take(&notes, &mut read);
+        assert_eq!((read.pid, read.name.as_deref()), (Some(42), Some("cache")));
+        assert_eq!(read.command.as_deref(), Some("./cache -v"));
+        assert_eq!(read.stacks, [0x0707_0707_0707_0707]);
+        let mut wild = notes.clone();
+        wild[0..4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(take(&wild, &mut Notes::default()).is_none());
+    }
+}
