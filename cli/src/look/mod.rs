@@ -4,7 +4,9 @@ mod corefile;
 mod memory;
 mod model;
 mod notes;
+mod owner;
 mod refusal;
+mod statics;
 mod table;
 mod text;
 mod unpacked;
@@ -68,9 +70,10 @@ fn process(pid: u32, most: usize) -> Result<Look, Failure> {
     let memory = ProcessRegions::of(pid).map_err(|error| refusal::unreadable(pid, &error))?;
     refusal::readable(pid, &memory)?;
     let finding = searched(&memory, memory.regions(), GROUP);
+    let owners = owner::owners(pid, &memory, &finding);
     refusal::still(pid, &identity)?;
     let left = headroom::of(Some(pid));
-    let mut look = Look::new(Process::live(pid), &finding, &left, most);
+    let mut look = Look::new(Process::live(pid), &finding, owners, &left, most);
     look.honesty.bytes_swapped = memory.swapped();
     Ok(look)
 }
@@ -82,6 +85,7 @@ fn core(path: &Path, most: usize) -> Result<Look, Failure> {
     let mut look = Look::new(
         Process::core(memory.notes()),
         &finding,
+        Vec::new(),
         &Headroom::default(),
         most,
     );

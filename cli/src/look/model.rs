@@ -9,6 +9,7 @@ use mapgrow_report::{LeftUnder, Memory, VERSION};
 use serde::Serialize;
 
 use super::notes::Notes;
+use super::owner::Owner;
 
 /// Everything that was found.
 #[derive(Debug, Serialize)]
@@ -80,7 +81,7 @@ pub struct Map {
     pub hash_quality: Option<f64>,
     pub hash_verdict: Option<&'static str>,
     pub next_resize: Option<NextResize>,
-    pub owner: Option<()>,
+    pub owner: Option<Owner>,
 }
 
 /// A resize to come.
@@ -107,6 +108,8 @@ pub struct Group {
     pub capacity: Option<u64>,
     pub tombstones: Option<u64>,
     pub retained_bytes: Option<u64>,
+    /// Whose they all are, if they are of one.
+    pub owner: Option<Owner>,
 }
 
 /// What is missing.
@@ -124,18 +127,30 @@ pub struct Honesty {
 }
 
 impl Look {
-    pub fn new(process: Process, finding: &Finding, headroom: &Headroom, most: usize) -> Look {
+    /// `owners` are those of the tables found, in their order.
+    pub fn new(
+        process: Process,
+        finding: &Finding,
+        owners: Vec<Option<Owner>>,
+        headroom: &Headroom,
+        most: usize,
+    ) -> Look {
         let left = headroom.left().map(|(_, left)| left);
-        let mut largest_first: Vec<&Found> = finding.tables.iter().collect();
+        let owners = owners.into_iter().chain(std::iter::repeat(None));
+        let mut largest_first: Vec<(&Found, Option<Owner>)> =
+            finding.tables.iter().zip(owners).collect();
         // Of those whose bytes nobody knows, the number of buckets tells.
-        largest_first.sort_by_key(|found| {
+        largest_first.sort_by_key(|(found, _)| {
             let bytes = found.bytes.or(found.occupancy.buckets);
             (std::cmp::Reverse(bytes), found.header)
         });
         let (mut totals, mut groups) = (Totals::default(), Groups::default());
         let mut maps = Vec::new();
-        for (id, found) in (1..).zip(largest_first) {
-            let map = Map::new(id, found, left);
+        for (id, (found, owner)) in (1..).zip(largest_first) {
+            let map = Map {
+                owner,
+                ..Map::new(id, found, left)
+            };
             totals.add(&map);
             groups.add(&map);
             if maps.len() < most {
@@ -226,6 +241,7 @@ impl Group {
             capacity: Some(0),
             tombstones: Some(0),
             retained_bytes: Some(0),
+            owner: map.owner.clone(),
         }
     }
 
@@ -233,6 +249,9 @@ impl Group {
         let sum = |into: &mut Option<u64>, more: Option<u64>| {
             *into = into.zip(more).map(|(sum, more)| sum.saturating_add(more));
         };
+        if self.owner != map.owner {
+            self.owner = None;
+        }
         self.count += 1;
         self.entries += map.entries;
         self.entries_least = self.entries_least.min(map.entries);

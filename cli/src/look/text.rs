@@ -4,6 +4,7 @@ use mapgrow_report::LeftUnder;
 use mapgrow_report::text::units::{bytes, count, thousands};
 
 use super::model::{Group, Look, Map};
+use super::owner::Owner;
 use crate::render::paint::{Tone, paint, wrap};
 
 /// So many equal maps are one block of the text.
@@ -142,6 +143,7 @@ fn one(page: &mut Page, number: usize, map: &Map, look: &Look) {
         .bytes
         .map_or_else(String::new, |size| format!(", {}", bytes(size)));
     page.title(number, &format!("{}{size}", map.family));
+    owner(page, map.owner.as_ref());
     page.row("table", &table(map.buckets, map.element_bytes));
     let of = map.capacity.map_or_else(String::new, |capacity| {
         format!(" of {}", thousands(capacity))
@@ -191,6 +193,7 @@ fn many(page: &mut Page, number: usize, group: &Group) {
         .map_or_else(String::new, |size| format!(", {} in all", bytes(size)));
     let maps = count(group.count, "map");
     page.title(number, &format!("{maps} of {}{size}", group.family));
+    owner(page, group.owner.as_ref());
     let each = table(group.buckets, group.element_bytes);
     page.row("table", &format!("each {each}"));
     let spread = if group.entries_least == group.entries_most {
@@ -207,6 +210,12 @@ fn many(page: &mut Page, number: usize, group: &Group) {
         &format!("{}{of} entries, {spread}", thousands(group.entries)),
     );
     kept(page, group.retained_bytes);
+}
+
+fn owner(page: &mut Page, owner: Option<&Owner>) {
+    if let Some(owner) = owner {
+        page.row("owner", &printable(&owner.path));
+    }
 }
 
 fn kept(page: &mut Page, retained: Option<u64>) {

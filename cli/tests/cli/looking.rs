@@ -44,14 +44,14 @@ impl Drop for Waiting {
     }
 }
 
-fn rust_program(place: &Place, flags: &[&str]) -> PathBuf {
+pub fn rust_program(place: &Place, name: &str, flags: &[&str]) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = place.path("looked_at");
+    let target = place.path(name);
     let compiled = Command::new("rustc")
         .args(["--edition", "2024", "-o"])
         .arg(&target)
         .args(flags)
-        .arg(here.join("tests/fixtures/looked_at.rs"))
+        .arg(here.join(format!("tests/fixtures/{name}.rs")))
         .current_dir(here)
         .status();
     assert!(compiled.expect("rustc is needed").success());
@@ -95,7 +95,7 @@ fn found_of<'a>(maps: &'a [Value], truth: &'a HashMap<u64, Truth>) -> Vec<(&'a V
 
 fn check_all(flags: &[&str]) {
     let place = Place::new();
-    let program = Waiting::new(&rust_program(&place, flags), &[]);
+    let program = Waiting::new(&rust_program(&place, "looked_at", flags), &[]);
     check(&place, &program);
 }
 
@@ -196,7 +196,7 @@ fn jemalloc_tells_where_blocks_begin() {
         return;
     };
     let place = Place::new();
-    let mut command = Command::new(rust_program(&place, &["-O"]));
+    let mut command = Command::new(rust_program(&place, "looked_at", &["-O"]));
     let program = Waiting::of(command.env("LD_PRELOAD", library));
     check(&place, &program);
 }
@@ -209,6 +209,8 @@ fn lasting(look: &Value) -> Vec<Value> {
         let next = map["next_resize"].as_object_mut();
         next.into_iter()
             .for_each(|next| next.retain(|name, _| name.ends_with("s_bytes")));
+        // Nobody follows pointers through a core yet.
+        map["owner"] = Value::Null;
     }
     maps
 }
@@ -216,7 +218,7 @@ fn lasting(look: &Value) -> Vec<Value> {
 #[test]
 fn a_core_tells_what_its_process_would() {
     let place = Place::new();
-    let program = Waiting::new(&rust_program(&place, &["-O"]), &[]);
+    let program = Waiting::new(&rust_program(&place, "looked_at", &["-O"]), &[]);
     let live = json(&place.run(&["look", "--json", &program.pid()]));
     let written = Command::new("gcore")
         .arg("-o")

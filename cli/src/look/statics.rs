@@ -1,0 +1,64 @@
+//! The names of a program's statics, from its symbol table.
+
+use std::fs::File;
+
+use memmap2::Mmap;
+use object::{Object, ObjectSegment, ObjectSymbol, SymbolKind};
+
+/// The statics of a file, by address.
+pub struct Statics {
+    /// First address, bytes, and name as the file has it.
+    list: Vec<(u64, u64, String)>,
+    /// The address that the file gives to its first byte.
+    first: u64,
+}
+
+impl Statics {
+    /// Those of `path`, as process `pid` sees it. `None` when it cannot be read, or is not what was
+    /// mapped any more.
+    pub fn of(pid: u32, path: &str) -> Option<Statics> {
+        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let own = exe.is_some_and(|exe| exe.as_os_str() == path);
+        let file = if own {
+            // Even if another file has its name by now.
+            File::open(format!("/proc/{pid}/exe")).ok()?
+        } else {
+            File::open(format!("/proc/{pid}/root{path}")).ok()?
+        };
+        // SAFETY: whoever cuts the file off meanwhile ends this command with a signal, as with every
+        // file that it maps; nothing is written.
+        let bytes = unsafe { Mmap::map(&file) }.ok()?;
+        let file = object::File::parse(&*bytes).ok()?;
+        let first = (file.segments())
+            .find(|segment| segment.file_range().0 == 0)
+            .map_or(0, |segment| segment.address() / 4096 * 4096);
+        let mut list: Vec<(u64, u64, String)> = (file.symbols())
+            .filter(|symbol| symbol.kind() == SymbolKind::Data && symbol.size() > 0)
+            .filter_map(|symbol| {
+                let name = symbol.name().ok()?;
+                Some((symbol.address(), symbol.size(), name.to_owned()))
+            })
+            .collect();
+        list.sort_unstable();
+        Some(Statics { list, first })
+    }
+
+    /// The name of what lies at `address`, if the file's first byte was mapped at `base`.
+    pub fn name(&self, address: u64, base: u64) -> Option<String> {
+        let address = address.checked_sub(base)?.checked_add(self.first)?;
+        let after = self.list.partition_point(|&(start, _, _)| start <= address);
+        let (start, size, name) = self.list.get(after.checked_sub(1)?)?;
+        (address - start < *size).then(|| readable(name))
+    }
+}
+
+/// A name as it was written: of Rust, of C++, or of C.
+fn readable(name: &str) -> String {
+    if let Ok(name) = rustc_demangle::try_demangle(name) {
+        return format!("{name:#}");
+    }
+    let demangled = cpp_demangle::Symbol::new(name)
+        .ok()
+        .and_then(|name| name.demangle().ok());
+    demangled.unwrap_or_else(|| name.to_owned())
+}
