@@ -20,7 +20,7 @@ use super::process::{self, Threads};
 use super::relations::Relation;
 use super::resolve::Resolver;
 use super::serials::Serials;
-use super::sites::{self, Parts};
+use super::sites::{self, Parts, held};
 use super::succession::Successions;
 use super::symbols::Symbolizer;
 use super::timeline;
@@ -95,9 +95,9 @@ pub(super) fn build(
     ends::fill_in(&mut sites, &context, &blocks, &figures.sums, from);
     ends::fill_in(&mut together, &whole, &blocks, &owned.sums, from);
     indexed::join(&mut together);
-    together
-        .iter_mut()
-        .for_each(|block| bound_peak(block, most.bytes));
+    for row in together.iter_mut().chain(&mut sites) {
+        bound_peak(row, most.bytes);
+    }
     settle(&mut sites, &mut together);
     sites::sort(&mut together);
     Report {
@@ -147,12 +147,13 @@ fn figures_of(context: &Context<'_>, blocks: &Blocks, successions: &Successions)
     figures
 }
 
-/// What is put together of several peaks is not more than all recorded blocks ever had.
+/// What is put together of several peaks is not more than all recorded blocks ever had; and none is
+/// less than what is held now, with what samples stand for.
 fn bound_peak(block: &mut Site, most: u64) {
     let (Some(peak), Some(error)) = (block.peak_live_bytes, block.peak_live_error_bytes) else {
         return;
     };
-    let least = peak.saturating_sub(error);
+    let least = peak.saturating_sub(error).max(held(block).0);
     let bound = peak.min(most).max(least);
     block.peak_live_bytes = Some(bound);
     block.peak_live_error_bytes = Some(bound - least);

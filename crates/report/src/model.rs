@@ -220,7 +220,12 @@ pub struct Totals {
     /// Bytes of live tables.
     pub live_bytes: u64,
     /// Largest number of live bytes at one moment; an upper bound when `peak_error_bytes` > 0.
+    /// Never less than `est_live_bytes`.
     pub peak_bytes: u64,
+    /// Whether samples stand for a good part of what is live. Nobody knows what they stood for
+    /// earlier: the true peak is then at least `peak_bytes`, within the error of `est_live_bytes`.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub peak_at_least: bool,
     /// The true peak is at most this far below `peak_bytes`.
     pub peak_error_bytes: u64,
     /// When the peak was reached; `None` when it is only bounded.

@@ -109,7 +109,9 @@ pub(super) fn peak(context: &Context<'_>, blocks: &Blocks, most: &Most) -> Optio
         .filter_map(|event| overlap(context, event))
         .collect();
     let (resizes_from, all_from) = complete_from(recording, blocks);
-    let under_way = |overlap: &&Overlap| (overlap.start..=overlap.end).contains(&at);
+    // When the next one begins at the tick at which one ended, that one is over.
+    let under_way =
+        |overlap: &&Overlap| (overlap.start..overlap.end.max(overlap.start + 1)).contains(&at);
     let mut sites: BTreeMap<u32, PeakSite> = BTreeMap::new();
     for overlap in overlaps.iter().filter(under_way) {
         let site = sites.entry(overlap.site).or_insert(PeakSite {
@@ -148,7 +150,8 @@ fn overlap(context: &Context<'_>, event: &BlockEvent) -> Option<Overlap> {
         site: context.groups.id(edge.new_site())?,
         new_serial: event.new_serial,
         start: event.ticks.saturating_sub(event.pause),
-        end: event.ticks,
+        // At its last tick a `realloc` has both blocks, another resize has freed the old one.
+        end: event.ticks + u64::from(event.kind == event::KIND_REALLOC),
         bytes: event.old_bytes.saturating_add(event.new_bytes),
         extra: event.old_bytes.min(event.new_bytes),
     })

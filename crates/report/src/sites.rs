@@ -212,11 +212,12 @@ pub(super) fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame
     stack
 }
 
+/// Less than one part in so many is no matter.
+pub(super) const MATTERS: u64 = 50;
+
 /// Live bytes of a site and their standard error: an estimate where samples stand for more than
 /// was counted.
 pub(super) fn held(site: &Site) -> (u64, Option<u64>) {
-    /// Less than one part in so many is no matter.
-    const MATTERS: u64 = 50;
     let counted = site.live_bytes;
     let estimate = site.sampled.as_ref().map(|sampled| {
         let error = sampled.est_live_bytes_error.max(0.0).round();

@@ -5,6 +5,7 @@ use super::maps::Context;
 use super::model::Totals;
 use super::peak::Most;
 use super::process::Threads;
+use super::sites::MATTERS;
 use mapgrow_format::layout::{header, thread};
 use mapgrow_format::reader::Recording;
 
@@ -37,6 +38,7 @@ pub(super) fn totals(
     let errors = figures.samples.iter().map(LiveSamples::bytes_error);
     let est_live_error_bytes = errors.map(|error| error * error).sum::<f64>().sqrt() as u64;
     let est_live_bytes = live_bytes.saturating_add(sampled_live as u64);
+    let estimated = est_live_bytes - live_bytes > live_bytes / MATTERS;
     let sampled_bytes: f64 = figures.sums.iter().map(|sums| sums.w_alloc_bytes).sum();
     let variance: f64 = figures.sums.iter().map(|sums| sums.var_alloc_bytes).sum();
     let heap = if recording.header(header::BACKEND) == header::BACKEND_PROGRAM {
@@ -46,9 +48,13 @@ pub(super) fn totals(
     };
     Totals {
         live_bytes,
-        peak_bytes: peak.bytes,
+        peak_bytes: peak.bytes.max(est_live_bytes),
+        peak_at_least: estimated,
         peak_error_bytes: peak.error,
-        peak_at_ns: peak.ticks.and_then(|ticks| clock.moment_if_set(ticks)),
+        peak_at_ns: peak
+            .ticks
+            .filter(|_| peak.bytes >= est_live_bytes)
+            .and_then(|ticks| clock.moment_if_set(ticks)),
         resizes: flow(|flow| flow.resizes),
         allocated_bytes: sum(|sums| sums.alloc_bytes),
         copied_bytes: Some(flow(|flow| flow.copied)),

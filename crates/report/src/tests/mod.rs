@@ -2,6 +2,7 @@
 //! tests, from what the program is said to have done.
 
 mod blocks;
+mod consistent;
 pub(super) mod counts;
 mod curve;
 mod diff;
@@ -110,5 +111,7 @@ pub(super) fn report(program: &mut Program, names: &mut Names) -> Report {
 
 pub(super) fn report_with(program: &mut Program, names: &mut Names, options: &Options) -> Report {
     let recording = Recording::parse(program.build()).expect("a recording");
-    Report::build(&recording, names, options)
+    let report = Report::build(&recording, names, options);
+    consistent::check(&report);
+    report
 }

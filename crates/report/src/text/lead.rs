@@ -292,8 +292,8 @@ fn summary(report: &Report) -> String {
         .map(|ns| format!(", {}", words::after(ns)));
     let when = when.unwrap_or_default();
     // The peak is that of counted tables; what is live may have an estimate in it.
-    let peak = match estimated {
-        true if totals.peak_bytes < totals.est_live_bytes => {
+    let peak = match totals.peak_at_least {
+        true if totals.peak_bytes <= totals.est_live_bytes => {
             "their peak was that or more".to_owned()
         }
         true => format!("their peak was {} or more{when}", bytes(totals.peak_bytes)),
