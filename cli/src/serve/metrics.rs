@@ -66,7 +66,7 @@ fn figure(value: u64) -> Option<f64> {
     Some(value as f64)
 }
 
-const PROCESS: [Metric<Report>; 11] = {
+const PROCESS: [Metric<Report>; 12] = {
     use Kind::{Counter, Gauge};
     const fn metric(
         name: &'static str,
@@ -84,8 +84,14 @@ const PROCESS: [Metric<Report>; 11] = {
     }
     [
         metric("mapgrow_live_bytes", Gauge, "Bytes of live tables", |r| {
-            figure(r.totals.live_bytes)
+            figure(r.totals.est_live_bytes)
         }),
+        metric(
+            "mapgrow_live_error_bytes",
+            Gauge,
+            "Standard error of mapgrow_live_bytes, 0 where all was counted",
+            |r| figure(r.totals.est_live_error_bytes),
+        ),
         metric(
             "mapgrow_peak_live_bytes",
             Gauge,
@@ -143,7 +149,7 @@ const PROCESS: [Metric<Report>; 11] = {
     ]
 };
 
-const SITES: [Metric<Site>; 10] = {
+const SITES: [Metric<Site>; 12] = {
     use Kind::{Counter, Gauge};
     use Together::{Largest, Never, Sum};
     const fn metric(
@@ -167,7 +173,14 @@ const SITES: [Metric<Site>; 10] = {
             Gauge,
             Sum,
             "Bytes of live tables of a site",
-            |s| figure(s.live_bytes),
+            |s| figure(s.live().0),
+        ),
+        metric(
+            "mapgrow_site_live_error_bytes",
+            Gauge,
+            Sum,
+            "Standard error of mapgrow_site_live_bytes",
+            |s| figure(s.live().1),
         ),
         metric(
             "mapgrow_site_peak_live_bytes",
@@ -182,6 +195,13 @@ const SITES: [Metric<Site>; 10] = {
             Sum,
             "Bytes beyond what the entries need",
             |s| s.retained_bytes.map(|bytes| bytes as f64),
+        ),
+        metric(
+            "mapgrow_site_entries",
+            Gauge,
+            Sum,
+            "Entries in the live maps of a site",
+            |s| s.entries.map(|entries| entries as f64),
         ),
         metric(
             "mapgrow_site_overlap_peak_bytes",
@@ -347,7 +367,7 @@ impl Row<'_> {
 /// The series of a report: sites that people cannot tell apart share one.
 fn rows(report: &Report, most: usize) -> Vec<Row<'_>> {
     let mut by_label: BTreeMap<String, Vec<&Site>> = BTreeMap::new();
-    for site in &report.sites {
+    for site in report.blocks() {
         by_label.entry(labels(site)).or_default().push(site);
     }
     let mut rows: Vec<Row<'_>> = by_label

@@ -19,6 +19,10 @@ pub struct Row {
     pub function: String,
     /// Bytes of live tables.
     pub live: u64,
+    /// Entries in its live maps.
+    pub entries: Option<u64>,
+    /// Bytes that these do not need.
+    pub kept: Option<u64>,
     /// Largest number of live bytes.
     pub peak: Option<u64>,
     /// Resizes so far.
@@ -83,7 +87,7 @@ impl Before {
         Before {
             at,
             sites: report
-                .sites
+                .blocks()
                 .iter()
                 .map(|site| (site.id, figures(site)))
                 .collect(),
@@ -171,12 +175,19 @@ pub fn rows(report: &Report, at: Instant, before: Option<&Before>) -> Vec<Row> {
                 .caller
                 .as_ref()
                 .map_or(String::new(), |caller| caller.function.clone()),
-            live: site.live_bytes,
+            live: site.live().0,
+            entries: site.entries,
+            kept: site.retained_bytes,
             peak: site.peak_live_bytes,
             resizes,
             resizes_rate: resizes.and_then(|now| rate(|old| old.0, now)),
             allocated_rate: rate(|old| old.1, site.allocated_bytes),
-            last_pause: last.get(&site.id).copied(),
+            last_pause: site
+                .recorded_sites
+                .iter()
+                .chain([&site.id])
+                .filter_map(|id| last.get(id).copied())
+                .max_by_key(|&(_, ended)| ended),
             max_pause: site.pause_ns.as_ref().and_then(|pauses| pauses.max),
             next: site
                 .recorded_sites
@@ -185,7 +196,7 @@ pub fn rows(report: &Report, at: Instant, before: Option<&Before>) -> Vec<Row> {
                 .copied(),
         }
     };
-    report.sites.iter().map(row).collect()
+    report.blocks().iter().map(row).collect()
 }
 
 /// A place and its type in few columns: the name of the file is enough where the stack is one key

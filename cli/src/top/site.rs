@@ -1,7 +1,7 @@
 //! The page of one place: its figures, its tables, what would help, and its stack.
 
 use mapgrow_report::text::units::{bytes, thousands, time};
-use mapgrow_report::text::{caller_at, chain, frame_place, is_own, live, title};
+use mapgrow_report::text::{caller_at, chain, contents_of, frame_place, is_own, live, title};
 use mapgrow_report::{Site, StackFrame};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -80,17 +80,8 @@ fn lines_of(site: &Site, state: &State, room: usize) -> Vec<Line<'static>> {
             format!("{} of old and new table at once", bytes(overlap)),
         );
     }
-    if let (Some(entries), Some(capacity)) = (site.entries, site.capacity) {
-        row(
-            "entries",
-            format!("{} in room for {}", thousands(entries), thousands(capacity)),
-        );
-    }
-    if let Some(retained) = site.retained_bytes {
-        row(
-            "kept",
-            format!("{} more than the entries need", bytes(retained)),
-        );
+    if let Some(contents) = contents_of(site) {
+        row("contents", contents);
     }
     if site.example_tables.len() > 1 {
         row("tables", chain(&site.example_tables));

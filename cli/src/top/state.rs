@@ -168,7 +168,7 @@ impl State {
 
     /// A site of the report.
     pub fn site(&self, id: u32) -> Option<&Site> {
-        self.report.sites.iter().find(|site| site.id == id)
+        self.report.blocks().iter().find(|site| site.id == id)
     }
 
     /// Does what a key asks for.

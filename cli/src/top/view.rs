@@ -16,8 +16,10 @@ use super::state::{Page, State};
 /// Stalls told in the head of the view.
 const LAST_PAUSES: usize = 3;
 /// Columns for the figures; the width of the last is that of what is in it.
-const COLUMNS: [(&str, usize); 7] = [
+const COLUMNS: [(&str, usize); 9] = [
     ("LIVE", 8),
+    ("ENTRIES", 9),
+    ("KEPT", 8),
     ("PEAK", 8),
     ("RESIZES", 7),
     ("ALLOC/S", 8),
@@ -26,7 +28,7 @@ const COLUMNS: [(&str, usize); 7] = [
     ("NEXT RESIZE", 11),
 ];
 /// Numbers in [`COLUMNS`] in the order in which they give way on a narrow terminal.
-const GIVE_WAY: [usize; 6] = [3, 4, 1, 2, 6, 5];
+const GIVE_WAY: [usize; 8] = [5, 6, 3, 1, 4, 8, 2, 7];
 /// Columns that a title needs at least.
 const LEAST_TITLE: usize = 24;
 
@@ -135,7 +137,7 @@ fn head_lines(state: &State, room: usize) -> Vec<Line<'static>> {
 /// `57 ms at src/cache.rs:58 3 s ago`.
 fn pause(state: &State, event: &Event, now: Option<u64>) -> String {
     let took = event.pause_ns.map_or("?".to_owned(), time);
-    let site = state.report.sites.iter().find(|site| {
+    let site = state.report.blocks().iter().find(|site| {
         event
             .site
             .is_some_and(|id| site.id == id || site.recorded_sites.contains(&id))
@@ -219,7 +221,7 @@ fn list(frame: &mut Frame<'_>, state: &mut State, area: Rect) -> Vec<&'static st
         frame.render_widget(Paragraph::new(text), area);
         return Vec::new();
     }
-    let cells: Vec<[String; 7]> = state.rows.iter().map(figures).collect();
+    let cells: Vec<[String; 9]> = state.rows.iter().map(figures).collect();
     let width = |column: usize| {
         let (_, least) = COLUMNS[column];
         let longest = cells.iter().map(|row| row[column].chars().count()).max();
@@ -257,7 +259,7 @@ fn list(frame: &mut Frame<'_>, state: &mut State, area: Rect) -> Vec<&'static st
     hidden.map(|at| COLUMNS[at].0).collect()
 }
 
-fn figures(row: &Row) -> [String; 7] {
+fn figures(row: &Row) -> [String; 9] {
     let unknown = || "?".to_owned();
     let next = row.next.as_ref().map(|next| {
         let when = match next.due {
@@ -270,6 +272,8 @@ fn figures(row: &Row) -> [String; 7] {
     });
     [
         bytes(row.live),
+        row.entries.map_or_else(unknown, thousands),
+        row.kept.map_or_else(unknown, bytes),
         row.peak.map_or_else(unknown, bytes),
         row.resizes.map_or_else(unknown, thousands),
         match row.allocated_rate {

@@ -25,6 +25,7 @@ use super::succession::Successions;
 use super::symbols::Symbolizer;
 use super::timeline;
 use super::totals::{self, Figures};
+use mapgrow_containers::classify::catalogue::HASHTABLE_NODES;
 use mapgrow_format::reader::Recording;
 use std::collections::BTreeMap;
 
@@ -163,7 +164,11 @@ fn bound_peak(block: &mut Site, most: u64) {
 /// a map came to elsewhere is no matter of the place that it left.
 fn settle(sites: &mut [Site], blocks: &mut [Site]) {
     for block in blocks {
-        let within = |site: &Site| block.recorded_sites.binary_search(&site.id).is_ok();
+        // Nodes that hang on a table are no place where it grew.
+        let within = |site: &Site| {
+            let nodes = site.family == Some(HASHTABLE_NODES) && site.family != block.family;
+            block.recorded_sites.binary_search(&site.id).is_ok() && !nodes
+        };
         let mut places: Vec<&Site> = sites.iter().filter(|site| within(site)).collect();
         places.sort_by_key(|site| (site.id != block.id, site.first_at_ns, site.id));
         block.places = places.into_iter().map(Place::of).collect();

@@ -3,7 +3,7 @@
 use super::callers::{Position, caller, first_user, look_through_allocators, scripts_function};
 use super::model::KnownBy;
 use super::resolve::{PhysicalFrame, Resolver};
-use mapgrow_containers::classify::catalogue::{self, Family};
+use mapgrow_containers::classify::catalogue::{self, Family, HASHTABLE_NODES};
 use mapgrow_containers::classify::cpython;
 use mapgrow_containers::classify::names::Name;
 use mapgrow_containers::classify::shape::Elements;
@@ -238,10 +238,10 @@ fn cpp_type_name(
     Some(match family.name {
         "libstdcxx_vector" => format!("vector<{element}>"),
         "libstdcxx_deque" => format!("deque<{element}>"),
-        "libstdcxx_hashtable" if calls("std::unordered_multi") => {
+        "libstdcxx_hashtable" | HASHTABLE_NODES if calls("std::unordered_multi") => {
             of_nodes("unordered_multimap", "unordered_multiset")
         }
-        "libstdcxx_hashtable" => of_nodes("unordered_map", "unordered_set"),
+        "libstdcxx_hashtable" | HASHTABLE_NODES => of_nodes("unordered_map", "unordered_set"),
         "libstdcxx_tree" if calls("std::multi") => of_nodes("multimap", "multiset"),
         "libstdcxx_tree" => of_nodes("map", "set"),
         _ => return None,

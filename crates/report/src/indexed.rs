@@ -1,25 +1,101 @@
-//! Maps that keep their entries in a vector and only numbers in a hash table, as `IndexMap` does.
+//! Maps whose entries do not lie in their table: in a vector, as those of `IndexMap` do, or in a node
+//! for each, as those of C++'s unordered containers.
 //!
-//! The table and the vector are blocks of their own, with stacks of their own; for the program they
-//! are one map, and `shrink_to_fit` shrinks both.
+//! The table and what lies beside it are blocks of their own, with stacks of their own; for the program
+//! they are one map.
 
 use super::advice::indexed_shrink;
 use super::merge::fold;
-use super::model::Site;
+use super::model::{Coverage, Sampled, Site};
+use mapgrow_containers::classify::catalogue::HASHTABLE_NODES;
 
-/// Puts the vectors of such maps to their tables.
+/// Puts the vectors and nodes of such maps to their tables.
 pub(super) fn join(rows: &mut Vec<Site>) {
     for at in (0..rows.len()).rev() {
-        if rows[at].family != Some("raw_vec") || !indexed(&rows[at]) {
+        let nodes = rows[at].family == Some(HASHTABLE_NODES);
+        if !nodes && (rows[at].family != Some("raw_vec") || !indexed(&rows[at])) {
             continue;
         }
+        let belongs = if nodes { hang_on } else { belongs };
         let mut alike = (0..rows.len()).filter(|&of| belongs(&rows[at], &rows[of]));
         let (Some(table), None) = (alike.next(), alike.next()) else {
             continue;
         };
-        let vector = rows[at].clone();
-        add(&mut rows[table], &vector);
+        let beside = rows[at].clone();
+        if nodes {
+            add_nodes(&mut rows[table], &beside);
+        } else {
+            add(&mut rows[table], &beside);
+        }
         rows.remove(at);
+    }
+}
+
+/// Nodes are made where the table grows.
+fn hang_on(nodes: &Site, table: &Site) -> bool {
+    let types = nodes.type_name.as_ref().zip(table.type_name.as_ref());
+    table.family == Some("libstdcxx_hashtable")
+        && types.is_none_or(|(nodes, table)| nodes == table)
+        && table.caller == nodes.caller
+        && nodes.caller.is_some()
+}
+
+/// Counts, resizes and contents stay those of the table; what is held is that of both.
+fn add_nodes(table: &mut Site, nodes: &Site) {
+    if nodes.coverage != Coverage::Sampled {
+        for (sum, more) in [
+            (&mut table.live_bytes, nodes.live_bytes),
+            (&mut table.allocated_bytes, nodes.allocated_bytes),
+            (&mut table.freed_bytes, nodes.freed_bytes),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        let least = table.live_bytes.max(table.peak_live_bytes.unwrap_or(0));
+        let upper = [table.peak_live_bytes, nodes.peak_live_bytes];
+        let upper = upper.into_iter().flatten().fold(0, u64::saturating_add);
+        table.peak_live_bytes = Some(upper.max(least));
+        table.peak_live_error_bytes = Some(upper.saturating_sub(least));
+        table.peak_at_ns = None;
+    }
+    if let Some(more) = &nodes.sampled {
+        // Nodes that were counted one by one are in the sums already.
+        let (live, allocated) = match nodes.coverage {
+            Coverage::Sampled => (0, 0),
+            _ => (nodes.live_bytes, nodes.allocated_bytes),
+        };
+        let own = table.sampled.take().unwrap_or_else(|| counted(table));
+        table.sampled = Some(Sampled {
+            samples: own.samples.saturating_add(more.samples),
+            est_allocated_bytes: own.est_allocated_bytes + more.est_allocated_bytes
+                - allocated as f64,
+            est_allocated_bytes_error: own
+                .est_allocated_bytes_error
+                .hypot(more.est_allocated_bytes_error),
+            est_live_bytes: own.est_live_bytes + more.est_live_bytes - live as f64,
+            est_live_bytes_error: own.est_live_bytes_error.hypot(more.est_live_bytes_error),
+            ..own
+        });
+    }
+    table.series = None;
+    table.exact &= nodes.exact;
+    table.recorded_sites.extend(&nodes.recorded_sites);
+    table.recorded_sites.sort_unstable();
+}
+
+/// What was counted one by one, as an estimate without an error.
+fn counted(site: &Site) -> Sampled {
+    Sampled {
+        samples: 0,
+        est_allocs: site.allocs as f64,
+        est_allocs_error: 0.0,
+        est_allocated_bytes: site.allocated_bytes as f64,
+        est_allocated_bytes_error: 0.0,
+        est_live_bytes: site.live_bytes as f64,
+        est_live_bytes_error: 0.0,
+        est_maps_live: site.maps_live.unwrap_or(0) as f64,
+        est_maps_live_error: 0.0,
+        est_resizes: site.resizes.map(|resizes| resizes as f64),
+        est_resizes_error: site.resizes.map(|_| 0.0),
     }
 }
 

@@ -96,6 +96,9 @@ fn map(
     let entries = occupancy
         .map(|occupancy| occupancy.entries.value)
         .or_else(|| foreign?.entries);
+    let (_, retained) = contents.bounds(block.serial, block.bytes);
+    // Of a table that may be several things it says too little.
+    let retained = retained.filter(|_| entries.is_some());
     let had_entries = content.and_then(|content| forecaster.had_entries(content, chain));
     let group = context
         .groups
@@ -132,7 +135,8 @@ fn map(
         load: entries
             .zip(buckets)
             .map(|(entries, buckets)| entries as f64 / buckets as f64),
-        retained_bytes: occupancy.and_then(|occupancy| occupancy.retained_bytes),
+        retained_bytes: retained.map(|(least, most)| least.midpoint(most)),
+        retained_error_bytes: retained.map(|(least, most)| (most - least).div_ceil(2)),
         retained_for_at_most_ns: content
             .filter(|content| {
                 content

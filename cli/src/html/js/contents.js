@@ -64,8 +64,10 @@ class Contents {
 
   /** The slots of a table as a bar; the tick is where it grows. */
   bar(map) {
-    // Where entries hang in chains, slots in use are what can be full.
-    const used = map.buckets_used ?? map.entries;
+    // Where entries hang in chains, slots in use are what can be full. A slot with a tombstone is in
+    // use and holds no entry.
+    const inUse = map.buckets_used ?? null;
+    const used = inUse === null ? map.entries : inUse - (map.tombstones ?? 0);
     const share = (value) => `${Math.min(((value ?? 0) / map.buckets) * 100, 100)}%`;
     const limit = map.capacity !== null && map.capacity < map.buckets ? make("i", { class: "limit", "data-left": share(map.capacity) }) : null;
     const bar = make("div", { class: "bar", role: "img", "aria-label": `${percent(used / map.buckets)} in use, ${percent((map.tombstones ?? 0) / map.buckets)} tombstones of ${count(map.buckets, "slot")}` },

@@ -148,7 +148,8 @@ class Details {
       ["copied", site.copied_bytes ? bytes(site.copied_bytes) : null],
       ["allocated", estimate(allocatedBytes(site), samples?.est_allocated_bytes_error ?? null)],
       ["maps", site.maps_created === null ? null : samples !== null ? `${about(samples.est_maps_live)} live` : `${thousands(created(site))} created, ${thousands(site.maps_live)} live`],
-      ["kept without need", site.retained_bytes ? bytes(site.retained_bytes) : null],
+      ["entries", site.entries === null ? null : `${site.entries_error ? "about " : ""}${thousands(site.entries)}${site.entries_error ? ` \u00b1 ${thousands(site.entries_error)}` : ""}`],
+      ["kept without need", site.retained_bytes ? estimate(site.retained_bytes, site.retained_error_bytes || null) : null],
       ["counts", coverage(site, this.page.report.settings)],
     ]);
     const narrowed = this.view.site === site;

@@ -5,6 +5,9 @@
 use super::catalogue::Container::{Map, Tree, Vector};
 use super::catalogue::{Container, Family};
 
+/// Nodes of libstdc++'s unordered containers.
+pub const HASHTABLE_NODES: &str = "libstdcxx_hashtable_node";
+
 const fn family(
     name: &'static str,
     container: Container,
@@ -39,7 +42,7 @@ const fn step_by_step(family: Family) -> Family {
 }
 
 /// Containers of C and C++ that symbols tell.
-pub(super) static C_FAMILIES: [&Family; 31] = [
+pub(super) static C_FAMILIES: [&Family; 32] = [
     &family(
         "libstdcxx_hashtable",
         Map,
@@ -53,6 +56,17 @@ pub(super) static C_FAMILIES: [&Family; 31] = [
             "std::unordered_multimap::",
             "std::unordered_multiset::",
         ],
+    ),
+    // What the table's chains consist of: with the table it is one map.
+    &family(
+        HASHTABLE_NODES,
+        Tree,
+        &[
+            "std::__detail::_Hashtable_alloc::_M_allocate_node",
+            "std::__detail::_ReuseOrAllocNode::",
+        ],
+        &[],
+        &[],
     ),
     &family(
         "libstdcxx_vector",

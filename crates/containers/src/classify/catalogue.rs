@@ -5,6 +5,7 @@
 //! path with `a::` in it, `name_*` any C function that starts so (`a::name_*` any in `a`), anything
 //! else the whole path.
 
+pub use super::c_families::HASHTABLE_NODES;
 use super::c_families::{C_FAMILIES, C_PLUMBING};
 use super::names::Name;
 use super::table::{self, Table, TableError};
@@ -388,6 +389,10 @@ mod tests {
             (
                 "void std::vector<int>::_M_realloc_insert<int>(int*)",
                 "libstdcxx_vector",
+            ),
+            (
+                "std::__detail::_Hashtable_alloc<std::allocator<N> >::_M_allocate_node<int>",
+                "libstdcxx_hashtable_node",
             ),
             ("dictresize", "cpython_dict"),
             ("_dictExpand", "redis_dict"),

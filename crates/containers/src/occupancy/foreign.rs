@@ -121,14 +121,18 @@ fn chains(
     let mut heads = [0; MANY];
     let mut waiting = 0;
     let mut buffer = [0; CHUNK];
-    let mut at = 0;
-    while at < bytes {
-        let length = usize::try_from(bytes - at).ok()?.min(CHUNK);
+    // Backwards: the one that leads into the container is that of the entry which came last to an
+    // empty bucket, and where numbers that count up are the keys, that is the last bucket in use.
+    let mut at = bytes;
+    while at > 0 {
+        let length = usize::try_from(at).unwrap_or(usize::MAX).min(CHUNK);
+        at -= length as u64;
         let read = buffer.get_mut(..length)?;
         if !reader.read(at, read) {
             return None;
         }
-        for head in read.chunks_exact(8).filter_map(|bytes| word(bytes, 0)) {
+        let heads = read.chunks_exact(8).rev();
+        for head in heads.filter_map(|bytes| word(bytes, 0)) {
             if head == 0 {
                 continue;
             }
@@ -147,7 +151,6 @@ fn chains(
                 waiting = 0;
             }
         }
-        at += length as u64;
     }
     container = container.or_else(|| libstdcxx(memory, heads.get(..waiting)?, address, buckets));
     Some(Foreign {

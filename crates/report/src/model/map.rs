@@ -50,6 +50,9 @@ pub struct Map {
     pub load: Option<f64>,
     /// Bytes beyond what the entries need.
     pub retained_bytes: Option<u64>,
+    /// `retained_bytes` is at most this far off.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub retained_error_bytes: Option<u64>,
     /// For how long it has kept them, at most: since its table was made.
     pub retained_for_at_most_ns: Option<u64>,
     /// It had at least so many entries when its table was made; `None` when that is its first.

@@ -246,6 +246,19 @@ pub struct Site {
     pub suggestions: Vec<Advice>,
 }
 
+impl Site {
+    /// Bytes of live tables with what samples stand for, and the standard error of that: what every
+    /// view shows. Sums over all sites are those of the totals.
+    #[must_use]
+    pub fn live(&self) -> (u64, u64) {
+        let whole = |figure: f64| figure.max(0.0).round() as u64;
+        match &self.sampled {
+            Some(told) => (whole(told.est_live_bytes), whole(told.est_live_bytes_error)),
+            None => (self.live_bytes, 0),
+        }
+    }
+}
+
 /// What samples add to a site. Every `est_*` figure is for the whole site: the blocks recorded
 /// with certainty and an unbiased estimate of the others.
 #[derive(Debug, Clone, PartialEq)]

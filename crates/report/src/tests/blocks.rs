@@ -272,3 +272,81 @@ fn the_entries_of_an_indexed_map_are_part_of_it() {
     let advice = "shrink_to_fit() would give back 25 MiB: 1,000 entries left in tables for 458,752";
     assert_eq!(map.advice, [advice]);
 }
+
+#[test]
+fn the_nodes_of_an_unordered_map_are_part_of_it() {
+    let row = |family, type_name: &str, id| crate::Site {
+        id,
+        recorded_sites: vec![id],
+        family: Some(family),
+        type_name: Some(type_name.into()),
+        caller: Some(crate::Caller {
+            function: "visit".into(),
+            file: Some("src/visit.cpp".into()),
+            line: Some(11),
+        }),
+        ..crate::Site::default()
+    };
+    let table = |type_name, id| crate::Site {
+        maps_created: Some(1),
+        maps_live: Some(1),
+        resizes: Some(7),
+        grows: Some(7),
+        allocs: 8,
+        live_bytes: 166_024,
+        allocated_bytes: 320_000,
+        peak_live_bytes: Some(250_000),
+        peak_live_error_bytes: Some(0),
+        ..row("libstdcxx_hashtable", type_name, id)
+    };
+    let nodes = |type_name, id| crate::Site {
+        coverage: crate::Coverage::Sampled,
+        live_bytes: 1_000_000,
+        sampled: Some(crate::Sampled {
+            samples: 16,
+            est_allocs: 40_000.0,
+            est_allocs_error: 10_000.0,
+            est_allocated_bytes: 1_000_000.0,
+            est_allocated_bytes_error: 250_000.0,
+            est_live_bytes: 1_000_000.0,
+            est_live_bytes_error: 250_000.0,
+            est_maps_live: 40_000.0,
+            est_maps_live_error: 10_000.0,
+            est_resizes: None,
+            est_resizes_error: None,
+        }),
+        ..row("libstdcxx_hashtable_node", type_name, id)
+    };
+    // Two maps of different types grow at one line.
+    let mut rows = vec![
+        nodes("unordered_map<unsigned, User>", 4),
+        table("unordered_map<unsigned, User>", 1),
+        table("unordered_map<unsigned, unsigned>", 2),
+    ];
+    crate::indexed::join(&mut rows);
+    assert_eq!(rows.len(), 2);
+    let users = &rows[0];
+    assert_eq!(
+        (users.id, users.maps_live, users.resizes),
+        (1, Some(1), Some(7))
+    );
+    assert_eq!(users.live_bytes, 166_024, "counted one by one");
+    assert_eq!(users.live(), (1_166_024, 250_000));
+    assert_eq!(users.recorded_sites, [1, 4]);
+    assert_eq!((rows[1].id, rows[1].live()), (2, (166_024, 0)));
+    let text = crate::text::render(
+        &Report {
+            blocks: rows.clone(),
+            ..Report::default()
+        },
+        &TextOptions::default(),
+    );
+    assert!(text.contains("grew"), "{text}");
+    let holds = "holds     about 1.1 MiB +- 244 KiB now (162 KiB of it counted one by one)";
+    assert!(text.contains(holds), "{text}");
+
+    // Of which the nodes are nobody knows where both have one type.
+    let mut rows = vec![nodes("set", 4), table("set", 1), table("set", 2)];
+    crate::indexed::join(&mut rows);
+    assert_eq!(rows.len(), 3);
+}

@@ -8,7 +8,8 @@ use crate::sites::held;
 use mapgrow_containers::classify::catalogue::{self, Container};
 
 /// `1,234 entries in room for 3,670,016, 12 tombstones, 120 MiB more than they need`.
-pub(crate) fn contents(site: &Site) -> Option<String> {
+#[must_use]
+pub fn contents(site: &Site) -> Option<String> {
     let mut text = match site.entries {
         Some(number) => entries(number, site.entries_error),
         None if site.retained_bytes > Some(0) => String::new(),
@@ -20,7 +21,8 @@ pub(crate) fn contents(site: &Site) -> Option<String> {
     if let Some(tombstones) = site.tombstones.filter(|&tombstones| tombstones > 0) {
         text.push_str(&format!(", {}", count(tombstones, "tombstone")));
     }
-    if let Some(retained) = site.retained_bytes.filter(|&retained| retained > 0) {
+    let told = |&retained: &u64| retained > site.retained_error_bytes.unwrap_or(0);
+    if let Some(retained) = site.retained_bytes.filter(told) {
         let retained = estimated(retained, site.retained_error_bytes, bytes);
         let before = if text.is_empty() { "" } else { ", " };
         text.push_str(&format!("{before}{retained} more than they need"));

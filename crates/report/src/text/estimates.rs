@@ -73,6 +73,16 @@ pub(super) fn samples(site: &Site) -> Option<String> {
         ));
     }
     let small = (sampled.est_allocs - site.allocs as f64).max(0.0) as u64;
+    if small == 0 {
+        let nodes = sampled.est_live_bytes - site.live_bytes as f64;
+        if nodes < 1.0 {
+            return None;
+        }
+        let nodes = range(nodes, sampled.est_live_bytes_error);
+        return Some(format!(
+            "of it {nodes} in nodes, one for each entry (from {of})"
+        ));
+    }
     let small_bytes = sampled.est_allocated_bytes - site.allocated_bytes as f64;
     Some(format!(
         "and about {} not counted one by one, {} ever allocated (from {of})",

@@ -105,8 +105,12 @@ fn cost(site: &Site) -> String {
             if site.overlap_peak_bytes.unwrap_or(0) < held / 100 {
                 costs.clear();
             }
-            let resizes = words::resizes(site).unwrap_or_default();
-            format!("holds {}, {resizes}", words::holds(site))
+            let resizes = words::resizes(site).map(|told| format!(", {told}"));
+            format!(
+                "holds {}{}",
+                words::holds(site),
+                resizes.unwrap_or_default()
+            )
         }
         _ => did,
     };
@@ -126,7 +130,9 @@ fn kept(report: &Report) -> Option<String> {
     if retained < LEAST_BYTES || retained < report.totals.est_live_bytes / 10 {
         return None;
     }
-    let sampled = worst.sampled.as_ref().filter(|_| held(worst).1.is_some());
+    let sampled = worst.sampled.as_ref().filter(|sampled| {
+        held(worst).1.is_some() && sampled.est_maps_live > worst.maps_live.unwrap_or(0) as f64
+    });
     let maps = match (worst.maps_live, sampled) {
         (_, Some(sampled)) => {
             let maps = estimates::rounded(sampled.est_maps_live.max(0.0) as u64);

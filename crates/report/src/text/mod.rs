@@ -14,6 +14,7 @@ mod screen;
 pub mod units;
 pub(super) mod words;
 
+pub use contents::contents as contents_of;
 pub use estimates::{live, live_of_all};
 pub use lead::{Headlines, headlines};
 pub use words::{caller_at, frame_place, is_own, what};

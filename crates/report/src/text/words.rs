@@ -167,7 +167,9 @@ pub(super) fn resizes(site: &Site) -> Option<String> {
     if let (_, Some(_)) = held(site)
         && let Some(sampled) = &site.sampled
         && let Some((all, error)) = sampled.est_resizes.zip(sampled.est_resizes_error)
+        // Where only nodes were sampled, each resize was counted.
         && all >= 1.0
+        && all > site.resizes.unwrap_or(0) as f64
     {
         let (all, error) = (rounded(all as u64), rounded(error.max(0.0) as u64));
         let (all, error) = (often(all), thousands(error));
@@ -213,6 +215,7 @@ pub(super) fn maps(site: &Site) -> Option<String> {
     }
     if let (_, Some(_)) = held(site)
         && let Some(sampled) = &site.sampled
+        && sampled.est_maps_live > live as f64
     {
         let (maps, error) = (sampled.est_maps_live, sampled.est_maps_live_error);
         let (maps, error) = (maps.max(0.0) as u64, error.max(0.0) as u64);
