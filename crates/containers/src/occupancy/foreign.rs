@@ -131,8 +131,8 @@ fn chains(
         if !reader.read(at, read) {
             return None;
         }
-        let heads = read.chunks_exact(8).rev();
-        for head in heads.filter_map(|bytes| word(bytes, 0)) {
+        let backwards = read.chunks_exact(8).rev();
+        for head in backwards.filter_map(|bytes| word(bytes, 0)) {
             if head == 0 {
                 continue;
             }
