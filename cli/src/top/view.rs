@@ -18,8 +18,8 @@ const LAST_PAUSES: usize = 3;
 /// Columns for the figures; the width of the last is that of what is in it.
 const COLUMNS: [(&str, usize); 9] = [
     ("LIVE", 8),
-    ("ENTRIES", 9),
-    ("KEPT", 8),
+    ("ENTRIES", 7),
+    ("KEPT", 7),
     ("PEAK", 8),
     ("RESIZES", 7),
     ("ALLOC/S", 8),
@@ -30,7 +30,7 @@ const COLUMNS: [(&str, usize); 9] = [
 /// Numbers in [`COLUMNS`] in the order in which they give way on a narrow terminal.
 const GIVE_WAY: [usize; 8] = [5, 6, 3, 1, 4, 8, 2, 7];
 /// Columns that a title needs at least.
-const LEAST_TITLE: usize = 24;
+const LEAST_TITLE: usize = 30;
 
 pub(super) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
 pub(super) const FAINT: Style = Style::new().add_modifier(Modifier::DIM);

@@ -10,7 +10,7 @@ use mapgrow_format::layout::{edge, site};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-fn counted<'a>(rows: &'a [Site]) -> impl Iterator<Item = &'a Site> {
+fn counted(rows: &[Site]) -> impl Iterator<Item = &Site> {
     rows.iter().filter(|row| row.coverage != Coverage::Sampled)
 }
 
