@@ -154,6 +154,7 @@ fn bound_peak(block: &mut Site, most: u64) {
     let (Some(peak), Some(error)) = (block.peak_live_bytes, block.peak_live_error_bytes) else {
         return;
     };
+    let most = most.max(block.overlap_peak_bytes.unwrap_or(0));
     let least = peak.saturating_sub(error).max(held(block).0);
     let bound = peak.min(most).max(least);
     block.peak_live_bytes = Some(bound);

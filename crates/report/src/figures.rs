@@ -300,23 +300,15 @@ pub(super) struct Peak {
 }
 
 impl Peak {
-    /// Never less than what is known to have been live side by side: a `realloc` that copies has
-    /// both blocks, which the recorder counts one after the other.
-    /// `one_map`: there never was another one.
-    pub fn at_least(self, overlap: u64, one_map: bool) -> Self {
+    /// Never less than what was live side by side. A `realloc` that copies has both blocks, which the
+    /// recorder counts one after the other: how much of that was in the peak is within the error.
+    pub fn at_least(self, overlap: u64) -> Self {
         if overlap <= self.bytes {
-            let lower = (self.bytes - self.error).max(overlap);
-            return Self {
-                error: self.bytes - lower,
-                ..self
-            };
+            return self;
         }
-        // Others may have been there at that moment, too.
-        let old = if one_map { 0 } else { overlap / 2 };
-        let bytes = overlap.max(self.bytes.saturating_add(old));
         Self {
-            bytes,
-            error: bytes - overlap,
+            bytes: overlap,
+            error: overlap - (self.bytes - self.error),
             ticks: None,
         }
     }

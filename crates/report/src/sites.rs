@@ -40,15 +40,12 @@ pub(super) fn site(
     let coverage = sums.coverage(recording, tree);
     let estimated = coverage == Coverage::Sampled;
     let counts = Counts::of(sums, flow, samples, estimated);
-    let peak = if estimated {
-        None
-    } else {
-        let peak = roots.peak(recording, &group.members, sums.live_bytes());
-        Some(
-            peak.at_least(flow.overlap_peak, counts.created <= 1)
-                .at_most(context.most),
-        )
-    };
+    let counted_peak =
+        (!estimated).then(|| roots.peak(recording, &group.members, sums.live_bytes()));
+    let peak = counted_peak.map(|peak| {
+        let most = context.most.min(sums.alloc_bytes);
+        peak.at_most(most).at_least(flow.overlap_peak)
+    });
     // Figures that only weight-1 edges carry are unknown where nothing was certain.
     let certain = |figure: u64| (!tree && !estimated).then_some(figure);
     let resize = |figure: u64| (!tree).then_some(figure);
@@ -58,7 +55,9 @@ pub(super) fn site(
         recorded_sites: group.members.clone(),
         family: Some(group.family.name),
         known_by: Some(group.known_by),
-        exact: !estimated && peak.is_none_or(|peak| peak.error == 0) && !counting_failed(context),
+        exact: !estimated
+            && counted_peak.is_none_or(|peak| peak.error == 0)
+            && !counting_failed(context),
         coverage,
         caller: fact.and_then(caller),
         stack: fact.map(|fact| stack(fact, resolver)).unwrap_or_default(),

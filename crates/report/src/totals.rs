@@ -33,7 +33,7 @@ pub(super) fn totals(
     let overlap = figures.flows.iter().max_by_key(|flow| flow.overlap_peak);
     let overlap = overlap.filter(|flow| flow.overlap_peak > 0);
     let overlap_peak = overlap.map_or(0, |flow| flow.overlap_peak);
-    let peak = peak(context, roots, live_bytes, most).at_least(overlap_peak, true);
+    let peak = peak(context, roots, live_bytes, most).at_least(overlap_peak);
     let sampled_live: f64 = figures.samples.iter().map(|samples| samples.bytes).sum();
     let errors = figures.samples.iter().map(LiveSamples::bytes_error);
     let est_live_error_bytes = errors.map(|error| error * error).sum::<f64>().sqrt() as u64;
