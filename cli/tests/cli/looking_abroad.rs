@@ -1,5 +1,7 @@
 //! `mapgrow look` on containers of other languages than Rust, against what their programs say.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -195,4 +197,69 @@ fn maps_of_go_are_found_in_every_state() {
     }
     assert_eq!((truth.len(), found), (120, 120));
     assert!(sized >= 100, "{sized}");
+}
+
+/// What `redis-server` answers to several commands sent at once, the numbers in it.
+fn answers(stream: &mut UnixStream, commands: &[Vec<String>]) -> Vec<u64> {
+    let mut text = String::new();
+    for command in commands {
+        text += &format!("*{}\r\n", command.len());
+        for word in command {
+            text += &format!("${}\r\n{word}\r\n", word.len());
+        }
+    }
+    stream.write_all(text.as_bytes()).expect("sent");
+    let lines = BufReader::new(stream.try_clone().expect("open")).lines();
+    lines
+        .take(commands.len())
+        .map(|line| {
+            line.expect("text")
+                .trim_start_matches(':')
+                .parse()
+                .unwrap_or(0)
+        })
+        .collect()
+}
+
+#[test]
+fn dicts_of_redis_are_found_while_they_are_resized() {
+    let place = Place::new();
+    let socket = place.path("redis");
+    let server = Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--unixsocket"])
+        .arg(&socket)
+        .stdout(Stdio::null())
+        .spawn();
+    // Where there is no Redis, nothing is tried.
+    let Ok(mut server) = server else {
+        return;
+    };
+    let connected = (0..1000).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        UnixStream::connect(&socket).ok()
+    });
+    let mut stream = connected.expect("it listens");
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    for hash in 0..60 {
+        let set: Vec<Vec<String>> = (0..600 + hash * 13)
+            .map(|field| words(&["HSET", &format!("h{hash}"), &format!("f{field}"), "x"]))
+            .collect();
+        answers(&mut stream, &set);
+    }
+    let ask: Vec<Vec<String>> = (0..60)
+        .map(|hash| words(&["HLEN", &format!("h{hash}")]))
+        .collect();
+    let mut truth = answers(&mut stream, &ask);
+    let look = json(&place.run(&["look", "--json", &server.id().to_string()]));
+    let _ = server.kill();
+    let _ = server.wait();
+    let maps = look["maps"].as_array().expect("a list");
+    for map in maps {
+        assert_eq!(map["family"], "redis_dict", "{map}");
+        let number = |name: &str| map[name].as_u64().expect("a number");
+        assert_eq!(number("bytes"), number("buckets") * 8);
+        truth.retain(|&entries| entries != number("entries"));
+    }
+    // Every one had another number of entries.
+    assert!(truth.is_empty(), "{truth:?}");
 }

@@ -1,7 +1,7 @@
 //! Hands words that may be a header to the families whose it may be.
 
 use super::words::WORDS;
-use super::{Search, cpython, cpython_set, go, go_buckets, hashbrown, libcxx, libstdcxx};
+use super::{Search, cpython, cpython_set, go, go_buckets, hashbrown, libcxx, libstdcxx, redis};
 
 /// Looks at the words at `header`, of which the first three may be addresses or not.
 #[inline]
@@ -31,6 +31,8 @@ pub(super) fn look(
             cpython::prove(search, header, candidate);
         } else if let Some(candidate) = cpython_set::Candidate::of(words) {
             cpython_set::prove(search, header, candidate);
+        } else if let Some(candidate) = redis::Candidate::of(words) {
+            redis::prove(search, header, candidate);
         }
     }
     if third {

@@ -32,6 +32,7 @@ mod jemalloc;
 mod libcxx;
 mod libstdcxx;
 mod reach;
+mod redis;
 mod view;
 mod words;
 
@@ -96,6 +97,8 @@ pub enum FoundFamily {
     GoSwissMap,
     /// Maps of Go before.
     GoMap,
+    /// `dict` of Redis.
+    RedisDict,
 }
 
 impl FoundFamily {
@@ -109,6 +112,7 @@ impl FoundFamily {
             Self::CpythonDict => "cpython_dict",
             Self::CpythonSet => "cpython_set",
             Self::GoSwissMap | Self::GoMap => "go_map",
+            Self::RedisDict => "redis_dict",
         }
     }
 
@@ -117,7 +121,7 @@ impl FoundFamily {
     pub fn keeps_tombstones(self) -> bool {
         !matches!(
             self,
-            Self::LibstdcxxHashtable | Self::LibcxxHashtable | Self::GoMap
+            Self::LibstdcxxHashtable | Self::LibcxxHashtable | Self::GoMap | Self::RedisDict
         )
     }
 }
@@ -229,8 +233,7 @@ pub fn find(
         };
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         words::scan(&mut first, &pieces, progress);
-        let others = others.into_iter().map(ScopedJoinHandle::join);
-        others.filter_map(Result::ok).collect::<Vec<_>>()
+        others.into_iter().map(joined_with).collect::<Vec<_>>()
     });
     let (mut finding, mut extents) = (first.finding, first.extents);
     drop(first.seen);
@@ -250,10 +253,7 @@ pub fn find(
             shares.push(scope.spawn(move || block::measure(&search(), extents, share)));
         }
         let mut measured = block::measure(&search(), extents, rest);
-        let shares = shares.into_iter().map(ScopedJoinHandle::join);
-        shares
-            .filter_map(Result::ok)
-            .for_each(|more| measured.take(more));
+        (shares.into_iter().map(joined_with)).for_each(|more| measured.take(more));
         measured.finish();
         measured
     });
@@ -263,6 +263,11 @@ pub fn find(
     finding.extents = extents;
     finding.tables.sort_unstable_by_key(|found| found.header);
     finding
+}
+
+/// What a thread came to. If it came to grief, so does this one: less than all would be wrong.
+fn joined_with<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    (thread.join()).unwrap_or_else(|grief| std::panic::resume_unwind(grief))
 }
 
 /// A search in progress.
