@@ -11,6 +11,9 @@ use serde::Serialize;
 use super::notes::Notes;
 use super::owner::Owner;
 
+/// Owners that are counted of a group: those met first.
+const MOST_OWNERS: usize = 16;
+
 /// Everything that was found.
 #[derive(Debug, Serialize)]
 pub struct Look {
@@ -110,6 +113,15 @@ pub struct Group {
     pub retained_bytes: Option<u64>,
     /// Whose they all are, if they are of one.
     pub owner: Option<Owner>,
+    /// Whose most of them are, as far as it is known, and of how many.
+    pub owners: Vec<OwnedMaps>,
+}
+
+/// How many maps of a group have the same owner.
+#[derive(Debug, Clone, Serialize)]
+pub struct OwnedMaps {
+    pub path: String,
+    pub count: u64,
 }
 
 /// What is missing.
@@ -242,6 +254,7 @@ impl Group {
             tombstones: Some(0),
             retained_bytes: Some(0),
             owner: map.owner.clone(),
+            owners: Vec::new(),
         }
     }
 
@@ -251,6 +264,20 @@ impl Group {
         };
         if self.owner != map.owner {
             self.owner = None;
+        }
+        if let Some(owner) = &map.owner {
+            let known = self
+                .owners
+                .iter()
+                .position(|owned| owned.path == owner.path);
+            if let Some(owned) = known.and_then(|at| self.owners.get_mut(at)) {
+                owned.count += 1;
+            } else if self.owners.len() < MOST_OWNERS {
+                self.owners.push(OwnedMaps {
+                    path: owner.path.clone(),
+                    count: 1,
+                });
+            }
         }
         self.count += 1;
         self.entries += map.entries;
@@ -283,6 +310,11 @@ impl Groups {
 
     /// Those that hold most first.
     fn sorted(mut self) -> Vec<Group> {
+        for group in &mut self.list {
+            group
+                .owners
+                .sort_by_key(|owned| std::cmp::Reverse(owned.count));
+        }
         self.list.sort_by_key(|group| {
             let buckets = group.buckets.map(|buckets| buckets * group.count);
             std::cmp::Reverse(group.bytes.or(buckets))

@@ -194,6 +194,10 @@ fn many(page: &mut Page, number: usize, group: &Group) {
     let maps = count(group.count, "map");
     page.title(number, &format!("{maps} of {}{size}", group.family));
     owner(page, group.owner.as_ref());
+    if let Some(most) = group.owners.first().filter(|_| group.owner.is_none()) {
+        let of = count(most.count, "map");
+        page.row("owner", &format!("of {of}: {}", printable(&most.path)));
+    }
     let each = table(group.buckets, group.element_bytes);
     page.row("table", &format!("each {each}"));
     let spread = if group.entries_least == group.entries_most {

@@ -64,6 +64,10 @@ fn owners(flags: &[&str], named: bool) -> (usize, usize) {
     if named {
         let text = printed(&place.run(&["look", "--top", "1000", &program.pid()]));
         assert!(text.contains("static owned::SESSIONS -> map"), "{text}");
+        assert!(
+            text.contains("maps: static owned::MANY -> block of"),
+            "{text}"
+        );
     }
     (all, known)
 }

@@ -54,7 +54,7 @@ impl Candidate {
                 used,
             })
         };
-        if i16::from_le_bytes([held, held_more]) > 64 || kind < 4096 || kind >= 1 << 47 {
+        if i16::from_le_bytes([held, held_more]) > 64 || !(4096..1 << 47).contains(&kind) {
             return None;
         }
         let first = table(first, log2, used)?;
