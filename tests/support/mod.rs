@@ -35,11 +35,18 @@ fn cargo(args: &[&str]) {
     );
 }
 
-/// The `mapgrow` command, built on first use. Optimised: the tests read many recordings.
+/// The `mapgrow` command, built on first use. Optimised: the tests read many recordings. Without
+/// `export`, which takes long to build.
 pub fn cli() -> &'static Path {
     static CLI: OnceLock<PathBuf> = OnceLock::new();
     CLI.get_or_init(|| {
-        cargo(&["build", "--release", "--package", "mapgrow-cli"]);
+        cargo(&[
+            "build",
+            "--release",
+            "--package",
+            "mapgrow-cli",
+            "--no-default-features",
+        ]);
         target_dir().join("release/mapgrow")
     })
 }

@@ -4,6 +4,7 @@
 use crate::support::Place;
 use serde_json::Value;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -336,6 +337,49 @@ fn a_handler_that_jumps_away_leaves_dumps_possible() {
     assert!(!victim.dumps().is_empty(), "the last signal and the end");
     let hidden = files(&victim.place.path("")).filter(|path| starts(path, ".mapgrow-"));
     assert_eq!(hidden.count(), 0);
+}
+
+/// A thread that is cancelled while it dumps finishes the dump first.
+#[test]
+fn a_thread_that_is_cancelled_leaves_dumps_possible() {
+    let victim = Victim::new();
+    let mut child = start(&mut victim.preloaded(&["cancelled"]), "last\n");
+    for dump in victim.dumps() {
+        std::fs::remove_file(dump).unwrap();
+    }
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert_eq!(child.wait().unwrap().code(), GOOD);
+    assert!(!victim.dumps().is_empty(), "the last signal and the end");
+}
+
+/// What lies there after a kill is whole, and nothing else lies there.
+#[test]
+fn a_process_that_is_killed_in_a_dump_leaves_whole_dumps() {
+    let victim = Victim::new();
+    let mut killed_at_work = 0;
+    for round in 0..8 {
+        let mut child = start(&mut victim.preloaded(&["dumps"]), "ready\n");
+        std::thread::sleep(Duration::from_micros(500 + round * 2500));
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+        let dumps = victim.dumps();
+        killed_at_work += usize::from(!dumps.is_empty());
+        // The newest is the one that a kill would have torn.
+        let newest = dumps.iter().max_by_key(|path| {
+            let stat = path.metadata().unwrap();
+            (stat.mtime(), stat.mtime_nsec())
+        });
+        if let Some(dump) = newest {
+            assert!(total(&victim.report(dump), "resizes") >= 8);
+        }
+        let lengths = dumps.iter().map(|path| path.metadata().unwrap().len());
+        let (least, most) = (lengths.clone().min(), lengths.max());
+        assert!(most <= least.map(|least| 2 * least), "{least:?} {most:?}");
+        for dump in &dumps {
+            std::fs::remove_file(dump).unwrap();
+        }
+    }
+    assert!(killed_at_work > 2, "{killed_at_work}");
 }
 
 #[test]

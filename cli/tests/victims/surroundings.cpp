@@ -222,8 +222,43 @@ static int stderr_replaced(const char *path) {
     return as_it_should_be(file == 2 && write(2, "data\n", 5) == 5);
 }
 
-static sigjmp_buf back;
 static volatile bool ready;
+
+// Dumps, one after another, until it is killed.
+static int dumps() {
+    fill(50000);
+    if (write(1, "ready\n", 6) != 6) return 2;
+    for (;;) raise(SIGUSR1);
+}
+
+static void *dump_until_cancelled(void *kind) {
+    int before;
+    pthread_setcanceltype(kind ? PTHREAD_CANCEL_ASYNCHRONOUS : PTHREAD_CANCEL_DEFERRED, &before);
+    ready = true;
+    // A cancellation point that does nothing: a deferred request is taken here at the latest.
+    for (;;) raise(SIGUSR1), pthread_testcancel();
+}
+
+// Threads are cancelled at any moment, also in a dump; then one more dump is asked for.
+static int cancelled() {
+    fill(50000);
+    for (long i = 0; i < 200; i++) {
+        pthread_t thread;
+        void *result;
+        ready = false;
+        if (pthread_create(&thread, nullptr, dump_until_cancelled, reinterpret_cast<void *>(i % 2))) return 2;
+        while (!ready) usleep(100);
+        usleep(static_cast<useconds_t>(rand() % 3000));
+        pthread_cancel(thread);
+        pthread_join(thread, &result);
+        if (result != PTHREAD_CANCELED) return 1;
+    }
+    if (write(1, "last\n", 5) != 5 || getchar() == EOF) return 1;
+    raise(SIGUSR1);
+    _exit(7);
+}
+
+static sigjmp_buf back;
 static void jump(int) { siglongjmp(back, 1); }
 
 static void *send_jumps(void *to) {
@@ -269,6 +304,8 @@ int main(int count, char **words) {
     if (what == "storm") return storm(number(2), number(3));
     if (what == "stderr") return stderr_replaced(words[2]);
     if (what == "jumps") return jumps();
+    if (what == "dumps") return dumps();
+    if (what == "cancelled") return cancelled();
     if (what == "wait") {
         fill(50000);
         printf("ready\n");
