@@ -28,6 +28,19 @@ fn main() {
     }
 }
 
+/// Where cargo builds the library: beside what it builds for the same profile, so that the command
+/// with other features, its tests and its lints have the same one (`OUT_DIR` is
+/// `<profile>/build/<package>/out`).
+fn shared(out: &Path) -> PathBuf {
+    let profile = out.ancestors().nth(3);
+    let profile = profile.filter(|_| {
+        out.ancestors()
+            .nth(2)
+            .is_some_and(|dir| dir.ends_with("build"))
+    });
+    profile.unwrap_or(out).join("preload-library")
+}
+
 /// Runs cargo on the package beside this one; the library's path.
 fn build(out: &Path) -> Result<PathBuf, String> {
     let variable = |name: &str| env::var(name).map_err(|_| format!("{name} is not set"));
@@ -49,7 +62,7 @@ fn build(out: &Path) -> Result<PathBuf, String> {
         return Err("its sources are not beside the command's".to_owned());
     }
     let target = variable("TARGET")?;
-    let target_directory = out.join("preload");
+    let target_directory = shared(out);
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
         .args(["build", "--profile", "preload", "--package", "mapgrow-ffi"])

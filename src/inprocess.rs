@@ -12,6 +12,7 @@ use crate::recording::Recording;
 use crate::thread::Busy;
 use mapgrow_containers::classify::closures::{self, Part};
 use mapgrow_containers::classify::sources;
+use mapgrow_format::layout::packed::RegionRow;
 use mapgrow_format::layout::{header, region};
 use mapgrow_format::reader;
 use mapgrow_report::symbols::{Frame, Module, Symbolizer};
@@ -90,9 +91,8 @@ fn copy(recording: &Recording, reason: u64) -> Vec<u8> {
     }
     for kind in 0..region::COUNT {
         let committed = recording.committed_words(kind);
-        let row = header::REGIONS + kind * header::REGION_WORDS;
-        words[row + 1] = words.len() as u64 * 8;
-        words[row + 3] = committed.len() as u64 * 8;
+        words[RegionRow::offset_word(kind)] = words.len() as u64 * 8;
+        words[RegionRow::committed_word(kind)] = committed.len() as u64 * 8;
         words.extend(committed.iter().map(|word| word.load(Ordering::Acquire)));
     }
     let mut bytes = Vec::with_capacity(words.len() * 8);

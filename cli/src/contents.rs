@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use mapgrow_containers::occupancy::memory::{self, Place};
 use mapgrow_containers::occupancy::{Limits, Reading};
+use mapgrow_format::layout::packed::{LiveOwner, RegionRow};
 use mapgrow_format::layout::{header, live, occupancy, region};
 use mapgrow_format::reader::{LiveBlock, Recording};
 use mapgrow_system::memory::ProcessMemory;
@@ -185,7 +186,11 @@ fn filled_since(file: &RecordingFile, block: &LiveBlock) -> bool {
 
 /// The first word of the block's record, as it was copied.
 fn owner(block: &LiveBlock) -> u64 {
-    u64::from(block.site) | u64::from(block.generation) << 32
+    let owner = LiveOwner {
+        site: block.site,
+        generation: block.generation,
+    };
+    owner.pack()
 }
 
 fn key(file: &RecordingFile, block: &LiveBlock) -> Option<u64> {
@@ -198,9 +203,8 @@ fn record_word(file: &RecordingFile, block: &LiveBlock, field: usize) -> Option<
 
 /// A word of a region as it is now.
 fn word(file: &RecordingFile, kind: usize, index: usize) -> Option<u64> {
-    let row = header::REGIONS + kind * header::REGION_WORDS;
     let at = (index as u64).checked_mul(8)?;
-    let at = at.checked_add(file.header.word(row + 1))?;
+    let at = at.checked_add(file.header.word(RegionRow::offset_word(kind)))?;
     let mut bytes = [0; 8];
     file.file.read_exact_at(&mut bytes, at).ok()?;
     Some(u64::from_le_bytes(bytes))
@@ -213,13 +217,12 @@ fn append(packed: &mut Vec<u8>, records: &[[u64; occupancy::WORDS]], skipped: u6
         packed.extend_from_slice(&word.to_le_bytes());
     }
     let bytes = packed.len() as u64 - offset;
-    let row = header::REGIONS + region::OCCUPANCY * header::REGION_WORDS;
     set_words(
         packed,
         &[
-            (row + 1, offset),
-            (row + 2, bytes),
-            (row + 3, bytes),
+            (RegionRow::offset_word(region::OCCUPANCY), offset),
+            (RegionRow::capacity_word(region::OCCUPANCY), bytes),
+            (RegionRow::committed_word(region::OCCUPANCY), bytes),
             (header::OCCUPANCY_COUNT, records.len() as u64),
             (header::OCCUPANCY_SKIPPED, skipped),
         ],

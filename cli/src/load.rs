@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use mapgrow_format::layout::packed::{Pids, RegionRow};
 use mapgrow_format::layout::{MAGIC, VERSION, header, region};
 use mapgrow_format::program_name;
 use mapgrow_format::reader::Recording;
@@ -58,7 +59,7 @@ impl Header {
 
     /// The recorded process.
     pub fn pid(&self) -> u32 {
-        self.word(header::PID) as u32
+        Pids::unpack(self.word(header::PID)).own
     }
 
     /// Name of the program, without its directory.
@@ -131,7 +132,7 @@ pub fn read_packed(file: &File, path: &Path) -> Result<Vec<u8>, Failure> {
                 path.display()
             )));
         }
-        packed.set(header::REGIONS + kind * header::REGION_WORDS + 1, at as u64);
+        packed.set(RegionRow::offset_word(kind), at as u64);
     }
     Ok(packed.bytes)
 }
@@ -169,9 +170,12 @@ impl Regions {
         let mut rows = [(0, 0); region::COUNT];
         let mut total = 0u64;
         for (kind, slot) in rows.iter_mut().enumerate() {
-            let row = header::REGIONS + kind * header::REGION_WORDS;
-            let [found, offset, capacity, committed] = [0, 1, 2, 3].map(|i| header.word(row + i));
-            let sane = found == kind as u64
+            let RegionRow {
+                offset,
+                capacity,
+                committed,
+            } = RegionRow::read(kind, |word| header.word(word));
+            let sane = header.word(RegionRow::kind_word(kind)) == kind as u64
                 && committed <= capacity
                 && offset % 8 == 0
                 && committed % 8 == 0

@@ -23,6 +23,7 @@ use crate::config::Settings;
 use crate::sandbox;
 use crate::sync::AtomicU64;
 use allowance::Allowance;
+use mapgrow_format::layout::packed::RegionRow;
 use mapgrow_format::layout::{header, region};
 use mapgrow_system::{clock, sys};
 use place::{File, Ground};
@@ -125,10 +126,12 @@ impl Arena {
         let places = ground.sizes.places();
         for (kind, (slot, place)) in regions.iter_mut().zip(places).enumerate() {
             *slot = words(place.offset, place.words);
-            let row = header::REGIONS + kind * header::REGION_WORDS;
-            set(arena_header, row, kind as u64);
-            set(arena_header, row + 1, place.offset as u64);
-            set(arena_header, row + 2, (place.words * 8) as u64);
+            let row = RegionRow {
+                offset: place.offset as u64,
+                capacity: (place.words * 8) as u64,
+                committed: 0,
+            };
+            row.write(kind, |word, value| set(arena_header, word, value));
         }
         set(arena_header, header::STATE, ground.state);
         set(arena_header, header::LIMITED_BY, ground.limited_by);
@@ -176,8 +179,7 @@ impl Arena {
     /// threads go on writing.
     pub(crate) fn committed(&self, kind: usize) -> (*const u8, usize) {
         let words = self.region(kind);
-        let row = header::REGIONS + kind * header::REGION_WORDS;
-        let bytes = get(self.header, row + 3) as usize;
+        let bytes = get(self.header, RegionRow::committed_word(kind)) as usize;
         (words.as_ptr().cast(), bytes.min(words.len() * 8))
     }
 
@@ -188,8 +190,7 @@ impl Arena {
         if upto > capacity || kind >= region::COUNT {
             return false;
         }
-        let row = header::REGIONS + kind * header::REGION_WORDS;
-        let committed = get(self.header, row + 3) as usize;
+        let committed = get(self.header, RegionRow::committed_word(kind)) as usize;
         if upto * 8 <= committed {
             return true;
         }
@@ -235,8 +236,7 @@ impl Arena {
             return false;
         };
         self.refused.store(0, Ordering::Relaxed);
-        let row = header::REGIONS + kind * header::REGION_WORDS;
-        let Some(committed) = self.header.get(row + 3) else {
+        let Some(committed) = self.header.get(RegionRow::committed_word(kind)) else {
             return false;
         };
         let to = to.min(capacity);

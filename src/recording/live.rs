@@ -10,6 +10,7 @@ use crate::sandbox;
 use crate::stack;
 use crate::sync::AtomicU64;
 use crate::tables::Tables;
+use mapgrow_format::layout::packed::Pids;
 use mapgrow_format::layout::{self, header, module, region, thread};
 use mapgrow_system::clock::{self, Moment};
 use mapgrow_system::sys::{self, Descriptor, Text, private_pages};
@@ -121,11 +122,14 @@ impl Recording {
         let began = &origin.began;
         // SAFETY: `getppid` has no preconditions.
         let parent = unsafe { libc::getppid() } as u32;
-        let pid = u64::from(std::process::id()) | u64::from(parent) << 32;
+        let pids = Pids {
+            own: std::process::id(),
+            parent,
+        };
         for (word, value) in [
             (header::VERSION, layout::VERSION),
             (header::RECORDING_ID, self.id),
-            (header::PID, pid),
+            (header::PID, pids.pack()),
             (header::START_UNIX_NS, began.unix_ns),
             (header::START_MONO_NS, began.monotonic_ns),
             (header::START_TICKS, began.ticks),
@@ -249,7 +253,7 @@ impl Recording {
 
     /// Whether this process made it. A child of `vfork` has its parent's memory.
     pub(crate) fn is_of_this_process(&self) -> bool {
-        self.load(header::PID) as u32 == std::process::id()
+        Pids::unpack(self.load(header::PID)).own == std::process::id()
     }
 
     /// Makes the regions as large as they may have to be while nothing can be asked of the system.

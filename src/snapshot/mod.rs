@@ -21,6 +21,7 @@ pub(crate) use signal::{take_signal, take_term};
 use crate::config::{PATH_MAX, Settings};
 use crate::own_stack::with_own_stack;
 use crate::recording::Recording;
+use mapgrow_format::layout::packed::RegionRow;
 use mapgrow_format::layout::{header, region};
 use mapgrow_system::clock;
 use mapgrow_system::headroom::{self, Scratch};
@@ -333,9 +334,8 @@ impl Parts {
         }
         let mut offset = header::WORDS * 8;
         for (kind, piece) in self.pieces.iter().enumerate() {
-            let row = header::REGIONS + kind * header::REGION_WORDS;
-            set(row + 1, offset as u64);
-            set(row + 3, piece.1 as u64);
+            set(RegionRow::offset_word(kind), offset as u64);
+            set(RegionRow::committed_word(kind), piece.1 as u64);
             offset += piece.1;
         }
         // SAFETY: the words are initialised, and `AtomicU64` has the layout of `u64`; only this

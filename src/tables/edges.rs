@@ -4,10 +4,9 @@ use super::figures::{add, add_to_histogram, mix, raise, raise_max, variance, wei
 use super::index::{Index, Indexed};
 use crate::pool::{Commit, Pool, word};
 use crate::sync::{AtomicU64, Ordering};
+use mapgrow_format::layout::packed::{COMPLETE, EdgeJoin, EdgeSites};
 use mapgrow_format::layout::{WEIGHT_ONE, edge, header, pause_bucket, region};
 
-/// Bit of [`edge::JOIN`]: the record is complete.
-const COMPLETE: u64 = 1 << 63;
 /// The edge that everything is counted at once the table is full.
 pub(crate) const EDGE_OVERFLOW: u32 = 0;
 
@@ -28,11 +27,16 @@ pub(crate) struct EdgeKey {
 
 impl EdgeKey {
     fn words(&self) -> [u64; 3] {
-        [
-            u64::from(self.new_site) | u64::from(self.old_site) << 32,
-            u64::from(self.join) | u64::from(self.kind) << 16,
-            self.free_pc,
-        ]
+        let sites = EdgeSites {
+            new: self.new_site,
+            old: self.old_site,
+        };
+        let join = EdgeJoin {
+            frame: self.join,
+            kind: self.kind,
+            marks: 0,
+        };
+        [sites.pack(), join.pack(), self.free_pc]
     }
 }
 

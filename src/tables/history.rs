@@ -16,6 +16,7 @@
 
 use crate::pool::{Commit, Pool, TRIES, word};
 use crate::sync::{AtomicU64, Ordering, compare_exchange};
+use mapgrow_format::layout::packed::{FreeNodes, HistoryLinks};
 use mapgrow_format::layout::{header, history, region};
 
 /// An earlier table of a live map.
@@ -65,10 +66,11 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
             None => self.nodes.take(1)?,
         };
         let words = self.nodes.record(node)?;
-        words[history::LINKS].store(
-            u64::from(earlier.previous) | u64::from(earlier.edge) << 32,
-            Ordering::Relaxed,
-        );
+        let links = HistoryLinks {
+            previous: earlier.previous,
+            edge: earlier.edge,
+        };
+        words[history::LINKS].store(links.pack(), Ordering::Relaxed);
         words[history::BYTES].store(earlier.bytes, Ordering::Relaxed);
         words[history::SERIAL].store(earlier.serial, Ordering::Relaxed);
         words[history::TICKS].store(earlier.ticks, Ordering::Relaxed);
@@ -79,10 +81,10 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
     #[cfg(test)]
     pub(crate) fn read(&self, chain: u32) -> Option<Earlier> {
         let words = self.nodes.record(chain.checked_sub(1)?)?;
-        let links = words[history::LINKS].load(Ordering::Relaxed);
+        let links = HistoryLinks::unpack(words[history::LINKS].load(Ordering::Relaxed));
         Some(Earlier {
-            previous: links as u32,
-            edge: (links >> 32) as u32,
+            previous: links.previous,
+            edge: links.edge,
             bytes: words[history::BYTES].load(Ordering::Relaxed),
             serial: words[history::SERIAL].load(Ordering::Relaxed),
             ticks: words[history::TICKS].load(Ordering::Relaxed),
@@ -100,7 +102,8 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
         };
         let mut head = self.free.load(Ordering::Relaxed);
         for _ in 0..TRIES {
-            words[history::BYTES].store(head & 0xFFFF_FFFF, Ordering::Relaxed);
+            let next = FreeNodes::unpack(head).first;
+            words[history::BYTES].store(u64::from(next), Ordering::Relaxed);
             match compare_exchange(
                 self.free,
                 head,
@@ -118,7 +121,7 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
     fn take_free(&self) -> Option<u32> {
         let mut head = self.free.load(Ordering::Acquire);
         for _ in 0..TRIES {
-            let node = (head as u32).checked_sub(1)?;
+            let node = FreeNodes::unpack(head).first.checked_sub(1)?;
             let words = self.nodes.record(node)?;
             // Another thread may have taken this node already and be writing to it. What is read
             // here is then of no use, and the tag makes the swap fail.
@@ -131,7 +134,8 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
                 Ordering::Acquire,
             ) {
                 Ok(_) => {
-                    self.release_chain(words[history::LINKS].load(Ordering::Relaxed) as u32);
+                    let links = words[history::LINKS].load(Ordering::Relaxed);
+                    self.release_chain(HistoryLinks::unpack(links).previous);
                     return Some(node);
                 }
                 Err(moved) => head = moved,
@@ -143,5 +147,9 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
 
 /// A new head of the free list, with a tag that tells it from all recent ones.
 fn with_next_tag(head: u64, chain: u32) -> u64 {
-    u64::from(chain) | u64::from(((head >> 32) as u32).wrapping_add(1)) << 32
+    let next = FreeNodes {
+        first: chain,
+        tag: FreeNodes::unpack(head).tag.wrapping_add(1),
+    };
+    next.pack()
 }

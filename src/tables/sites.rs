@@ -5,12 +5,17 @@ use super::index::{Index, Indexed};
 use crate::pool::{Commit, Pool, TRIES, word};
 use crate::sync::{AtomicU64, Ordering, fetch_add};
 use crate::timeline::series;
+use mapgrow_format::layout::packed::{COMPLETE, SiteStack};
 use mapgrow_format::layout::{SITE_OVERFLOW, WEIGHT_ONE, header, region, site};
 
-/// Bit of [`site::STACK`]: the record is complete.
-const COMPLETE: u64 = 1 << 63;
 /// Bits of [`site::STACK`] that belong to the site's identity: frames, entry, truncated.
-const SHAPE: u64 = 0x01FF_FFFF_0000_0000;
+const SHAPE: u64 = SiteStack {
+    first: 0,
+    frames: u16::MAX,
+    entry: u8::MAX,
+    marks: 1,
+}
+.pack();
 /// Largest number of frames of a stack.
 const MAX_FRAMES: usize = 0xFFFF;
 /// Unit of [`site::VAR_ALLOC_BYTES`].
@@ -134,8 +139,13 @@ impl<'a, C: Commit> SiteTable<'a, C> {
     {
         let stack = stack.take(MAX_FRAMES);
         let frames = stack.clone().count();
-        let shape =
-            (frames as u64) << 32 | u64::from(key.entry) << 48 | u64::from(key.truncated) << 56;
+        let shape = SiteStack {
+            first: 0,
+            frames: frames as u16,
+            entry: key.entry,
+            marks: u8::from(key.truncated),
+        };
+        let shape = shape.pack();
         let matches = |id: u32| self.is_site_of(id, key.hash, shape, stack.clone());
         let create = || {
             // Once the records are used up, no stack words are wasted on those that will not be.
@@ -250,15 +260,18 @@ impl<'a, C: Commit> SiteTable<'a, C> {
             return false;
         };
         let packed = record[site::STACK].load(Ordering::Relaxed);
-        let frames = ((packed >> 32) & 0xFFFF) as usize;
+        let stack_words = SiteStack::unpack(packed);
         packed & SHAPE == shape
             && record[site::HASH].load(Ordering::Relaxed) == hash
-            && self.stacks.run(packed as u32, frames).is_some_and(|words| {
-                words
-                    .iter()
-                    .zip(stack)
-                    .all(|(word, address)| word.load(Ordering::Relaxed) == address)
-            })
+            && self
+                .stacks
+                .run(stack_words.first, usize::from(stack_words.frames))
+                .is_some_and(|words| {
+                    words
+                        .iter()
+                        .zip(stack)
+                        .all(|(word, address)| word.load(Ordering::Relaxed) == address)
+                })
     }
 
     /// Completes a record and settles its root. Everybody who is given a site does so, because
@@ -300,8 +313,8 @@ impl<'a, C: Commit> SiteTable<'a, C> {
             return id;
         };
         let grows = |record: &Record| {
-            let entry = (record[site::STACK].load(Ordering::Relaxed) >> 48) & 0xFF;
-            entry == site::ENTRY_REALLOC
+            let packed = record[site::STACK].load(Ordering::Relaxed);
+            u64::from(SiteStack::unpack(packed).entry) == site::ENTRY_REALLOC
         };
         if grows(record) || self.records.record(first).is_some_and(grows) {
             first

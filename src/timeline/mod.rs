@@ -10,6 +10,7 @@ pub(crate) mod series;
 
 use crate::pool::{Commit, word};
 use crate::sync::{AtomicU64, Ordering, compare_exchange, fence, fetch_add};
+use mapgrow_format::layout::packed::EventWhat;
 use mapgrow_format::layout::{event, header, mark, region};
 
 /// Sequence word of a slot that is being written, beside the number + 1.
@@ -167,17 +168,19 @@ impl<'a, C: Commit> EventRing<'a, C> {
     pub(crate) fn publish(&self, event: &Event) -> Option<u64> {
         // Packed where the parts are in registers: loading as one word what was just stored as
         // four would wait for the stores.
-        let what = u64::from(event.subject)
-            | u64::from(event.thread) << 32
-            | u64::from(event.kind) << 48
-            | u64::from(event.flags) << 56;
+        let what = EventWhat {
+            subject: event.subject,
+            thread: event.thread,
+            kind: event.kind,
+            flags: event.flags,
+        };
         let mut words = [0; event::WORDS];
         words[event::TICKS] = event.ticks;
         words[event::OLD_SERIAL] = event.old_serial;
         words[event::NEW_SERIAL] = event.new_serial;
         words[event::OLD_BYTES] = event.old_bytes;
         words[event::NEW_BYTES] = event.new_bytes;
-        words[event::WHAT] = what;
+        words[event::WHAT] = what.pack();
         words[event::PAUSE] = event.pause_ticks;
         self.publish_words(&words)
     }
@@ -200,17 +203,17 @@ impl<'a, C: Commit> EventRing<'a, C> {
     #[cfg(any(test, loom))]
     pub(crate) fn read(&self, number: u64) -> Option<Event> {
         self.0.read(number, |words| {
-            let what = words[event::WHAT].load(Ordering::Relaxed);
+            let what = EventWhat::unpack(words[event::WHAT].load(Ordering::Relaxed));
             Event {
                 ticks: words[event::TICKS].load(Ordering::Relaxed),
                 old_serial: words[event::OLD_SERIAL].load(Ordering::Relaxed),
                 new_serial: words[event::NEW_SERIAL].load(Ordering::Relaxed),
                 old_bytes: words[event::OLD_BYTES].load(Ordering::Relaxed),
                 new_bytes: words[event::NEW_BYTES].load(Ordering::Relaxed),
-                subject: what as u32,
-                thread: (what >> 32) as u16,
-                kind: (what >> 48) as u8,
-                flags: (what >> 56) as u8,
+                subject: what.subject,
+                thread: what.thread,
+                kind: what.kind,
+                flags: what.flags,
                 pause_ticks: words[event::PAUSE].load(Ordering::Relaxed),
             }
         })

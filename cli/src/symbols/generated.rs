@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use mapgrow_format::layout::header;
+use mapgrow_format::layout::packed::Pids;
 use mapgrow_format::reader::Recording;
 use mapgrow_report::symbols::Frame;
 
@@ -43,7 +44,7 @@ impl GeneratedCode {
     /// own.
     pub fn of(recording: &Recording) -> GeneratedCode {
         // The other half of the word is the parent's.
-        let pid = recording.header(header::PID) as u32;
+        let pid = Pids::unpack(recording.header(header::PID)).own;
         let began = Duration::from_nanos(recording.header(header::START_UNIX_NS));
         let path = format!("/tmp/perf-{pid}.map");
         trusted(Path::new(&path), began)

@@ -16,6 +16,7 @@
 pub mod edge;
 pub mod header;
 pub mod occupancy;
+pub mod packed;
 mod pauses;
 pub mod site;
 

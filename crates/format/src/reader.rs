@@ -15,6 +15,7 @@ pub use events::{BlockEvent, Mark};
 pub use records::{Edge, EdgeKind, HistoryNode, LiveBlock, Site, Stack, Thread};
 
 use crate::Module;
+use crate::layout::packed::RegionRow;
 use crate::layout::{self, header, region};
 use records::Words;
 use std::fmt;
@@ -393,16 +394,18 @@ const fn event_bytes() -> usize {
 }
 
 fn check_region(words: &Words<'_>, kind: usize, length: usize) -> Result<Region, ReadError> {
-    let row = header::REGIONS + kind * header::REGION_WORDS;
     let name = REGION_NAMES[kind];
     let damaged = |what: String| Err(ReadError::Damaged { what });
-    if words.get(row) != kind as u64 {
+    if words.get(RegionRow::kind_word(kind)) != kind as u64 {
         return damaged(format!(
             "row {kind} of its region table is not that of its {name}"
         ));
     }
-    let (offset, capacity, committed) =
-        (words.get(row + 1), words.get(row + 2), words.get(row + 3));
+    let RegionRow {
+        offset,
+        capacity,
+        committed,
+    } = RegionRow::read(kind, |word| words.get(word));
     if committed > capacity {
         return damaged(format!(
             "{committed} bytes are in use of {capacity} for its {name}"

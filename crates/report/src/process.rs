@@ -5,18 +5,19 @@ use super::clock::Clock;
 use super::model::{LeftUnder, Memory, Process, ProcessState, Settings, Thread};
 use mapgrow_format::headroom::{Headroom, Limiter};
 use mapgrow_format::layout::header;
+use mapgrow_format::layout::packed::Pids;
 use mapgrow_format::reader::{self, Recording};
 
 pub(super) fn process(recording: &Recording, clock: &Clock, options: &Options) -> Process {
-    let pids = recording.header(header::PID);
+    let pids = Pids::unpack(recording.header(header::PID));
     let reason = recording.header(header::DUMP_REASON);
     let id = |word| match recording.header(word) {
         0 => None,
         id => Some(format!("{id:016x}")),
     };
     Process {
-        pid: pids as u32,
-        parent_pid: (pids >> 32) as u32,
+        pid: pids.own,
+        parent_pid: pids.parent,
         exe: recording.exe(),
         command: recording.command(),
         start_unix_ns: recording.header(header::START_UNIX_NS),

@@ -9,6 +9,7 @@ use super::sizes::{HEADER_BYTES, Sizes};
 use super::{PAGE, populate};
 use crate::config::{AtExit, PATH_MAX, Settings, is_anothers};
 use crate::run;
+use mapgrow_format::layout::packed::Pids;
 use mapgrow_format::layout::{self, header, region};
 use mapgrow_system::sys::{self, Descriptor, Directory, Text};
 
@@ -242,7 +243,7 @@ fn remove_unwanted(path: Option<&CStr>) -> Result<(), NoFile> {
         let unwanted = read == start.len()
             && word(&start, header::MAGIC) == layout::MAGIC
             && word(&start, header::STATE) & header::STATE_UNWANTED != 0;
-        let pid = word(&start, header::PID) as u32 as i32;
+        let pid = Pids::unpack(word(&start, header::PID)).own as i32;
         // SAFETY: signal 0 is only a question.
         let gone = || unsafe { libc::kill(pid, 0) } == -1 && sys::errno() == libc::ESRCH;
         if unwanted && pid > 0 && gone() {

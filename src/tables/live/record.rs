@@ -2,6 +2,7 @@
 
 use crate::sync::{AtomicU64, Ordering};
 use mapgrow_format::layout::live;
+use mapgrow_format::layout::packed::{LiveLinks, LiveWeight};
 
 /// What is known of a live block. `history` is the newest history node + 1, 0 for none; `weight`
 /// is in fixed point; `resizes` is the number of blocks that the map had before.
@@ -26,18 +27,19 @@ impl LiveRecord {
     #[inline(always)]
     pub(super) fn decode(words: &[AtomicU64; live::WORDS], first: u64) -> Self {
         let load = |field: usize| words[field].load(Ordering::Relaxed);
-        let (links, weight) = (load(live::LINKS), load(live::WEIGHT));
+        let links = LiveLinks::unpack(load(live::LINKS));
+        let weight = LiveWeight::unpack(load(live::WEIGHT));
         Self {
             site: first as u32,
             bytes: load(live::BYTES),
             ticks: load(live::TICKS),
             serial: load(live::SERIAL),
-            history: links as u32,
-            thread: (links >> 32) as u16,
-            align_log2: (links >> 48) as u8,
-            flags: (links >> 56) as u8,
-            weight: weight as u32,
-            resizes: (weight >> 32) as u32,
+            history: links.history,
+            thread: links.thread,
+            align_log2: links.align_log2,
+            flags: links.flags,
+            weight: weight.weight,
+            resizes: weight.blocks_before,
             born_ticks: load(live::BORN_TICKS),
             first_serial: load(live::FIRST_SERIAL),
         }
@@ -60,15 +62,22 @@ impl LiveRecord {
 
     /// The word `LINKS`.
     pub(super) fn links(&self) -> u64 {
-        u64::from(self.history)
-            | u64::from(self.thread) << 32
-            | u64::from(self.align_log2) << 48
-            | u64::from(self.flags) << 56
+        let links = LiveLinks {
+            history: self.history,
+            thread: self.thread,
+            align_log2: self.align_log2,
+            flags: self.flags,
+        };
+        links.pack()
     }
 
     /// The word `WEIGHT`.
     pub(super) fn weight_word(&self) -> u64 {
-        u64::from(self.weight) | u64::from(self.resizes) << 32
+        let weight = LiveWeight {
+            weight: self.weight,
+            blocks_before: self.resizes,
+        };
+        weight.pack()
     }
 }
 

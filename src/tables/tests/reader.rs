@@ -7,6 +7,7 @@ use super::super::sites::{BlockFigures, SiteKey, SiteOrigin};
 use super::{Capacity, Memory};
 use crate::sync::Ordering;
 use crate::timeline::Event;
+use mapgrow_format::layout::packed::RegionRow;
 use mapgrow_format::layout::{self, edge, event, header, region, site};
 use mapgrow_format::reader::{BlockEvent, EdgeKind, Recording};
 
@@ -19,12 +20,15 @@ fn file(memory: &Memory) -> Recording {
     words[header::MAGIC] = layout::MAGIC;
     words[header::VERSION] = layout::VERSION;
     for kind in 0..region::COUNT {
-        let row = header::REGIONS + kind * header::REGION_WORDS;
         let data = load(memory.region(kind));
         let offset = words.len() * 8;
         let committed = memory.commit.committed(kind) * 8;
-        let values = [kind, offset, data.len() * 8, committed].map(|value| value as u64);
-        words[row..row + 4].copy_from_slice(&values);
+        let row = RegionRow {
+            offset: offset as u64,
+            capacity: (data.len() * 8) as u64,
+            committed: committed as u64,
+        };
+        row.write(kind, |word, value| words[word] = value);
         words.extend(data);
     }
     Recording::parse(words.iter().flat_map(|word| word.to_le_bytes()).collect()).unwrap()

@@ -1,6 +1,7 @@
 //! The records of rings: events and marks.
 
-use super::records::{Words, lo32};
+use super::records::Words;
+use crate::layout::packed::EventWhat;
 use crate::layout::{event, mark};
 
 /// An entry of an event ring.
@@ -41,7 +42,7 @@ impl BlockEvent {
         if number.checked_rem(capacity)? != slot {
             return None;
         }
-        let what = words.get(event::WHAT);
+        let what = EventWhat::unpack(words.get(event::WHAT));
         Some(Self {
             number,
             ticks: words.get(event::TICKS),
@@ -49,10 +50,10 @@ impl BlockEvent {
             new_serial: words.get(event::NEW_SERIAL),
             old_bytes: words.get(event::OLD_BYTES),
             new_bytes: words.get(event::NEW_BYTES),
-            what: lo32(what),
-            thread: (what >> 32) as u16,
-            kind: what >> 48 & 0xFF,
-            flags: what >> 56,
+            what: what.subject,
+            thread: what.thread,
+            kind: u64::from(what.kind),
+            flags: u64::from(what.flags),
             pause: words.get(event::PAUSE),
         })
     }

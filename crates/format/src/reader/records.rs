@@ -1,6 +1,9 @@
 //! The records of a recording, one type for each.
 
 use crate::Module;
+use crate::layout::packed::{
+    COMPLETE, EdgeJoin, EdgeSites, HistoryLinks, LiveLinks, LiveOwner, LiveWeight, SiteStack,
+};
 use crate::layout::{self, edge, history, live, site, thread};
 
 /// Little-endian words. What lies beyond the end reads as 0.
@@ -38,16 +41,6 @@ impl<'a> Words<'a> {
         pairs.iter().map(|bytes| u32::from_le_bytes(*bytes))
     }
 }
-
-pub(super) fn lo32(word: u64) -> u32 {
-    word as u32
-}
-
-fn hi32(word: u64) -> u32 {
-    (word >> 32) as u32
-}
-
-const COMPLETE: u64 = 1 << 63;
 
 pub(super) fn module(words: &Words<'_>) -> Option<Module> {
     use layout::module::{
@@ -103,7 +96,7 @@ impl Thread {
         let id = words.get(thread::TID);
         Self {
             slot,
-            tid: lo32(id),
+            tid: id as u32,
             running: id & COMPLETE != 0,
             start_ticks: words.get(thread::START_TICKS),
             name: words.text(thread::NAME, thread::NAME_WORDS),
@@ -144,21 +137,25 @@ impl<'a> Site<'a> {
         }
     }
 
+    fn stack_word(&self) -> SiteStack {
+        SiteStack::unpack(self.word(site::STACK))
+    }
+
     pub(super) fn stack_range(&self) -> (usize, usize) {
-        let stack = self.word(site::STACK);
-        (lo32(stack) as usize, (stack >> 32 & 0xFFFF) as usize)
+        let stack = self.stack_word();
+        (stack.first as usize, usize::from(stack.frames))
     }
 
     /// Which kind of call the blocks came from: one of `layout::site::ENTRY_*`.
     #[must_use]
     pub fn entry(&self) -> u64 {
-        self.word(site::STACK) >> 48 & 0xFF
+        u64::from(self.stack_word().entry)
     }
 
     /// Whether the stack was cut.
     #[must_use]
     pub fn truncated(&self) -> bool {
-        self.word(site::STACK) >> 56 & 1 != 0
+        self.stack_word().marks & 1 != 0
     }
 
     /// Modules known when the site was created.
@@ -301,26 +298,26 @@ impl<'a> Edge<'a> {
         if self.id == 0 {
             return None;
         }
-        EdgeKind::from_word(self.word(edge::JOIN) >> 16 & 0xFF)
+        EdgeKind::from_word(u64::from(EdgeJoin::unpack(self.word(edge::JOIN)).kind))
     }
 
     /// Site of the new block.
     #[must_use]
     pub fn new_site(&self) -> u32 {
-        lo32(self.word(edge::SITES))
+        EdgeSites::unpack(self.word(edge::SITES)).new
     }
 
     /// Site of the old block; `None` when it was not recorded.
     #[must_use]
     pub fn old_site(&self) -> Option<u32> {
-        let old = hi32(self.word(edge::SITES));
+        let old = EdgeSites::unpack(self.word(edge::SITES)).old;
         (old != edge::NO_SITE).then_some(old)
     }
 
     /// Frame of the new site's stack in which both meet.
     #[must_use]
     pub fn join(&self) -> usize {
-        (self.word(edge::JOIN) & 0xFFFF) as usize
+        usize::from(EdgeJoin::unpack(self.word(edge::JOIN)).frame)
     }
 
     /// Histogram of pauses.
@@ -367,26 +364,26 @@ pub struct LiveBlock {
 impl LiveBlock {
     /// `None` when the record was being written.
     pub(super) fn read(slot: usize, address: u64, words: &Words<'_>) -> Option<Self> {
-        let owner = words.get(live::SITE);
-        if hi32(owner) % 2 == 1 {
+        let owner = LiveOwner::unpack(words.get(live::SITE));
+        if owner.generation % 2 == 1 {
             return None;
         }
-        let links = words.get(live::LINKS);
-        let weight = words.get(live::WEIGHT);
+        let links = LiveLinks::unpack(words.get(live::LINKS));
+        let weight = LiveWeight::unpack(words.get(live::WEIGHT));
         Some(Self {
             slot,
             address,
-            site: lo32(owner),
-            generation: hi32(owner),
+            site: owner.site,
+            generation: owner.generation,
             bytes: words.get(live::BYTES),
             ticks: words.get(live::TICKS),
             serial: words.get(live::SERIAL),
-            history: lo32(links).checked_sub(1),
-            thread: (links >> 32) as u16,
-            align_log2: (links >> 48) as u8,
-            flags: links >> 56,
-            weight: lo32(weight),
-            blocks_before: hi32(weight),
+            history: links.history.checked_sub(1),
+            thread: links.thread,
+            align_log2: links.align_log2,
+            flags: u64::from(links.flags),
+            weight: weight.weight,
+            blocks_before: weight.blocks_before,
             born_ticks: words.get(live::BORN_TICKS),
             first_serial: words.get(live::FIRST_SERIAL),
         })
@@ -423,10 +420,10 @@ pub struct HistoryNode {
 
 impl HistoryNode {
     pub(super) fn read(words: &Words<'_>) -> Self {
-        let links = words.get(history::LINKS);
+        let links = HistoryLinks::unpack(words.get(history::LINKS));
         Self {
-            before: lo32(links).checked_sub(1),
-            edge: hi32(links),
+            before: links.previous.checked_sub(1),
+            edge: links.edge,
             bytes: words.get(history::BYTES),
             serial: words.get(history::SERIAL),
             ticks: words.get(history::TICKS),

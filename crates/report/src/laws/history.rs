@@ -2,6 +2,7 @@
 
 use super::facts::Facts;
 use super::{Scope, Spot, Trial};
+use mapgrow_format::layout::packed::FreeNodes;
 use mapgrow_format::layout::{edge, event, header, live};
 use mapgrow_format::reader::{BlockEvent, EdgeKind, LiveBlock};
 use std::collections::{BTreeMap, HashMap};
@@ -143,7 +144,7 @@ pub(super) fn nodes(facts: &Facts<'_>, trial: &mut Trial) {
     }
     let kept = met.iter().filter(|met| **met).count();
     // Chains on the free list hang together by the second word of their first nodes.
-    let mut chain = facts.recording.header(header::HISTORY_FREE) as u32;
+    let mut chain = FreeNodes::unpack(facts.recording.header(header::HISTORY_FREE)).first;
     while let Some(first) = chain.checked_sub(1) {
         let mut next = Some(first);
         while let Some(number) = next {
