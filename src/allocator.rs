@@ -7,6 +7,7 @@ use crate::config::{AtExit, Defaults, Mode};
 use crate::hook;
 use crate::process;
 use crate::record::{self, Entry, Moved};
+use crate::thread;
 use mapgrow_format::layout::header;
 
 #[cfg(feature = "jemalloc")]
@@ -155,6 +156,10 @@ impl<B: GlobalAlloc> MapGrow<B> {
     #[cold]
     #[inline(never)]
     unsafe fn alloc_recorded(&self, entry: Entry, layout: Layout) -> *mut u8 {
+        if thread::is_off_here() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.forward(entry, layout) };
+        }
         let Some(mut session) = self.begin() else {
             record::refuse_own_allocation();
             // SAFETY: the caller's promise.
@@ -181,6 +186,10 @@ impl<B: GlobalAlloc> MapGrow<B> {
     #[cold]
     #[inline(never)]
     unsafe fn dealloc_recorded(&self, block: *mut u8, layout: Layout) {
+        if thread::is_off_here() || hook::was_only_near(block as usize, layout.size()) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.backend.dealloc(block, layout) };
+        }
         let Some(mut session) = self.begin() else {
             record::forget(block as usize, layout.size());
             // SAFETY: the caller's promise.
@@ -237,7 +246,7 @@ unsafe impl<B: GlobalAlloc> GlobalAlloc for MapGrow<B> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if hook::free_is_fast(block as usize, layout.size()) {
+        if hook::free_is_fast(block as usize, layout.size(), layout.align()) {
             // SAFETY: the caller's promise.
             return unsafe { self.backend.dealloc(block, layout) };
         }
@@ -257,7 +266,7 @@ unsafe impl<B: GlobalAlloc> GlobalAlloc for MapGrow<B> {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if hook::realloc_is_fast(block as usize, layout.size(), size) {
+        if hook::realloc_is_fast(block as usize, layout.size(), size, layout.align()) {
             // SAFETY: the caller's promise.
             return unsafe { self.backend.realloc(block, layout, size) };
         }

@@ -33,14 +33,19 @@ pub fn allocation_is_fast(bytes: usize, align: usize) -> bool {
 #[inline(always)]
 #[must_use]
 pub fn free_is_fast(address: usize) -> bool {
-    hook::free_is_fast(address, 0)
+    hook::free_of_unknown_size_is_fast(address)
+}
+
+/// Has none of the blocks in these bytes freed or reallocated on the fast path, ever.
+pub fn keep_off_fast_path(address: usize, bytes: usize) {
+    hook::FILTER.add_range(address, bytes);
 }
 
 /// Whether a block can be reallocated without a record before or after.
 #[inline(always)]
 #[must_use]
 pub fn reallocation_is_fast(address: usize, bytes: usize) -> bool {
-    hook::realloc_is_fast(address, 0, bytes)
+    hook::realloc_is_fast(address, 0, bytes, MALLOC_ALIGN)
 }
 
 /// Whether the C library has come to know the program's environment. Before that (the loader
@@ -134,6 +139,9 @@ pub fn record(planned: &Planned, address: usize) -> bool {
 /// Frees by `forward`, after whatever is recorded of the block was taken out. `usable` says how
 /// many bytes the block holds at least.
 pub fn free(address: usize, usable: impl FnOnce() -> usize, forward: impl FnOnce()) {
+    if hook::was_only_near(address, 0) {
+        return forward();
+    }
     let Some(mut session) = begin() else {
         record::forget(address, 0);
         return forward();

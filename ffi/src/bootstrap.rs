@@ -8,6 +8,8 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use recorder::preload_support::keep_off_fast_path;
+
 const SIZE: usize = 64 << 10;
 /// Each block is preceded by its size.
 const HEADER: usize = 16;
@@ -33,8 +35,11 @@ pub(crate) fn allocate(bytes: usize, align: usize) -> *mut c_void {
         let end = place.checked_add(bytes)?;
         (align <= 4096 && end <= SIZE).then_some(end)
     });
-    if taken.is_err() {
+    let Ok(before) = taken else {
         return ptr::null_mut();
+    };
+    if before == 0 {
+        keep_off_fast_path(base as usize, SIZE);
     }
     // SAFETY: `HEADER <= place` and `place + bytes <= SIZE`; the range from the header on was
     // just claimed, and is aligned to 16.

@@ -3,7 +3,7 @@
 //! block that is given back; if not, it goes straight on to the program's allocator.
 //!
 //! A thread that was never here fails that first look, so the fast way may take for granted that
-//! the program's allocator was found.
+//! the program's allocator was found. Blocks of `bootstrap` fail it by their address.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn calloc(count: usize, size: usize) -> Block {
 /// `block` is null or a block of this allocator that is not used any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: Block) {
-    if free_is_fast(block as usize) && !is_bootstrap(block) {
+    if free_is_fast(block as usize) {
         // SAFETY: as in `malloc`.
         return unsafe { Next::assume().free(block) };
     }
@@ -140,7 +140,7 @@ pub(crate) unsafe fn free_slowly(block: Block, forward: impl FnOnce(Next)) {
 /// more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: Block, size: usize) -> Block {
-    if reallocation_is_fast(block as usize, size) && !is_bootstrap(block) {
+    if reallocation_is_fast(block as usize, size) {
         // SAFETY: as in `malloc`.
         return unsafe { Next::assume().realloc(block, size) };
     }

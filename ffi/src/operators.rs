@@ -21,7 +21,7 @@ use recorder::preload_support::{
 };
 
 use crate::interpose::{Block, aligned_alloc, free, free_slowly, malloc};
-use crate::next::{self, MALLOC, home, is_bootstrap};
+use crate::next::{self, MALLOC, home};
 
 type Address = *mut c_void;
 
@@ -402,7 +402,7 @@ mod news {
 /// Those that free; they neither throw nor ask anybody. What follows the block (a size, an
 /// alignment, a `nothrow_t const&`) is handed on as it came: no operator has more than two.
 mod deletes {
-    use super::{Address, Block, free_is_fast, free_slowly, is_bootstrap, transmute};
+    use super::{Address, Block, free_is_fast, free_slowly, transmute};
 
     macro_rules! deletes {
         ($($name:ident = $operator:ident;)*) => {
@@ -420,7 +420,7 @@ mod deletes {
                             )
                         }
                     };
-                    if free_is_fast(block as usize) && !is_bootstrap(block) {
+                    if free_is_fast(block as usize) {
                         return forward();
                     }
                     // SAFETY: the caller's promise.

@@ -24,7 +24,7 @@ pub(super) fn take_out(
 ) -> Option<LiveRecord> {
     let record = recording.live.remove(slot, address as u64)?;
     if in_filter(settings, bytes) {
-        FILTER.remove(address);
+        FILTER.remove(address, filter_align(settings, record.align_log2));
     }
     count_freed(recording, &record, now);
     Some(record)
@@ -41,6 +41,15 @@ pub(super) fn count_freed(recording: &Recording, record: &LiveRecord, now: u64) 
 /// Whether a block of this size is found by its page when freed, not by its size.
 pub(super) fn in_filter(settings: &Settings, bytes: usize) -> bool {
     bytes < thread::free_floor(settings)
+}
+
+/// The alignment by which the filter has a block: 1 where a free does not say it.
+pub(super) fn filter_align(settings: &Settings, align_log2: u8) -> usize {
+    if settings.sizes_known {
+        1 << align_log2.min(63)
+    } else {
+        1
+    }
 }
 
 pub(super) fn sampled_flag(weight: u32) -> u8 {
@@ -64,7 +73,7 @@ pub(super) fn insert(
         return None;
     };
     if in_filter(settings, record.bytes as usize) {
-        FILTER.add(address);
+        FILTER.add(address, filter_align(settings, record.align_log2));
     }
     let figures = BlockFigures {
         bytes: record.bytes,

@@ -11,6 +11,7 @@ mod realloc;
 pub(crate) use realloc::Moved;
 
 use crate::config::{Defaults, Mode};
+use crate::hook::FILTER;
 use crate::lineage::{Block, FreedBlock, Outcome};
 use crate::process::{self, State};
 use crate::recording::Recording;
@@ -129,6 +130,9 @@ impl Session {
                 state: None,
             });
         };
+        if thread::is_off_here() {
+            return None;
+        }
         let state = State::get_or_init(defaults, backend)?;
         if state.settings.mode == Mode::Off {
             thread::switch_off_here();
@@ -190,27 +194,26 @@ impl Session {
             return Some(plan(CERTAIN));
         };
         let settings = &state.settings;
-        let (countdown, floor) = HOT.with(|hot| {
-            // What the fast path turned away it did not count: nothing of a block at or above
-            // the floor, and with the totals due to be flushed not in the tables' countdown.
-            let too_large = bytes >= hot.floor.get();
+        let (flush_due, floor) = HOT.with(|hot| {
+            // What the fast path turned away it did not count: nothing of a large block, and
+            // otherwise only the bytes of a table not among the tables'.
+            let too_large = bytes >= thread::LARGE;
             let table = align >= thread::TABLE_ALIGN;
             if table && (too_large || hot.allocate_countdown.get() < 0) {
                 hot.tables_countdown
                     .set(hot.tables_countdown.get() - bytes as i64);
             }
             if too_large {
-                let left = hot.allocate_countdown.get() - bytes as i64;
-                hot.allocate_countdown.set(left);
+                hot.count_allocated(bytes);
             }
             thread::prime(hot, settings);
-            (hot.allocate_countdown.get(), hot.floor.get())
+            (hot.flush_is_due(), hot.floor.get())
         });
-        if bytes < floor && align < thread::TABLE_ALIGN && countdown >= 0 {
+        if bytes < floor && align < thread::TABLE_ALIGN && !flush_due {
             return None;
         }
         let (_, recording, cold) = self.attach()?;
-        let heap_sample = countdown < 0 && cold.flush(recording);
+        let heap_sample = flush_due && cold.flush(recording);
         // The samplers go on while recording is paused, or the first block afterwards would stand
         // for all that was not recorded.
         let weight = cold.weigh(bytes, align, heap_sample);
@@ -300,14 +303,19 @@ impl Session {
             return None;
         };
         let settings = &state.settings;
-        let countdown = HOT.with(|hot| {
-            if bytes >= hot.free_floor.get() {
-                hot.free_countdown
-                    .set(hot.free_countdown.get() - bytes as i64);
+        let (flush_due, by_filter) = HOT.with(|hot| {
+            // Where sizes are not known none is counted: the fast path sees a size of 0.
+            if settings.sizes_known && bytes >= thread::LARGE_FREE {
+                hot.count_freed(bytes);
             }
             thread::prime(hot, settings);
-            hot.free_countdown.get()
+            (hot.flush_is_due(), bytes < hot.free_floor.get())
         });
+        // A floor below the fast path's has brought it here, and nothing else.
+        let align_log2 = align.trailing_zeros() as u8;
+        if by_filter && !flush_due && !FILTER.may_be(address) {
+            return None;
+        }
         // Of a block whose size was not said, it is what the block holds at least: one that was too
         // small to be recorded is rounded up by a quarter at the most.
         let is_large = if settings.sizes_known {
@@ -327,11 +335,10 @@ impl Session {
             forget(address, bytes);
             return None;
         };
-        if countdown < 0 {
+        if flush_due {
             cold.flush(recording);
         }
         let expected = cold.one_free_less(settings);
-        let align_log2 = align.trailing_zeros() as u8;
         let start = clock::ticks();
         let found = recording.live.find(address as u64);
         let old = match found {

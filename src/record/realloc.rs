@@ -1,10 +1,10 @@
 //! Blocks that are reallocated.
 
-use super::books::{count_freed, in_filter, insert, sampled_flag, site_of};
+use super::books::{count_freed, filter_align, in_filter, insert, sampled_flag, site_of};
 use super::follow::{Leaving, certain, drop_map, heritage_of};
 use super::{CERTAIN, Entry, Session, forget};
 use crate::config::Settings;
-use crate::hook::FILTER;
+use crate::hook::{self, FILTER};
 use crate::process;
 use crate::recording::Recording;
 use crate::stack::Registers;
@@ -59,7 +59,7 @@ impl ReallocPlan {
         let Some(old) = &self.old else { return };
         if recording.live.insert(self.address as u64, old).is_some() {
             if in_filter(settings, self.old_bytes) {
-                FILTER.add(self.address);
+                FILTER.add(self.address, filter_align(settings, old.align_log2));
             }
             return;
         }
@@ -92,12 +92,12 @@ impl Session {
             return None;
         };
         let settings = &state.settings;
-        let (countdown, floor) = HOT.with(|hot| {
-            if bytes >= hot.floor.get() || old_bytes >= hot.free_floor.get() {
-                hot.allocate_countdown
-                    .set(hot.allocate_countdown.get() - bytes as i64);
-                hot.free_countdown
-                    .set(hot.free_countdown.get() - old_bytes as i64);
+        let (flush_due, floor) = HOT.with(|hot| {
+            // The fast path of frees sees a size of 0 where none is known.
+            let seen = if settings.sizes_known { old_bytes } else { 0 };
+            if !hook::counts_reallocation(seen, bytes) {
+                hot.count_allocated(bytes);
+                hot.count_freed(seen);
             }
             // The fast path of reallocations does not count tables.
             if align >= thread::TABLE_ALIGN {
@@ -105,12 +105,9 @@ impl Session {
                     .set(hot.tables_countdown.get() - bytes as i64);
             }
             thread::prime(hot, settings);
-            (
-                hot.allocate_countdown.get().min(hot.free_countdown.get()),
-                hot.floor.get(),
-            )
+            (hot.flush_is_due(), hot.floor.get())
         });
-        if bytes < floor && countdown >= 0 && process::existing_recording().is_none() {
+        if bytes < floor && !flush_due && process::existing_recording().is_none() {
             return None;
         }
         let Some((_, recording, cold)) = self.attach() else {
@@ -118,11 +115,13 @@ impl Session {
             return None;
         };
         let entered = clock::ticks();
-        let heap_sample = countdown < 0 && cold.flush(recording);
+        let heap_sample = flush_due && cold.flush(recording);
         let found = recording.live.find(address as u64);
         let old = found.and_then(|slot| recording.live.remove(slot, address as u64));
-        if old.is_some() && in_filter(settings, old_bytes) {
-            FILTER.remove(address);
+        if let Some(old) = &old
+            && in_filter(settings, old_bytes)
+        {
+            FILTER.remove(address, filter_align(settings, old.align_log2));
         }
         let own = cold.weigh(bytes, align, heap_sample);
         let (weight, followed) = match (own, old.as_ref()) {
