@@ -3,6 +3,7 @@
 
 mod containers;
 mod contents;
+mod cost;
 mod families;
 mod host;
 mod operators;
