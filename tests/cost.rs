@@ -10,9 +10,7 @@ fn a_pair_that_needs_no_record_costs_a_handful_of_instructions() {
     let program = example("victim_pairs", "release");
     for mode in ["on", "off"] {
         let mut command = std::process::Command::new(&program);
-        let output = run(command
-            .env("MAPGROW", mode)
-            .env("MAPGROW_AT_EXIT", "none"));
+        let output = run(command.env("MAPGROW", mode).env("MAPGROW_AT_EXIT", "none"));
         let text = String::from_utf8(output.stdout).expect("digits");
         let mut kinds = 0;
         for line in text.lines() {
