@@ -17,7 +17,7 @@ use super::{BlockReader, abseil, cpython};
 pub(super) const CHUNK: usize = 4096;
 /// More than what a table has besides its slots: a header, a mirror, padding.
 const HEADERS: u64 = 64;
-/// Buckets followed at most in search of the container they belong to.
+/// Buckets followed at most from either end in search of the container they belong to.
 const MOST_FOLLOWED: u64 = 1 << 16;
 /// Pointers into user space lie below.
 pub(super) const HIGHEST: u64 = 1 << 47;
@@ -152,7 +152,9 @@ fn chains(
             }
         }
     }
-    container = container.or_else(|| libstdcxx(memory, heads.get(..waiting)?, address, buckets));
+    container = container
+        .or_else(|| libstdcxx(memory, heads.get(..waiting)?, address, buckets))
+        .or_else(|| from_front(memory, (address, bytes), used - followed, reader));
     Some(Foreign {
         kind: ForeignKind::Chains,
         buckets,
@@ -162,6 +164,43 @@ fn chains(
         capacity: container.map(|(_, capacity)| capacity),
         growth_left: container.map(|(entries, capacity)| capacity.saturating_sub(entries)),
     })
+}
+
+/// What [`libstdcxx`] finds by the first buckets in use of a block, of which `left` were not
+/// followed yet.
+fn from_front(
+    memory: &impl Memory,
+    (address, bytes): (u64, u64),
+    left: u64,
+    reader: &mut impl BlockReader,
+) -> Option<(u64, u64)> {
+    let mut left = left.min(MOST_FOLLOWED);
+    let mut heads = [0; MANY];
+    let mut waiting = 0;
+    let mut buffer = [0; CHUNK];
+    let mut at = 0;
+    while at < bytes && left > 0 {
+        let length = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(CHUNK);
+        let read = buffer.get_mut(..length)?;
+        if !reader.read(at, read) {
+            return None;
+        }
+        at += length as u64;
+        let used = read.chunks_exact(8).filter_map(|bytes| word(bytes, 0));
+        for head in used.filter(|&head| head != 0) {
+            *heads.get_mut(waiting)? = head;
+            waiting += 1;
+            left = left.saturating_sub(1);
+            if waiting == MANY || left == 0 {
+                let container = libstdcxx(memory, heads.get(..waiting)?, address, bytes / 8);
+                if container.is_some() || left == 0 {
+                    return container;
+                }
+                waiting = 0;
+            }
+        }
+    }
+    None
 }
 
 /// Entries of the `_Hashtable` that one of `heads` leads into, and how many it takes before it
