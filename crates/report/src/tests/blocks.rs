@@ -233,6 +233,42 @@ fn a_screen_has_who_holds_most_and_no_more_lines_than_it_may() {
     assert!(render(&report, &options).contains("(--all shows them)"));
 }
 
+/// At the end of a program nothing is held: what it cost decides, not the order of the places.
+#[test]
+fn a_screen_of_what_is_gone_shows_what_cost_most() {
+    let place = |id: u32, largest: u64| crate::Site {
+        id,
+        type_name: Some(format!("HashMap<u64, [u8; {id}]>")),
+        caller: Some(crate::Caller {
+            function: "job::run".into(),
+            file: Some("src/job.rs".into()),
+            line: Some(id),
+        }),
+        maps_created: Some(1),
+        maps_live: Some(0),
+        resizes: Some(9),
+        grows: Some(9),
+        largest_table_bytes: Some(largest),
+        overlap_peak_bytes: Some(largest * 3 / 2),
+        peak_live_bytes: Some(largest),
+        peak_live_error_bytes: Some(0),
+        ..crate::Site::default()
+    };
+    let sizes = [64 << 20, 32 << 20, 16 << 20, 8 << 10, 4 << 10, 2 << 10];
+    let sites = (1..).zip(sizes).map(|(id, size)| place(id, size));
+    let report = crate::Report {
+        sites: sites.collect(),
+        ..crate::Report::default()
+    };
+    let options = TextOptions {
+        lines: Some(24),
+        ..TextOptions::default()
+    };
+    let text = render(&report, &options);
+    let shown = |line: u32| text.contains(&format!(" at src/job.rs:{line}\n"));
+    assert!(shown(1) && shown(2) && !shown(6), "{text}");
+}
+
 #[test]
 fn the_entries_of_an_indexed_map_are_part_of_it() {
     let row = |family, live_bytes, id| crate::Site {

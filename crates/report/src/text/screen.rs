@@ -27,9 +27,11 @@ pub(super) fn fill(
     end(&mut last, report);
     // A blank line and the one on the others.
     let room = lines.saturating_sub(page.lines() + last.lines() + 2);
-    // Who holds most and who wastes most is told, wherever they come.
+    // Who holds most and who wastes most is told, wherever they come: if anybody does.
     let holder = sites.iter().max_by_key(|site| held(site).0);
+    let holder = holder.filter(|site| held(site).0 > 0);
     let waste = sites.iter().max_by_key(|site| site.retained_bytes);
+    let waste = waste.filter(|site| site.retained_bytes > Some(0));
     let told = holder.into_iter().chain(waste).map(|site| site.id);
     let must: Vec<u32> = told.collect();
     let mut shown = Vec::new();
