@@ -18,7 +18,7 @@ pub(super) const CHUNK: usize = 4096;
 /// More than what a table has besides its slots: a header, a mirror, padding.
 const HEADERS: u64 = 64;
 /// Buckets followed at most from either end in search of the container they belong to.
-const MOST_FOLLOWED: u64 = 1 << 16;
+const MOST_FOLLOWED: u64 = 1 << 15;
 /// Pointers into user space lie below.
 pub(super) const HIGHEST: u64 = 1 << 47;
 
@@ -116,45 +116,24 @@ fn chains(
     if !bytes.is_multiple_of(8) || buckets < 8 {
         return None;
     }
-    let (mut used, mut followed) = (0_u64, 0_u64);
-    let mut container = None;
-    let mut heads = [0; MANY];
-    let mut waiting = 0;
-    let mut buffer = [0; CHUNK];
-    // Backwards: the one that leads into the container is that of the entry which came last to an
-    // empty bucket, and where numbers that count up are the keys, that is the last bucket in use.
-    let mut at = bytes;
-    while at > 0 {
-        let length = usize::try_from(at).unwrap_or(usize::MAX).min(CHUNK);
-        at -= length as u64;
-        let read = buffer.get_mut(..length)?;
-        if !reader.read(at, read) {
-            return None;
-        }
-        let backwards = read.chunks_exact(8).rev();
-        for head in backwards.filter_map(|bytes| word(bytes, 0)) {
-            if head == 0 {
-                continue;
-            }
-            if head % 8 != 0 || !(4096..HIGHEST).contains(&head) {
-                return None;
-            }
-            used += 1;
-            if container.is_some() || followed == MOST_FOLLOWED {
-                continue;
-            }
-            followed += 1;
-            *heads.get_mut(waiting)? = head;
-            waiting += 1;
-            if waiting == MANY {
-                container = libstdcxx(memory, &heads, address, buckets);
-                waiting = 0;
-            }
-        }
+    let (mut used, mut lowest, mut highest) = (0_u64, u64::MAX, 0);
+    let whole = each_head(bytes, false, reader, |head| {
+        used += 1;
+        (lowest, highest) = (lowest.min(head), highest.max(head));
+        head % 8 == 0 && (4096..HIGHEST).contains(&head)
+    });
+    if whole != Some(true) {
+        return None;
     }
-    container = container
-        .or_else(|| libstdcxx(memory, heads.get(..waiting)?, address, buckets))
-        .or_else(|| from_front(memory, (address, bytes), used - followed, reader));
+    // A container is mostly older than its nodes and lies below them, or in a stack above them.
+    // Else it is looked for. Backwards first: the bucket that leads into it is that of the entry
+    // which came last to an empty one, and where numbers that count up are the keys, that is the
+    // last in use.
+    let outermost = [lowest, highest];
+    let place = (address, buckets);
+    let container = libstdcxx(memory, outermost.get(..2 * usize::from(used > 0))?, place)
+        .or_else(|| follow(memory, place, true, reader))
+        .or_else(|| follow(memory, place, false, reader));
     Some(Foreign {
         kind: ForeignKind::Chains,
         buckets,
@@ -166,41 +145,62 @@ fn chains(
     })
 }
 
-/// What [`libstdcxx`] finds by the first buckets in use of a block, of which `left` were not
-/// followed yet.
-fn from_front(
-    memory: &impl Memory,
-    (address, bytes): (u64, u64),
-    left: u64,
+/// Calls `visit` with each pointer of a block that is not null, from its end or its beginning,
+/// until that gives false; whether it never did. `None`: it could not be read.
+fn each_head(
+    bytes: u64,
+    backwards: bool,
     reader: &mut impl BlockReader,
-) -> Option<(u64, u64)> {
-    let mut left = left.min(MOST_FOLLOWED);
-    let mut heads = [0; MANY];
-    let mut waiting = 0;
+    mut visit: impl FnMut(u64) -> bool,
+) -> Option<bool> {
     let mut buffer = [0; CHUNK];
-    let mut at = 0;
-    while at < bytes && left > 0 {
-        let length = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(CHUNK);
+    let mut done = 0;
+    while done < bytes {
+        let length = usize::try_from(bytes - done)
+            .unwrap_or(usize::MAX)
+            .min(CHUNK);
         let read = buffer.get_mut(..length)?;
-        if !reader.read(at, read) {
+        let after = done + length as u64;
+        if !reader.read(if backwards { bytes - after } else { done }, read) {
             return None;
         }
-        at += length as u64;
-        let used = read.chunks_exact(8).filter_map(|bytes| word(bytes, 0));
-        for head in used.filter(|&head| head != 0) {
-            *heads.get_mut(waiting)? = head;
-            waiting += 1;
-            left = left.saturating_sub(1);
-            if waiting == MANY || left == 0 {
-                let container = libstdcxx(memory, heads.get(..waiting)?, address, bytes / 8);
-                if container.is_some() || left == 0 {
-                    return container;
-                }
-                waiting = 0;
+        done = after;
+        let words = read.len() / 8;
+        for at in 0..words {
+            let at = if backwards { words - 1 - at } else { at };
+            let head = word(read, at * 8)?;
+            if head != 0 && !visit(head) {
+                return Some(false);
             }
         }
     }
-    None
+    Some(true)
+}
+
+/// What [`libstdcxx`] finds by the buckets at one end of a table.
+fn follow(
+    memory: &impl Memory,
+    (address, buckets): (u64, u64),
+    backwards: bool,
+    reader: &mut impl BlockReader,
+) -> Option<(u64, u64)> {
+    let mut left = MOST_FOLLOWED;
+    let mut heads = [0; MANY];
+    let mut waiting = 0;
+    let mut container = None;
+    each_head(buckets * 8, backwards, reader, |head| {
+        if let Some(place) = heads.get_mut(waiting) {
+            *place = head;
+            waiting += 1;
+        }
+        left -= 1;
+        if waiting == MANY {
+            container = libstdcxx(memory, &heads, (address, buckets));
+            waiting = 0;
+        }
+        container.is_none() && left > 0
+    })?;
+    container.or_else(|| libstdcxx(memory, heads.get(..waiting)?, (address, buckets)))
 }
 
 /// Entries of the `_Hashtable` that one of `heads` leads into, and how many it takes before it
@@ -208,8 +208,7 @@ fn from_front(
 fn libstdcxx(
     memory: &impl Memory,
     heads: &[u64],
-    address: u64,
-    buckets: u64,
+    (address, buckets): (u64, u64),
 ) -> Option<(u64, u64)> {
     // _M_buckets, _M_bucket_count, _M_before_begin, _M_element_count, then _M_rehash_policy:
     // a float (and padding), and _M_next_resize. A head leads to _M_before_begin.
