@@ -23,6 +23,8 @@ const _: () = assert!(AT_ONCE <= MANY);
 const NEAR: u64 = 2048;
 /// Tables after which memory is read anew.
 const OFTEN: usize = 4096;
+/// Blocks that are passed from one that is known to one that is not, at most.
+const WALKED: usize = 1 << 16;
 /// Flags in a size.
 const IN_USE_BEFORE: u64 = 1;
 const MAPPED: u64 = 2;
@@ -136,6 +138,7 @@ impl Measured {
 pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Found>) -> Measured {
     let mut measured = Measured::default();
     let mut asked = 0;
+    let mut last_known = None;
     tables.retain_mut(|found| {
         let (FoundFamily::Hashbrown, Some(buckets)) = (found.family, found.occupancy.buckets)
         else {
@@ -148,7 +151,7 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
         let told = extents.of(found.table, buckets, search.group);
         let verdict = match told {
             Verdict::Live(_) if extents.known() => told,
-            _ => match sizes(search, found.table, buckets) {
+            _ => match sizes(search, found.table, buckets, last_known) {
                 None | Some(Verdict::Unknown) => told,
                 Some(verdict) => verdict,
             },
@@ -159,7 +162,10 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
                 return false;
             }
             Verdict::Live(block) => {
-                measured.known |= !extents.known();
+                if !extents.known() {
+                    measured.known = true;
+                    last_known = Some(block.address);
+                }
                 // It may have been freed meanwhile, and other blocks be there now.
                 if hashbrown::is_still(search, found) {
                     block.note(found);
@@ -176,25 +182,25 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
     measured
 }
 
-/// What glibc's words before and behind the table say.
-fn sizes(search: &Search<'_>, control: u64, buckets: u64) -> Option<Verdict> {
+/// What glibc's words before and behind the table say. `known` is a block before it.
+fn sizes(search: &Search<'_>, control: u64, buckets: u64, known: Option<u64>) -> Option<Verdict> {
     let tail = buckets + search.group;
-    let mut found = None;
-    let mut several = false;
+    let mut possible = Vec::new();
     let sound = each_place(search, control, buckets, &mut |place, size| {
         let data = control - place - 8;
         if is_size(size, data + tail, place)
             && let Some(block) = InBlock::new(place + 8, control, buckets, search.group)
         {
-            several |= found.replace((place, size, block)).is_some();
+            possible.push((place, size, block));
         }
-        !several
+        true
     });
-    // Two sizes are possible: which one nobody knows.
-    if several {
-        return None;
+    // An entry can look like the size of a smaller block.
+    if possible.len() > 1 {
+        let begins = begins(search, known, control, &possible)?;
+        possible.retain(|&(_, _, block)| block.address == begins);
     }
-    let Some((place, size, block)) = found else {
+    let Some((place, size, block)) = possible.pop() else {
         // What was never written in a table holds what was there before, words of free blocks too:
         // a block of the table's own would say more.
         sound?;
@@ -214,6 +220,32 @@ fn sizes(search: &Search<'_>, control: u64, buckets: u64) -> Option<Verdict> {
         }
     }
     Some(Verdict::Live(block))
+}
+
+/// At which of the possible places the block begins that `control` lies in: one leads to the next,
+/// from one that is known or from the first of the heap on.
+fn begins(
+    search: &Search<'_>,
+    known: Option<u64>,
+    control: u64,
+    possible: &[(u64, u64, InBlock)],
+) -> Option<u64> {
+    let region = search.region(control, 1)?;
+    let known = known.filter(|known| (region.start..control).contains(known));
+    let mut place = known.map_or(region.start, |block| block - UNIT) + 8;
+    for _ in 0..WALKED {
+        let word = search.view.word(place)?;
+        let (size, next) = (word & !FLAGS, place.checked_add(word & !FLAGS)?);
+        if word & MAPPED != 0 || size < LEAST || !size.is_multiple_of(UNIT) {
+            return None;
+        }
+        if next > control {
+            let mut places = possible.iter().map(|&(_, _, block)| block.address);
+            return places.find(|&address| address == place + 8);
+        }
+        place = next;
+    }
+    None
 }
 
 /// Tells `each` all places where the word before the table's block can lie, with what is there,

@@ -166,6 +166,23 @@ fn sets_and_wide_elements_have_their_size() {
 }
 
 #[test]
+fn entries_that_look_like_the_size_of_a_block_do_not_hide_the_true_one() {
+    // Two buckets, their control bytes and a header of glibc's make 224 bytes.
+    const LIKE_A_SIZE: u64 = 224 | 1;
+    let plain: Vec<HashMap<u64, u64>> = (0..20)
+        .map(|size| (0..size).map(|k| (k, k)).collect())
+        .collect();
+    let entries = (0..56).map(|key| (key, [LIKE_A_SIZE; 6]));
+    let map: Box<HashMap<u64, [u64; 6]>> = Box::new(entries.collect());
+    let found = look(&[place_of(plain.as_slice()), place_of(&*map)]);
+    let found = (found.iter())
+        .find(|found| place_of(&*map).0 <= found.header && found.header < place_of(&*map).1)
+        .expect("found");
+    assert_eq!(found.occupancy.buckets, Some(64));
+    assert_eq!(found.occupancy.element_bytes, Some(56), "{found:?}");
+}
+
+#[test]
 fn no_figure_contradicts_a_map_whatever_was_done_to_it() {
     let mut seed = 0x5DEE_CE66_u64;
     let mut next = || {
