@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use mapgrow_report::text::{By, Sort, TextOptions, no_picture, render, render_map};
+use mapgrow_report::text::{By, Sort, TextOptions, no_picture, render, render_map, table};
 use mapgrow_report::{Options, Report};
 
 use crate::binaries;
@@ -25,6 +25,7 @@ Examples:
   mapgrow report 4242                process 4242 as it is now, without stopping it
   mapgrow report app.mapgrow --by map --sort live --top 20
   mapgrow report 4242 --map 17 --svg > table.svg
+  mapgrow report --table --sort live           every block, one a line
   mapgrow report --json | jq '.sites[0].caller'
   mapgrow report heap.pb.gz --binary ./server        a heap profile of a Go program
   mapgrow report --watch http://localhost:6060/debug/pprof/heap --every 10s --for 5min";
@@ -52,6 +53,9 @@ pub struct ReportArgs {
     /// Print the whole report as JSON
     #[arg(long)]
     json: bool,
+    /// Print every block on a line of its own
+    #[arg(long, conflicts_with_all = ["json", "by", "map", "all"])]
+    table: bool,
     /// What each block of the report stands for
     #[arg(long, value_enum, default_value_t = ByArg::Site)]
     by: ByArg,
@@ -141,6 +145,9 @@ fn print(args: &ReportArgs, report: &Report) -> Result<(), Failure> {
             serde_json::to_writer(&mut *out, report).map_err(std::io::Error::from)?;
             out.write_all(b"\n")
         })?;
+    } else if args.table {
+        let most = args.top.unwrap_or(usize::MAX);
+        output::print(&table(report, args.sort.into(), most))?;
     } else {
         let text = render(
             report,

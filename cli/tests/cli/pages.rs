@@ -240,3 +240,30 @@ fn the_page_works_in_a_browser() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}\n{error}");
 }
+
+#[test]
+fn a_table_has_the_blocks_of_the_report() {
+    let place = Place::new();
+    let dump = dump(&place);
+    let report = json(&place.run(&["report", "--json", text(&dump)]));
+    let table = printed(&place.run(&["report", "--table", text(&dump)]));
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows[0][..2], ["bytes", "peak"], "{table}");
+    let blocks = report["blocks"].as_array().expect("blocks");
+    assert_eq!(rows.len(), blocks.len() + 1, "{table}");
+    for (row, block) in rows[1..].iter().zip(blocks) {
+        for (column, field) in [(0, "live_bytes"), (4, "maps_live"), (5, "resizes")] {
+            let figure = block[field].as_u64();
+            let figure = figure.map_or("-".to_owned(), |figure| figure.to_string());
+            assert_eq!(row[column], figure, "{field}: {table}");
+        }
+        assert_eq!(row[7], block["family"].as_str().expect("a family"));
+    }
+    let short = place.run(&["report", "--table", "--top", "1", text(&dump)]);
+    assert_eq!(printed(&short).lines().count(), 2);
+    let both = place.run(&["report", "--table", "--json", text(&dump)]);
+    assert_eq!(both.status.code(), Some(2));
+}

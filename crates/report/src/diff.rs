@@ -4,7 +4,6 @@ use super::advice::cures;
 use super::matching::{self, MatchedBy};
 use super::measure::Measure;
 use super::model::{Caller, Process, Report, Sampled, Site};
-use super::text;
 use std::cmp::Reverse;
 
 /// Version of the comparison's format.
@@ -308,7 +307,7 @@ fn of(measure: Measure, site: &Site) -> Figure {
 /// The samples of a site of which nothing else is known.
 fn samples_alone(site: &Site) -> Option<&Sampled> {
     let sampled = site.sampled.as_ref();
-    sampled.filter(|_| text::estimates::only_samples(site))
+    sampled.filter(|_| super::sites::only_samples(site))
 }
 
 /// Whether a site is more than noise, also if it is known by samples alone.

@@ -65,6 +65,7 @@ pub mod series;
 mod sites;
 mod strata;
 mod succession;
+pub mod summary;
 pub mod symbols;
 pub mod text;
 mod timeline;

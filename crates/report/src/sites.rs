@@ -230,6 +230,11 @@ pub(super) fn held(site: &Site) -> (u64, Option<u64>) {
     }
 }
 
+/// Whether samples are all that is known of a site.
+pub(crate) fn only_samples(site: &Site) -> bool {
+    site.sampled.is_some() && (site.coverage == Coverage::Sampled || site.allocs == 0)
+}
+
 /// Sorts rows, most harmful first.
 pub(super) fn sort(rows: &mut [Site]) {
     rows.sort_by_key(|site| {

@@ -251,10 +251,24 @@ impl Site {
     /// view shows. Sums over all sites are those of the totals.
     #[must_use]
     pub fn live(&self) -> (u64, u64) {
+        self.with_samples(self.live_bytes, |told| {
+            (told.est_live_bytes, told.est_live_bytes_error)
+        })
+    }
+
+    /// Bytes ever allocated, in the same way.
+    #[must_use]
+    pub fn allocated(&self) -> (u64, u64) {
+        self.with_samples(self.allocated_bytes, |told| {
+            (told.est_allocated_bytes, told.est_allocated_bytes_error)
+        })
+    }
+
+    fn with_samples(&self, counted: u64, told: impl Fn(&Sampled) -> (f64, f64)) -> (u64, u64) {
         let whole = |figure: f64| figure.max(0.0).round() as u64;
-        match &self.sampled {
-            Some(told) => (whole(told.est_live_bytes), whole(told.est_live_bytes_error)),
-            None => (self.live_bytes, 0),
+        match self.sampled.as_ref().map(told) {
+            Some((estimate, error)) => (whole(estimate), whole(error)),
+            None => (counted, 0),
         }
     }
 }

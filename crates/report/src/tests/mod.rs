@@ -12,6 +12,7 @@ mod nameless;
 mod readings;
 mod stepwise;
 mod text;
+mod views;
 
 use super::symbols::{Frame, Module, Symbolizer};
 use super::{Options, Report};
@@ -113,5 +114,6 @@ pub(super) fn report_with(program: &mut Program, names: &mut Names, options: &Op
     let recording = Recording::parse(program.build()).expect("a recording");
     let report = Report::build(&recording, names, options);
     consistent::check(&report);
+    views::check(&report);
     report
 }

@@ -4,7 +4,7 @@ use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, thousands, time};
 use super::{contents, estimates, words};
 use crate::model::{Coverage, Map, Report, Site};
-use crate::sites::held;
+use crate::sites::{held, only_samples};
 
 /// The block of a site.
 pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
@@ -31,7 +31,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
         (Some(grew), Some(maps)) => page.row("resizes", &format!("{grew} ({maps})")),
         (Some(grew), None) => page.row("resizes", &grew),
         (None, Some(maps)) => page.row("resizes", &format!("none seen ({maps})")),
-        (None, None) if !estimates::only_samples(site) => {
+        (None, None) if !only_samples(site) => {
             let live = site.allocs.saturating_sub(site.frees);
             let nodes = count(site.allocs, "node");
             page.row(
@@ -86,7 +86,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
             ),
         );
     }
-    if !estimates::only_samples(site) {
+    if !only_samples(site) {
         page.row("holds", &words::holds(site));
     }
     if let Some(contents) = contents::contents(site) {
@@ -131,7 +131,7 @@ pub(super) fn brief(page: &mut Page, number: usize, site: &Site) {
     let place = words::place(site.caller.as_ref());
     page.paragraph(&format!("{number:>2}. {what} at {place}"), 4, Style::Strong);
     let grew = words::resizes(site).map(|grew| format!("; {grew}"));
-    let held = match estimates::only_samples(site) {
+    let held = match only_samples(site) {
         true => estimates::samples(site).unwrap_or_default(),
         false => words::holds(site) + &grew.unwrap_or_default(),
     };

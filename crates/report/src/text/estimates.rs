@@ -1,19 +1,15 @@
 //! Phrases about figures that samples have a part in, and the row of bars.
 
 use super::units::{bytes, count, time};
-use crate::model::{Coverage, Report, Series, Site};
-use crate::sites::held;
+use crate::model::{Report, Series, Site};
+use crate::sites::only_samples;
+use crate::summary::Summary;
 
 /// An estimate, with the digits that it deserves.
 pub(super) fn rounded(estimate: u64) -> u64 {
     let digits = estimate.checked_ilog10().unwrap_or(0);
     let step = 10u64.pow(digits.saturating_sub(1));
     estimate.saturating_add(step / 2) / step * step
-}
-
-/// Whether samples are all that is known of a site.
-pub(crate) fn only_samples(site: &Site) -> bool {
-    site.sampled.is_some() && (site.coverage == Coverage::Sampled || site.allocs == 0)
 }
 
 /// Live bytes of all containers, in words: `about 101 MiB` when samples have a part in it.
@@ -30,12 +26,10 @@ pub fn live_of_all(report: &Report) -> String {
 /// Live bytes of a site, in words: `about 4.0 MiB` when samples have a good part in it.
 #[must_use]
 pub fn live(site: &Site) -> String {
-    match (&site.sampled, held(site)) {
-        (Some(sampled), _) if only_samples(site) => {
-            format!("about {}", bytes(sampled.est_live_bytes.max(0.0) as u64))
-        }
-        (_, (estimate, Some(_))) => format!("about {}", bytes(estimate)),
-        (_, (counted, None)) => bytes(counted),
+    let live = Summary::of(site).live_bytes;
+    match live.error {
+        Some(_) => format!("about {}", bytes(live.value)),
+        None => bytes(live.value),
     }
 }
 

@@ -11,17 +11,20 @@ mod lead;
 mod page;
 mod profile;
 mod screen;
+mod table;
 pub mod units;
 pub(super) mod words;
 
 pub use contents::contents as contents_of;
 pub use estimates::{live, live_of_all};
 pub use lead::{Headlines, headlines};
+pub use table::table;
 pub use words::{caller_at, frame_place, is_own, what};
 
 use super::diff::SiteSide;
 use super::model::{Caller, EventKind, Honesty, Map, Report, Site};
 use super::sites::harm;
+use super::summary::{Figure, Summary};
 use blocks::Sum;
 use mapgrow_containers::classify::catalogue::HASHBROWN;
 use page::{Page, Style, printable};
@@ -143,25 +146,30 @@ pub fn no_picture(map: &Map) -> &'static str {
     }
 }
 
-fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {
+/// The blocks of a report, in the order in which a list has them.
+fn sorted(report: &Report, sort: Sort) -> Vec<&Site> {
     let mut sites: Vec<&Site> = report.blocks().iter().collect();
     let key = |site: &Site| {
-        let mut sum = Sum::default();
-        sum.add(site);
-        let pause = sum.pause_total;
-        match options.sort {
+        let summary = Summary::of(site);
+        let value = |figure: Option<Figure>| figure.map_or(0, |figure| figure.value);
+        match sort {
             // A profile knows no pauses and no copies: what is in use hurts.
-            Sort::Harm if report.profile.is_some() => site.live_bytes,
+            Sort::Harm if report.profile.is_some() => summary.live_bytes.value,
             Sort::Harm => harm(site),
-            Sort::Live => site.live_bytes,
+            Sort::Live => summary.live_bytes.value,
             Sort::Peak => site.peak_live_bytes.unwrap_or(0),
-            Sort::Resizes => site.resizes.unwrap_or(0),
-            Sort::Pause => pause,
-            Sort::Allocated => site.allocated_bytes,
+            Sort::Resizes => value(summary.resizes),
+            Sort::Pause => value(summary.pause_ns),
+            Sort::Allocated => site.allocated().0,
         }
     };
     // Stable: sites that tie stay in the order of the report.
     sites.sort_by_key(|site| Reverse(key(site)));
+    sites
+}
+
+fn by_site(page: &mut Page, report: &Report, options: &TextOptions) {
+    let sites = sorted(report, options.sort);
     if let (None, Some(lines)) = (&report.profile, options.lines) {
         return screen::fill(page, report, &sites, lines, options);
     }

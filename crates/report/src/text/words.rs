@@ -1,10 +1,11 @@
 //! Phrases about figures of the report.
 
-use super::estimates::{only_samples, rounded};
+use super::estimates::rounded;
 use super::page::{fit, printable};
 use super::units::{bytes, count, thousands, time};
 use crate::model::{Caller, KnownBy, Site, StackFrame};
-use crate::sites::held;
+use crate::sites::{held, only_samples};
+use crate::summary::{Figure, Summary};
 use mapgrow_containers::classify::catalogue::Container;
 use mapgrow_containers::classify::names::Name;
 use mapgrow_containers::classify::whose::{Whose, whose};
@@ -164,15 +165,13 @@ pub(super) fn chain(sizes: &[u64]) -> String {
 
 /// `grew 20 times, shrank twice`.
 pub(super) fn resizes(site: &Site) -> Option<String> {
-    if let (_, Some(_)) = held(site)
-        && let Some(sampled) = &site.sampled
-        && let Some((all, error)) = sampled.est_resizes.zip(sampled.est_resizes_error)
-        // Where only nodes were sampled, each resize was counted.
-        && all >= 1.0
-        && all > site.resizes.unwrap_or(0) as f64
+    if let Some(Figure {
+        value,
+        error: Some(error),
+        ..
+    }) = Summary::of(site).resizes
     {
-        let (all, error) = (rounded(all as u64), rounded(error.max(0.0) as u64));
-        let (all, error) = (often(all), thousands(error));
+        let (all, error) = (often(rounded(value)), thousands(rounded(error)));
         return Some(format!("resized about {all} (+- {error})"));
     }
     let times = |verb: &str, figure: Option<u64>| {
@@ -213,15 +212,15 @@ pub(super) fn maps(site: &Site) -> Option<String> {
     if only_samples(site) {
         return None;
     }
-    if let (_, Some(_)) = held(site)
-        && let Some(sampled) = &site.sampled
-        && sampled.est_maps_live > live as f64
+    if let Some(Figure {
+        value,
+        error: Some(error),
+        ..
+    }) = Summary::of(site).maps_live
     {
-        let (maps, error) = (sampled.est_maps_live, sampled.est_maps_live_error);
-        let (maps, error) = (maps.max(0.0) as u64, error.max(0.0) as u64);
         return Some(format!(
             "about {} live, +- {}",
-            count(rounded(maps), noun),
+            count(rounded(value), noun),
             thousands(rounded(error))
         ));
     }

@@ -1,0 +1,127 @@
+//! What every list of blocks shows of one: the same figures, by the same rules, in text, tables and
+//! pages.
+
+use super::model::Site;
+use super::sites::{held, only_samples};
+
+/// A figure, and how sure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Figure {
+    /// The figure itself.
+    pub value: u64,
+    /// Standard error of an estimate; `None` where it was counted.
+    pub error: Option<u64>,
+    /// Whether the true figure may be smaller.
+    pub at_most: bool,
+}
+
+impl Figure {
+    /// A count.
+    fn counted(value: u64) -> Self {
+        Self {
+            value,
+            error: None,
+            at_most: false,
+        }
+    }
+
+    /// An estimate.
+    fn estimated(value: f64, error: f64) -> Self {
+        let whole = |figure: f64| figure.max(0.0).round() as u64;
+        Self {
+            value: whole(value),
+            error: Some(whole(error)),
+            at_most: false,
+        }
+    }
+
+    /// A figure with an error of 0 where it was counted.
+    fn with(value: Option<u64>, error: Option<u64>) -> Option<Self> {
+        Some(Self {
+            error: error.filter(|&error| error > 0),
+            ..Self::counted(value?)
+        })
+    }
+}
+
+/// The figures of a block or a site. `None`: nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Summary {
+    /// Bytes of live tables.
+    pub live_bytes: Figure,
+    /// The most there were at one moment. Nobody knows it where samples stand for much of what is
+    /// live.
+    pub peak_bytes: Option<Figure>,
+    /// Bytes of these beyond what their entries need.
+    pub retained_bytes: Option<Figure>,
+    /// Entries in the live maps.
+    pub entries: Option<Figure>,
+    /// Live maps.
+    pub maps_live: Option<Figure>,
+    /// Resizes.
+    pub resizes: Option<Figure>,
+    /// Time that threads spent in resizes.
+    pub pause_ns: Option<Figure>,
+}
+
+impl Summary {
+    /// That of a block or a site.
+    #[must_use]
+    pub fn of(site: &Site) -> Self {
+        let live_bytes = live_bytes(site);
+        let estimated = live_bytes.error.is_some();
+        let bound = site.peak_live_error_bytes.unwrap_or(0) > 0;
+        let peak = site.peak_live_bytes.filter(|_| !estimated);
+        let pauses = site.pause_ns.as_ref();
+        Self {
+            live_bytes,
+            peak_bytes: peak.map(|peak| Figure {
+                at_most: bound,
+                ..Figure::counted(peak)
+            }),
+            retained_bytes: Figure::with(site.retained_bytes, site.retained_error_bytes),
+            entries: Figure::with(site.entries, site.entries_error),
+            maps_live: maps_live(site, estimated),
+            resizes: resizes(site, estimated),
+            pause_ns: pauses.and_then(|pauses| pauses.total).map(Figure::counted),
+        }
+    }
+}
+
+fn live_bytes(site: &Site) -> Figure {
+    match (&site.sampled, held(site)) {
+        (Some(sampled), _) if only_samples(site) => {
+            Figure::estimated(sampled.est_live_bytes, sampled.est_live_bytes_error)
+        }
+        (_, (value, error)) => Figure {
+            error,
+            ..Figure::counted(value)
+        },
+    }
+}
+
+/// A count that samples add to is told only where they add much to the bytes as well.
+fn maps_live(site: &Site, estimated: bool) -> Option<Figure> {
+    let counted = site.maps_live?;
+    let sampled = site.sampled.as_ref().filter(|_| estimated);
+    let more = sampled.filter(|sampled| sampled.est_maps_live > counted as f64);
+    Some(match more {
+        Some(sampled) => Figure::estimated(sampled.est_maps_live, sampled.est_maps_live_error),
+        None => Figure::counted(counted),
+    })
+}
+
+fn resizes(site: &Site, estimated: bool) -> Option<Figure> {
+    let counted = site.resizes.map(Figure::counted);
+    let sampled = site.sampled.as_ref().filter(|_| estimated);
+    let told = sampled.and_then(|sampled| sampled.est_resizes.zip(sampled.est_resizes_error));
+    match told {
+        // Where only nodes were sampled, each resize was counted.
+        Some((all, error)) if all >= 1.0 && all > site.resizes.unwrap_or(0) as f64 => {
+            Some(Figure::estimated(all, error))
+        }
+        _ => counted,
+    }
+}
