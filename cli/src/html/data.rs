@@ -1,13 +1,17 @@
 //! What the page knows: the report as `mapgrow report --json` has it, with two parts in a form
 //! that is smaller and quicker to read. The timeline is in columns, and each frame of a stack is
-//! there once.
+//! there once. Beside it, what the text report says of each block.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use mapgrow_report::curve::LiveCurve;
-use mapgrow_report::{Event, EventKind, Report, Series, StackFrame, series, text};
+use mapgrow_report::summary::Summary;
+use mapgrow_report::text::Sort;
+use mapgrow_report::{Event, EventKind, Report, Series, Site, StackFrame, series, text};
 use serde::Serialize;
+
+use super::sources::{Excerpt, Sources};
 
 /// The page's data.
 #[derive(Debug, Serialize)]
@@ -16,22 +20,32 @@ pub struct Data {
     report: Report,
     /// The sentences that a report begins with.
     headlines: text::Headlines,
-    /// For each site, in order: what its containers are called, and where they grow.
-    names: Vec<Names>,
+    /// The blocks, in the order in which the text has them.
+    blocks: Vec<Block>,
+    /// For each site, in order: where its containers grow.
+    places: Vec<String>,
     /// All frames of all stacks.
     frames: Vec<FrameRow>,
     /// For each site, in order: its stack as numbers in `frames`, innermost first.
     stacks: Vec<Vec<u32>>,
+    /// For each site, in order: the lines of source around its place.
+    sources: Vec<Option<Excerpt>>,
     events: Columns,
     curve: Option<CurveColumns>,
     /// Live bytes of all sites together where the curve does not reach back to.
     coarse: Option<Series>,
 }
 
+/// A block beside its row in the report.
 #[derive(Debug, Serialize)]
-struct Names {
+struct Block {
+    /// Which of the report's blocks it is; which of its sites where it has no blocks.
+    row: usize,
     what: String,
     place: String,
+    summary: Summary,
+    /// Which of the report's sites it is made of, the one where it began first.
+    sites: Vec<usize>,
 }
 
 /// A frame without its address: function, short and whole place, whether it is inlined, whether
@@ -70,7 +84,7 @@ struct CurveColumns {
 
 impl Data {
     /// Takes a report apart.
-    pub fn of(mut report: Report) -> Data {
+    pub fn of(mut report: Report, sources: Option<&mut Sources>) -> Data {
         let curve = LiveCurve::of(&report).map(|curve| CurveColumns {
             complete_from_ns: curve.complete_from_ns,
             before_bytes: curve.before_bytes,
@@ -79,11 +93,14 @@ impl Data {
             overlap_bytes: differences(&curve.overlap_bytes, 0),
         });
         let headlines = text::headlines(&report);
-        let names = report.sites.iter().map(|site| Names {
-            what: text::what(site),
-            place: text::place(site.caller.as_ref()),
+        let blocks = blocks(&report);
+        let places = report.sites.iter();
+        let places = places.map(|site| text::place(site.caller.as_ref()));
+        let places = places.collect();
+        let sources = sources.map_or_else(Vec::new, |sources| {
+            let sites = report.sites.iter();
+            sites.map(|site| excerpt(sources, site)).collect()
         });
-        let names = names.collect();
         let coarse = curve
             .as_ref()
             .filter(|curve| curve.complete_from_ns > 0)
@@ -101,18 +118,54 @@ impl Data {
                     .collect()
             })
             .collect();
+        // Those of their first sites.
+        report
+            .blocks
+            .iter_mut()
+            .for_each(|block| block.stack.clear());
         let events = Columns::of(&std::mem::take(&mut report.timeline));
         Data {
             report,
             headlines,
-            names,
+            blocks,
+            places,
             frames: frames.all,
             stacks,
+            sources,
             events,
             curve,
             coarse,
         }
     }
+}
+
+fn blocks(report: &Report) -> Vec<Block> {
+    let numbers = |sites: &[Site]| -> HashMap<u32, usize> {
+        sites.iter().map(|site| site.id).zip(0..).collect()
+    };
+    let (rows, sites) = (numbers(report.blocks()), numbers(&report.sites));
+    let block = |block: &Site| {
+        let places = block.places.iter().map(|place| place.site);
+        let mut parts: Vec<usize> = places.filter_map(|id| sites.get(&id).copied()).collect();
+        if parts.is_empty() {
+            parts.extend(sites.get(&block.id));
+        }
+        Block {
+            row: rows[&block.id],
+            what: text::what(block),
+            place: text::place(block.caller.as_ref()),
+            summary: Summary::of(block),
+            sites: parts,
+        }
+    };
+    let sorted = text::sorted(report, Sort::Harm);
+    sorted.into_iter().map(block).collect()
+}
+
+fn excerpt(sources: &mut Sources, site: &Site) -> Option<Excerpt> {
+    let at = text::caller_at(site, &site.stack)?;
+    let module = site.stack[at].module.as_deref();
+    sources.excerpt(site.caller.as_ref()?, module)
 }
 
 impl Columns {

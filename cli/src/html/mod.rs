@@ -6,6 +6,7 @@
 //! occur in the JSON, and the scripts set text, not HTML.
 
 mod data;
+mod sources;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,7 @@ use mapgrow_report::Report;
 use sha2::{Digest, Sha256};
 
 use data::Data;
+use sources::Sources;
 
 const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
@@ -39,10 +41,20 @@ const SCRIPTS: [&str; 18] = [
     include_str!("js/main.js"),
 ];
 
+/// Whether a page shows lines of the program's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Those around each place, where the files are there.
+    Shown,
+    /// None.
+    LeftOut,
+}
+
 /// The page of a report.
-pub fn page(report: Report) -> String {
+pub fn page(report: Report, source: Source) -> String {
     let title = escaped(&title(&report));
-    let json = data::json(&Data::of(report));
+    let mut sources = (source == Source::Shown).then(Sources::new);
+    let json = data::json(&Data::of(report, sources.as_mut()));
     let script = format!("(() => {{\n\"use strict\";\n{}\n}})();\n", SCRIPTS.concat());
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; \

@@ -35,6 +35,10 @@ pub struct HtmlArgs {
     /// Open the page in a browser; without `--output` it is written to a new temporary file
     #[arg(long)]
     open: bool,
+    /// Leave out the lines of source around each place, which are shown where the files are on
+    /// this machine and everybody may read them
+    #[arg(long)]
+    no_source: bool,
     /// A binary to take names from, when its build id is the recorded one; can be repeated
     #[arg(long, value_name = "FILE")]
     binary: Vec<PathBuf>,
@@ -48,7 +52,11 @@ pub fn run(args: &HtmlArgs) -> Result<(), Failure> {
     };
     binaries::check(&args.binary, [args.source.as_deref()].into_iter())?;
     let report = super::report::build(args.source.as_deref(), &args.binary)?;
-    let page = html::page(report);
+    let source = match args.no_source {
+        true => html::Source::LeftOut,
+        false => html::Source::Shown,
+    };
+    let page = html::page(report, source);
     if let Some(target) = target {
         target.write(page.as_bytes())?;
     }

@@ -198,7 +198,8 @@ fn conclude(
             }
             resizes = report.totals.resizes;
             if let Some(path) = &args.html {
-                Target::of(Some(path), "report.html")?.write(html::page(report).as_bytes())?;
+                let page = html::page(report, html::Source::Shown);
+                Target::of(Some(path), "report.html")?.write(page.as_bytes())?;
                 if !args.quiet {
                     out.line(&format!("page: {}", path.display()))?;
                 }

@@ -80,6 +80,7 @@ fn the_page_has_the_figures_of_the_report() {
             stack.map(|frame| &frame["function"]).collect::<Vec<_>>()
         );
     }
+    the_blocks(&place, &dump, &report, &data);
     let events = report["timeline"].as_array().expect("a timeline");
     for field in ["kind", "map", "site", "old_bytes", "new_bytes", "pause_ns"] {
         let column: Vec<&Value> = events.iter().map(|event| &event[field]).collect();
@@ -91,6 +92,62 @@ fn the_page_has_the_figures_of_the_report() {
         .map(|event| event["t_ns"].as_i64().expect("a time"))
         .collect();
     assert_eq!(summed(&data["events"]["t_ns"], 0), times);
+}
+
+/// The page lists the blocks of the report in the order of the text, with the same figures.
+fn the_blocks(place: &Place, dump: &Path, report: &Value, data: &Value) {
+    let all = printed(&place.run(&["report", "--all", "--width", "400", text(dump)]));
+    let heads = all
+        .lines()
+        .filter_map(|line| line.trim_start().split_once(". "));
+    let heads = heads.filter(|(number, _)| number.parse::<usize>().is_ok());
+    let blocks = data["blocks"].as_array().expect("blocks");
+    let titles: Vec<String> = blocks
+        .iter()
+        .map(|block| format!("{} at {}", word(&block["what"]), word(&block["place"])))
+        .collect();
+    assert_eq!(titles, heads.map(|(_, head)| head).collect::<Vec<_>>());
+    for block in blocks {
+        let row = &report["blocks"][block["row"].as_u64().expect("a row") as usize];
+        let figures = &block["summary"];
+        for (field, figure) in [
+            ("live_bytes", "live_bytes"),
+            ("peak_bytes", "peak_live_bytes"),
+            ("retained_bytes", "retained_bytes"),
+            ("entries", "entries"),
+            ("resizes", "resizes"),
+        ] {
+            assert_eq!(figures[field]["value"], row[figure], "{field}");
+        }
+        let sites = block["sites"].as_array().expect("sites").iter();
+        let sites = sites.map(|at| &report["sites"][at.as_u64().expect("a site") as usize]["id"]);
+        let places = row["places"].as_array().expect("places").iter();
+        let places: Vec<&Value> = places.map(|place| &place["site"]).collect();
+        assert_eq!(sites.collect::<Vec<_>>(), places);
+    }
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().expect("text")
+}
+
+#[test]
+fn the_page_shows_the_lines_of_source() {
+    let place = Place::new();
+    let dump = dump(&place);
+    let page = data(&printed(&place.run(&["html", text(&dump)])));
+    let sites = page["report"]["sites"].as_array().expect("sites").iter();
+    let at = |site: &Value| site["caller"]["function"] == "cli_victim::fill";
+    let (at, site) = sites.enumerate().find(|(_, site)| at(site)).expect("fill");
+    let source = &page["sources"][at];
+    let line = site["caller"]["line"].as_u64().expect("a line");
+    let first = source["first"].as_u64().expect("a number");
+    let own = include_str!("../fixtures/victim.rs");
+    let lines: Vec<&str> = own.lines().skip(first as usize - 1).take(7).collect();
+    assert_eq!(source["lines"], serde_json::json!(lines));
+    assert!((first..first + 7).contains(&line), "{source}");
+    let page = data(&printed(&place.run(&["html", "--no-source", text(&dump)])));
+    assert_eq!(page["sources"], serde_json::json!([]));
 }
 
 #[test]

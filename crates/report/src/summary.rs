@@ -4,6 +4,17 @@
 use super::model::Site;
 use super::sites::{held, only_samples};
 
+/// On which side of a figure the true one may lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Bound {
+    /// It may be smaller.
+    AtMost,
+    /// It may be larger.
+    AtLeast,
+}
+
 /// A figure, and how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -12,8 +23,8 @@ pub struct Figure {
     pub value: u64,
     /// Standard error of an estimate; `None` where it was counted.
     pub error: Option<u64>,
-    /// Whether the true figure may be smaller.
-    pub at_most: bool,
+    /// Of a figure that is a bound: which.
+    pub bound: Option<Bound>,
 }
 
 impl Figure {
@@ -22,7 +33,7 @@ impl Figure {
         Self {
             value,
             error: None,
-            at_most: false,
+            bound: None,
         }
     }
 
@@ -32,7 +43,7 @@ impl Figure {
         Self {
             value: whole(value),
             error: Some(whole(error)),
-            at_most: false,
+            bound: None,
         }
     }
 
@@ -64,6 +75,8 @@ pub struct Summary {
     pub resizes: Option<Figure>,
     /// Time that threads spent in resizes.
     pub pause_ns: Option<Figure>,
+    /// Bytes that they moved from old tables to new ones.
+    pub copied_bytes: Option<Figure>,
 }
 
 impl Summary {
@@ -72,20 +85,29 @@ impl Summary {
     pub fn of(site: &Site) -> Self {
         let live_bytes = live_bytes(site);
         let estimated = live_bytes.error.is_some();
-        let bound = site.peak_live_error_bytes.unwrap_or(0) > 0;
+        let bound = site.peak_live_error_bytes.filter(|&error| error > 0);
         let peak = site.peak_live_bytes.filter(|_| !estimated);
+        let resizes = resizes(site, estimated);
+        // Resizes that samples stand for were not timed, and what they copied was not summed.
+        let counted = |value: u64| Figure {
+            bound: resizes
+                .and_then(|resizes| resizes.error)
+                .map(|_| Bound::AtLeast),
+            ..Figure::counted(value)
+        };
         let pauses = site.pause_ns.as_ref();
         Self {
             live_bytes,
             peak_bytes: peak.map(|peak| Figure {
-                at_most: bound,
+                bound: bound.map(|_| Bound::AtMost),
                 ..Figure::counted(peak)
             }),
             retained_bytes: Figure::with(site.retained_bytes, site.retained_error_bytes),
             entries: Figure::with(site.entries, site.entries_error),
             maps_live: maps_live(site, estimated),
-            resizes: resizes(site, estimated),
-            pause_ns: pauses.and_then(|pauses| pauses.total).map(Figure::counted),
+            resizes,
+            pause_ns: pauses.and_then(|pauses| pauses.total).map(counted),
+            copied_bytes: site.copied_bytes.map(counted),
         }
     }
 }

@@ -53,11 +53,11 @@ class Contents {
   }
 
   row(map) {
-    const site = this.page.siteById.get(map.site ?? map.table_site) ?? this.page.siteById.get(map.table_site);
+    const block = this.page.blockOf.get(map.table_site) ?? this.page.blockOf.get(map.site);
     const number = (value, show) => make("td", { class: value ? "number" : "number nothing" }, value === null ? "\u2013" : show(value));
     const about = map.entries_error ? ` \u00b1 ${thousands(map.entries_error)}` : "";
     const name = make("th", { scope: "row" },
-      make("span", { class: "type" }, map.type_name ?? site?.what ?? map.family ?? `map ${map.id}`), make("span", { class: "place" }, site?.place ?? ""));
+      make("span", { class: "type" }, map.type_name ?? block?.what ?? map.family ?? `map ${map.id}`), make("span", { class: "place" }, block?.place ?? ""));
     return make("tr", {}, name, number(map.bytes, bytes), make("td", {}, this.bar(map), map.heat ? heatMap(map.heat) : null), number(map.entries, (n) => thousands(n) + about),
       number(map.tombstones, thousands), number(map.retained_bytes, bytes), make("td", {}, this.hash(map)), make("td", {}, this.next(map)));
   }

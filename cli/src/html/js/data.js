@@ -119,6 +119,28 @@ function readLanes(events, maps, start) {
   return [...lanes.values()];
 }
 
+/**
+ * The blocks of the report, in the order of its text: what a block is called, the figures that every
+ * view shows of it, and its sites. Where a report has no blocks, each site is one.
+ */
+function readBlocks(data, sites) {
+  const rows = data.report.blocks.length > 0 ? data.report.blocks : sites;
+  return data.blocks.map(({ row, what, place, summary, sites: parts }) => {
+    const block = rows[row];
+    block.what = what;
+    block.place = place;
+    block.figures = summary;
+    block.parts = parts.map((i) => sites[i]);
+    block.ids = new Set(block.parts.map((site) => site.id));
+    return block;
+  });
+}
+
+/** When a resize began, or anything else happened. The timeline has when it ended. */
+function startOf(events, i) {
+  return events.t[i] - Math.max(events.pause[i], 0);
+}
+
 function readPage() {
   const element = document.getElementById("data");
   const data = JSON.parse(element.textContent);
@@ -128,13 +150,13 @@ function readPage() {
   const events = readEvents(data.events);
   const curve = readCurve(data.curve);
   const sites = report.sites;
-  const siteById = new Map();
   sites.forEach((site, i) => {
     site.stack = data.stacks[i].map((frame) => data.frames[frame]);
-    site.what = data.names[i].what;
-    site.place = data.names[i].place;
-    siteById.set(site.id, site);
+    site.place = data.places[i];
+    site.source = data.sources[i] ?? null;
   });
+  const blocks = readBlocks(data, sites);
+  const blockOf = new Map(blocks.flatMap((block) => [...block.ids].map((id) => [id, block])));
   const last = events.count > 0 ? events.t[events.count - 1] : 0;
   const end = Math.max(report.process.duration_ns ?? 0, last, 1);
   return {
@@ -142,7 +164,8 @@ function readPage() {
     headlines: data.headlines,
     frames: data.frames,
     sites,
-    siteById,
+    blocks,
+    blockOf,
     events,
     curve,
     coarse: data.coarse,

@@ -1,4 +1,4 @@
-// The details of a resize or a site: figures, and the stack.
+// The details of a resize or a block: figures, and the stacks.
 
 const DONE = {
   grow: "grew",
@@ -39,12 +39,12 @@ class Details {
     if (shown === undefined || shown === null) {
       this.panel.classList.remove("open");
       return this.panel.replaceChildren(
-        make("p", { class: "hint" }, `Click ${this.page.events.site.length === 0 ? "" : "a resize, a lane or "}a row of the table of sites: its stack and its figures appear here.`),
+        make("p", { class: "hint" }, `Click ${this.page.events.site.length === 0 ? "" : "a resize, a lane or "}a row of the table of places: its stack and its figures appear here.`),
         this.worst(),
       );
     }
     this.panel.classList.add("open");
-    const parts = shown.event === undefined ? this.ofSite(shown) : this.ofEvent(shown.event, shown.site);
+    const parts = shown.event === undefined ? this.ofBlock(shown) : this.ofEvent(shown.event, shown.block);
     const close = make("button", { type: "button", class: "close", "aria-label": "Close the details", on: { click: () => this.view.clear() } }, "\u00d7");
     this.panel.replaceChildren(close, ...parts.filter((part) => part !== null));
     this.panel.scrollTop = 0;
@@ -70,15 +70,15 @@ class Details {
       const best = top(weight);
       if (best.length === 0) return null;
       return make("div", {}, make("h4", {}, title), make("ol", { class: "jumps" }, ...best.map(({ i, now }) => {
-        const site = this.page.siteById.get(events.site[i]);
+        const block = this.page.blockOf.get(events.site[i]);
         return make("li", {}, make("button", { type: "button", on: { click: () => this.view.selectEvent(i) } },
-          make("b", {}, show(now)), ` ${site === undefined ? "" : site.what} `, make("span", {}, site === undefined ? "" : site.place)));
+          make("b", {}, show(now)), ` ${block?.what ?? ""} `, make("span", {}, block?.place ?? "")));
       })));
     };
     return make("div", {}, list("Longest pauses", (i) => events.pause[i], time), list("Most side by side", overlap, bytes));
   }
 
-  ofEvent(i, site) {
+  ofEvent(i, block) {
     const { events } = this.page;
     const kind = events.kind[i];
     const [before, after] = [events.oldBytes[i], events.newBytes[i]];
@@ -86,7 +86,7 @@ class Details {
     const facts = make("dl", { class: "facts" });
     const known = (value, show) => (value === NONE ? null : show(value));
     pairs(facts, [
-      ["when", events.timed ? moment(events.t[i], Math.max(events.pause[i], this.view.span / 1000)) : null, "when it ended, since recording began"],
+      ["when", events.timed ? moment(startOf(events, i), Math.max(events.pause[i], this.view.span / 1000)) : null, "when it began, since recording did"],
       ["old table", known(before, bytes), known(before, (v) => `${thousands(v)} bytes`)],
       ["new table", known(after, bytes), known(after, (v) => `${thousands(v)} bytes`)],
       ["overlap", moved && !events.inPlace[i] ? bytes(before + after) : null, "old and new table side by side"],
@@ -103,7 +103,7 @@ class Details {
       facts,
       this.walk(i, lane),
       lane === undefined ? null : this.history(lane),
-      ...(site === undefined ? [] : [make("h4", {}, "Site"), ...this.siteParts(site)]),
+      ...(block === undefined ? [] : [make("h4", {}, "Container"), ...this.blockParts(block, events.site[i])]),
     ];
   }
 
@@ -127,51 +127,62 @@ class Details {
     return make("p", { class: "chain" }, make("span", {}, "tables "), chain(sizes), lane.size[lane.size.length - 1] === 0 ? ", then dropped" : "");
   }
 
-  ofSite({ site, lane }) {
-    return [make("p", { class: "kind" }, "site"), ...(lane === undefined ? [] : [this.history(lane)]), ...this.siteParts(site)];
+  ofBlock({ block, site, lane }) {
+    return [make("p", { class: "kind" }, "container"), ...(lane === undefined ? [] : [this.history(lane)]), ...this.blockParts(block, site?.id ?? lane?.site)];
   }
 
-  siteParts(site) {
+  /** All of a block, with the stack of one of its sites in view. */
+  blockParts(block, site) {
     const facts = make("dl", { class: "facts" });
-    const pause = site.pause_ns;
-    const bound = site.peak_live_error_bytes > 0 ? "at most " : "";
-    const samples = onlySamples(site) ? site.sampled : null;
-    const about = (value) => (value === null ? null : `about ${thousands(Number(Math.max(value, 0).toPrecision(2)))}`);
+    const { figures, pause_ns: pause } = block;
+    const estimated = figures.resizes !== null && figures.resizes.error !== null;
+    const made = block.maps_created === null ? null : `${thousands(created(block))} created, `;
     pairs(facts, [
-      ["in", site.caller === null ? null : site.caller.function],
-      ["family", site.family === null ? null : `${site.family}${site.known_by === null ? "" : `, known by ${site.known_by}`}`],
-      ["resizes", samples !== null ? about(samples.est_resizes) : site.resizes === null ? null : this.resizes(site)],
-      ["live", estimate(liveBytes(site), samples?.est_live_bytes_error ?? null)],
-      ["peak", site.peak_live_bytes === null || samples !== null ? null : bound + bytes(site.peak_live_bytes)],
-      ["worst overlap", site.overlap_peak_bytes ? bytes(site.overlap_peak_bytes) : null],
-      ["pauses", pause && pause.max !== null ? `worst ${time(pause.max)}, median ${time(pause.p50)}, ${time(pause.total)} in all` : null],
-      ["copied", site.copied_bytes ? bytes(site.copied_bytes) : null],
-      ["allocated", estimate(allocatedBytes(site), samples?.est_allocated_bytes_error ?? null)],
-      ["maps", site.maps_created === null ? null : samples !== null ? `${about(samples.est_maps_live)} live` : `${thousands(created(site))} created, ${thousands(site.maps_live)} live`],
-      ["entries", site.entries === null ? null : `${site.entries_error ? "about " : ""}${thousands(site.entries)}${site.entries_error ? ` \u00b1 ${thousands(site.entries_error)}` : ""}`],
-      ["kept without need", site.retained_bytes ? estimate(site.retained_bytes, site.retained_error_bytes || null) : null],
-      ["counts", coverage(site, this.page.report.settings)],
+      ["in", block.caller === null ? null : block.caller.function],
+      ["family", block.family === null ? null : `${block.family}${block.known_by === null ? "" : `, known by ${block.known_by}`}`],
+      ["live", told(figures.live_bytes, bytes)],
+      ["kept without need", figures.retained_bytes?.value ? told(figures.retained_bytes, bytes) : null],
+      ["entries", told(figures.entries, thousands)],
+      ["peak", told(figures.peak_bytes, bytes)],
+      ["maps", figures.maps_live === null ? null : `${figures.maps_live.error === null ? made ?? "" : ""}${told(figures.maps_live, thousands)} live`],
+      ["resizes", estimated ? told(figures.resizes, thousands) : block.resizes === null ? null : this.resizes(block)],
+      ["worst overlap", block.overlap_peak_bytes ? bytes(block.overlap_peak_bytes) : null],
+      ["pauses", pause && pause.max !== null ? `worst ${time(pause.max)}, median ${time(pause.p50)}, ${told(figures.pause_ns, time)} in all` : null],
+      ["copied", figures.copied_bytes?.value ? told(figures.copied_bytes, bytes) : null],
+      ["allocated", `${figures.live_bytes.error === null ? "" : "about "}${bytes(allocatedBytes(block))}`],
+      ["counts", coverage(block, this.page.report.settings)],
     ]);
-    const narrowed = this.view.site === site;
+    const narrowed = this.view.block === block;
     const narrow = () => {
-      this.view.narrow(narrowed ? null : site);
+      this.view.narrow(narrowed ? null : block);
       this.show();
     };
     return [
-      make("p", { class: "what" }, make("b", {}, site.what), make("span", {}, site.place)),
-      make("div", { class: "buttons" }, make("button", { type: "button", "aria-pressed": String(narrowed), on: { click: narrow } }, "Only this site on the timeline")),
+      make("p", { class: "what" }, make("b", {}, block.what), make("span", {}, block.place)),
+      make("div", { class: "buttons" }, make("button", { type: "button", "aria-pressed": String(narrowed), on: { click: narrow } }, "Only this on the timeline")),
       facts,
-      site.advice.length === 0 ? null : make("ul", { class: "advice" }, ...site.advice.map((text) => make("li", {}, text))),
-      make("h4", {}, "Stack, innermost first"),
-      this.stack(site),
+      block.advice.length === 0 ? null : make("ul", { class: "advice" }, ...block.advice.map((text) => make("li", {}, text))),
+      ...this.sites(block, site),
     ];
   }
 
-  resizes(site) {
+  /** The sites of a block, each with its lines of source and its stack, one of them in view. */
+  sites(block, shown) {
+    if (block.parts.length === 1) {
+      const [site] = block.parts;
+      return [excerpt(site), make("h4", {}, "Stack, innermost first"), this.stack(site)];
+    }
+    const first = block.parts.find((site) => site.id === shown) ?? block.parts[0];
+    const parts = block.parts.map((site) => make("details", { class: "site", open: site === first }, make("summary", {}, partOf(site)),
+      excerpt(site), this.stack(site)));
+    return [make("h4", {}, `${block.parts.length} stacks, innermost first`), ...parts];
+  }
+
+  resizes(block) {
     const parts = [["grows", "grew"], ["shrinks", "shrank"], ["rehashes", "rehashed"], ["aborted", "given up"], ["rebuilds", "rebuilt"], ["replaces", "replaced"]]
-      .filter(([field]) => site[field] > 0)
-      .map(([field, word]) => `${word} ${thousands(site[field])}`);
-    return `${thousands(site.resizes)}${parts.length > 0 ? ` (${parts.join(", ")})` : ""}`;
+      .filter(([field]) => block[field] > 0)
+      .map(([field, word]) => `${word} ${thousands(block[field])}`);
+    return `${thousands(block.resizes)}${parts.length > 0 ? ` (${parts.join(", ")})` : ""}`;
   }
 
   stack(site) {
@@ -196,10 +207,32 @@ class Details {
   }
 }
 
-/** Which blocks the figures of a site count, in words. */
-function coverage(site, settings) {
-  if (onlySamples(site) && site.coverage !== "sampled") return `samples of tables below ${bytes(settings.floor_bytes)}: the figures are estimates`;
-  if (site.coverage === "sampled") return "samples of its nodes: the figures are estimates";
-  if (site.coverage === "above_floor") return `every table of ${bytes(settings.floor_bytes)} or more`;
-  return site.exact ? "every table" : "every table; see what is uncertain below";
+/** `moved::serve, src/moved.rs:6: 2 resizes, holds 8.5 MiB now`. */
+function partOf(site) {
+  const live = liveBytes(site) > 0 ? `, holds ${bytes(liveBytes(site))} now` : "";
+  const resizes = site.resizes === null ? "" : `: ${count(resizesOf(site), "resize")}`;
+  const within = site.caller?.line ? `${site.caller.function}, ` : "";
+  return `${within}${site.place}${resizes}${live}`;
+}
+
+/** The lines of source around the place of a site. */
+function excerpt({ source, caller }) {
+  if (source === null) return null;
+  const lines = source.lines.map((text, i) => make("li", { value: source.first + i, class: source.first + i === caller.line ? "here" : "" }, text));
+  const changed = source.changed ? make("p", { class: "note" }, "The file was changed after the program was built: these may be other lines.") : null;
+  return make("div", {}, make("ol", { class: "source" }, ...lines), changed);
+}
+
+/** Which tables the figures of a block count, in words. */
+function coverage(block, settings) {
+  if (block.coverage === "sampled") return "samples of its nodes: the figures are estimates";
+  if (block.allocs === 0 && block.sampled !== null) return `samples of tables below ${bytes(settings.floor_bytes)}: the figures are estimates`;
+  if (block.figures.live_bytes.error !== null) return "each table that was recorded, and an estimate of the others from samples";
+  if (block.coverage === "above_floor") return `every table of ${bytes(settings.floor_bytes)} or more`;
+  return block.exact ? "every table" : "every table; see what is uncertain below";
+}
+
+/** Maps that began here, also those that were first seen when they were large enough. */
+function created(block) {
+  return block.maps_created + (block.maps_late ?? 0);
 }

@@ -49,7 +49,7 @@ class Flame {
   }
 
   grow() {
-    this.root = treeOf(this.page.sites, this.by.of, byId("flame-all").checked);
+    this.root = treeOf(this.page, this.by.of, byId("flame-all").checked);
     this.canvas.dataset.total = this.root.weight;
     this.zoomed = this.root;
     this.cursor = null;
@@ -124,7 +124,7 @@ class Flame {
       if (place.node === null) this.narrow(context, place);
       else this.frame(context, place, wanted !== "" && !hit);
     }
-    if (this.root.weight === 0) context.fillText("Nothing to show: no site has this figure.", 8, FRAME * 1.5);
+    if (this.root.weight === 0) context.fillText("Nothing to show: no container has this figure.", 8, FRAME * 1.5);
     byId("flame-reset").disabled = this.zoomed === this.root;
   }
 

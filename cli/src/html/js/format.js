@@ -68,22 +68,33 @@ function percent(share) {
   return `${value > 0 && value < 9.95 ? value.toFixed(1) : value.toFixed(0)} %`;
 }
 
-/** Whether samples are all that is known of a site: its counted bytes are none then. */
-function onlySamples(site) {
-  return site.sampled !== null && (site.coverage === "sampled" || site.allocs === 0);
-}
-
-/** Live bytes of a site: the estimate where samples are all that is known. */
+/** Live bytes of a site with what samples stand for: their sum is that of the totals. */
 function liveBytes(site) {
-  return onlySamples(site) ? Math.max(site.sampled.est_live_bytes, 0) : site.live_bytes;
+  return site.sampled === null ? site.live_bytes : Math.max(Math.round(site.sampled.est_live_bytes), 0);
 }
 
 /** Bytes allocated at a site, in the same way. */
 function allocatedBytes(site) {
-  return onlySamples(site) ? site.sampled.est_allocated_bytes : site.allocated_bytes;
+  return site.sampled === null ? site.allocated_bytes : Math.max(Math.round(site.sampled.est_allocated_bytes), 0);
 }
 
-/** `about 4.0 MiB \u00b1 200 KiB` of an estimate, the figure alone without an error. */
-function estimate(value, error) {
-  return error === null ? bytes(value) : `about ${bytes(value)} \u00b1 ${bytes(error)}`;
+/** An estimate, with the digits that it deserves. */
+function rounded(value) {
+  const step = 10 ** Math.max(Math.floor(Math.log10(Math.max(value, 1))) - 1, 0);
+  return Math.round(value / step) * step;
+}
+
+/** Resizes at a site, in the same way; 0 where it has none. */
+function resizesOf(site) {
+  return Math.max(Math.round(site.sampled?.est_resizes ?? 0), site.resizes ?? 0);
+}
+
+const BOUNDS = { at_most: ["at most ", "\u2264 "], at_least: ["at least ", "\u2265 "] };
+
+/** `about 4.0 MiB \u00b1 200 KiB` of an estimate, `at most 3 MiB` of a bound, else the figure alone. */
+function told(figure, show) {
+  if (figure === null || figure === undefined) return null;
+  const { value, error, bound } = figure;
+  if (error !== null) return `about ${show(show === thousands ? rounded(value) : value)} \u00b1 ${show(show === thousands ? rounded(error) : error)}`;
+  return `${BOUNDS[bound]?.[0] ?? ""}${show(value)}`;
 }

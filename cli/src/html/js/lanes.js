@@ -32,9 +32,9 @@ class Lanes {
 
   /** The lanes in question, in order. */
   choose() {
-    const { site } = this.view;
-    this.narrowed = site;
-    this.shown = site === null ? [...this.page.lanes] : this.page.lanes.filter((lane) => lane.site === site.id);
+    const { block } = this.view;
+    this.narrowed = block;
+    this.shown = block === null ? [...this.page.lanes] : this.page.lanes.filter((lane) => block.ids.has(lane.site));
     const by = {
       size: (a, b) => b.peak - a.peak || a.at[0] - b.at[0],
       time: (a, b) => a.at[0] - b.at[0] || b.peak - a.peak,
@@ -46,15 +46,15 @@ class Lanes {
     const rows = Math.max(this.shown.length, 1);
     byId("lanes-space").style.height = `${rows * LANE}px`;
     this.scroller.style.height = `${Math.min(rows, 14) * LANE + 2}px`;
-    byId("lanes-count").textContent = site === null
+    byId("lanes-count").textContent = block === null
       ? count(this.shown.length, "map")
-      : `${count(this.shown.length, "map")} of ${site.what} at ${site.place}`;
-    byId("lanes-all").hidden = site === null;
+      : `${count(this.shown.length, "map")} of ${block.what} at ${block.place}`;
+    byId("lanes-all").hidden = block === null;
   }
 
   /** After a selection: other lanes, or the lane of the selected resize in view. */
   follow() {
-    if (this.narrowed !== this.view.site) {
+    if (this.narrowed !== this.view.block) {
       this.choose();
       this.scroller.scrollTop = 0;
     }
@@ -149,13 +149,13 @@ class Lanes {
   label(context, lane, y, bottom) {
     const { colors } = theme;
     const { left, width } = this.plot;
-    const site = this.page.siteById.get(lane.site);
+    const block = this.page.blockOf.get(lane.site);
     context.font = FONT;
     context.textBaseline = "middle";
     context.textAlign = "right";
     context.fillStyle = colors.soft;
     context.fillText(bytes(lane.peak), left - 8, (y + bottom) / 2);
-    const name = site === undefined ? `map ${lane.map}` : `${site.what}  ${site.place}`;
+    const name = block === undefined ? `map ${lane.map}` : `${block.what}  ${block.place}`;
     const text = fitted(context, name, Math.min(width - 12, 420));
     context.textAlign = "left";
     context.lineWidth = 3;
@@ -178,7 +178,7 @@ class Lanes {
     this.select(lane, at);
   }
 
-  /** Selects the resize of a lane that is nearest to a moment, else its site. */
+  /** Selects the resize of a lane that is nearest to a moment, else its block. */
   select(lane, at) {
     const { events } = this.page;
     let best = NONE;
@@ -188,9 +188,9 @@ class Lanes {
     }
     this.view.map = lane.map;
     if (best !== NONE) this.view.selectEvent(best);
-    else if (this.page.siteById.has(lane.site)) {
+    else if (this.page.blockOf.has(lane.site)) {
       this.view.event = NONE;
-      this.view.shown = { site: this.page.siteById.get(lane.site), lane };
+      this.view.shown = { block: this.page.blockOf.get(lane.site), lane };
       this.view.tell("selection");
     }
   }
@@ -226,7 +226,7 @@ class Lanes {
   }
 
   tellLane(lane) {
-    const site = this.page.siteById.get(lane.site);
-    say(`${site === undefined ? `map ${lane.map}` : `${site.what} at ${site.place}`}: largest table ${bytes(lane.peak)}, ${count(lane.resizes, "resize")}.`);
+    const block = this.page.blockOf.get(lane.site);
+    say(`${block === undefined ? `map ${lane.map}` : `${block.what} at ${block.place}`}: largest table ${bytes(lane.peak)}, ${count(lane.resizes, "resize")}.`);
   }
 }

@@ -1,28 +1,28 @@
-// The table of sites: sorted, filtered, and filled as far as one has scrolled.
+// The table of blocks: sorted, filtered, and filled as far as one has scrolled.
 
 const ROWS = 60;
 /** Rows that are printed: as the style has it. */
 const ROWS_ON_PAPER = 40;
 
-/** Columns: title, figure to sort by, how it is shown. */
+/** Columns: title, figure as all views have it, how it is shown. */
 const COLUMNS = [
-  { title: "Site", hint: "type and place", text: (site) => `${site.what} ${site.place}` },
-  { title: "Resizes", of: (site) => site.resizes, show: thousands },
-  { title: "Worst overlap", hint: "old and new table side by side", of: (site) => site.overlap_peak_bytes, show: bytes },
-  { title: "Worst pause", of: (site) => site.pause_ns?.max ?? null, show: time },
-  { title: "Pauses in all", of: (site) => site.pause_ns?.total ?? null, show: time },
-  { title: "Peak", hint: "largest number of live bytes", of: (site) => (onlySamples(site) ? null : site.peak_live_bytes), show: bytes, bound: (site) => site.peak_live_error_bytes > 0 },
-  { title: "Live", hint: "bytes of live tables", of: liveBytes, show: bytes, about: onlySamples },
-  { title: "Kept", hint: "bytes beyond what the entries need", of: (site) => site.retained_bytes, show: bytes },
-  { title: "Copied", of: (site) => site.copied_bytes, show: bytes },
-  { title: "Allocated", of: allocatedBytes, show: bytes, about: onlySamples },
-  { title: "Maps", hint: "maps created", of: created, show: thousands },
+  { title: "Container", hint: "type and place", text: (block) => `${block.what} ${block.place}` },
+  { title: "Live", hint: "bytes of live tables", of: ({ figures }) => figures.live_bytes, show: bytes },
+  { title: "Kept", hint: "bytes of these beyond what the entries need", of: ({ figures }) => figures.retained_bytes, show: bytes },
+  { title: "Entries", hint: "in the live maps", of: ({ figures }) => figures.entries, show: thousands },
+  { title: "Peak", hint: "largest number of live bytes", of: ({ figures }) => figures.peak_bytes, show: bytes },
+  { title: "Maps", hint: "live maps", of: ({ figures }) => figures.maps_live, show: thousands },
+  { title: "Resizes", of: ({ figures }) => figures.resizes, show: thousands },
+  { title: "Overlap", hint: "largest old and new table side by side", of: (block) => counted(block.overlap_peak_bytes), show: bytes },
+  { title: "Stall", hint: "longest pause of a thread in a resize", of: (block) => counted(block.pause_ns?.max), show: time },
+  { title: "All stalls", hint: "time that threads spent in resizes", of: ({ figures }) => figures.pause_ns, show: time },
+  { title: "Copied", hint: "bytes moved from old tables to new", of: ({ figures }) => figures.copied_bytes, show: bytes },
+  { title: "Allocated", hint: "bytes of all tables ever allocated", of: (block) => ({ ...counted(allocatedBytes(block)), error: block.sampled?.est_allocated_bytes_error ?? null }), show: bytes },
 ];
 
-/** Maps that began here, also those that were first seen when they were large enough. */
-function created(site) {
-  if (site.maps_created === null) return null;
-  return site.maps_created + (site.maps_late ?? 0);
+/** A figure without an error; nothing if it is not known. */
+function counted(value) {
+  return value === null || value === undefined ? null : { value, error: null, bound: null };
 }
 
 class Sites {
@@ -30,14 +30,16 @@ class Sites {
     this.page = page;
     this.view = view;
     /** Those of which something is known: a heap profile has no pauses and no peaks. */
-    this.columns = COLUMNS.filter(({ of }) => of === undefined || page.sites.length === 0 || page.sites.some((site) => (of(site) ?? null) !== null));
+    this.columns = COLUMNS.filter(({ of }) => of === undefined || page.blocks.length === 0 || page.blocks.some((block) => of(block) !== null));
     this.body = byId("sites-body");
     this.scroll = byId("sites-scroll");
     this.filter = byId("sites-filter");
     /** Column to sort by and direction; null is the order of the report, most harmful first. */
     this.sort = null;
-    this.words = page.sites.map((site) =>
-      [site.what, site.place, site.family, site.caller?.function, ...site.stack.filter((frame) => frame[4]).map((frame) => frame[0])].join(" ").toLowerCase());
+    this.words = page.blocks.map((block) => {
+      const own = block.parts.flatMap((site) => [site.place, ...site.stack.filter((frame) => frame[4]).map((frame) => frame[0])]);
+      return [block.what, block.place, block.family, block.caller?.function, ...own].join(" ").toLowerCase();
+    });
     this.head();
     this.filter.addEventListener("input", onceAFrame(() => this.fill()));
     this.body.addEventListener("click", (event) => this.choose(event.target.closest("tr")));
@@ -69,18 +71,18 @@ class Sites {
     this.fill();
   }
 
-  /** The sites that pass the filter, in order. */
+  /** The blocks that pass the filter, in order. */
   chosen() {
     const words = this.filter.value.toLowerCase().split(/\s+/).filter((word) => word !== "");
-    const sites = this.page.sites.filter((_, i) => words.every((word) => this.words[i].includes(word)));
-    if (this.sort === null) return sites;
+    const blocks = this.page.blocks.filter((_, i) => words.every((word) => this.words[i].includes(word)));
+    if (this.sort === null) return blocks;
     const { column, direction } = this.sort;
     const { of, text } = this.columns[column];
     const sign = direction === "ascending" ? 1 : -1;
-    if (of === undefined) return sites.sort((a, b) => sign * text(a).localeCompare(text(b)));
+    if (of === undefined) return blocks.sort((a, b) => sign * text(a).localeCompare(text(b)));
     // What is unknown comes last, whichever way.
-    return sites.sort((a, b) => {
-      const [p, q] = [of(a) ?? null, of(b) ?? null];
+    return blocks.sort((a, b) => {
+      const [p, q] = [of(a)?.value ?? null, of(b)?.value ?? null];
       if (p === null || q === null) return (p === null) - (q === null);
       return sign * (p - q);
     });
@@ -93,26 +95,26 @@ class Sites {
     this.scroll.scrollTop = 0;
     this.append();
     this.advice();
-    const all = this.page.sites.length;
-    byId("sites-count").textContent = this.shown.length === all ? count(all, "site") : `${thousands(this.shown.length)} of ${count(all, "site")}`;
+    const all = this.page.blocks.length;
+    byId("sites-count").textContent = this.shown.length === all ? count(all, "place") : `${thousands(this.shown.length)} of ${count(all, "place")}`;
     if (this.shown.length === 0) {
-      this.body.append(make("tr", {}, make("td", { colspan: this.columns.length, class: "none" }, all === 0 ? "No container was seen." : "No site has all of these words in its type, place, family or stack.")));
+      this.body.append(make("tr", {}, make("td", { colspan: this.columns.length, class: "none" }, all === 0 ? "No container was seen." : "No place has all of these words in its type, family or stacks.")));
     }
   }
 
-  /** On paper nobody can choose a site: the advice of all that are printed stands below them. */
+  /** On paper nobody can choose a row: the advice of all that are printed stands below them. */
   advice() {
-    const advised = this.shown.slice(0, ROWS_ON_PAPER).filter((site) => site.advice.length > 0);
-    const parts = advised.flatMap((site) => [
-      make("dt", {}, make("span", { class: "type" }, site.what), ` ${site.place}`),
-      ...site.advice.map((text) => make("dd", {}, text)),
+    const advised = this.shown.slice(0, ROWS_ON_PAPER).filter((block) => block.advice.length > 0);
+    const parts = advised.flatMap((block) => [
+      make("dt", {}, make("span", { class: "type" }, block.what), ` ${block.place}`),
+      ...block.advice.map((text) => make("dd", {}, text)),
     ]);
     byId("sites-advice").replaceChildren(...(parts.length === 0 ? [] : [make("h3", {}, "Advice"), make("dl", {}, ...parts)]));
   }
 
   append() {
     const next = this.shown.slice(this.done, this.done + ROWS);
-    this.body.append(...next.map((site, i) => this.row(site, this.done + i === 0)));
+    this.body.append(...next.map((block, i) => this.row(block, this.done + i === 0)));
     this.done += next.length;
     const left = this.shown.length - this.done;
     byId("sites-more").textContent = left > 0 ? `${thousands(left)} more below: scroll, or filter.` : "";
@@ -124,34 +126,45 @@ class Sites {
     if (this.done < this.shown.length && scrollTop + clientHeight > scrollHeight - 400) this.append();
   }
 
-  row(site, first) {
-    const cells = this.columns.map(({ of, show, bound, about }) => {
+  row(block, first) {
+    const cells = this.columns.map(({ of, show }) => {
       if (of === undefined) {
-        const name = make("th", { scope: "row" }, make("span", { class: "type" }, site.what), make("span", { class: "place" }, site.place));
-        return name;
+        return make("th", { scope: "row" }, make("span", { class: "type" }, block.what), make("span", { class: "place" }, block.place), this.stacks(block));
       }
-      const value = of(site) ?? null;
-      const text = value === null ? "\u2013" : value === 0 ? "0" : show(value);
-      const sign = !value ? "" : bound?.(site) ? "\u2264 " : about?.(site) ? "\u2248 " : "";
-      const told = value === null ? "unknown" : about?.(site) ? "an estimate from samples" : null;
-      return make("td", { class: value ? "number" : "number nothing", title: told }, sign + text);
+      const figure = of(block);
+      if (figure === null) return make("td", { class: "number nothing", title: "unknown" }, "\u2013");
+      const { value, error, bound } = figure;
+      const sign = value === 0 ? "" : error !== null ? "\u2248 " : BOUNDS[bound]?.[1] ?? "";
+      const shown = show === thousands && error !== null ? rounded(value) : value;
+      return make("td", { class: value ? "number" : "number nothing", title: error === null ? null : told(figure, show) }, sign + (value === 0 ? "0" : show(shown)));
     });
     const row = make("tr", { tabindex: first ? "0" : "-1" }, ...cells);
-    row.site = site;
+    row.block = block;
     return row;
   }
 
+  /** Where the maps of a block grew, a line for each stack that chooses it. */
+  stacks(block) {
+    if (block.parts.length < 2) return null;
+    const line = (site) => make("li", {}, make("button", { type: "button", tabindex: "-1", on: { click: (event) => {
+      event.stopPropagation();
+      this.view.selectBlock(block, site);
+    } } }, partOf(site)));
+    const summary = make("summary", { tabindex: "-1" }, count(block.parts.length, "stack"));
+    return make("details", { class: "stacks", on: { click: (event) => event.stopPropagation() } }, summary, make("ul", {}, ...block.parts.map(line)));
+  }
+
   mark() {
-    const site = this.view.shown?.site;
+    const block = this.view.shown?.block;
     for (const row of this.body.children) {
-      if (row.site === site && site !== undefined) row.setAttribute("aria-selected", "true");
+      if (row.block === block && block !== undefined) row.setAttribute("aria-selected", "true");
       else row.removeAttribute("aria-selected");
     }
   }
 
   choose(row) {
-    if (!row?.site) return;
-    this.view.selectSite(row.site);
+    if (!row?.block) return;
+    this.view.selectBlock(row.block);
     this.focus(row);
   }
 

@@ -102,13 +102,13 @@ class SteeredTimeline extends Timeline {
   tipLines(event, at) {
     const { curve, events } = this.page;
     const line = (text, kind) => make("div", { class: kind }, text);
-    const when = event === NONE ? at : events.t[event];
+    const when = event === NONE ? at : startOf(events, event);
     const step = lowerBound(curve.t, when) - 1;
     const live = step < 0 ? curve.before : curve.live[step];
     const lines = [line(`${moment(when, this.view.span / 100)}${when >= curve.from ? `: ${bytes(live)} live` : ""}`, "strong")];
     if (event !== NONE) {
-      const site = this.page.siteById.get(events.site[event]);
-      lines.push(line(headOf(events, event)), line(site === undefined ? "" : `${site.what} at ${site.place}`));
+      const block = this.page.blockOf.get(events.site[event]);
+      lines.push(line(headOf(events, event)), line(block === undefined ? "" : `${block.what} at ${block.place}`));
     }
     return lines;
   }
@@ -149,7 +149,7 @@ class SteeredTimeline extends Timeline {
       const next = view.neighbour(step);
       if (next === NONE) return say("No further resize.");
       view.selectEvent(next);
-      return say(`${moment(this.page.events.t[next], view.span / 100)}: ${headOf(this.page.events, next)}`);
+      return say(`${moment(startOf(this.page.events, next), view.span / 100)}: ${headOf(this.page.events, next)}`);
     };
     const actions = {
       ArrowRight: () => (event.shiftKey ? view.move(0.2) : go(1)),

@@ -32,12 +32,16 @@ function recorded(page) {
   const { totals } = page.report;
   const bound = totals.peak_error_bytes > 0 ? "\u2264 " : "";
   const about = totals.est_live_bytes > totals.live_bytes;
+  const each = page.blocks.map(({ figures }) => figures.resizes).filter((figure) => figure !== null);
+  const sampled = each.some((figure) => figure.error !== null);
+  const resizes = each.reduce((sum, figure) => sum + figure.value, 0);
+  const least = totals.peak_at_least ? "\u2265 " : bound;
   const at = (ns) => (ns === null ? undefined : `${moment(ns, page.end / 100)} after the start`);
   return [
-    ["resizes", thousands(totals.resizes)],
-    [about ? "peak of what was counted" : "peak in containers", bound + bytes(totals.peak_bytes), at(totals.peak_at_ns)],
+    ["resizes", sampled ? `\u2248 ${thousands(rounded(resizes))}` : thousands(totals.resizes), sampled ? `with samples; ${thousands(totals.resizes)} were counted` : undefined],
+    ["peak in containers", least + bytes(totals.peak_bytes), at(totals.peak_at_ns)],
     ["live at the end", about ? `\u2248 ${bytes(totals.est_live_bytes)}` : bytes(totals.live_bytes), about
-      ? `${estimate(totals.est_live_bytes, totals.est_live_error_bytes)}, with samples; ${bytes(totals.live_bytes)} were counted`
+      ? `about ${bytes(totals.est_live_bytes)} \u00b1 ${bytes(totals.est_live_error_bytes)}, with samples; ${bytes(totals.live_bytes)} were counted`
       : "bytes of live tables"],
     ["worst overlap", bytes(totals.overlap_peak_bytes), at(totals.overlap_peak_at_ns)],
     ["longest pause", totals.pause_max_ns === null ? null : time(totals.pause_max_ns)],

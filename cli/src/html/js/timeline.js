@@ -2,6 +2,8 @@
 // the window is chosen in.
 
 const PAUSE_FLOOR = 1000;
+/** One part in so many is no matter. */
+const LITTLE = 50;
 
 /** Where a site counts each kind. */
 const FIELDS = { grow: "grows", shrink: "shrinks", rehash: "rehashes", rebuild: "rebuilds", replace: "replaces", aborted: "aborted" };
@@ -24,6 +26,7 @@ class Timeline {
     new ResizeObserver(this.draw).observe(this.chart);
     this.legend();
     if (page.curve === null) this.nothing();
+    else this.lacking();
   }
 
   /** Says why there is no timeline. The place for details stays. */
@@ -33,6 +36,14 @@ class Timeline {
     byId("timeline-none").textContent = events.count > 0 && !events.timed
       ? "The recording holds no calibration of its clock, so nothing can be drawn over time."
       : "There is nothing to draw over time: no event is in the report. A profile says what is there, not when it came.";
+  }
+
+  /** What samples stand for has no moments: the curve is of the rest. */
+  lacking() {
+    const { est_live_bytes: all, live_bytes: counted } = this.page.report.totals;
+    const lacks = all - counted;
+    if (lacks <= counted / LITTLE) return;
+    byId("timeline-none").textContent = `Drawn is what was recorded table by table. Samples stand for about ${bytes(lacks)} more, live at the end.`;
   }
 
   legend() {
@@ -196,7 +207,7 @@ class Timeline {
       const pause = events.pause[i];
       if (pause === NONE) continue;
       const x = Math.min(box.width - 1, Math.floor((events.t[i] - this.view.from) * scale));
-      const columns = this.view.site !== null && events.site[i] === this.view.site.id ? mine : highest;
+      const columns = this.view.block?.ids.has(events.site[i]) ? mine : highest;
       if (pause > columns[x]) columns[x] = pause;
     }
     const sticks = (columns, color) => {
@@ -207,7 +218,7 @@ class Timeline {
         context.fillRect(box.left + x - 0.5, box.top + box.height - height, 2, height);
       }
     };
-    context.globalAlpha = this.view.site === null ? 1 : 0.3;
+    context.globalAlpha = this.view.block === null ? 1 : 0.3;
     sticks(highest, colors.pause);
     context.globalAlpha = 1;
     sticks(mine, colors.pause);

@@ -2,9 +2,9 @@
 
 /** What the width of a frame stands for. */
 const WEIGHTS = {
-  live: { title: "live bytes", of: (site) => site.live_bytes, show: bytes, note: "Bytes of live tables." },
-  allocated: { title: "allocated bytes", of: (site) => site.allocated_bytes, show: bytes, note: "Bytes of all tables ever allocated." },
-  resizes: { title: "resizes", of: (site) => site.resizes ?? 0, show: (n) => count(n, "resize"), note: "Number of resizes." },
+  live: { title: "live bytes", of: liveBytes, show: bytes, note: "Bytes of live tables." },
+  allocated: { title: "allocated bytes", of: allocatedBytes, show: bytes, note: "Bytes of all tables ever allocated." },
+  resizes: { title: "resizes", of: resizesOf, show: (n) => count(n, "resize"), note: "Number of resizes." },
   overlap: {
     title: "overlap", of: (site) => site.overlap_peak_bytes ?? 0, show: bytes,
     note: "Each site's largest overlap of old and new table. They need not have come at the same moment.",
@@ -14,9 +14,9 @@ const WEIGHTS = {
 
 /**
  * The tree of all stacks, outermost callers at the top; of the program's own functions alone, or
- * of all. Each path ends in the container.
+ * of all. Each path ends in its block: the container.
  */
-function treeOf(sites, weight, all) {
+function treeOf({ sites, blockOf }, weight, all) {
   const root = { name: "all", weight: 0, depth: 0, own: false, children: new Map(), parent: null };
   for (const site of sites) {
     const value = weight(site);
@@ -36,7 +36,8 @@ function treeOf(sites, weight, all) {
       const [name, place, , , own] = site.stack[i];
       if (own || all) enter(name, name, place, own, false);
     }
-    enter(`\n${site.what}\n${site.place}`, site.what, site.place, false, true);
+    const { what, place } = blockOf.get(site.id) ?? { what: "a container", place: site.place };
+    enter(`\n${what}\n${place}`, what, place, false, true);
   }
   order(root);
   return root;

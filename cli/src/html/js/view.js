@@ -10,8 +10,8 @@ class View {
     this.to = page.end;
     /** Number of an event in the timeline, or NONE. */
     this.event = NONE;
-    /** Site and map that lanes and resizes are narrowed to; null for all. */
-    this.site = null;
+    /** Block and map that lanes and resizes are narrowed to; null for all. */
+    this.block = null;
     this.map = null;
     this.listeners = [];
     const { events } = page;
@@ -70,30 +70,30 @@ class View {
   selectEvent(event) {
     const { events } = this.page;
     this.event = event;
-    const site = this.page.siteById.get(events.site[event]);
-    this.shown = { event, site };
+    this.shown = { event, block: this.page.blockOf.get(events.site[event]) };
     const at = events.t[event];
     if (at < this.from || at > this.to) this.show(at - this.span / 2, at + this.span / 2);
     this.tell("selection");
   }
 
-  /** Selects a site: its resizes and maps alone are told apart from the others. */
-  selectSite(site) {
-    this.site = site;
+  /** Selects a block: its resizes and maps alone are told apart from the others. The stack of one
+   * of its sites may be asked for. */
+  selectBlock(block, site) {
+    this.block = block;
     this.map = null;
     this.event = NONE;
-    this.shown = { site };
+    this.shown = { block, site };
     this.tell("selection");
   }
 
-  /** Narrows to the maps of a site without changing what the details show. */
-  narrow(site) {
-    this.site = site;
+  /** Narrows to the maps of a block without changing what the details show. */
+  narrow(block) {
+    this.block = block;
     this.tell("selection");
   }
 
   clear() {
-    this.site = null;
+    this.block = null;
     this.map = null;
     this.event = NONE;
     this.shown = null;
@@ -102,7 +102,7 @@ class View {
 
   /** Whether an event belongs to what the page is narrowed to. */
   concerns(event) {
-    return this.site === null || this.page.events.site[event] === this.site.id;
+    return this.block === null || this.block.ids.has(this.page.events.site[event]);
   }
 
   /** The next resize of those in question after the selected one, or before it. */

@@ -2,10 +2,10 @@
 //! these tests build.
 
 use super::text::service_report;
-use crate::summary::{Figure, Summary};
+use crate::summary::{Bound, Figure, Summary};
 use crate::text::units::{bytes, thousands};
 use crate::text::{Sort, TextOptions, place, render, table, title};
-use crate::{Report, Sampled, Site};
+use crate::{AdviceKind, Report, Sampled, Site};
 
 /// Panics at the first block of which two views tell different things.
 pub(super) fn check(report: &Report) {
@@ -57,13 +57,22 @@ fn says(text: &str, block: &Site) {
     };
     assert!(text.contains(&held), "no {held} in {text}");
     if let Some(peak) = summary.peak_bytes.filter(|peak| peak.value > live.value) {
-        let bound = if peak.at_most { "at most " } else { "" };
+        let bound = peak.bound.map_or("", |_| "at most ");
         let peak = format!(", {bound}{} at its peak", bytes(peak.value));
         assert!(text.contains(&peak), "no {peak} in {text}");
     }
     if let Some(entries @ Figure { error: None, .. }) = summary.entries {
         let entries = format!("{} entr", thousands(entries.value));
         assert!(text.contains(&entries), "no {entries} in {text}");
+    }
+    for one in &block.suggestions {
+        // What would come back is what is kept: no view has a dash for it.
+        let back = one
+            .saves
+            .live_bytes
+            .filter(|_| one.kind == AdviceKind::Shrink);
+        let kept = summary.retained_bytes.map(|kept| kept.value);
+        assert!(back <= kept, "{one:?} of {kept:?}");
     }
     if let Some(kept) = summary.retained_bytes.filter(|kept| kept.value > 0) {
         let kept = bytes(kept.value);
@@ -107,10 +116,9 @@ fn read(cell: &str) -> Option<Figure> {
     if cell == "-" {
         return None;
     }
-    let (at_most, cell) = match cell.strip_prefix("<=") {
-        Some(cell) => (true, cell),
-        None => (false, cell),
-    };
+    let bound = [("<=", Bound::AtMost), (">=", Bound::AtLeast)];
+    let bound = bound.into_iter().find(|(sign, _)| cell.starts_with(sign));
+    let cell = cell.trim_start_matches(['<', '>', '=']);
     let (value, error) = match cell.split_once("+-") {
         Some((value, error)) => (value, Some(error)),
         None => (cell, None),
@@ -119,7 +127,7 @@ fn read(cell: &str) -> Option<Figure> {
     Some(Figure {
         value: number(value),
         error: error.map(number),
-        at_most,
+        bound: bound.map(|(_, bound)| bound),
     })
 }
 
@@ -206,5 +214,6 @@ fn a_table_has_a_line_for_each_block() {
             "9000+-90"
         ]
     );
+    assert_eq!(row[6], ">=50330880", "not all resizes were timed");
     assert_eq!(row.last(), Some(&"Map<?>"), "a name is no line end");
 }

@@ -5,6 +5,7 @@ use super::units::{bytes, count, thousands, time};
 use super::{contents, estimates, words};
 use crate::model::{Coverage, Map, Report, Site};
 use crate::sites::{held, only_samples};
+use crate::summary::Summary;
 
 /// The block of a site.
 pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
@@ -62,11 +63,11 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
     if let Some(pauses) = words::pauses(site) {
         page.row("stalls", &pauses);
     }
-    if let Some(copied) = site.copied_bytes.filter(|&copied| copied > 0) {
-        page.row(
-            "copied",
-            &format!("{} from old tables to new", bytes(copied)),
-        );
+    let copied = Summary::of(site).copied_bytes;
+    if let Some(copied) = copied.filter(|copied| copied.value > 0) {
+        let least = copied.bound.map_or("", |_| "at least ");
+        let copied = bytes(copied.value);
+        page.row("copied", &format!("{least}{copied} from old tables to new"));
     }
     if let Some(rebuilds) = site.rebuilds.filter(|&rebuilds| rebuilds > 0) {
         page.row(

@@ -146,8 +146,9 @@ pub fn no_picture(map: &Map) -> &'static str {
     }
 }
 
-/// The blocks of a report, in the order in which a list has them.
-fn sorted(report: &Report, sort: Sort) -> Vec<&Site> {
+/// The blocks of a report, in the order in which lists have them.
+#[must_use]
+pub fn sorted(report: &Report, sort: Sort) -> Vec<&Site> {
     let mut sites: Vec<&Site> = report.blocks().iter().collect();
     let key = |site: &Site| {
         let summary = Summary::of(site);

@@ -3,7 +3,7 @@
 use super::page::printable;
 use super::{Sort, place, sorted};
 use crate::model::{Report, Site};
-use crate::summary::{Figure, Summary};
+use crate::summary::{Bound, Figure, Summary};
 
 const COLUMNS: [&str; 10] = [
     "bytes",
@@ -21,7 +21,7 @@ const COLUMNS: [&str; 10] = [
 const WORDS: usize = 3;
 
 /// The first `most` blocks as a table: figures as they are, `123+-4` for an estimate with its
-/// standard error, `<=123` for what may be less, a dash for what is not known.
+/// standard error, `<=123` and `>=123` for bounds, a dash for what is not known.
 #[must_use]
 pub fn table(report: &Report, sort: Sort, most: usize) -> String {
     let mut rows = vec![COLUMNS.map(str::to_owned)];
@@ -66,7 +66,11 @@ fn cell(figure: Option<Figure>) -> String {
     let Some(figure) = figure else {
         return "-".to_owned();
     };
-    let bound = if figure.at_most { "<=" } else { "" };
+    let bound = match figure.bound {
+        Some(Bound::AtMost) => "<=",
+        Some(Bound::AtLeast) => ">=",
+        None => "",
+    };
     let error = figure.error.map(|error| format!("+-{error}"));
     format!("{bound}{}{}", figure.value, error.unwrap_or_default())
 }

@@ -325,8 +325,10 @@ pub(super) fn pauses(site: &Site) -> Option<String> {
         .p50
         .map(|p50| format!(", median {}", time(p50)))
         .unwrap_or_default();
+    let least = Summary::of(site).pause_ns.and_then(|told| told.bound);
+    let least = least.map_or("", |_| "at least ");
     Some(format!(
-        "worst {}{median}, {} in all",
+        "worst {}{median}, {least}{} in all",
         time(max),
         time(total)
     ))
