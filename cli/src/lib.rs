@@ -11,6 +11,7 @@ mod dumps;
 mod export;
 pub mod failure;
 mod flame;
+mod frames;
 mod holder;
 mod html;
 mod load;

@@ -16,10 +16,18 @@ from pathlib import Path
 TARGET = Path("target/debug").resolve()
 MAPGROW = TARGET / "mapgrow"
 GO = os.environ["GO"]
+
+
+def whole(site, field):
+    """A figure with what samples stand for."""
+    estimate = (site["sampled"] or {}).get(f"est_{field}")
+    return site[field] or 0 if estimate is None else max(round(estimate), 0)
+
+
 FIGURES = {
-    "live_bytes": lambda site: site["live_bytes"],
-    "alloc_bytes": lambda site: site["allocated_bytes"],
-    "resizes": lambda site: site["resizes"] or 0,
+    "live_bytes": lambda site: whole(site, "live_bytes"),
+    "alloc_bytes": lambda site: whole(site, "allocated_bytes"),
+    "resizes": lambda site: max(whole(site, "resizes"), site["resizes"] or 0),
     "overlap_bytes": lambda site: site["overlap_peak_bytes"] or 0,
     "pause_ns": lambda site: (site["pause_ns"] or {}).get("total") or 0,
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use mapgrow_report::{Report, Site, StackFrame, text};
 
+use crate::frames;
+
 mod svg;
 
 pub use svg::svg;
@@ -25,12 +27,12 @@ pub enum Weight {
 }
 
 impl Weight {
-    /// The figure of a site; unknown counts nothing.
+    /// The figure of a site, with what samples stand for; unknown counts nothing.
     fn of(self, site: &Site) -> u64 {
         match self {
-            Weight::Live => site.live_bytes,
-            Weight::Allocated => site.allocated_bytes,
-            Weight::Resizes => site.resizes.unwrap_or(0),
+            Weight::Live => site.live().0,
+            Weight::Allocated => site.allocated().0,
+            Weight::Resizes => site.resized(),
             Weight::Overlap => site.overlap_peak_bytes.unwrap_or(0),
             Weight::Pause => {
                 let pauses = site.pause_ns.as_ref();
@@ -85,9 +87,10 @@ impl Weight {
 /// What becomes of the functions of libraries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Libraries {
-    /// They are shown.
+    /// They are shown, and so is the code of the container and of the allocator.
     All,
-    /// Those that called the program's own functions are one frame, whatever library it is.
+    /// What is called in the container is left out, and those that called the program's own functions
+    /// are one frame, whatever library it is.
     Folded,
     /// They are left out.
     LeftOut,
@@ -135,25 +138,29 @@ impl fmt::Display for Folded {
     }
 }
 
-/// The stacks of all sites that have the figure, each ending in the container, sorted. Equal stacks are one, so that no figure is
-/// counted twice or lost.
+/// The stacks of all sites that have the figure, each ending in the container, which is called as the
+/// block of the report is, sorted. Equal stacks are one, so that no figure is counted twice or lost.
 pub fn folded(report: &Report, weight: Weight, libraries: Libraries) -> Vec<Folded> {
     let mut sums: BTreeMap<Vec<(String, Kind)>, u64> = BTreeMap::new();
+    let titles = frames::titles(report);
     for site in &report.sites {
         let figure = weight.of(site);
         if figure == 0 {
             continue;
         }
-        // What lies within the caller is the container and the allocator.
-        let caller = text::caller_at(site, &site.stack).unwrap_or(0);
-        let functions = site.stack.iter().enumerate().rev();
-        let functions = functions.map(|(at, frame)| function(frame, at >= caller));
+        let (within, stack) = site.stack.split_at(frames::begin(site));
+        let functions = stack.iter().rev().map(|frame| function(frame, true));
         let mut frames: Vec<_> = match libraries {
-            Libraries::All => functions.collect(),
-            Libraries::Folded => without_plumbing(functions.collect()),
+            Libraries::All => {
+                let within = within.iter().rev().map(|frame| function(frame, false));
+                functions.chain(within).collect()
+            }
+            Libraries::Folded => folding_plumbing(functions.collect()),
             Libraries::LeftOut => functions.filter(|(_, kind)| *kind == Kind::Own).collect(),
         };
-        frames.push((plain(&text::what(site)), Kind::Container));
+        let title = titles.get(&site.id);
+        let title = title.map_or_else(|| text::title(site), String::clone);
+        frames.push((plain(&title), Kind::Container));
         let sum = sums.entry(frames);
         let sum = sum.or_insert(0);
         *sum = sum.saturating_add(figure);
@@ -163,16 +170,19 @@ pub fn folded(report: &Report, weight: Weight, libraries: Libraries) -> Vec<Fold
         .collect()
 }
 
-/// A stack, outermost function first, with `...` for what only leads from one function of the
-/// program's own to the next, or to its first one. What its last one called stays.
-fn without_plumbing(frames: Vec<(String, Kind)>) -> Vec<(String, Kind)> {
+/// A stack, outermost function first, with `...` for plumbing.
+fn folding_plumbing(frames: Vec<(String, Kind)>) -> Vec<(String, Kind)> {
     /// A single function says as much as the dots.
     const FEW: usize = 1;
-    let last = frames.iter().rposition(|(_, kind)| *kind == Kind::Own);
+    let own: Vec<bool> = frames
+        .iter()
+        .rev()
+        .map(|(_, kind)| *kind == Kind::Own)
+        .collect();
+    let plumbing = frames::plumbing(&own).into_iter().rev();
     let (mut kept, mut run) = (Vec::new(), Vec::new());
-    for (at, frame) in frames.into_iter().enumerate() {
-        let called_by_own = last.is_none_or(|last| at > last);
-        if frame.1 == Kind::Library && !called_by_own {
+    for (frame, plumbing) in frames.into_iter().zip(plumbing) {
+        if plumbing {
             run.push(frame);
             continue;
         }
@@ -207,7 +217,7 @@ mod tests {
             let own = name.starts_with("svc::");
             (name.to_owned(), if own { Kind::Own } else { Kind::Library })
         };
-        let frames = without_plumbing(stack.split(' ').map(frame).collect());
+        let frames = folding_plumbing(stack.split(' ').map(frame).collect());
         let names: Vec<String> = frames.into_iter().map(|(name, _)| name).collect();
         names.join(" ")
     }

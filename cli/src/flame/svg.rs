@@ -46,8 +46,8 @@ pub fn svg(report: &Report, stacks: &[Folded], weight: Weight) -> Result<Vec<u8>
 
 fn palette(stacks: &[Folded]) -> PaletteMap {
     let mut palette = PaletteMap::default();
-    // What inferno puts under everything.
-    palette.insert("all", ROOT);
+    // What inferno puts under everything has no name until it is written.
+    palette.insert("", ROOT);
     for (name, kind) in stacks.iter().flat_map(|stack| &stack.frames) {
         let name = name.replace(';', &SEMICOLON.to_string());
         let color = shade(*kind, &name);

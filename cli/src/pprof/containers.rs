@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mapgrow_report::text::caller_at;
 use mapgrow_report::{Event, EventKind, Report, Site};
 
 use super::proto::{Profile, Sample};
 use super::tables::Tables;
+use crate::frames;
 
 /// The kinds of values, and their units.
 const KINDS: [(&str, &str); 5] = [
@@ -27,15 +27,24 @@ struct Values {
     pause: u64,
 }
 
+/// Which functions of a stack a profile has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Functions {
+    /// All, also those of the container and of the allocator.
+    All,
+    /// From the one in whose code the container grows on, without plumbing: what only leads from one
+    /// function of the program's own to the next.
+    Own,
+}
+
 /// What sets the samples of one site apart.
 type Key = (Option<u64>, Option<String>);
 
-/// The profile of a report. Stacks begin with the function in whose code the container grows: what
-/// lies within it is the container and the allocator, the same for all. The samples of a site add up to the site's figures in the report,
-/// those without a map or a thread being what the report does not tell apart. `overlap_bytes` is
-/// the largest of a site, so sums of it over sites are bounds.
+/// The profile of a report. The samples of a site add up to the site's figures in the report, with
+/// what samples of the recording stand for; those without a map or a thread are what the report does
+/// not tell apart. `overlap_bytes` is the largest of a site, so sums of it over sites are bounds.
 #[must_use]
-pub fn of_report(report: &Report) -> Profile {
+pub fn of_report(report: &Report, functions: Functions) -> Profile {
     let mut tables = Tables::new(&KINDS, &report.modules, report.process.exe.as_deref());
     let mut parts: BTreeMap<u32, BTreeMap<Key, Values>> = BTreeMap::new();
     for map in &report.maps {
@@ -52,17 +61,31 @@ pub fn of_report(report: &Report) -> Profile {
             part.pause = part.pause.saturating_add(event.pause_ns.unwrap_or(0));
         }
     }
+    let titles = frames::titles(report);
     let mut samples = Vec::new();
     for site in &report.sites {
         let parts = parts.remove(&site.id).unwrap_or_default();
-        samples.extend(of_site(&mut tables, site, parts));
+        let location_id = match functions {
+            Functions::All => tables.stack(&site.stack),
+            Functions::Own => tables.stack(&frames::without_plumbing(site)),
+        };
+        let container = titles.get(&site.id).map(String::as_str);
+        let of = Of {
+            site,
+            container: container.unwrap_or_default(),
+            location_id,
+        };
+        samples.extend(of_site(&mut tables, &of, parts));
+    }
+    if report.sites.iter().any(|site| site.sampled.is_some()) {
+        tables.comment("Small tables were sampled: bytes and resizes include an estimate of them.");
     }
     let mut profile = tables.finish();
     profile.sample = samples;
     profile.time_nanos = signed(report.process.start_unix_ns);
     profile.duration_nanos = report.process.duration_ns.map_or(0, signed);
     // At its end a program has often dropped all of its maps.
-    let shown = usize::from(report.sites.iter().all(|site| site.live_bytes == 0));
+    let shown = usize::from(report.sites.iter().all(|site| site.live().0 == 0));
     profile.default_sample_type = profile.sample_type[shown].r#type;
     profile
 }
@@ -76,20 +99,27 @@ fn is_resize(event: &Event) -> bool {
     resize && !event.sampled
 }
 
+/// What the samples of a site have in common.
+struct Of<'a> {
+    site: &'a Site,
+    /// What its block is called.
+    container: &'a str,
+    location_id: Vec<u64>,
+}
+
 /// The samples of a site: one for each map and thread that the report names, and one for the
 /// rest.
-fn of_site(tables: &mut Tables<'_>, site: &Site, parts: BTreeMap<Key, Values>) -> Vec<Sample> {
+fn of_site(tables: &mut Tables<'_>, of: &Of<'_>, parts: BTreeMap<Key, Values>) -> Vec<Sample> {
+    let site = of.site;
     let mut left = Values {
-        live: site.live_bytes,
-        allocated: site.allocated_bytes,
-        resizes: site.resizes.unwrap_or(0),
+        live: site.live().0,
+        allocated: site.allocated().0,
+        resizes: site.resized(),
         overlap: site.overlap_peak_bytes.unwrap_or(0),
         pause: site.pause_ns.as_ref().and_then(|p| p.total).unwrap_or(0),
     };
-    let from = caller_at(site, &site.stack).unwrap_or(0);
-    let location_id = tables.stack(&site.stack[from..]);
     let mut sample = |(map, thread): &Key, values: Values| {
-        let mut label = Vec::new();
+        let mut label = vec![tables.label("container", of.container)];
         if let Some(family) = site.family {
             label.push(tables.label("family", family));
         }
@@ -103,7 +133,7 @@ fn of_site(tables: &mut Tables<'_>, site: &Site, parts: BTreeMap<Key, Values>) -
             label.push(tables.label("thread", thread));
         }
         Sample {
-            location_id: location_id.clone(),
+            location_id: of.location_id.clone(),
             value: values.list(),
             label,
         }
@@ -141,8 +171,8 @@ impl Values {
         values.map(signed).to_vec()
     }
 
-    /// No more than what is left of the site's figures: maps that were sampled, or that began
-    /// as samples, are in no figure of the site.
+    /// No more than what is left of the site's figures: of maps that began as samples not every resize
+    /// is in them.
     fn at_most(self, left: Self) -> Self {
         self.with(left, u64::min)
     }

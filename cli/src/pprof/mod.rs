@@ -7,7 +7,7 @@ mod read;
 mod tables;
 mod wire;
 
-pub use containers::of_report;
+pub use containers::{Functions, of_report};
 pub use heap::of_heap;
 pub use read::{LOOK_BYTES, MOST_BYTES as MOST_PROFILE_BYTES, heap_profile, looks_like_profile};
 

@@ -103,7 +103,7 @@ impl Targets {
     /// A target's containers as a profile, gzip.
     pub fn containers(&self, at: usize) -> Option<Vec<u8>> {
         let report = self.reading(at)?.report?;
-        pprof::encode(&pprof::of_report(&report)).ok()
+        pprof::encode(&pprof::of_report(&report, pprof::Functions::Own)).ok()
     }
 
     /// A target's whole heap as a profile, gzip.

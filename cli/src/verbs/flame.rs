@@ -32,8 +32,8 @@ pub struct FlameArgs {
     /// Leave out the functions of libraries
     #[arg(long)]
     own: bool,
-    /// Show every function, also what stands as `...`: those of libraries that called the
-    /// program's own, as executors, frameworks and what starts threads do
+    /// Show every function, also those of the container, and what stands as `...`: libraries that
+    /// called the program's own functions, as executors, frameworks and what starts threads do
     #[arg(long, conflicts_with = "own")]
     all: bool,
     /// Write folded stacks, one line each, instead of an SVG

@@ -8,7 +8,7 @@ use mapgrow_report::{Heap, Options};
 use crate::binaries;
 use crate::failure::Failure;
 use crate::output;
-use crate::pprof;
+use crate::pprof::{self, Functions};
 use crate::source::Source;
 use crate::symbols::Files;
 use crate::verbs::report;
@@ -34,6 +34,10 @@ pub struct PprofArgs {
     /// Go's heap profiles have them
     #[arg(long)]
     heap: bool,
+    /// Have every function in the stacks, also those of the container, and of libraries that called
+    /// the program's own, as executors, frameworks and what starts threads do
+    #[arg(long, conflicts_with = "heap")]
+    all: bool,
     /// A binary to take names from, when its build id is the recorded one; can be repeated
     #[arg(long, value_name = "FILE")]
     binary: Vec<PathBuf>,
@@ -46,8 +50,12 @@ pub fn run(args: &PprofArgs) -> Result<(), Failure> {
         let heap = heap(args.source.as_deref(), &args.binary)?;
         (pprof::of_heap(&heap), heap.notes)
     } else {
+        let functions = match args.all {
+            true => Functions::All,
+            false => Functions::Own,
+        };
         let report = report::build(args.source.as_deref(), &args.binary)?;
-        (pprof::of_report(&report), report.honesty.notes)
+        (pprof::of_report(&report, functions), report.honesty.notes)
     };
     let bytes = pprof::encode(&profile)
         .map_err(|error| Failure::new(format!("cannot compress the profile: {error}")))?;

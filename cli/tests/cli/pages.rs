@@ -200,8 +200,7 @@ fn flame_graphs_add_up_to_the_report() {
         assert_eq!(sum, sites.iter().map(figure).sum::<u64>(), "{by}");
         assert!(sum > 0, "{by}");
         let grown = lines.iter().any(|line| {
-            line.contains(";cli_victim::main;cli_victim::fill;")
-                && line.contains(";HashMap<u64, Session> ")
+            line.contains("cli_victim::main;cli_victim::fill;HashMap<u64, Session> at ")
         });
         // At its end the program has dropped its map.
         assert_eq!(grown, by != "live", "{by}: {lines:?}");
@@ -211,11 +210,16 @@ fn flame_graphs_add_up_to_the_report() {
     let svg = std::fs::read_to_string(svg).expect("written");
     assert!(svg.trim_end().ends_with("</svg>"));
     assert!(
-        svg.contains("HashMap&lt;u64, Session&gt; ("),
+        svg.contains("HashMap&lt;u64, Session&gt; at "),
         "the container"
     );
     assert!(svg.contains("cli_victim::fill ("), "the function");
     assert!(!svg.contains("reserve_rehash"), "own functions alone");
+    let (_, root) = svg
+        .split_once("<title>all")
+        .expect("what is under everything");
+    let (root, _) = root.split_once("/>").expect("its rectangle");
+    assert!(root.contains("fill=\"rgb(225,225,225)\""), "{root}");
 }
 
 #[test]
@@ -223,15 +227,10 @@ fn a_profile_begins_with_the_functions_of_the_program() {
     let place = Place::new();
     let dump = dump(&place);
     let report = json(&place.run(&["report", "--json", text(&dump)]));
-    let written = place.path("maps.pb.gz");
-    printed(&place.run(&["pprof", text(&dump), "-o", text(&written)]));
-    let written = std::fs::File::open(written).expect("written");
-    let mut bytes = Vec::new();
-    let mut gzip = flate2::read::GzDecoder::new(written);
-    gzip.read_to_end(&mut bytes).expect("gzip");
-    let profile = Profile::decode(&*bytes).expect("a profile");
+    let profile = profile(&place, &dump, &[]);
     let string = |at: i64| String::from_utf8_lossy(&profile.string_table[at as usize]);
     let mut leaves: BTreeMap<String, i64> = BTreeMap::new();
+    let mut containers: BTreeMap<String, i64> = BTreeMap::new();
     for sample in &profile.sample {
         let location = &profile.location[sample.location_id[0] as usize - 1];
         let function = &profile.function[location.line[0].function_id as usize - 1];
@@ -239,6 +238,12 @@ fn a_profile_begins_with_the_functions_of_the_program() {
         assert_eq!(function.system_name, 0);
         let leaf = leaves.entry(string(function.name).into_owned());
         *leaf.or_default() += sample.value[1];
+        let container = sample
+            .label
+            .iter()
+            .find(|label| string(label.key) == "container");
+        let container = string(container.expect("a container").str).into_owned();
+        *containers.entry(container).or_default() += sample.value[1];
         let of_a_map = sample.label.iter().any(|label| string(label.key) == "map");
         assert!(!of_a_map || sample.value[0] > 0, "nothing is in it");
     }
@@ -251,6 +256,70 @@ fn a_profile_begins_with_the_functions_of_the_program() {
     leaves.retain(|_, bytes| *bytes > 0);
     wanted.retain(|_, bytes| *bytes > 0);
     assert_eq!(leaves, wanted);
+    let page = data(&printed(&place.run(&["html", text(&dump)])));
+    let mut blocks: BTreeMap<String, i64> = BTreeMap::new();
+    for block in page["blocks"].as_array().expect("blocks") {
+        let row = &report["blocks"][block["row"].as_u64().expect("a row") as usize];
+        let title = format!("{} at {}", word(&block["what"]), word(&block["place"]));
+        *blocks.entry(title).or_default() += row["allocated_bytes"].as_i64().expect("bytes");
+    }
+    containers.retain(|_, bytes| *bytes > 0);
+    blocks.retain(|_, bytes| *bytes > 0);
+    assert_eq!(containers, blocks);
+}
+
+/// What `mapgrow pprof` writes.
+fn profile(place: &Place, dump: &Path, more: &[&str]) -> Profile {
+    let written = place.path("maps.pb.gz");
+    let arguments = ["pprof", text(dump), "-o", text(&written)];
+    printed(&place.run(&[&arguments, more].concat()));
+    let written = std::fs::File::open(written).expect("written");
+    let mut bytes = Vec::new();
+    let mut gzip = flate2::read::GzDecoder::new(written);
+    gzip.read_to_end(&mut bytes).expect("gzip");
+    Profile::decode(&*bytes).expect("a profile")
+}
+
+#[test]
+fn plumbing_is_left_out_of_profiles_and_flame_graphs() {
+    let place = Place::new();
+    let dump = dump(&place);
+    let profiled = |more: &[&str]| {
+        let profile = profile(&place, &dump, more);
+        let name = |function: u64| {
+            let name = profile.function[function as usize - 1].name;
+            String::from_utf8_lossy(&profile.string_table[name as usize])
+        };
+        let stack = |ids: &[u64]| {
+            let at = ids.iter().map(|&id| &profile.location[id as usize - 1]);
+            let functions = at.flat_map(|at| at.line.iter().map(|line| name(line.function_id)));
+            functions.collect::<Vec<_>>().join(";")
+        };
+        let stacks = profile
+            .sample
+            .iter()
+            .map(|sample| stack(&sample.location_id));
+        stacks.collect::<Vec<_>>()
+    };
+    let drawn = |more: &[&str]| {
+        let arguments = ["flame", text(&dump), "--folded"];
+        let lines = printed(&place.run(&[&arguments, more].concat()));
+        lines.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // What starts a program, and what inserts into a map.
+    for plumbing in ["lang_start", "reserve_rehash"] {
+        let has = |stacks: Vec<String>| {
+            let mut own = stacks
+                .iter()
+                .filter(|stack| stack.contains("cli_victim::main"))
+                .peekable();
+            assert!(own.peek().is_some(), "{stacks:?}");
+            own.any(|stack| stack.contains(plumbing))
+        };
+        assert!(!has(profiled(&[])) && !has(drawn(&[])), "{plumbing}");
+        let all = &["--all"];
+        assert!(has(profiled(all)) && has(drawn(all)), "{plumbing}");
+    }
 }
 
 #[test]
