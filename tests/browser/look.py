@@ -218,6 +218,22 @@ def advice(browser, check, report):
     browser.keys("Escape")
 
 
+def contents(browser, check, report):
+    """The bar of a table: entries, and tombstones, which are no entries."""
+    known = [one for one in report["maps"] if one["entries"] is not None and one["buckets"]]
+    known = sorted(known, key=lambda one: -one["bytes"])[:25]
+    bars = browser.run("""return [...document.querySelectorAll('#contents-body .bar')]
+        .map((bar) => [...bar.children].slice(0, 2).map((part) => parseFloat(part.style.width)))""")
+
+    def shares(one):
+        tombstones = one["tombstones"] or 0
+        used = one["entries"] if one["buckets_used"] is None else one["buckets_used"] - tombstones
+        return [min(part / one["buckets"], 1) * 100 for part in (used, tombstones)]
+
+    close = all(abs(told - wanted) < 0.01 for bar, one in zip(bars, known) for told, wanted in zip(bar, shares(one)))
+    check(close and len(bars) == len(known), f"{len(bars)} bars of slots in use and tombstones, as in report --json")
+
+
 def flame(browser, check, report):
     sums = {"live": "live_bytes", "allocated": "allocated_bytes", "resizes": "resizes", "overlap": "overlap_peak_bytes"}
 
@@ -301,6 +317,7 @@ def main():
                     timeline(browser, check, report)
                     lanes(browser, check)
                     sites(browser, check, report)
+                    contents(browser, check, report)
                     flame(browser, check, report)
                     task = longest_task(browser)
                     check(options.quick or task <= MOST_TASK_MS, f"longest task while interacting: {task:.0f} ms")

@@ -21,7 +21,7 @@ pub enum Bound {
 pub struct Figure {
     /// The figure itself.
     pub value: u64,
-    /// Standard error of an estimate; `None` where it was counted.
+    /// Standard error of an estimate; `None` where there is none.
     pub error: Option<u64>,
     /// Of a figure that is a bound: which.
     pub bound: Option<Bound>,
@@ -42,7 +42,7 @@ impl Figure {
         let whole = |figure: f64| figure.max(0.0).round() as u64;
         Self {
             value: whole(value),
-            error: Some(whole(error)),
+            error: Some(whole(error)).filter(|&error| error > 0),
             bound: None,
         }
     }
@@ -84,7 +84,7 @@ impl Summary {
     #[must_use]
     pub fn of(site: &Site) -> Self {
         let live_bytes = live_bytes(site);
-        let estimated = live_bytes.error.is_some();
+        let estimated = only_samples(site) || live_bytes.error.is_some();
         let bound = site.peak_live_error_bytes.filter(|&error| error > 0);
         let peak = site.peak_live_bytes.filter(|_| !estimated);
         let resizes = resizes(site, estimated);
@@ -118,7 +118,7 @@ fn live_bytes(site: &Site) -> Figure {
             Figure::estimated(sampled.est_live_bytes, sampled.est_live_bytes_error)
         }
         (_, (value, error)) => Figure {
-            error,
+            error: error.filter(|&error| error > 0),
             ..Figure::counted(value)
         },
     }

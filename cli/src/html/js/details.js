@@ -135,7 +135,7 @@ class Details {
   blockParts(block, site) {
     const facts = make("dl", { class: "facts" });
     const { figures, pause_ns: pause } = block;
-    const estimated = figures.resizes !== null && figures.resizes.error !== null;
+    const about = figures.resizes !== null && figures.resizes.error !== null;
     const made = block.maps_created === null ? null : `${thousands(created(block))} created, `;
     pairs(facts, [
       ["in", block.caller === null ? null : block.caller.function],
@@ -145,12 +145,12 @@ class Details {
       ["entries", told(figures.entries, thousands)],
       ["peak", told(figures.peak_bytes, bytes)],
       ["maps", figures.maps_live === null ? null : `${figures.maps_live.error === null ? made ?? "" : ""}${told(figures.maps_live, thousands)} live`],
-      ["resizes", estimated ? told(figures.resizes, thousands) : block.resizes === null ? null : this.resizes(block)],
+      ["resizes", about ? told(figures.resizes, thousands) : block.resizes === null ? null : this.resizes(block)],
       ["worst overlap", block.overlap_peak_bytes ? bytes(block.overlap_peak_bytes) : null],
       ["pauses", pause && pause.max !== null ? `worst ${time(pause.max)}, median ${time(pause.p50)}, ${told(figures.pause_ns, time)} in all` : null],
       ["copied", figures.copied_bytes?.value ? told(figures.copied_bytes, bytes) : null],
       ["allocated", `${figures.live_bytes.error === null ? "" : "about "}${bytes(allocatedBytes(block))}`],
-      ["counts", coverage(block, this.page.report.settings)],
+      ["counts", coverage(block, this.page.report)],
     ]);
     const narrowed = this.view.block === block;
     const narrow = () => {
@@ -224,7 +224,8 @@ function excerpt({ source, caller }) {
 }
 
 /** Which tables the figures of a block count, in words. */
-function coverage(block, settings) {
+function coverage(block, { settings, profile }) {
+  if (profile) return "samples of a heap profile: the figures are estimates";
   if (block.coverage === "sampled") return "samples of its nodes: the figures are estimates";
   if (block.allocs === 0 && block.sampled !== null) return `samples of tables below ${bytes(settings.floor_bytes)}: the figures are estimates`;
   if (block.figures.live_bytes.error !== null) return "each table that was recorded, and an estimate of the others from samples";

@@ -91,10 +91,15 @@ function resizesOf(site) {
 
 const BOUNDS = { at_most: ["at most ", "\u2264 "], at_least: ["at least ", "\u2265 "] };
 
+/** Whether a figure is an estimate whose error can be seen: as in the text report. */
+function estimated({ value, error }) {
+  return error !== null && error > value / 200;
+}
+
 /** `about 4.0 MiB \u00b1 200 KiB` of an estimate, `at most 3 MiB` of a bound, else the figure alone. */
 function told(figure, show) {
   if (figure === null || figure === undefined) return null;
   const { value, error, bound } = figure;
-  if (error !== null) return `about ${show(show === thousands ? rounded(value) : value)} \u00b1 ${show(show === thousands ? rounded(error) : error)}`;
+  if (estimated(figure)) return `about ${show(show === thousands ? rounded(value) : value)} \u00b1 ${show(show === thousands ? rounded(error) : error)}`;
   return `${BOUNDS[bound]?.[0] ?? ""}${show(value)}`;
 }

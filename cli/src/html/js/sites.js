@@ -133,10 +133,11 @@ class Sites {
       }
       const figure = of(block);
       if (figure === null) return make("td", { class: "number nothing", title: "unknown" }, "\u2013");
-      const { value, error, bound } = figure;
-      const sign = value === 0 ? "" : error !== null ? "\u2248 " : BOUNDS[bound]?.[1] ?? "";
-      const shown = show === thousands && error !== null ? rounded(value) : value;
-      return make("td", { class: value ? "number" : "number nothing", title: error === null ? null : told(figure, show) }, sign + (value === 0 ? "0" : show(shown)));
+      const { value, bound } = figure;
+      const about = estimated(figure);
+      const sign = value === 0 ? "" : about ? "\u2248 " : BOUNDS[bound]?.[1] ?? "";
+      const shown = show === thousands && about ? rounded(value) : value;
+      return make("td", { class: value ? "number" : "number nothing", title: about ? told(figure, show) : null }, sign + (value === 0 ? "0" : show(shown)));
     });
     const row = make("tr", { tabindex: first ? "0" : "-1" }, ...cells);
     row.block = block;

@@ -29,7 +29,7 @@ function summary(page) {
 
 /** What a recording tells. */
 function recorded(page) {
-  const { totals } = page.report;
+  const { process, totals } = page.report;
   const bound = totals.peak_error_bytes > 0 ? "\u2264 " : "";
   const about = totals.est_live_bytes > totals.live_bytes;
   const each = page.blocks.map(({ figures }) => figures.resizes).filter((figure) => figure !== null);
@@ -40,7 +40,7 @@ function recorded(page) {
   return [
     ["resizes", sampled ? `\u2248 ${thousands(rounded(resizes))}` : thousands(totals.resizes), sampled ? `with samples; ${thousands(totals.resizes)} were counted` : undefined],
     ["peak in containers", least + bytes(totals.peak_bytes), at(totals.peak_at_ns)],
-    ["live at the end", about ? `\u2248 ${bytes(totals.est_live_bytes)}` : bytes(totals.live_bytes), about
+    [process.state === "ended" || process.state === "killed" ? "live at the end" : "live now", about ? `\u2248 ${bytes(totals.est_live_bytes)}` : bytes(totals.live_bytes), about
       ? `about ${bytes(totals.est_live_bytes)} \u00b1 ${bytes(totals.est_live_error_bytes)}, with samples; ${bytes(totals.live_bytes)} were counted`
       : "bytes of live tables"],
     ["worst overlap", bytes(totals.overlap_peak_bytes), at(totals.overlap_peak_at_ns)],
