@@ -19,14 +19,22 @@ pub fn target_dir() -> PathBuf {
 
 /// Runs cargo quietly in the workspace.
 fn cargo(args: &[&str]) {
-    let output = Command::new(env!("CARGO"))
+    cargo_with(args, None);
+}
+
+/// The same, with a jemalloc that is built already.
+fn cargo_with(args: &[&str], jemalloc: Option<&Path>) {
+    let mut command = Command::new(env!("CARGO"));
+    command
         .args(args)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .arg("--quiet")
         .arg("--target-dir")
-        .arg(target_dir())
-        .output()
-        .expect("cargo starts");
+        .arg(target_dir());
+    if let Some(library) = jemalloc {
+        command.env("JEMALLOC_OVERRIDE", library);
+    }
+    let output = command.output().expect("cargo starts");
     assert!(
         output.status.success(),
         "cargo {} failed:\n{}",
@@ -35,41 +43,60 @@ fn cargo(args: &[&str]) {
     );
 }
 
-/// The `mapgrow` command, built on first use. Optimised: the tests read many recordings. Without
-/// `export`, which takes long to build.
+/// The `mapgrow` command. The example beside it has cargo choose the features that the tests of the
+/// workspace have: then nothing is built a second time.
 pub fn cli() -> &'static Path {
     static CLI: OnceLock<PathBuf> = OnceLock::new();
     CLI.get_or_init(|| {
-        cargo(&[
-            "build",
-            "--release",
-            "--package",
-            "mapgrow-cli",
-            "--no-default-features",
-        ]);
-        target_dir().join("release/mapgrow")
+        let targets = ["--bin", "mapgrow", "--example", "victim_idle"];
+        cargo(&[&["build", "--workspace"], targets.as_slice()].concat());
+        target_dir().join("debug/mapgrow")
     })
 }
 
-/// An example program, built with a profile on first use.
+/// An example program, built on first use: with a profile, or `stripped`, which is `release`
+/// without names.
 pub fn example(name: &str, profile: &str) -> PathBuf {
     static BUILT: LazyLock<Mutex<HashSet<(String, String)>>> = LazyLock::new(Mutex::default);
     let mut built = BUILT
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    if built.insert((name.into(), profile.into())) {
-        cargo(&[
-            "build",
-            "--package",
-            "mapgrow",
-            "--example",
-            name,
-            "--profile",
-            profile,
-        ]);
+    let first = built.insert((name.into(), profile.into()));
+    let of = |profile: &str| {
+        let dir = if profile == "dev" { "debug" } else { profile };
+        target_dir().join(dir)
+    };
+    let path = of(profile).join("examples").join(name);
+    if !first {
+        return path;
     }
-    let dir = if profile == "dev" { "debug" } else { profile };
-    target_dir().join(dir).join("examples").join(name)
+    let build = |profile: &str, jemalloc: Option<&Path>| {
+        let what = ["--package", "mapgrow", "--example", name];
+        let how = ["build", "--profile", profile];
+        cargo_with(&[how.as_slice(), &what].concat(), jemalloc);
+    };
+    match profile {
+        "stripped" => {
+            build("release", None);
+            std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+            let named = of("release").join("examples").join(name);
+            run(Command::new("strip").arg("-o").arg(&path).arg(named));
+        }
+        // The same C code with the same flags: the one of `release` will do.
+        "fat" => build("fat", jemalloc_of(&of("release")).as_deref()),
+        profile => build(profile, None),
+    }
+    path
+}
+
+/// The jemalloc that was built into a directory of cargo's, if one was.
+fn jemalloc_of(dir: &Path) -> Option<PathBuf> {
+    let builds = std::fs::read_dir(dir.join("build")).ok()?;
+    let library = |entry: std::fs::DirEntry| {
+        let library = entry.path().join("out/lib/libjemalloc_pic.a");
+        library.exists().then_some(library)
+    };
+    builds.flatten().find_map(library)
 }
 
 /// A directory of the test's own, removed at its end.

@@ -6,10 +6,13 @@ mod model;
 mod notes;
 mod owner;
 mod refusal;
+mod running;
 mod statics;
 mod table;
 mod text;
 mod unpacked;
+mod watch;
+mod watch_text;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -19,15 +22,16 @@ use std::time::{Duration, Instant};
 use mapgrow_containers::finder::{Finding, Region, Searched, find};
 use mapgrow_format::headroom::Headroom;
 use mapgrow_report::text::units::bytes;
-use mapgrow_system::headroom;
 
 use crate::failure::Failure;
 use corefile::CoreFile;
-pub use memory::ProcessRegions;
 pub use model::Look;
 use model::Process;
+use running::Running;
 pub use table::table;
 pub use text::{Layout, text};
+pub use watch::{Watching, watch};
+pub use watch_text::{ended, reading};
 
 /// Width of hashbrown's control groups in programs for this processor.
 const GROUP: u64 = if cfg!(target_arch = "x86_64") { 16 } else { 8 };
@@ -60,22 +64,9 @@ impl FromStr for Target {
 /// Everything that is found. `most`: so many maps are listed one by one.
 pub fn look(target: &Target, most: usize) -> Result<Look, Failure> {
     match target {
-        Target::Process(pid) => process(*pid, most),
+        Target::Process(pid) => Running::of(*pid)?.search(most),
         Target::Core(path) => core(path, most),
     }
-}
-
-fn process(pid: u32, most: usize) -> Result<Look, Failure> {
-    let identity = refusal::check(pid)?;
-    let memory = ProcessRegions::of(pid).map_err(|error| refusal::unreadable(pid, &error))?;
-    refusal::readable(pid, &memory)?;
-    let finding = searched(&memory, memory.regions(), GROUP);
-    let owners = owner::owners(pid, &memory, &finding);
-    refusal::still(pid, &identity)?;
-    let left = headroom::of(Some(pid));
-    let mut look = Look::new(Process::live(pid), &finding, owners, &left, most);
-    look.honesty.bytes_swapped = memory.swapped();
-    Ok(look)
 }
 
 fn core(path: &Path, most: usize) -> Result<Look, Failure> {

@@ -84,6 +84,10 @@ pub struct Map {
     pub hash_quality: Option<f64>,
     pub hash_verdict: Option<&'static str>,
     pub next_resize: Option<NextResize>,
+    /// Entries that it gained in a second, over the last looks of a watch.
+    pub entries_per_s: Option<f64>,
+    /// How often a watch saw it with another table than before.
+    pub resizes_seen: Option<u64>,
     pub owner: Option<Owner>,
 }
 
@@ -234,6 +238,8 @@ impl Map {
             hash_quality: occupancy.quality.map(|quality| quality.score()),
             hash_verdict: occupancy.quality.map(|quality| quality.verdict.name()),
             next_resize,
+            entries_per_s: None,
+            resizes_seen: None,
             owner: None,
         }
     }

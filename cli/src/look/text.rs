@@ -3,7 +3,7 @@
 use mapgrow_report::LeftUnder;
 use mapgrow_report::text::units::{bytes, count, thousands};
 
-use super::model::{Group, Look, Map};
+use super::model::{Group, Look, Map, NextResize};
 use super::owner::Owner;
 use crate::render::paint::{Tone, paint, wrap};
 
@@ -91,7 +91,7 @@ fn blocks(look: &Look) -> Vec<Block<'_>> {
 }
 
 /// `cache-server 4242: 1,024 maps hold 165 MiB for 2,000,000 entries, 40 MiB more than they need`
-fn lead(look: &Look) -> String {
+pub fn lead(look: &Look) -> String {
     let process = &look.process;
     let program = process
         .exe
@@ -174,17 +174,23 @@ fn one(page: &mut Page, number: usize, map: &Map, look: &Look) {
         if let Some(needs) = next.needs_bytes {
             text += &format!(" it needs {} at once", bytes(needs));
         }
-        if let Some((short, memory)) = next.short_bytes.zip(look.memory.as_ref()) {
-            let left = bytes(memory.left_bytes);
-            text += &format!(", {} more than the {left} left ", bytes(short));
-            text += match memory.left_under {
-                LeftUnder::ControlGroup => "in its control group: it will be OOM-killed",
-                LeftUnder::AddressSpace => "of its address space: the allocation will fail",
-                LeftUnder::Machine => "on the machine: it will be OOM-killed",
-            };
+        if let Some(shortage) = shortage(next, look) {
+            text += &format!(", {shortage}");
         }
         page.row("grows", &text);
     }
+}
+
+/// Why its next resize will not succeed, if it will not.
+pub fn shortage(next: &NextResize, look: &Look) -> Option<String> {
+    let (short, memory) = next.short_bytes.zip(look.memory.as_ref())?;
+    let (short, left) = (bytes(short), bytes(memory.left_bytes));
+    let end = match memory.left_under {
+        LeftUnder::ControlGroup => "in its control group: it will be OOM-killed",
+        LeftUnder::AddressSpace => "of its address space: the allocation will fail",
+        LeftUnder::Machine => "on the machine: it will be OOM-killed",
+    };
+    Some(format!("{short} more than the {left} left {end}"))
 }
 
 fn many(page: &mut Page, number: usize, group: &Group) {
@@ -273,7 +279,7 @@ fn honesty(look: &Look) -> String {
 }
 
 /// What a process is called may hold control characters; a terminal must not obey them.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars()
         .map(|next| if next.is_control() { '?' } else { next })
         .collect()

@@ -3,6 +3,8 @@
 /// How a piece of text stands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
+    /// Like most text.
+    Plain,
     /// What to read first.
     Strong,
     /// What can be skipped.
@@ -19,6 +21,7 @@ pub fn paint(text: &str, tone: Tone, color: bool) -> String {
         return text.to_owned();
     }
     let code = match tone {
+        Tone::Plain => return text.to_owned(),
         Tone::Strong => "1",
         Tone::Faint => "2",
         Tone::Bad => "31",

@@ -1,15 +1,21 @@
 //! `mapgrow look`: every map of a process that nobody prepared, or of a core file.
 
+use std::io::IsTerminal;
+use std::time::Duration;
+
 use clap::Args;
+use serde_json::json;
 
 use crate::failure::Failure;
-use crate::look::{self, Layout, Target};
+use crate::look::{self, Layout, Target, Watching};
 use crate::output::{self, Look};
+use crate::quantity;
 
 const EXAMPLES: &str = "\
 Examples:
   mapgrow look 4242                  which maps hold most, how full they are, what they need next
   mapgrow look 4242 --table          every map, one a line
+  mapgrow look 4242 --watch 10s      what grows, how fast, and when it resizes next
   mapgrow look core.4242             what a process held when it died
   mapgrow look 4242 --json | jq '.maps[0]'
 
@@ -29,6 +35,13 @@ pub struct LookArgs {
     /// Print every map on a line of its own
     #[arg(long, conflicts_with = "json")]
     table: bool,
+    /// Look again and again, with so much time between, until the process ends; on a terminal Enter
+    /// ends it too
+    #[arg(long, value_name = "TIME", value_parser = quantity::interval, conflicts_with = "table")]
+    watch: Option<Duration>,
+    /// Stop watching after this time
+    #[arg(long = "for", value_name = "TIME", value_parser = quantity::interval, requires = "watch")]
+    length: Option<Duration>,
     /// How many lines to show
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
@@ -41,6 +54,9 @@ pub struct LookArgs {
 
 /// Looks, and prints what was found.
 pub fn run(args: &LookArgs) -> Result<(), Failure> {
+    if let Some(every) = args.watch {
+        return watch(args, every);
+    }
     let found = look::look(&args.target, args.most)?;
     if args.json {
         return output::write_with(|out| {
@@ -51,10 +67,43 @@ pub fn run(args: &LookArgs) -> Result<(), Failure> {
     if args.table {
         return output::print(&look::table(&found));
     }
-    let layout = Layout {
+    output::print(&look::text(&found, layout(args)))
+}
+
+fn layout(args: &LookArgs) -> Layout {
+    Layout {
         width: args.look.columns(),
         color: args.look.colors(),
         top: args.top,
+    }
+}
+
+/// Looks again and again. JSON is a line for each look and one for the end.
+fn watch(args: &LookArgs, every: Duration) -> Result<(), Failure> {
+    let Target::Process(pid) = args.target else {
+        return Err(Failure::new(
+            "a core does not change: --watch wants the id of a process that runs",
+        ));
     };
-    output::print(&look::text(&found, layout))
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let how = Watching {
+        every,
+        length: args.length,
+        most: args.most,
+        until_line: terminal,
+    };
+    if terminal && !args.json {
+        output::print("Enter ends it.\n")?;
+    }
+    let line = |value: &serde_json::Value| output::print(&format!("{value}\n"));
+    let outcome = look::watch(pid, how, |found, changes| {
+        if args.json {
+            return line(&json!({"look": found, "changes": changes}));
+        }
+        output::print(&look::reading(found, changes, layout(args)))
+    })?;
+    if args.json {
+        return line(&json!({ "ended": outcome }));
+    }
+    output::print(&look::ended(&outcome, layout(args)))
 }

@@ -9,7 +9,6 @@ use super::sizes::{HEADER_BYTES, Sizes};
 use super::{PAGE, populate};
 use crate::config::{AtExit, PATH_MAX, Settings, is_anothers};
 use crate::run;
-use mapgrow_format::layout::packed::Pids;
 use mapgrow_format::layout::{self, header, region};
 use mapgrow_system::sys::{self, Descriptor, Directory, Text};
 
@@ -191,16 +190,14 @@ fn in_directory(
         .push(b"-")
         .push_hex(request.id)
         .push(b".rec");
-    let base = create_and_map(&directory, &sizes, request, file).map_err(NoFile::Limit)?;
+    let unwanted = settings.at_exit == AtExit::None;
+    let (base, held) =
+        create_and_map(&directory, &sizes, request, file, unwanted).map_err(NoFile::Limit)?;
     let shortened = sizes.max_memory < settings.max_memory;
     Ok(Ground {
         base,
         sizes,
-        state: if settings.at_exit == AtExit::None {
-            header::STATE_UNWANTED
-        } else {
-            0
-        },
+        state: if held { header::STATE_UNWANTED } else { 0 },
         limited_by: if shortened {
             header::LIMIT_FILE_SIZE
         } else {
@@ -219,7 +216,8 @@ fn count(directory: &Directory) -> usize {
 }
 
 /// Removes recordings of processes that are gone and that nothing was to be left of
-/// (`MAPGROW_AT_EXIT=none`): they themselves make no call at their end, not even that one.
+/// (`MAPGROW_AT_EXIT=none`): they themselves make no call at their end, not even that one. Who lives
+/// holds the file; a process id would say nothing of another container's.
 #[cold]
 fn remove_unwanted(path: Option<&CStr>) -> Result<(), NoFile> {
     let directory = path.and_then(Directory::own).ok_or(NoFile::NoDirectory)?;
@@ -237,16 +235,13 @@ fn remove_unwanted(path: Option<&CStr>) -> Result<(), NoFile> {
             return;
         }
         let mut start = [0; (header::STATE + 1) * 8];
-        let read = directory
-            .open(name)
-            .map_or(0, |file| file.read_up_to(&mut start));
-        let unwanted = read == start.len()
+        let Some(file) = directory.open(name) else {
+            return;
+        };
+        let unwanted = file.read_up_to(&mut start) == start.len()
             && word(&start, header::MAGIC) == layout::MAGIC
             && word(&start, header::STATE) & header::STATE_UNWANTED != 0;
-        let pid = Pids::unpack(word(&start, header::PID)).own as i32;
-        // SAFETY: signal 0 is only a question.
-        let gone = || unsafe { libc::kill(pid, 0) } == -1 && sys::errno() == libc::ESRCH;
-        if unwanted && pid > 0 && gone() {
+        if unwanted && !file.is_held() {
             directory.remove(name);
         }
     });
@@ -272,12 +267,14 @@ fn complain_once(directory: &[u8]) {
     }
 }
 
+/// Where the new file is mapped, and whether this process holds it, if it is to.
 fn create_and_map(
     directory: &Directory,
     sizes: &Sizes,
     request: &Request,
     file: &File,
-) -> Result<*mut u8, u64> {
+    hold: bool,
+) -> Result<(*mut u8, bool), u64> {
     let name = file.name.as_c_str().ok_or(header::LIMIT_REFUSED)?;
     let open = directory
         .create(name, libc::O_RDWR)
@@ -293,16 +290,16 @@ fn create_and_map(
         // private memory. The header is the probe.
         let start = base as usize;
         if populate(start, start + HEADER_BYTES) {
-            return Ok(base);
+            return Ok((base, hold && open.hold()));
         }
         unmap_pieces(base, sizes, region::COUNT + 1);
         Err(header::LIMIT_REFUSED)
     };
-    let base = mapped();
-    if base.is_err() {
+    let result = mapped();
+    if result.is_err() {
         directory.remove(name);
     }
-    base
+    result
 }
 
 /// The pieces that are mapped at first: the header, and a page of each region.

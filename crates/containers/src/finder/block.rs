@@ -72,7 +72,7 @@ impl InBlock {
     }
 
     /// Notes what follows from the block.
-    fn note(&self, found: &mut Found) {
+    pub(super) fn note(&self, found: &mut Found) {
         let (occupancy, block) = (&mut found.occupancy, self.block);
         let Some(buckets) = occupancy.buckets else {
             return;

@@ -21,6 +21,7 @@
 //!
 //! Memory is read in pieces of a fixed size; what is kept grows with the tables found alone.
 
+mod again;
 mod block;
 mod cpython;
 mod cpython_set;
@@ -45,6 +46,7 @@ use std::thread::ScopedJoinHandle;
 use mapgrow_system::memory::Memory;
 
 use crate::occupancy::{Count, Occupancy};
+pub use again::find_again;
 use jemalloc::Extents;
 pub use reach::{Reach, Root, reach};
 use view::View;
@@ -218,12 +220,20 @@ pub fn find(
     progress: &mut dyn FnMut(u64),
 ) -> Finding {
     let regions = joined(regions);
-    let pieces = words::Pieces::of(&regions);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = threads
-        .min(MOST_THREADS)
-        .min(words::Pieces::worth(&regions));
-    let search = || Search::new(memory, &regions, group, MOST_TABLES / threads);
+    let (finding, extents) = scanned(memory, &regions, group, progress);
+    measured(memory, &regions, group, finding, extents)
+}
+
+/// The tables that prove themselves, each once, and what jemalloc says of its memory.
+fn scanned(
+    memory: &dyn Searched,
+    regions: &[Region],
+    group: u64,
+    progress: &mut dyn FnMut(u64),
+) -> (Finding, Extents) {
+    let pieces = words::Pieces::of(regions);
+    let threads = threads(regions);
+    let search = || Search::new(memory, regions, group, MOST_TABLES / threads);
     let mut first = search();
     let others = std::thread::scope(|scope| {
         let work = || {
@@ -236,15 +246,26 @@ pub fn find(
         others.into_iter().map(joined_with).collect::<Vec<_>>()
     });
     let (mut finding, mut extents) = (first.finding, first.extents);
-    drop(first.seen);
     for (more, and_more) in others {
         finding.take(more);
         extents.take(and_more);
     }
     finding.once();
     extents.sort();
+    (finding, extents)
+}
+
+/// The same with what the allocators say of the tables' blocks, without those that were freed.
+fn measured(
+    memory: &dyn Searched,
+    regions: &[Region],
+    group: u64,
+    mut finding: Finding,
+    extents: Extents,
+) -> Finding {
+    let search = || Search::new(memory, regions, group, 0);
     let mut rest = std::mem::take(&mut finding.tables);
-    let share = rest.len().div_ceil(threads).max(WORTH_A_SHARE);
+    let share = rest.len().div_ceil(threads(regions)).max(WORTH_A_SHARE);
     let measured = std::thread::scope(|scope| {
         let (search, extents) = (&search, &extents);
         let mut shares = Vec::new();
@@ -263,6 +284,12 @@ pub fn find(
     finding.extents = extents;
     finding.tables.sort_unstable_by_key(|found| found.header);
     finding
+}
+
+/// Searches that are worth their while side by side.
+fn threads(regions: &[Region]) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(MOST_THREADS).min(words::Pieces::worth(regions))
 }
 
 /// What a thread came to. If it came to grief, so does this one: less than all would be wrong.

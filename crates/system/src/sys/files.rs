@@ -60,6 +60,22 @@ impl Descriptor {
         true
     }
 
+    /// Holds the file: [`is_held`](Self::is_held) says so, in every process of the machine, until
+    /// this descriptor and all mappings of the file that were made from it are gone.
+    pub fn hold(&self) -> bool {
+        self.lock(libc::LOCK_SH)
+    }
+
+    /// Whether somebody holds the file. Asked once: this descriptor may hold it from then on.
+    pub fn is_held(&self) -> bool {
+        !self.lock(libc::LOCK_EX)
+    }
+
+    fn lock(&self, kind: i32) -> bool {
+        // SAFETY: the descriptor is open.
+        unsafe { libc::flock(self.0, kind | libc::LOCK_NB) == 0 }
+    }
+
     /// Reads until the buffer is full or the file ends; the number of bytes read.
     pub fn read_up_to(&self, buffer: &mut [u8]) -> usize {
         let mut done = 0;

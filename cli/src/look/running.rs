@@ -1,0 +1,81 @@
+//! A process that runs, looked at once or again and again.
+
+use std::collections::HashMap;
+
+use mapgrow_containers::finder::{Finding, find_again};
+use mapgrow_system::headroom;
+
+use super::memory::ProcessRegions;
+use super::model::{Look, Process};
+use super::owner::{self, Owner};
+use super::refusal::{self, Identity};
+use super::{GROUP, searched};
+use crate::failure::Failure;
+
+/// A process that runs.
+pub struct Running {
+    pid: u32,
+    identity: Identity,
+    /// What was found so far.
+    known: Option<Finding>,
+    /// Whose the tables are, by their header.
+    owners: HashMap<u64, Owner>,
+}
+
+impl Running {
+    /// Process `pid`. Fails when there is nothing to look at.
+    pub fn of(pid: u32) -> Result<Running, Failure> {
+        Ok(Running {
+            pid,
+            identity: refusal::check(pid)?,
+            known: None,
+            owners: HashMap::new(),
+        })
+    }
+
+    /// Looks at all of its memory. `most`: so many maps are listed one by one.
+    pub fn search(&mut self, most: usize) -> Result<Look, Failure> {
+        let memory = self.memory()?;
+        let finding = searched(&memory, memory.regions(), GROUP);
+        let owners = owner::owners(self.pid, &memory, &finding);
+        self.owners = (finding.tables.iter().zip(&owners))
+            .filter_map(|(found, owner)| Some((found.header, owner.clone()?)))
+            .collect();
+        self.look(&memory, finding, owners, most)
+    }
+
+    /// Looks at the maps that the last look found, and nothing else.
+    pub fn again(&mut self, most: usize) -> Result<Look, Failure> {
+        let Some(known) = self.known.take() else {
+            return self.search(most);
+        };
+        let memory = self.memory()?;
+        let finding = find_again(&memory, memory.regions(), GROUP, known);
+        let owners = (finding.tables.iter())
+            .map(|found| self.owners.get(&found.header).cloned())
+            .collect();
+        self.look(&memory, finding, owners, most)
+    }
+
+    fn memory(&self) -> Result<ProcessRegions, Failure> {
+        let memory =
+            ProcessRegions::of(self.pid).map_err(|error| refusal::unreadable(self.pid, &error))?;
+        refusal::readable(self.pid, &memory)?;
+        Ok(memory)
+    }
+
+    fn look(
+        &mut self,
+        memory: &ProcessRegions,
+        finding: Finding,
+        owners: Vec<Option<Owner>>,
+        most: usize,
+    ) -> Result<Look, Failure> {
+        refusal::still(self.pid, &self.identity)?;
+        let left = headroom::of(Some(self.pid));
+        let mut look = Look::new(Process::live(self.pid), &finding, owners, &left, most);
+        look.honesty.bytes_swapped = memory.swapped();
+        self.known = Some(finding);
+        Ok(look)
+    }
+}
