@@ -4,6 +4,7 @@ use super::advice::cures;
 use super::matching::{self, MatchedBy};
 use super::measure::Measure;
 use super::model::{Caller, Process, Report, Sampled, Site};
+use super::summary;
 use std::cmp::Reverse;
 
 /// Version of the comparison's format.
@@ -210,20 +211,20 @@ impl SiteChange {
 /// Compares two reports by one figure.
 #[must_use]
 pub fn diff(old: &Report, new: &Report, by: Measure, tolerance: &Tolerance) -> Diff {
-    let pairing = matching::pair(&old.sites, &new.sites);
+    let pairing = matching::pair(old.blocks(), new.blocks());
     let mut sites: Vec<SiteChange> = pairing
         .pairs
         .iter()
         .map(|pair| {
-            let (a, b) = (&old.sites[pair.old], &new.sites[pair.new]);
+            let (a, b) = (&old.blocks()[pair.old], &new.blocks()[pair.new]);
             change(Some(a), Some(b), Some(pair.by), by, tolerance)
         })
         .collect();
     let alone = |at: &usize, sites: &[Site]| sites[*at].clone();
-    for site in pairing.new.iter().map(|at| alone(at, &new.sites)) {
+    for site in pairing.new.iter().map(|at| alone(at, new.blocks())) {
         sites.push(change(None, Some(&site), None, by, tolerance));
     }
-    for site in pairing.gone.iter().map(|at| alone(at, &old.sites)) {
+    for site in pairing.gone.iter().map(|at| alone(at, old.blocks())) {
         sites.push(change(Some(&site), None, None, by, tolerance));
     }
     sites.sort_by_key(|site| Reverse(site.change(by).map_or(0, Change::added)));
@@ -236,7 +237,10 @@ pub fn diff(old: &Report, new: &Report, by: Measure, tolerance: &Tolerance) -> D
         new: new.process.clone(),
         totals: Measure::ALL
             .into_iter()
-            .map(|measure| Change::between(measure, of_all(measure, old), of_all(measure, new)))
+            .map(|measure| {
+                let of_all = |report| parts(measure.of_all(report).0);
+                Change::between(measure, of_all(old), of_all(new))
+            })
             .collect(),
         counts: Counts {
             matched: pairing.pairs.len(),
@@ -286,22 +290,15 @@ fn change(
     }
 }
 
-/// A figure of a site. Of one that is known by samples alone, what was counted is no figure: the
-/// estimate is, where there is one.
+/// A figure of a site. Of one that is known by samples alone nobody knows the peak.
 fn of(measure: Measure, site: &Site) -> Figure {
-    let estimate = |bytes: f64, error: f64| (Some(bytes.max(0.0) as u64), Some(error as u64));
-    match (measure, samples_alone(site)) {
-        (_, None) => (measure.of(site), None),
-        (Measure::Live, Some(sampled)) => {
-            estimate(sampled.est_live_bytes, sampled.est_live_bytes_error)
-        }
-        (Measure::Allocated, Some(sampled)) => estimate(
-            sampled.est_allocated_bytes,
-            sampled.est_allocated_bytes_error,
-        ),
-        (Measure::Peak, Some(_)) => (None, None),
-        (_, Some(_)) => (measure.of(site), None),
-    }
+    let unknown = measure == Measure::Peak && samples_alone(site).is_some();
+    parts(measure.figure(site).filter(|_| !unknown))
+}
+
+fn parts(figure: Option<summary::Figure>) -> Figure {
+    let error = figure.and_then(|figure| figure.error);
+    (figure.map(|figure| figure.value), error)
 }
 
 /// The samples of a site of which nothing else is known.
@@ -316,22 +313,6 @@ fn is_sure(site: &Site, tolerance: &Tolerance) -> bool {
         let error = sampled.est_allocated_bytes_error * SURE_ERRORS;
         sampled.est_allocated_bytes - error > tolerance.bytes as f64
     })
-}
-
-/// A figure of the whole process, as the text report has it: with what samples stand for.
-fn of_all(measure: Measure, report: &Report) -> Figure {
-    let totals = &report.totals;
-    match measure {
-        Measure::Live if totals.est_live_bytes > totals.live_bytes => (
-            Some(totals.est_live_bytes),
-            Some(totals.est_live_error_bytes),
-        ),
-        Measure::Allocated if totals.est_allocated_bytes > totals.allocated_bytes => (
-            Some(totals.est_allocated_bytes),
-            Some(totals.est_allocated_error_bytes),
-        ),
-        _ => (measure.of_all(report).0, None),
-    }
 }
 
 /// What became of a site that is in both reports, by one figure.
@@ -367,14 +348,14 @@ fn notes(old: &Report, new: &Report, sites: &[SiteChange]) -> Vec<String> {
             let caller = site.caller.as_ref();
             caller.is_none_or(|caller| caller.function.contains("+0x"))
         };
-        let count = report.sites.iter().filter(nameless).count();
-        if count > 0 && count * 2 > report.sites.len() {
+        let count = report.blocks().iter().filter(nameless).count();
+        if count > 0 && count * 2 > report.blocks().len() {
             notes.push(format!(
                 "{count} of the {} places of the {which} report have no function name, and offsets \
                  into a binary say nothing about another build: name the binary that ran with \
                  --binary, or save `report --json` while the binary is still there and compare \
                  that",
-                report.sites.len()
+                report.blocks().len()
             ));
         }
         if report.honesty.sites_folded > 0 {

@@ -7,6 +7,7 @@ use super::advice::cures;
 use super::diff::{Became, Diff, SiteChange, Tolerance, diff};
 use super::measure::Measure;
 use super::model::{Caller, Report, Site};
+use super::summary::Figure;
 use super::text;
 use super::text::units::count;
 
@@ -99,6 +100,8 @@ pub struct Finding {
     pub measure: Option<Measure>,
     /// The figure.
     pub found: Option<u64>,
+    /// Its standard error, where it is an estimate.
+    pub found_error: Option<u64>,
     /// The largest value that is fine.
     pub most: Option<u64>,
     /// The figure in the baseline.
@@ -138,7 +141,7 @@ pub fn judge(report: &Report, rules: &[Rule]) -> Vec<Finding> {
 fn judge_all(report: &Report, rule: &Rule) -> Finding {
     let (found, unknown) = rule.measure.of_all(report);
     let bound = rule.measure.show(rule.most);
-    let outcome = outcome(found, rule.most);
+    let outcome = outcome(found.map(|found| found.value), rule.most);
     let mut reason = match found {
         Some(found) => format!(
             "the process has {}, {}",
@@ -162,8 +165,9 @@ fn judge_all(report: &Report, rule: &Rule) -> Finding {
     let mut advice = Vec::new();
     if outcome == Outcome::Broken {
         for site in worst.take(3) {
-            let figure = rule.measure.of(site).unwrap_or(0);
-            let mut line = format!("{}: {}", text::title(site), rule.measure.show(figure));
+            let figure = rule.measure.figure(site);
+            let figure = figure.map_or_else(String::new, |figure| rule.measure.shown(figure));
+            let mut line = format!("{}: {figure}", text::title(site));
             if let Some(first) = cures::of(rule.measure, site).first() {
                 line.push_str(&format!("; {first}"));
             }
@@ -177,8 +181,8 @@ fn judge_all(report: &Report, rule: &Rule) -> Finding {
 }
 
 fn judge_site(report: &Report, rule: &Rule, site: &Site) -> Finding {
-    let found = rule.measure.of(site);
-    let outcome = outcome(found, rule.most);
+    let found = rule.measure.figure(site);
+    let outcome = outcome(found.map(|found| found.value), rule.most);
     let bound = rule.measure.show(rule.most);
     let reason = match found {
         Some(found) => {
@@ -213,15 +217,17 @@ fn judge_site(report: &Report, rule: &Rule, site: &Site) -> Finding {
 fn finding(
     rule: &Rule,
     site: Option<&Site>,
-    found: Option<u64>,
+    figure: Option<Figure>,
     reason: String,
     advice: Vec<String>,
 ) -> Finding {
+    let found = figure.map(|figure| figure.value);
     Finding {
         outcome: outcome(found, rule.most),
         rule: rule.written(),
         measure: Some(rule.measure),
         found,
+        found_error: figure.and_then(|figure| figure.error),
         most: Some(rule.most),
         baseline: None,
         site: site.map(|site| site.id),
@@ -235,7 +241,7 @@ fn no_such_site(report: &Report, rule: &Rule) -> Finding {
     let pattern = rule.site.as_deref().unwrap_or_default();
     let reason = format!(
         "no place of this report ({}) has {pattern:?} in its function, file:line or type",
-        count(report.sites.len() as u64, "place")
+        count(report.blocks().len() as u64, "place")
     );
     let advice = vec!["`mapgrow report` shows how the places are called".to_owned()];
     Finding {
@@ -317,13 +323,13 @@ fn grown(site: &SiteChange, measure: Measure, tolerance: &Tolerance) -> Option<F
     let room = tolerance.of(measure, change.old.unwrap_or(0));
     let place = site.new.as_ref()?;
     let (title, after) = (text::title_of(place), change.new?);
+    let told = measure.tell(Figure::known((after, change.new_error)));
     let reason = match site.became {
         Became::Grew => format!(
-            "{title} has {}, in the baseline {}",
-            measure.tell(after),
+            "{title} has {told}, in the baseline {}",
             measure.show(change.old?)
         ),
-        Became::New if after > room => format!("{title} is new and has {}", measure.tell(after)),
+        Became::New if after > room => format!("{title} is new and has {told}"),
         _ => return None,
     };
     Some(Finding {
@@ -331,6 +337,7 @@ fn grown(site: &SiteChange, measure: Measure, tolerance: &Tolerance) -> Option<F
         rule: format!("--baseline ({})", measure.name()),
         measure: Some(measure),
         found: Some(after),
+        found_error: change.new_error,
         most: Some(change.old.unwrap_or(0).saturating_add(room)),
         baseline: change.old,
         site: Some(place.id),
@@ -359,6 +366,7 @@ fn nothing_grew(diff: &Diff, measure: Measure, tolerance: &Tolerance) -> Finding
         rule: format!("--baseline ({})", measure.name()),
         measure: Some(measure),
         found: None,
+        found_error: None,
         most: None,
         baseline: None,
         site: None,

@@ -104,6 +104,7 @@ pub fn judge(report: &Report, within: Option<u64>) -> Finding {
         },
         measure: None,
         found: first.map(|(_, next)| next.needs_bytes),
+        found_error: None,
         most: first.map(|(_, next)| {
             next.needs_bytes
                 .saturating_sub(next.short_bytes.unwrap_or(0))

@@ -217,16 +217,19 @@ pub(super) const MATTERS: u64 = 50;
 /// Live bytes of a site and their standard error: an estimate where samples stand for more than
 /// was counted.
 pub(super) fn held(site: &Site) -> (u64, Option<u64>) {
-    let counted = site.live_bytes;
-    let estimate = site.sampled.as_ref().map(|sampled| {
-        let error = sampled.est_live_bytes_error.max(0.0).round();
-        (sampled.est_live_bytes.max(0.0).round() as u64, error as u64)
-    });
-    match estimate {
-        Some((bytes, error)) if bytes > counted.saturating_add(counted / MATTERS) => {
-            (bytes, Some(error))
-        }
-        _ => (counted, None),
+    where_it_matters(site.live_bytes, site.live())
+}
+
+/// Bytes ever allocated, in the same way.
+pub(super) fn allocated(site: &Site) -> (u64, Option<u64>) {
+    where_it_matters(site.allocated_bytes, site.allocated())
+}
+
+/// An estimate with its error where it is more than was counted, else the count.
+fn where_it_matters(counted: u64, (estimate, error): (u64, u64)) -> (u64, Option<u64>) {
+    match estimate > counted.saturating_add(counted / MATTERS) {
+        true => (estimate, Some(error)),
+        false => (counted, None),
     }
 }
 

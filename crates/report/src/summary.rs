@@ -2,7 +2,7 @@
 //! pages.
 
 use super::model::Site;
-use super::sites::{held, only_samples};
+use super::sites::{allocated, held, only_samples};
 
 /// On which side of a figure the true one may lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Figure {
 
 impl Figure {
     /// A count.
-    fn counted(value: u64) -> Self {
+    pub(crate) fn counted(value: u64) -> Self {
         Self {
             value,
             error: None,
@@ -47,12 +47,22 @@ impl Figure {
         }
     }
 
-    /// A figure with an error of 0 where it was counted.
-    fn with(value: Option<u64>, error: Option<u64>) -> Option<Self> {
-        Some(Self {
+    /// A figure with an error of 0, or none, where it was counted.
+    pub(crate) fn known((value, error): (u64, Option<u64>)) -> Self {
+        Self {
             error: error.filter(|&error| error > 0),
-            ..Self::counted(value?)
-        })
+            ..Self::counted(value)
+        }
+    }
+
+    /// The sum of figures that do not hang together: their errors add up as squares do.
+    pub(crate) fn sum(figures: impl Iterator<Item = Self>) -> Self {
+        let (mut sum, mut variance) = (0u64, 0.0f64);
+        for figure in figures {
+            sum = sum.saturating_add(figure.value);
+            variance += (figure.error.unwrap_or(0) as f64).powi(2);
+        }
+        Self::known((sum, Some(variance.sqrt() as u64)))
     }
 }
 
@@ -77,6 +87,8 @@ pub struct Summary {
     pub pause_ns: Option<Figure>,
     /// Bytes that they moved from old tables to new ones.
     pub copied_bytes: Option<Figure>,
+    /// Bytes of all tables ever allocated.
+    pub allocated_bytes: Figure,
 }
 
 impl Summary {
@@ -95,6 +107,7 @@ impl Summary {
                 .map(|_| Bound::AtLeast),
             ..Figure::counted(value)
         };
+        let with = |value: Option<u64>, error| Some(Figure::known((value?, error)));
         let pauses = site.pause_ns.as_ref();
         Self {
             live_bytes,
@@ -102,12 +115,13 @@ impl Summary {
                 bound: bound.map(|_| Bound::AtMost),
                 ..Figure::counted(peak)
             }),
-            retained_bytes: Figure::with(site.retained_bytes, site.retained_error_bytes),
-            entries: Figure::with(site.entries, site.entries_error),
+            retained_bytes: with(site.retained_bytes, site.retained_error_bytes),
+            entries: with(site.entries, site.entries_error),
             maps_live: maps_live(site, estimated),
             resizes,
             pause_ns: pauses.and_then(|pauses| pauses.total).map(counted),
             copied_bytes: site.copied_bytes.map(counted),
+            allocated_bytes: Figure::known(allocated(site)),
         }
     }
 }
@@ -117,10 +131,7 @@ fn live_bytes(site: &Site) -> Figure {
         (Some(sampled), _) if only_samples(site) => {
             Figure::estimated(sampled.est_live_bytes, sampled.est_live_bytes_error)
         }
-        (_, (value, error)) => Figure {
-            error: error.filter(|&error| error > 0),
-            ..Figure::counted(value)
-        },
+        (_, held) => Figure::known(held),
     }
 }
 

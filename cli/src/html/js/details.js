@@ -149,7 +149,7 @@ class Details {
       ["worst overlap", block.overlap_peak_bytes ? bytes(block.overlap_peak_bytes) : null],
       ["pauses", pause && pause.max !== null ? `worst ${time(pause.max)}, median ${time(pause.p50)}, ${told(figures.pause_ns, time)} in all` : null],
       ["copied", figures.copied_bytes?.value ? told(figures.copied_bytes, bytes) : null],
-      ["allocated", `${figures.live_bytes.error === null ? "" : "about "}${bytes(allocatedBytes(block))}`],
+      ["allocated", told(figures.allocated_bytes, bytes)],
       ["counts", coverage(block, this.page.report)],
     ]);
     const narrowed = this.view.block === block;

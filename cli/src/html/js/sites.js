@@ -17,7 +17,7 @@ const COLUMNS = [
   { title: "Stall", hint: "longest pause of a thread in a resize", of: (block) => counted(block.pause_ns?.max), show: time },
   { title: "All stalls", hint: "time that threads spent in resizes", of: ({ figures }) => figures.pause_ns, show: time },
   { title: "Copied", hint: "bytes moved from old tables to new", of: ({ figures }) => figures.copied_bytes, show: bytes },
-  { title: "Allocated", hint: "bytes of all tables ever allocated", of: (block) => ({ ...counted(allocatedBytes(block)), error: block.sampled?.est_allocated_bytes_error ?? null }), show: bytes },
+  { title: "Allocated", hint: "bytes of all tables ever allocated", of: ({ figures }) => figures.allocated_bytes, show: bytes },
 ];
 
 /** A figure without an error; nothing if it is not known. */

@@ -9,7 +9,7 @@ use mapgrow_format::layout::{edge, live, site};
 const REHASH: &str = "hashbrown::raw::RawTable<T,A>::reserve_rehash";
 
 /// One map that `load` fills up to 2^17 buckets, and `serve` to 2^19.
-fn moved() -> Report {
+pub(super) fn moved() -> Report {
     let (mut names, mut program) = (Names::default(), program());
     let growth = names.at(&[REHASH]);
     names.holds(growth, "(u64, u64)");
@@ -123,7 +123,7 @@ fn a_function_that_grows_for_two_callers_grows_one_container() {
 }
 
 /// Two thousand maps, of which one in ten was recorded, to stand for ten each.
-fn mostly_sampled() -> Report {
+pub(super) fn mostly_sampled() -> Report {
     let (mut names, mut program) = (Names::default(), program());
     let growth = names.at(&[REHASH]);
     let tenant = names.at(&["demo::tenant@src/many.rs:6"]);

@@ -1,8 +1,10 @@
-//! Comparisons of sites that are known by samples alone.
+//! Comparisons and gates: of blocks, and of what is known by samples.
 
+use super::blocks::{mostly_sampled, moved};
 use super::{Names, program, report};
 use crate::Report;
 use crate::diff::{Became, Diff, Tolerance, diff};
+use crate::gates::{Outcome, Rule, judge};
 use crate::measure::Measure;
 use mapgrow_format::layout::{live, site};
 
@@ -70,5 +72,45 @@ fn few_samples_do_not_tell_that_a_site_is_new_or_gone() {
         let diff = compared(old, new, Measure::Peak);
         assert_eq!(diff.sites[0].became, became, "{old} {new}");
         assert_eq!(diff.counts.unsure, usize::from(became == Became::Unknown));
+    }
+}
+
+/// One map that grew on elsewhere is one place.
+#[test]
+fn blocks_are_compared() {
+    let (old, new) = (moved(), moved());
+    assert_eq!(new.sites.len(), 2);
+    let diff = diff(&old, &new, Measure::Resizes, &Tolerance::default());
+    assert_eq!((diff.sites.len(), diff.counts.matched), (1, 1));
+    let change = diff.sites[0].change(Measure::Resizes).expect("resizes");
+    assert_eq!((change.old, change.new), (Some(13), Some(13)));
+}
+
+/// What samples stand for counts against a bound, in a place and in the whole.
+#[test]
+fn a_bound_is_on_what_samples_stand_for_too() {
+    let report = mostly_sampled();
+    let (block, totals) = (&report.blocks[0], &report.totals);
+    let counted = (block.live_bytes, totals.live_bytes);
+    let all = (block.live().0, totals.est_live_bytes);
+    assert!(counted.0 * 2 < all.0 && counted.1 * 2 < all.1, "{block:?}");
+    for (site, counted, all) in [
+        (None, counted.1, all.1),
+        (Some("*".to_owned()), counted.0, all.0),
+    ] {
+        let measure = Measure::Live;
+        for (most, outcome) in [(counted, Outcome::Broken), (all, Outcome::Held)] {
+            let site = site.clone();
+            let rule = Rule {
+                measure,
+                site,
+                most,
+            };
+            let findings = judge(&report, &[rule]);
+            assert_eq!(findings[0].outcome, outcome, "{findings:?}");
+            assert_eq!(findings[0].found, Some(all));
+            assert!(findings[0].found_error > Some(0), "{findings:?}");
+            assert!(findings[0].reason.contains(" +- "), "{findings:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::sites::only_samples;
 use crate::summary::Summary;
 
 /// An estimate, with the digits that it deserves.
-pub(super) fn rounded(estimate: u64) -> u64 {
+pub(crate) fn rounded(estimate: u64) -> u64 {
     let digits = estimate.checked_ilog10().unwrap_or(0);
     let step = 10u64.pow(digits.saturating_sub(1));
     estimate.saturating_add(step / 2) / step * step

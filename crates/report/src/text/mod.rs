@@ -161,7 +161,7 @@ pub fn sorted(report: &Report, sort: Sort) -> Vec<&Site> {
             Sort::Peak => site.peak_live_bytes.unwrap_or(0),
             Sort::Resizes => value(summary.resizes),
             Sort::Pause => value(summary.pause_ns),
-            Sort::Allocated => site.allocated().0,
+            Sort::Allocated => summary.allocated_bytes.value,
         }
     };
     // Stable: sites that tie stay in the order of the report.
