@@ -127,7 +127,9 @@ class Browser:
     def pointer(self, selector, *moves):
         """Moves the pointer over an element: `(x, y)` from its top left, "down", "up"."""
         box = self.run("""const e = document.querySelector(arguments[0]);
-            e.scrollIntoView({block: 'center', behavior: 'instant'});
+            // Of what is taller than the window the top is wanted.
+            const block = e.clientHeight > innerHeight * 0.8 ? 'start' : 'center';
+            e.scrollIntoView({block, behavior: 'instant'});
             const b = e.getBoundingClientRect(); return [b.left, b.top]""", selector)
         actions = []
         for move in moves:

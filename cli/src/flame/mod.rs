@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use mapgrow_report::summary::resizes_at;
 use mapgrow_report::{Report, Site, StackFrame, text};
 
 use crate::frames;
@@ -32,7 +33,7 @@ impl Weight {
         match self {
             Weight::Live => site.live().0,
             Weight::Allocated => site.allocated().0,
-            Weight::Resizes => site.resized(),
+            Weight::Resizes => resizes_at(site),
             Weight::Overlap => site.overlap_peak_bytes.unwrap_or(0),
             Weight::Pause => {
                 let pauses = site.pause_ns.as_ref();

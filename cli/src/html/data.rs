@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mapgrow_report::curve::LiveCurve;
-use mapgrow_report::summary::Summary;
+use mapgrow_report::summary::{Summary, resizes_at};
 use mapgrow_report::text::Sort;
 use mapgrow_report::{Event, EventKind, Report, Series, Site, StackFrame, series, text};
 use serde::Serialize;
@@ -22,8 +22,8 @@ pub struct Data {
     headlines: text::Headlines,
     /// The blocks, in the order in which the text has them.
     blocks: Vec<Block>,
-    /// For each site, in order: where its containers grow.
-    places: Vec<String>,
+    /// For each site, in order: where its containers grow, and how often.
+    places: Vec<(String, u64)>,
     /// All frames of all stacks.
     frames: Vec<FrameRow>,
     /// For each site, in order: its stack as numbers in `frames`, innermost first.
@@ -95,7 +95,7 @@ impl Data {
         let headlines = text::headlines(&report);
         let blocks = blocks(&report);
         let places = report.sites.iter();
-        let places = places.map(|site| text::place(site.caller.as_ref()));
+        let places = places.map(|site| (text::place(site.caller.as_ref()), resizes_at(site)));
         let places = places.collect();
         let sources = sources.map_or_else(Vec::new, |sources| {
             let sites = report.sites.iter();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mapgrow_report::summary::resizes_at;
 use mapgrow_report::{Event, EventKind, Report, Site};
 
 use super::proto::{Profile, Sample};
@@ -114,7 +115,7 @@ fn of_site(tables: &mut Tables<'_>, of: &Of<'_>, parts: BTreeMap<Key, Values>) -
     let mut left = Values {
         live: site.live().0,
         allocated: site.allocated().0,
-        resizes: site.resized(),
+        resizes: resizes_at(site),
         overlap: site.overlap_peak_bytes.unwrap_or(0),
         pause: site.pause_ns.as_ref().and_then(|p| p.total).unwrap_or(0),
     };

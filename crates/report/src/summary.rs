@@ -126,6 +126,12 @@ impl Summary {
     }
 }
 
+/// Resizes at a site as its block has them, 0 where there are none or nobody knows.
+#[must_use]
+pub fn resizes_at(site: &Site) -> u64 {
+    Summary::of(site).resizes.map_or(0, |resizes| resizes.value)
+}
+
 fn live_bytes(site: &Site) -> Figure {
     match (&site.sampled, held(site)) {
         (Some(sampled), _) if only_samples(site) => {

@@ -152,7 +152,7 @@ function readPage() {
   const sites = report.sites;
   sites.forEach((site, i) => {
     site.stack = data.stacks[i].map((frame) => data.frames[frame]);
-    site.place = data.places[i];
+    [site.place, site.resized] = data.places[i];
     site.source = data.sources[i] ?? null;
   });
   const blocks = readBlocks(data, sites);

@@ -84,11 +84,6 @@ function rounded(value) {
   return Math.round(value / step) * step;
 }
 
-/** Resizes at a site, in the same way; 0 where it has none. */
-function resizesOf(site) {
-  return Math.max(Math.round(site.sampled?.est_resizes ?? 0), site.resizes ?? 0);
-}
-
 const BOUNDS = { at_most: ["at most ", "\u2264 "], at_least: ["at least ", "\u2265 "] };
 
 /** Whether a figure is an estimate whose error can be seen: as in the text report. */

@@ -4,7 +4,7 @@
 const WEIGHTS = {
   live: { title: "live bytes", of: liveBytes, show: bytes, note: "Bytes of live tables." },
   allocated: { title: "allocated bytes", of: allocatedBytes, show: bytes, note: "Bytes of all tables ever allocated." },
-  resizes: { title: "resizes", of: resizesOf, show: (n) => count(n, "resize"), note: "Number of resizes." },
+  resizes: { title: "resizes", of: (site) => site.resized, show: (n) => count(n, "resize"), note: "Number of resizes." },
   overlap: {
     title: "overlap", of: (site) => site.overlap_peak_bytes ?? 0, show: bytes,
     note: "Each site's largest overlap of old and new table. They need not have come at the same moment.",

@@ -264,14 +264,6 @@ impl Site {
         })
     }
 
-    /// Resizes, in the same way; 0 where there are none or nobody knows.
-    #[must_use]
-    pub fn resized(&self) -> u64 {
-        let estimate = self.sampled.as_ref().and_then(|told| told.est_resizes);
-        let estimate = estimate.unwrap_or(0.0).max(0.0).round() as u64;
-        estimate.max(self.resizes.unwrap_or(0))
-    }
-
     fn with_samples(&self, counted: u64, told: impl Fn(&Sampled) -> (f64, f64)) -> (u64, u64) {
         let whole = |figure: f64| figure.max(0.0).round() as u64;
         match self.sampled.as_ref().map(told) {

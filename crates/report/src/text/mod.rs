@@ -293,6 +293,7 @@ fn sums(page: &mut Page, sums: BTreeMap<String, Sum>, options: &TextOptions, nou
     for (_, sum) in order.iter().skip(options.top) {
         rest.resizes += sum.resizes;
         rest.live_bytes = rest.live_bytes.saturating_add(sum.live_bytes);
+        rest.est_small_bytes += sum.est_small_bytes;
     }
     more(
         page,
@@ -312,10 +313,12 @@ fn more(page: &mut Page, left: u64, noun: &str, rest: &Sum) {
         0 => String::new(),
         resizes => format!("{}, ", count(resizes, "resize")),
     };
+    let sampled = rest.est_small_bytes.max(0.0) as u64;
+    let about = if sampled > 0 { "about " } else { "" };
     let text = format!(
-        "    and {}: {resizes}{} live",
+        "    and {}: {resizes}{about}{} live",
         count(left, &format!("more {noun}")),
-        bytes(rest.live_bytes)
+        bytes(rest.live_bytes.saturating_add(sampled))
     );
     page.paragraph(&text, 4, Style::Plain);
 }
