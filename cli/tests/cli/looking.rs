@@ -179,6 +179,21 @@ fn a_stripped_program_hides_nothing() {
 }
 
 #[test]
+fn musl_tells_where_blocks_begin() {
+    let target = ["--target", "x86_64-unknown-linux-musl"];
+    let library = Command::new("rustc")
+        .args(["--print", "target-libdir"])
+        .args(target)
+        .output()
+        .expect("rustc is needed");
+    let library = String::from_utf8_lossy(&library.stdout).into_owned();
+    // Where the compiler has no such target, nothing is tried.
+    if Path::new(library.trim()).exists() {
+        check_all(&[&["-O"], target.as_slice()].concat());
+    }
+}
+
+#[test]
 fn jemalloc_tells_where_blocks_begin() {
     let libraries = [
         "/usr/lib",

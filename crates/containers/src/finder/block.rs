@@ -3,14 +3,14 @@
 //! glibc keeps the size of a block in the word before it, and three flags in its low bits. The
 //! end of a hashbrown table is known from its header, and where it begins follows from the size
 //! of an element: that size is right for which the word before says what the block would have.
-//! The block behind says whether this one is in use.
+//! The block behind says whether this one is in use. Of musl see [`musl`].
 
 use std::collections::HashSet;
 
 use mapgrow_system::memory::MANY;
 
 use super::jemalloc::Extents;
-use super::{Found, FoundFamily, Search, hashbrown};
+use super::{Found, FoundFamily, Search, hashbrown, musl};
 use crate::occupancy::Block;
 
 /// Sizes of the data part that are tried: up to elements of so many bytes, with 16 buckets or
@@ -94,8 +94,8 @@ pub(super) enum Verdict {
     Live(InBlock),
     /// It was freed.
     Free,
-    /// It was in use once, and what lies behind it is no block: the end of the heap was moved
-    /// over it. Unless this allocator is not glibc's.
+    /// It was in use once, and what lies behind it is no block (the end of the heap was moved
+    /// over it), or it was freed. Unless this allocator is neither glibc's nor musl's.
     Swallowed,
     /// It says nothing, or nothing certain.
     Unknown,
@@ -108,7 +108,7 @@ pub(super) struct Measured {
     pub(super) tables: Vec<Found>,
     /// How many were freed.
     pub(super) freed: u64,
-    /// Whether glibc's own words were found around any of them.
+    /// Whether glibc's own words, or musl's, were found around any of them.
     known: bool,
     /// Tables that are none if they were around any.
     swallowed: HashSet<u64>,
@@ -149,11 +149,15 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
             search.view.forget();
         }
         let told = extents.of(found.table, buckets, search.group);
-        let verdict = match told {
-            Verdict::Live(_) if extents.known() => told,
+        let (by_words, verdict) = match told {
+            Verdict::Live(_) if extents.known() => (false, told),
             _ => match sizes(search, found.table, buckets, last_known) {
-                None | Some(Verdict::Unknown) => told,
-                Some(verdict) => verdict,
+                None | Some(Verdict::Unknown) if !extents.known() => {
+                    let musl = of_musl(search, found.table, buckets);
+                    (musl.is_some(), musl.unwrap_or(told))
+                }
+                None | Some(Verdict::Unknown) => (false, told),
+                Some(verdict) => (true, verdict),
             },
         };
         match verdict {
@@ -162,7 +166,7 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
                 return false;
             }
             Verdict::Live(block) => {
-                if !extents.known() {
+                if by_words {
                     measured.known = true;
                     last_known = Some(block.address);
                 }
@@ -220,6 +224,23 @@ fn sizes(search: &Search<'_>, control: u64, buckets: u64, known: Option<u64>) ->
         }
     }
     Some(Verdict::Live(block))
+}
+
+/// What musl's words before the table tell.
+fn of_musl(search: &Search<'_>, control: u64, buckets: u64) -> Option<Verdict> {
+    let tail = buckets + search.group;
+    let (mut found, mut freed) = (None, false);
+    let _ = each_place(search, control, buckets, &mut |place, before| {
+        let start = place + 8;
+        if musl::end_of(&search.view, start, before) == Some(control + tail) {
+            found = InBlock::new(start, control, buckets, search.group);
+        }
+        freed |= musl::is_freed(before);
+        found.is_none()
+    });
+    found
+        .map(Verdict::Live)
+        .or(freed.then_some(Verdict::Swallowed))
 }
 
 /// At which of the possible places the block begins that `control` lies in: one leads to the next,

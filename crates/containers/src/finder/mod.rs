@@ -32,6 +32,7 @@ mod headers;
 mod jemalloc;
 mod libcxx;
 mod libstdcxx;
+mod musl;
 mod reach;
 mod redis;
 mod view;

@@ -2,7 +2,7 @@
 //! followed from block to block until one holds the table's header.
 //!
 //! A word is followed when it is the address at which a block begins that its allocator says is in
-//! use: glibc by its words around the block, jemalloc by its records. Other allocators tell no
+//! use: glibc and musl by their words around the block, jemalloc by its records. Other allocators tell no
 //! blocks; there only headers in statics and on stacks themselves are known. The shortest way
 //! counts, and a static before a stack. Where copies of a header leave several owners possible,
 //! it is nobody's.
@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::view::View;
-use super::{Finding, Region, Searched};
+use super::{Finding, Region, Searched, musl};
 
 /// Pointers followed from a static, and from a stack, at most.
 const STEPS: usize = 4;
@@ -241,6 +241,12 @@ impl Walk<'_> {
             return None;
         }
         let word = self.view.word(start - 8)?;
+        self.of_glibc(start, word, region)
+            .or_else(|| musl::end_of(&self.view, start, word))
+    }
+
+    /// The same by glibc's words around the block: `word` is the one before it.
+    fn of_glibc(&self, start: u64, word: u64, region: Region) -> Option<u64> {
         let size = word & !FLAGS;
         let behind = (start - UNIT).checked_add(size)?;
         if word & MAPPED != 0 {
