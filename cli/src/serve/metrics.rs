@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use mapgrow_report::summary::Summary;
 use mapgrow_report::text::place;
 use mapgrow_report::{Report, Site};
 
@@ -104,9 +105,17 @@ const PROCESS: [Metric<Report>; 12] = {
             "Live heap bytes, containers or not",
             |r| r.totals.heap_live_bytes.map(|bytes| bytes as f64),
         ),
-        metric("mapgrow_maps_live", Gauge, "Live maps", |r| {
-            r.totals.maps_live.and_then(figure)
-        }),
+        metric(
+            "mapgrow_maps_live",
+            Gauge,
+            "Live maps, samples included",
+            |r| {
+                let each = r.blocks().iter();
+                let each = each.filter_map(|block| Summary::of(block).maps_live);
+                r.totals.maps_live?;
+                figure(each.fold(0, |sum, maps| maps.value.saturating_add(sum)))
+            },
+        ),
         metric(
             "mapgrow_overlap_peak_bytes",
             Gauge,
@@ -119,14 +128,17 @@ const PROCESS: [Metric<Report>; 12] = {
             "Longest single resize",
             |r| r.totals.pause_max_ns.map(seconds),
         ),
-        metric("mapgrow_resizes", Counter, "Resizes", |r| {
-            figure(r.totals.resizes)
-        }),
+        metric(
+            "mapgrow_resizes",
+            Counter,
+            "Resizes that were counted one by one",
+            |r| figure(r.totals.resizes),
+        ),
         metric(
             "mapgrow_allocated_bytes",
             Counter,
-            "Bytes of all tables ever allocated",
-            |r| figure(r.totals.allocated_bytes),
+            "Bytes of all tables ever allocated, samples included",
+            |r| figure(r.totals.est_allocated_bytes.max(r.totals.allocated_bytes)),
         ),
         metric(
             "mapgrow_copied_bytes",
@@ -221,22 +233,22 @@ const SITES: [Metric<Site>; 12] = {
             "mapgrow_site_maps_live",
             Gauge,
             Sum,
-            "Live maps of a site",
-            |s| s.maps_live.map(|maps| maps as f64),
+            "Live maps of a site, samples included",
+            |s| Summary::of(s).maps_live.map(|maps| maps.value as f64),
         ),
         metric(
             "mapgrow_site_resizes",
             Counter,
             Sum,
-            "Resizes into tables of a site",
+            "Resizes into tables of a site that were counted one by one",
             |s| s.resizes.map(|resizes| resizes as f64),
         ),
         metric(
             "mapgrow_site_allocated_bytes",
             Counter,
             Sum,
-            "Bytes of all tables of a site ever allocated",
-            |s| figure(s.allocated_bytes),
+            "Bytes of all tables of a site ever allocated, samples included",
+            |s| figure(s.allocated().0),
         ),
         metric(
             "mapgrow_site_copied_bytes",

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use mapgrow_report::summary::{Summary, resizes_at};
 use mapgrow_report::text::{place, title};
 use mapgrow_report::{Event, EventKind, Map, Report, Site};
 
@@ -17,16 +18,8 @@ pub struct Row {
     pub label: String,
     /// Function that it is in.
     pub function: String,
-    /// Bytes of live tables.
-    pub live: u64,
-    /// Entries in its live maps.
-    pub entries: Option<u64>,
-    /// Bytes that these do not need.
-    pub kept: Option<u64>,
-    /// Largest number of live bytes.
-    pub peak: Option<u64>,
-    /// Resizes so far.
-    pub resizes: Option<u64>,
+    /// Its figures, as all views have them.
+    pub figures: Summary,
     /// Resizes in a second; `None` before the second reading.
     pub resizes_rate: Option<f64>,
     /// Bytes allocated in a second.
@@ -83,7 +76,7 @@ pub struct Before {
 impl Before {
     /// Remembers a report.
     pub fn of(report: &Report, at: Instant) -> Before {
-        let figures = |site: &Site| (site.resizes.unwrap_or(0), site.allocated_bytes);
+        let figures = |site: &Site| (resizes_at(site), site.allocated().0);
         Before {
             at,
             sites: report
@@ -166,7 +159,7 @@ pub fn rows(report: &Report, at: Instant, before: Option<&Before>) -> Vec<Row> {
             let old = before.sites.get(&site.id).map_or(0, of);
             (seconds > 0.0).then(|| now.saturating_sub(old) as f64 / seconds)
         };
-        let resizes = site.resizes;
+        let figures = Summary::of(site);
         Row {
             id: site.id,
             title: title(site),
@@ -175,13 +168,9 @@ pub fn rows(report: &Report, at: Instant, before: Option<&Before>) -> Vec<Row> {
                 .caller
                 .as_ref()
                 .map_or(String::new(), |caller| caller.function.clone()),
-            live: site.live().0,
-            entries: site.entries,
-            kept: site.retained_bytes,
-            peak: site.peak_live_bytes,
-            resizes,
-            resizes_rate: resizes.and_then(|now| rate(|old| old.0, now)),
-            allocated_rate: rate(|old| old.1, site.allocated_bytes),
+            resizes_rate: figures.resizes.and_then(|now| rate(|old| old.0, now.value)),
+            figures,
+            allocated_rate: rate(|old| old.1, site.allocated().0),
             last_pause: site
                 .recorded_sites
                 .iter()

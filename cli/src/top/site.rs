@@ -1,5 +1,6 @@
 //! The page of one place: its figures, its tables, what would help, and its stack.
 
+use mapgrow_report::summary::Summary;
 use mapgrow_report::text::units::{bytes, thousands, time};
 use mapgrow_report::text::{caller_at, chain, contents_of, frame_place, is_own, live, title};
 use mapgrow_report::{Site, StackFrame};
@@ -50,21 +51,22 @@ fn lines_of(site: &Site, state: &State, room: usize) -> Vec<Line<'static>> {
     if let Some(caller) = &site.caller {
         row("in", caller.function.clone());
     }
-    let peak = site
-        .peak_live_bytes
-        .map(|peak| format!(", {} at its peak", bytes(peak)));
+    let figures = Summary::of(site);
+    let peak = figures
+        .peak_bytes
+        .map(|peak| format!(", {} at its peak", peak.brief(bytes)));
     row(
         "holds",
         format!("{}{}", live(site), peak.unwrap_or_default()),
     );
-    if let Some(resizes) = site.resizes {
+    if let Some(resizes) = figures.resizes {
         let rate = state
             .rows
             .iter()
             .find(|row| row.id == site.id)
             .and_then(|row| row.resizes_rate);
         let rate = rate.map_or(String::new(), |rate| format!(", {rate:.1} in a second now"));
-        row("resizes", format!("{}{rate}", thousands(resizes)));
+        row("resizes", format!("{}{rate}", resizes.brief(thousands)));
     }
     if let Some(pauses) = &site.pause_ns
         && let Some(max) = pauses.max

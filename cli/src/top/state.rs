@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mapgrow_report::summary::Figure;
 use mapgrow_report::{Report, Site};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -45,10 +46,11 @@ impl Order {
     }
 
     fn key(self, row: &Row) -> u64 {
+        let value = |figure: Option<Figure>| figure.map_or(0, |figure| figure.value);
         match self {
-            Order::Live => row.live,
-            Order::Peak => row.peak.unwrap_or(0),
-            Order::Resizes => row.resizes.unwrap_or(0),
+            Order::Live => row.figures.live_bytes.value,
+            Order::Peak => value(row.figures.peak_bytes),
+            Order::Resizes => value(row.figures.resizes),
             Order::Rate => row.allocated_rate.unwrap_or(0.0) as u64,
             Order::LastPause => row.last_pause.map_or(0, |(pause, _)| pause),
             Order::MaxPause => row.max_pause.unwrap_or(0),

@@ -1,5 +1,6 @@
 //! The view as it is drawn.
 
+use mapgrow_report::summary::Figure;
 use mapgrow_report::text::units::{bytes, count, thousands, time};
 use mapgrow_report::text::{live_of_all, place};
 use mapgrow_report::{Event, ProcessState};
@@ -70,7 +71,8 @@ Figures
   LIVE   bytes of live tables            PEAK   the most there were at one moment
   ALLOC/S bytes of new tables            LAST, WORST  stall of a thread in a resize
   NEXT RESIZE  when the next table is due at the rate since the last reading, or at how many
-               entries, and the bytes that it needs; steady: no entries were added";
+               entries, and the bytes that it needs; steady: no entries were added
+  ~      an estimate from samples        <=     at most so much";
 
 fn head_lines(state: &State, room: usize) -> Vec<Line<'static>> {
     let report = &state.report;
@@ -261,6 +263,10 @@ fn list(frame: &mut Frame<'_>, state: &mut State, area: Rect) -> Vec<&'static st
 
 fn figures(row: &Row) -> [String; 9] {
     let unknown = || "?".to_owned();
+    let figures = &row.figures;
+    let told = |figure: Option<Figure>, show: fn(u64) -> String| {
+        figure.map_or_else(unknown, |figure| figure.brief(show))
+    };
     let next = row.next.as_ref().map(|next| {
         let when = match next.due {
             Due::In(ns) => format!("{}, ", time(ns)),
@@ -271,11 +277,11 @@ fn figures(row: &Row) -> [String; 9] {
         format!("{when}{}", bytes(next.needs_bytes))
     });
     [
-        bytes(row.live),
-        row.entries.map_or_else(unknown, thousands),
-        row.kept.map_or_else(unknown, bytes),
-        row.peak.map_or_else(unknown, bytes),
-        row.resizes.map_or_else(unknown, thousands),
+        told(Some(figures.live_bytes), bytes),
+        told(figures.entries, thousands),
+        told(figures.retained_bytes, bytes),
+        told(figures.peak_bytes, bytes),
+        told(figures.resizes, thousands),
         match row.allocated_rate {
             None => String::new(),
             Some(rate) if rate < 1.0 => "-".to_owned(),
@@ -285,7 +291,7 @@ fn figures(row: &Row) -> [String; 9] {
             .map_or("-".to_owned(), |(pause, _)| time(pause)),
         row.max_pause.map_or("-".to_owned(), time),
         match next {
-            None if row.live == 0 => "-".to_owned(),
+            None if figures.live_bytes.value == 0 => "-".to_owned(),
             next => next.unwrap_or_else(unknown),
         },
     ]

@@ -38,13 +38,32 @@ impl Figure {
     }
 
     /// An estimate.
-    fn estimated(value: f64, error: f64) -> Self {
+    fn estimate(value: f64, error: f64) -> Self {
         let whole = |figure: f64| figure.max(0.0).round() as u64;
         Self {
             value: whole(value),
             error: Some(whole(error)).filter(|&error| error > 0),
             bound: None,
         }
+    }
+
+    /// Whether it is an estimate whose error can be seen.
+    #[must_use]
+    pub fn is_estimate(&self) -> bool {
+        const SEEN: u64 = 200;
+        self.error.is_some_and(|error| error > self.value / SEEN)
+    }
+
+    /// The figure in few letters: `~203 MiB` of an estimate, `<=33 MiB` and `>=33 MiB` of bounds.
+    #[must_use]
+    pub fn brief(&self, show: impl Fn(u64) -> String) -> String {
+        let sign = match self.bound {
+            Some(Bound::AtMost) => "<=",
+            Some(Bound::AtLeast) => ">=",
+            None if self.is_estimate() => "~",
+            None => "",
+        };
+        format!("{sign}{}", show(self.value))
     }
 
     /// A figure with an error of 0, or none, where it was counted.
@@ -135,7 +154,7 @@ pub fn resizes_at(site: &Site) -> u64 {
 fn live_bytes(site: &Site) -> Figure {
     match (&site.sampled, held(site)) {
         (Some(sampled), _) if only_samples(site) => {
-            Figure::estimated(sampled.est_live_bytes, sampled.est_live_bytes_error)
+            Figure::estimate(sampled.est_live_bytes, sampled.est_live_bytes_error)
         }
         (_, held) => Figure::known(held),
     }
@@ -147,7 +166,7 @@ fn maps_live(site: &Site, estimated: bool) -> Option<Figure> {
     let sampled = site.sampled.as_ref().filter(|_| estimated);
     let more = sampled.filter(|sampled| sampled.est_maps_live > counted as f64);
     Some(match more {
-        Some(sampled) => Figure::estimated(sampled.est_maps_live, sampled.est_maps_live_error),
+        Some(sampled) => Figure::estimate(sampled.est_maps_live, sampled.est_maps_live_error),
         None => Figure::counted(counted),
     })
 }
@@ -159,7 +178,7 @@ fn resizes(site: &Site, estimated: bool) -> Option<Figure> {
     match told {
         // Where only nodes were sampled, each resize was counted.
         Some((all, error)) if all >= 1.0 && all > site.resizes.unwrap_or(0) as f64 => {
-            Some(Figure::estimated(all, error))
+            Some(Figure::estimate(all, error))
         }
         _ => counted,
     }

@@ -1,5 +1,7 @@
 //! Figures as people read them.
 
+use crate::summary::Figure;
+
 /// `1.1 MiB`, `640 B`: three digits at most before the unit.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
@@ -73,8 +75,8 @@ pub fn thousands(number: u64) -> String {
 
 /// `203 MiB`, or `about 203 MiB +- 3.2 MiB` where it is an estimate whose error can be seen.
 pub(crate) fn estimated(value: u64, error: Option<u64>, told: fn(u64) -> String) -> String {
-    const SEEN: u64 = 200;
-    match error.filter(|&error| error > value / SEEN) {
+    let figure = Figure::known((value, error));
+    match error.filter(|_| figure.is_estimate()) {
         Some(error) => format!("about {} +- {}", told(value), told(error)),
         None => told(value),
     }
