@@ -1,6 +1,6 @@
 //! The page that lists what is served.
 
-use mapgrow_report::text::{live, live_of_all, title, units::bytes};
+use mapgrow_report::text::{Sort, live, live_of_all, sorted, title, units::bytes};
 
 use super::targets::Reading;
 
@@ -38,20 +38,17 @@ fn target(at: usize, reading: &Reading) -> String {
         ", gone: these are its last figures"
     };
     let totals = &report.totals;
-    let whose = if totals.est_live_bytes > totals.live_bytes {
-        let floor = bytes(report.settings.floor_bytes);
-        format!("the peak of tables of {floor} or more")
-    } else {
-        "their peak".to_owned()
+    let peak = match totals.peak_at_least {
+        true => "that or more".to_owned(),
+        false => bytes(totals.peak_bytes),
     };
     text.push_str(&format!(
-        "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; {whose} was {}.</p><ul>",
+        "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; their peak was {peak}.</p><ul>",
         escaped(program),
         process.pid,
         live_of_all(report),
-        bytes(report.totals.peak_bytes),
     ));
-    for site in report.sites.iter().take(MOST_SITES) {
+    for site in sorted(report, Sort::Harm).into_iter().take(MOST_SITES) {
         text.push_str(&format!(
             "<li>{}: {} live</li>",
             escaped(&title(site)),

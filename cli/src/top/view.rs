@@ -105,7 +105,7 @@ fn head_lines(state: &State, room: usize) -> Vec<Line<'static>> {
         .take(LAST_PAUSES)
         .map(|event| pause(state, event, now))
         .collect();
-    let resizing = report.sites.iter().filter(|site| site.resizes > Some(0));
+    let resizing = report.blocks().iter().filter(|site| site.resizes > Some(0));
     let sums = [
         format!(
             "containers hold {}{}",

@@ -128,7 +128,8 @@ fn metrics_have_the_figures_of_the_report() {
     let (head, profile) = server.get("/debug/pprof/heap?seconds=1");
     assert!(head.starts_with("HTTP/1.1 200") && profile.starts_with(&[0x1F, 0x8B]));
     let (_, index) = server.get("/");
-    assert!(String::from_utf8_lossy(&index).contains("cache-server"));
+    let index = String::from_utf8_lossy(&index);
+    assert!(index.contains("cache-server") && index.contains("their peak was "));
 }
 
 #[test]

@@ -64,6 +64,8 @@ fn a_map_that_grew_on_elsewhere_is_one() {
     for advice in [&left.advice, &block.advice] {
         assert!(advice[0].contains("with_capacity(229377)"), "{advice:?}");
     }
+    let sums = headlines(&report).sums;
+    assert!(sums[0].contains("13 resizes at 1 place,"), "{sums:?}");
     let text = render(&report, &TextOptions::default());
     assert!(text.contains("grew 13 times (1 map, live)"), "{text}");
     assert!(!text.contains("dropped)"), "{text}");

@@ -237,7 +237,7 @@ fn summary(report: &Report) -> String {
     }
     text.push_str(": ");
     let resizing = report
-        .sites
+        .blocks()
         .iter()
         .filter(|site| site.resizes.is_some_and(|n| n > 0));
     let sampled = report.sites.iter().filter_map(|site| {
