@@ -58,6 +58,17 @@ impl ProcessRegions {
         self.swapped.load(Relaxed)
     }
 
+    /// Bytes between two addresses whose pages are in memory. `None` when nobody tells.
+    pub fn present(&self, from: u64, to: u64) -> Option<u64> {
+        let mut bytes = 0;
+        let told = self.pages(from, to, &mut |page, entry| {
+            if entry & PRESENT != 0 {
+                bytes += to.min(page + PAGE) - from.max(page);
+            }
+        });
+        told.then_some(bytes)
+    }
+
     /// Calls `each` with the pages from `from` to `to` and their entries. False when nobody
     /// tells.
     fn pages(&self, from: u64, to: u64, each: &mut dyn FnMut(u64, u64)) -> bool {

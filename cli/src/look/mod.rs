@@ -6,6 +6,7 @@ mod model;
 mod notes;
 mod owner;
 mod refusal;
+mod resident;
 mod running;
 mod statics;
 mod table;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::notes::Notes;
 use super::owner::Owner;
+use super::resident::Resident;
 
 /// Owners that are counted of a group: those met first.
 const MOST_OWNERS: usize = 16;
@@ -21,6 +22,8 @@ pub struct Look {
     pub version: u32,
     pub process: Process,
     pub memory: Option<Memory>,
+    /// Where its memory went, where the kernel tells.
+    pub resident: Option<Resident>,
     pub totals: Totals,
     /// Nobody recorded where maps were made, and what happened to them.
     pub sites: Option<()>,
@@ -179,6 +182,7 @@ impl Look {
             version: VERSION,
             process,
             memory: memory_left(headroom),
+            resident: None,
             totals,
             sites: None,
             timeline: None,

@@ -9,7 +9,7 @@ use super::memory::ProcessRegions;
 use super::model::{Look, Process};
 use super::owner::{self, Owner};
 use super::refusal::{self, Identity};
-use super::{GROUP, searched};
+use super::{GROUP, resident, searched};
 use crate::failure::Failure;
 
 /// A process that runs.
@@ -37,11 +37,16 @@ impl Running {
     pub fn search(&mut self, most: usize) -> Result<Look, Failure> {
         let memory = self.memory()?;
         let finding = searched(&memory, memory.regions(), GROUP);
+        let swapped = memory.swapped();
         let owners = owner::owners(self.pid, &memory, &finding);
         self.owners = (finding.tables.iter().zip(&owners))
             .filter_map(|(found, owner)| Some((found.header, owner.clone()?)))
             .collect();
-        self.look(&memory, finding, owners, most)
+        let resident = resident::resident(self.pid, &memory, &finding);
+        let mut look = self.look(finding, owners, most)?;
+        look.resident = resident;
+        look.honesty.bytes_swapped = swapped;
+        Ok(look)
     }
 
     /// Looks at the maps that the last look found, and nothing else.
@@ -54,7 +59,7 @@ impl Running {
         let owners = (finding.tables.iter())
             .map(|found| self.owners.get(&found.header).cloned())
             .collect();
-        self.look(&memory, finding, owners, most)
+        self.look(finding, owners, most)
     }
 
     fn memory(&self) -> Result<ProcessRegions, Failure> {
@@ -66,15 +71,13 @@ impl Running {
 
     fn look(
         &mut self,
-        memory: &ProcessRegions,
         finding: Finding,
         owners: Vec<Option<Owner>>,
         most: usize,
     ) -> Result<Look, Failure> {
         refusal::still(self.pid, &self.identity)?;
         let left = headroom::of(Some(self.pid));
-        let mut look = Look::new(Process::live(self.pid), &finding, owners, &left, most);
-        look.honesty.bytes_swapped = memory.swapped();
+        let look = Look::new(Process::live(self.pid), &finding, owners, &left, most);
         self.known = Some(finding);
         Ok(look)
     }

@@ -3,8 +3,9 @@
 use mapgrow_report::LeftUnder;
 use mapgrow_report::text::units::{bytes, count, thousands};
 
-use super::model::{Group, Look, Map, NextResize};
+use super::model::{Group, Look, Map, NextResize, Totals};
 use super::owner::Owner;
+use super::resident::Resident;
 use crate::render::paint::{Tone, paint, wrap};
 
 /// So many equal maps are one block of the text.
@@ -71,8 +72,41 @@ pub fn text(look: &Look, layout: Layout) -> String {
         );
         page.paragraph(&more, Tone::Faint);
     }
+    if let Some(resident) = &look.resident {
+        page.paragraph(&went(resident, &look.totals), Tone::Plain);
+    }
     page.paragraph(&honesty(look), Tone::Faint);
     page.text
+}
+
+/// `Of 165 MiB in memory tables take 120 MiB, other blocks and what the allocator keeps free ...`
+fn went(resident: &Resident, totals: &Totals) -> String {
+    let mut text = format!(
+        "Of {} in memory tables take ",
+        bytes(resident.resident_bytes)
+    );
+    if totals.maps_of_unknown_bytes > 0 {
+        text += "at least ";
+    }
+    text += &bytes(resident.tables_bytes);
+    let parts = [
+        (
+            resident.other_heap_bytes,
+            "other blocks and what the allocator keeps free",
+        ),
+        (resident.stacks_bytes, "stacks"),
+        (resident.statics_bytes, "statics"),
+        (resident.files_bytes, "code and files"),
+        (resident.shared_bytes, "what is shared"),
+        (resident.other_bytes, "anything else"),
+    ];
+    let parts = parts
+        .into_iter()
+        .filter(|&(size, _)| size >= WORTHWHILE_BYTES);
+    for (size, what) in parts {
+        text += &format!(", {what} {}", bytes(size));
+    }
+    text + "."
 }
 
 fn blocks(look: &Look) -> Vec<Block<'_>> {

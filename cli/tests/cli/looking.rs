@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -176,6 +177,53 @@ fn maps_in_every_state_are_found_with_the_figures_of_their_own() {
 #[test]
 fn a_stripped_program_hides_nothing() {
     check_all(&["-O", "-C", "strip=symbols", "-C", "panic=abort"]);
+}
+
+/// Pages of a process that are mapped, whether they count as resident or not.
+fn mapped_pages(pid: &str) -> usize {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("readable");
+    let pagemap = std::fs::File::open(format!("/proc/{pid}/pagemap")).expect("readable");
+    let mut pages = 0;
+    for line in maps.lines().filter(|line| line.contains(" rw-p ")) {
+        let (start, rest) = line.split_once('-').expect("a range");
+        let (end, _) = rest.split_once(' ').expect("a range");
+        let [start, end] = [start, end].map(|at| u64::from_str_radix(at, 16).expect("a number"));
+        let mut entries = vec![0; ((end - start) / 4096 * 8) as usize];
+        pagemap
+            .read_exact_at(&mut entries, start / 4096 * 8)
+            .expect("readable");
+        let present = |entry: &&[u8; 8]| entry[7] & 0x80 != 0;
+        pages += entries.as_chunks::<8>().0.iter().filter(present).count();
+    }
+    pages
+}
+
+#[test]
+fn what_was_never_touched_stays_so_and_memory_adds_up() {
+    let place = Place::new();
+    let program = Waiting::new(&rust_program(&place, "untouched", &["-O"]), &[]);
+    let before = mapped_pages(&program.pid());
+    let look = json(&place.run(&["look", "--json", &program.pid()]));
+    // But for places where a table's block might begin, of which 33,000 pages have few.
+    let touched = mapped_pages(&program.pid()) - before;
+    assert!(touched < 200, "{touched}");
+    let resident = look["resident"].as_object().expect("known");
+    let bytes = |name: &str| resident[name].as_u64().expect("a number") as f64;
+    let parts: f64 = resident.keys().map(|name| bytes(name)).sum();
+    assert_eq!(parts, 2.0 * bytes("resident_bytes"));
+    // Of the one that was never written to the control bytes alone, of the other all.
+    let tables = f64::from((1 << 21) + (1 << 17) * 65);
+    let close = |figure: f64, truth: f64| (figure / truth - 1.0).abs() < 0.03;
+    assert!(close(bytes("tables_bytes"), tables), "{resident:?}");
+    // What `malloc` gives for 300 bytes, and the pointers to them.
+    let blocks = 50_000.0 * (320.0 - 8.0 + 8.0);
+    let heap = bytes("other_heap_bytes");
+    assert!(
+        close(heap, blocks) || (heap - blocks).abs() < 1e6,
+        "{resident:?}"
+    );
+    let text = printed(&place.run(&["look", &program.pid()]));
+    assert!(text.contains("in memory tables take 10 MiB"), "{text}");
 }
 
 #[test]

@@ -167,8 +167,17 @@ impl Walk<'_> {
         }
     }
 
-    /// Looks for pointers to blocks; `of` says how each was come by.
+    /// Looks for pointers to blocks; `of` says how each was come by. Pages that were never touched
+    /// hold none, and to read them would have the process have them.
     fn scan(&mut self, start: u64, end: u64, of: &dyn Fn(u64) -> Block) {
+        let mut parts = Vec::new();
+        (self.view.searched()).parts(start, end, &mut |from, to| parts.push((from, to)));
+        for (from, to) in parts {
+            self.scan_part(from, to, of);
+        }
+    }
+
+    fn scan_part(&mut self, start: u64, end: u64, of: &dyn Fn(u64) -> Block) {
         let mut bytes = [0; CHUNK];
         let mut at = start.next_multiple_of(8);
         while at + 8 <= end && self.read < MOST_BYTES && self.blocks.len() < MOST_BLOCKS {
