@@ -42,8 +42,7 @@ pub fn without_plumbing(site: &Site) -> Vec<StackFrame> {
 pub fn titles(report: &Report) -> HashMap<u32, String> {
     let mut titles = HashMap::new();
     for block in report.blocks() {
-        let sites = block.places.iter().map(|place| place.site);
-        for site in sites.chain([block.id]) {
+        for site in block.sites().chain([block.id]) {
             titles.entry(site).or_insert_with(|| text::title(block));
         }
     }

@@ -2,7 +2,7 @@
 //! that is smaller and quicker to read. The timeline is in columns, and each frame of a stack is
 //! there once. Beside it, what the text report says of each block.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mapgrow_report::curve::LiveCurve;
@@ -145,11 +145,10 @@ fn blocks(report: &Report) -> Vec<Block> {
     };
     let (rows, sites) = (numbers(report.blocks()), numbers(&report.sites));
     let block = |block: &Site| {
-        let places = block.places.iter().map(|place| place.site);
-        let mut parts: Vec<usize> = places.filter_map(|id| sites.get(&id).copied()).collect();
-        if parts.is_empty() {
-            parts.extend(sites.get(&block.id));
-        }
+        let mut seen = HashSet::new();
+        let own = block.sites().chain([block.id]);
+        let own = own.filter_map(|id| sites.get(&id).copied());
+        let parts = own.filter(|&at| seen.insert(at)).collect();
         Block {
             row: rows[&block.id],
             what: text::what(block),

@@ -139,11 +139,11 @@ fn head_lines(state: &State, room: usize) -> Vec<Line<'static>> {
 /// `57 ms at src/cache.rs:58 3 s ago`.
 fn pause(state: &State, event: &Event, now: Option<u64>) -> String {
     let took = event.pause_ns.map_or("?".to_owned(), time);
-    let site = state.report.blocks().iter().find(|site| {
-        event
-            .site
-            .is_some_and(|id| site.id == id || site.recorded_sites.contains(&id))
-    });
+    let site = state
+        .report
+        .blocks()
+        .iter()
+        .find(|site| event.site.is_some_and(|id| site.has(id)));
     let at = site.map_or("an unknown place".to_owned(), |site| {
         place(site.caller.as_ref())
     });

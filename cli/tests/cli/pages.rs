@@ -112,6 +112,7 @@ fn the_blocks(place: &Place, dump: &Path, report: &Value, data: &Value) {
         rows => rows,
     };
     assert_eq!(blocks.len(), rows.len());
+    let mut seen = 0;
     for block in blocks {
         let row = &rows[block["row"].as_u64().expect("a row") as usize];
         let figures = &block["summary"];
@@ -130,13 +131,17 @@ fn the_blocks(place: &Place, dump: &Path, report: &Value, data: &Value) {
         }
         let sites = block["sites"].as_array().expect("sites").iter();
         let sites = sites.map(|at| &report["sites"][at.as_u64().expect("a site") as usize]["id"]);
-        let places = row["places"].as_array().map(|places| places.iter());
-        let places: Vec<&Value> = match places {
-            Some(places) => places.map(|place| &place["site"]).collect(),
-            None => vec![&row["id"]],
-        };
-        assert_eq!(sites.collect::<Vec<_>>(), places);
+        let sites: Vec<&Value> = sites.collect();
+        let none = Vec::new();
+        let places = row["places"].as_array().unwrap_or(&none).iter();
+        let places: Vec<&Value> = places.map(|place| &place["site"]).collect();
+        assert_eq!(sites[..places.len()], places);
+        // Those of nodes come last.
+        let own = row["recorded_sites"].as_array().expect("sites");
+        assert!(sites.iter().all(|site| own.contains(site)), "{row}");
+        seen += sites.len();
     }
+    assert_eq!(seen, report["sites"].as_array().expect("sites").len());
 }
 
 /// The same of recordings and profiles that were found to be odd.

@@ -92,9 +92,7 @@ impl Report {
     /// The block that a site is part of.
     #[must_use]
     pub fn block_of(&self, site: u32) -> Option<&Site> {
-        self.blocks()
-            .iter()
-            .find(|block| block.id == site || block.places.iter().any(|place| place.site == site))
+        self.blocks().iter().find(|block| block.has(site))
     }
 }
 

@@ -210,7 +210,7 @@ class Details {
 /** `moved::serve, src/moved.rs:6: 2 resizes, holds 8.5 MiB now`. */
 function partOf(site) {
   const live = liveBytes(site) > 0 ? `, holds ${bytes(liveBytes(site))} now` : "";
-  const resizes = site.resizes === null ? "" : `: ${count(site.resized, "resize")}`;
+  const resizes = site.resizes === null ? ": its nodes" : `: ${count(site.resized, "resize")}`;
   const within = site.caller?.line ? `${site.caller.function}, ` : "";
   return `${within}${site.place}${resizes}${live}`;
 }

@@ -264,6 +264,19 @@ impl Site {
         })
     }
 
+    /// Whether a site is this one, or one that this block is made of: nodes of its tables are, too.
+    #[must_use]
+    pub fn has(&self, site: u32) -> bool {
+        self.id == site || self.sites().any(|own| own == site)
+    }
+
+    /// The sites that this block is made of, the one where its maps began first, those of their nodes
+    /// last. Some come twice, and ids that the recorder gave are among them.
+    pub fn sites(&self) -> impl Iterator<Item = u32> {
+        let places = self.places.iter().map(|place| place.site);
+        places.chain(self.recorded_sites.iter().copied())
+    }
+
     fn with_samples(&self, counted: u64, told: impl Fn(&Sampled) -> (f64, f64)) -> (u64, u64) {
         let whole = |figure: f64| figure.max(0.0).round() as u64;
         match self.sampled.as_ref().map(told) {

@@ -75,6 +75,10 @@ fn sums(report: &Report) {
     in_blocks.sort_unstable();
     in_sites.sort_unstable();
     assert_eq!(in_blocks, in_sites, "each site is in one block");
+    for site in &report.sites {
+        let own = report.blocks().iter().filter(|block| block.has(site.id));
+        assert_eq!(own.count(), 1, "site {} is in one block", site.id);
+    }
 }
 
 /// Nothing was ever less than it is, and no part more than the whole.
