@@ -132,6 +132,9 @@ function readBlocks(data, sites) {
     block.figures = summary;
     block.parts = parts.map((i) => sites[i]);
     block.ids = new Set(block.parts.map((site) => site.id));
+    // Beside tables, nodes are no maps: they are never resized.
+    const tables = block.parts.filter((site) => site.resizes !== null);
+    block.tableIds = new Set((tables.length > 0 ? tables : block.parts).map((site) => site.id));
     return block;
   });
 }
@@ -169,7 +172,7 @@ function readPage() {
     events,
     curve,
     coarse: data.coarse,
-    lanes: readLanes(events, report.maps, 0),
+    lanes: readLanes(events, report.maps, 0).filter(({ site }) => blockOf.get(site)?.tableIds.has(site) ?? true),
     start: 0,
     end,
   };
