@@ -12,8 +12,11 @@
 //! furthest in, then those that were asked for as the freed one was (a growth function may ask for
 //! several blocks), then those allocated closest to the shared frame, then the most recent.
 
-use crate::stack::Return;
+mod joins;
+
+use crate::stack::{Return, Stack};
 use crate::tables::live::Slot;
+use joins::Joins;
 use mapgrow_format::layout::WEIGHT_ONE;
 
 /// Frames of an allocation that are kept for comparison. A growth function lies within a few
@@ -49,6 +52,8 @@ impl Block {
 /// The innermost frames of an allocation's stack.
 #[derive(Clone, Copy)]
 struct Frames {
+    /// That of the whole stack.
+    number: u64,
     count: usize,
     returns: [Return; FRAMES],
 }
@@ -56,12 +61,28 @@ struct Frames {
 impl Frames {
     #[cfg(test)]
     const NONE: Self = Self {
+        number: 0,
         count: 0,
         returns: [Return { slot: 0, pc: 0 }; FRAMES],
     };
 
-    fn as_slice(&self) -> &[Return] {
-        self.returns.get(..self.count).unwrap_or(&[])
+    fn as_stack(&self) -> Stack<'_> {
+        Stack {
+            returns: self.returns.get(..self.count).unwrap_or(&[]),
+            number: self.number,
+        }
+    }
+
+    fn keep(&mut self, stack: &Stack<'_>) {
+        // The last one that was kept here is often the same.
+        if stack.number != 0 && stack.number == self.number {
+            return;
+        }
+        self.number = stack.number;
+        self.count = stack.returns.len().min(FRAMES);
+        for (place, frame) in self.returns.iter_mut().zip(stack.returns) {
+            *place = *frame;
+        }
     }
 }
 
@@ -227,6 +248,7 @@ pub(crate) struct PendingStack {
     addresses: [usize; PENDING],
     blocks: [Block; PENDING],
     frames: [Frames; PENDING],
+    joins: Joins,
 }
 
 impl PendingStack {
@@ -249,6 +271,7 @@ impl PendingStack {
             addresses: [0; PENDING],
             blocks: [NONE; PENDING],
             frames: [Frames::NONE; PENDING],
+            joins: Joins::new(),
         }
     }
 
@@ -258,11 +281,16 @@ impl PendingStack {
         self.used = 0;
         self.latest = 0;
         self.addresses.fill(0);
+        // The stacks' numbers may begin anew.
+        for frames in &mut self.frames {
+            frames.number = 0;
+        }
+        self.joins.clear();
     }
 
     /// Remembers an allocation and the innermost frames of its stack; if there is no room, the
     /// oldest one is forgotten.
-    pub(crate) fn push(&mut self, block: &Block, stack: &[Return]) {
+    pub(crate) fn push(&mut self, block: &Block, stack: &Stack<'_>) {
         let free = self.used.trailing_ones() as usize;
         let place = if free < PENDING {
             free
@@ -281,17 +309,7 @@ impl PendingStack {
         self.latest = self.latest.max(block.start_ticks);
         *address = block.address;
         *held = *block;
-        frames.count = stack.len().min(FRAMES);
-        for (place, frame) in frames.returns.iter_mut().zip(stack) {
-            *place = *frame;
-        }
-    }
-
-    /// The blocks and their stacks, the latest first.
-    #[inline]
-    fn each(&self) -> impl Iterator<Item = (&Block, &Frames)> {
-        self.ages
-            .filter_map(|at| self.blocks.get(at).zip(self.frames.get(at)))
+        frames.keep(stack);
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
@@ -359,7 +377,7 @@ impl PendingStack {
     pub(crate) fn resolve(
         &mut self,
         freed: &FreedBlock,
-        free: &[Return],
+        free: &Stack<'_>,
         is_there: impl Fn(&Block) -> bool,
     ) -> Outcome {
         for _ in 0..PENDING {
@@ -378,7 +396,7 @@ impl PendingStack {
     }
 
     /// [`resolve`](Self::resolve), as far as this thread knows.
-    fn best(&self, freed: &FreedBlock, free: &[Return]) -> Outcome {
+    fn best(&mut self, freed: &FreedBlock, free: &Stack<'_>) -> Outcome {
         let FreedBlock {
             address,
             bytes,
@@ -391,9 +409,10 @@ impl PendingStack {
         // Of the own allocation, and of what was allocated since.
         let mut own = None;
         let mut best: Option<(Rank, Block, Join)> = None;
-        for (block, frames) in self.each() {
+        let each = (self.ages).filter_map(|at| self.blocks.get(at).zip(self.frames.get(at)));
+        for (block, frames) in each {
             if block.address == address && block.serial == serial {
-                own = join(frames.as_slice(), free).map(|join| (*block, join));
+                own = (self.joins.of(&frames.as_stack(), free)).map(|join| (*block, join));
                 break;
             }
             // One at the address of the freed block is gone, or the freed block would not be there.
@@ -409,7 +428,7 @@ impl PendingStack {
             {
                 continue;
             }
-            let Some(join) = join(frames.as_slice(), free) else {
+            let Some(join) = self.joins.of(&frames.as_stack(), free) else {
                 continue;
             };
             // Of two that are as good the later one, which came first.

@@ -6,6 +6,11 @@ fn stack(frames: &[(u64, u64)]) -> Vec<Return> {
     frames.iter().map(entry).collect()
 }
 
+/// A stack that the thread does not know.
+fn unknown(returns: &[Return]) -> Stack<'_> {
+    Stack { returns, number: 0 }
+}
+
 impl PendingStack {
     fn allocated(&mut self, address: usize, bytes: usize, frames: &[(u64, u64)]) {
         self.allocated_at(0, address, bytes, frames);
@@ -21,7 +26,7 @@ impl PendingStack {
             weight: WEIGHT_ONE as u32,
             ..Block::default()
         };
-        self.push(&block, &stack(frames));
+        self.push(&block, &unknown(&stack(frames)));
     }
 
     /// The outcome of a free of `address`, allocated at `since`.
@@ -47,7 +52,7 @@ impl PendingStack {
             site,
             certain: true,
         };
-        self.resolve(&freed, stack, |_| true)
+        self.resolve(&freed, &unknown(stack), |_| true)
     }
 
     fn is_empty(&self) -> bool {
@@ -70,7 +75,7 @@ fn what_is_certain_is_not_replaced_by_chance() {
         start_ticks: 1,
         ..Block::default()
     };
-    pending.push(&sampled, &stack(&GROWS));
+    pending.push(&sampled, &unknown(&stack(&GROWS)));
     let outcome = pending.freed(0x2000, 1 << 15, 0, &stack(&FREES));
     assert!(matches!(outcome, Outcome::Dropped));
     assert!(pending.holds(0x1000), "it may yet replace another");
@@ -216,13 +221,13 @@ fn a_block_that_is_gone_takes_no_place() {
         certain: true,
     };
     let frees = stack(&FREES);
-    let outcome = pending.resolve(&freed, &frees, |block| block.address != 0x3000);
+    let outcome = pending.resolve(&freed, &unknown(&frees), |block| block.address != 0x3000);
     assert!(matches!(outcome, Outcome::Replaced(new, _) if new.address == 0x2000));
     assert!(pending.is_empty(), "and the one that is gone is forgotten");
 
     pending.allocated(0x2000, 4080, &GROWS);
     pending.allocated(0x3000, 1024, &GROWS);
-    let outcome = pending.resolve(&freed, &frees, |_| false);
+    let outcome = pending.resolve(&freed, &unknown(&frees), |_| false);
     assert!(matches!(outcome, Outcome::Dropped));
     assert!(pending.is_empty());
 }
@@ -241,7 +246,78 @@ fn a_block_at_the_address_of_one_that_is_gone_was_not_given_up() {
         site: None,
         certain: true,
     };
-    let outcome = pending.resolve(&freed, &stack(&FREES), |_| true);
+    let outcome = pending.resolve(&freed, &unknown(&stack(&FREES)), |_| true);
     assert!(matches!(outcome, Outcome::Dropped));
     assert!(pending.is_empty());
+}
+
+/// What is remembered of two stacks is what comparing them would say, whatever pushes it out.
+#[test]
+fn known_stacks_meet_where_unknown_ones_do() {
+    let mut seed = 12345_u64;
+    let mut next = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) % below
+    };
+    // Stacks that share frames from the outermost inwards, more of them than there is room for.
+    let stacks: Vec<Vec<Return>> = (0..40)
+        .map(|_| {
+            let depth = 1 + next(6);
+            let frames = (0..depth).rev().map(|at| Return {
+                slot: 1000 - at * 10 - next(2),
+                pc: 100 * at + next(3),
+            });
+            frames.collect()
+        })
+        .collect();
+    let known = |at: usize| Stack {
+        returns: &stacks[at],
+        number: at as u64 + 1,
+    };
+    let (mut with, mut without) = (PendingStack::new(), PendingStack::new());
+    let mut replaced = 0;
+    for step in 1..20_000_u64 {
+        let at = next(40) as usize;
+        let (address, bytes) = (1 + next(30) as usize, 1 << next(8));
+        if next(2) == 0 {
+            let block = Block {
+                address,
+                bytes,
+                start_ticks: step,
+                serial: step,
+                weight: WEIGHT_ONE as u32,
+                ..Block::default()
+            };
+            with.forget(address);
+            without.forget(address);
+            with.push(&block, &known(at));
+            without.push(&block, &unknown(&stacks[at]));
+        } else {
+            let freed = FreedBlock {
+                address,
+                bytes,
+                align_log2: 0,
+                serial: 0,
+                since: step.saturating_sub(next(40)),
+                site: None,
+                certain: true,
+            };
+            let of = |outcome: Outcome| match outcome {
+                Outcome::Replaced(block, join) => Some((block, join, true)),
+                Outcome::Abandoned(block, join) => Some((block, join, false)),
+                Outcome::Dropped => None,
+            };
+            let one = of(with.resolve(&freed, &known(at), |_| true));
+            assert_eq!(
+                one,
+                of(without.resolve(&freed, &unknown(&stacks[at]), |_| true))
+            );
+            replaced += u32::from(one.is_some());
+        }
+        if step % 5000 == 0 {
+            with.clear();
+            without.clear();
+        }
+    }
+    assert!(replaced > 500, "{replaced}");
 }

@@ -246,7 +246,7 @@ impl Session {
         let mut capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
         cold.counters.captured(&capture);
         let site = site_of(recording, plan.entry, &mut capture);
-        let stack = capture.returns();
+        let stack = capture.stack();
         let serial = cold.serial.next();
         let record = LiveRecord {
             site,
@@ -277,7 +277,7 @@ impl Session {
                 start_ticks: plan.start,
                 weight: plan.weight,
             };
-            cold.pending.push(&block, stack);
+            cold.pending.push(&block, &stack);
             recording.births.publish(&Event {
                 ticks: plan.start,
                 new_serial: serial,
@@ -378,7 +378,7 @@ impl Session {
                 certain: sure,
             };
             let is_there = |block: &Block| recording.live.holds(block.slot, block.serial);
-            cold.pending.resolve(&freed, capture.returns(), is_there)
+            cold.pending.resolve(&freed, &capture.stack(), is_there)
         } else {
             cold.pending.forget(address);
             Outcome::Dropped

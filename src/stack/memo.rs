@@ -73,7 +73,7 @@ impl Key {
 pub(super) struct Entry {
     key: Key,
     /// Number of the entry, never used again; 0: empty.
-    serial: u64,
+    pub(super) serial: u64,
     /// Where it lies in the pool, counted from the first entry ever.
     position: u64,
     /// Words to compare.

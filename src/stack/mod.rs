@@ -177,9 +177,19 @@ pub(crate) enum Outcome {
     Unavailable,
 }
 
+/// The frames of a stack beyond the allocator's own, innermost first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stack<'a> {
+    pub(crate) returns: &'a [Return],
+    /// Its number among those that the thread knows, which no other stack ever has; 0 if it is not
+    /// known.
+    pub(crate) number: u64,
+}
+
 /// A captured stack.
 pub(crate) struct Capture<'a> {
     returns: &'a [Return],
+    number: u64,
     /// The stack goes on beyond the last frame: it is too deep, or the tables end.
     pub(crate) truncated: bool,
     /// Start of the function that the first of the frames lies in; 0 when unknown.
@@ -196,6 +206,15 @@ impl<'a> Capture<'a> {
     #[inline]
     pub(crate) fn returns(&self) -> &'a [Return] {
         self.returns
+    }
+
+    /// The same with the stack's number.
+    #[inline]
+    pub(crate) fn stack(&self) -> Stack<'a> {
+        Stack {
+            returns: self.returns,
+            number: self.number,
+        }
     }
 }
 
@@ -293,6 +312,7 @@ impl ThreadStacks {
         match self.memo.entry(number) {
             Some((returns, entry)) => Capture {
                 returns,
+                number: entry.serial,
                 truncated: entry.truncated,
                 caller_function_start: entry.caller_function_start,
                 outcome,
@@ -300,6 +320,7 @@ impl ThreadStacks {
             },
             None => Capture {
                 returns: &[],
+                number: 0,
                 truncated: true,
                 caller_function_start: 0,
                 outcome: Outcome::Unavailable,
@@ -313,6 +334,7 @@ impl ThreadStacks {
         self.site = 0;
         Capture {
             returns: self.scratch.returns(),
+            number: 0,
             truncated: self.scratch.truncated(),
             caller_function_start: self.scratch.caller_function_start,
             outcome,
