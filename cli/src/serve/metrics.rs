@@ -110,9 +110,11 @@ const PROCESS: [Metric<Report>; 12] = {
             Gauge,
             "Live maps, samples included",
             |r| {
-                let each = r.blocks().iter();
-                let each = each.filter_map(|block| Summary::of(block).maps_live);
                 r.totals.maps_live?;
+                let each = r
+                    .blocks()
+                    .iter()
+                    .filter_map(|block| Summary::of(block).maps_live);
                 figure(each.fold(0, |sum, maps| maps.value.saturating_add(sum)))
             },
         ),
