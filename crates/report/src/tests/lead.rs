@@ -1,7 +1,7 @@
 //! What the report says first.
 
 use super::text::service_report;
-use crate::text::headlines;
+use crate::text::{TextOptions, headlines, render};
 use crate::{NextResize, Pauses, Report, Site};
 
 /// A site by its type, with its largest table, overlap and longest stall.
@@ -38,6 +38,38 @@ fn a_large_map_leads_before_many_small_ones() {
         };
         let first = &headlines(&report).findings[0];
         assert!(first.starts_with("HashMap<u64, u64>"), "{first}");
+    }
+}
+
+#[test]
+fn a_stall_that_moving_cannot_explain_is_said_to_be_a_wait() {
+    let stalls = |stall_ns: u64, table: u64| {
+        let report = Report {
+            sites: vec![site("Vec<Row>", 3, table, stall_ns)],
+            ..Report::default()
+        };
+        let text = render(&report, &TextOptions::default());
+        let lines: Vec<&str> = text
+            .lines()
+            .skip_while(|line| !line.contains("stalls"))
+            .collect();
+        lines
+            .into_iter()
+            .take(2)
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let waited = stalls(9_900_000, 776);
+    assert!(
+        waited.contains(
+            "worst 9.9 ms (longer than to move 1.1 KiB takes: the thread must have waited)"
+        ),
+        "{waited}"
+    );
+    for (stall_ns, table) in [(9_900_000, 1 << 20), (900_000, 776)] {
+        let moved = stalls(stall_ns, table);
+        assert!(!moved.contains("waited"), "{moved}");
     }
 }
 

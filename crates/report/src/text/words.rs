@@ -318,8 +318,15 @@ pub(super) fn places(site: &Site, room: usize) -> Vec<String> {
 pub(super) fn pauses(site: &Site) -> Option<String> {
     let pauses = site.pause_ns.as_ref()?;
     let (max, total) = (pauses.max?, pauses.total?);
+    let waited = waited(max, site.overlap_peak_bytes);
+    let waited = waited.map_or_else(String::new, |moved| {
+        format!(
+            " (longer than to move {} takes: the thread must have waited)",
+            bytes(moved)
+        )
+    });
     if pauses.count == 1 {
-        return Some(time(max));
+        return Some(time(max) + &waited);
     }
     let median = pauses
         .p50
@@ -328,10 +335,19 @@ pub(super) fn pauses(site: &Site) -> Option<String> {
     let least = Summary::of(site).pause_ns.and_then(|told| told.bound);
     let least = least.map_or("", |_| "at least ");
     Some(format!(
-        "worst {}{median}, {least}{} in all",
+        "worst {}{waited}{median}, {least}{} in all",
         time(max),
         time(total)
     ))
+}
+
+/// The bytes of a resize that took longer than any hash function explains: whoever is stopped
+/// meanwhile, because others want the processor, is not moving entries.
+fn waited(ns: u64, moved: Option<u64>) -> Option<u64> {
+    /// A debug build with a slow hash function takes no longer for a byte.
+    const MOST_NS_PER_BYTE: u64 = 100;
+    const WORTHWHILE_NS: u64 = 1_000_000;
+    moved.filter(|moved| ns >= WORTHWHILE_NS && ns / MOST_NS_PER_BYTE > *moved)
 }
 
 /// `640 MiB now, 960 MiB at its peak 12 s after the start`.
