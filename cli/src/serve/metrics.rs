@@ -7,13 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use mapgrow_report::summary::Summary;
-use mapgrow_report::text::place;
 use mapgrow_report::{Report, Site};
 
+use super::labels::{labels, owner};
 use super::targets::Reading;
-
-/// Characters of a label's value.
-const MOST_LABEL: usize = 200;
 
 /// Which of the two formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -396,7 +393,7 @@ fn rows(report: &Report, most: usize) -> Vec<Row<'_>> {
         row.sites
             .iter()
             .filter_map(|site| site.peak_live_bytes)
-            .sum::<u64>()
+            .fold(0, u64::saturating_add)
     };
     // By peaks, which never fall: a series comes and goes as seldom as possible.
     rows.sort_by_cached_key(|row| std::cmp::Reverse(peak(row)));
@@ -412,42 +409,4 @@ fn rows(report: &Report, most: usize) -> Vec<Row<'_>> {
         });
     }
     rows
-}
-
-fn labels(site: &Site) -> String {
-    let caller = site.caller.as_ref();
-    format!(
-        "site=\"{}\",function=\"{}\",type=\"{}\",family=\"{}\"",
-        label(&place(caller)),
-        label(caller.map_or("", |caller| &caller.function)),
-        label(site.type_name.as_deref().unwrap_or_default()),
-        label(site.family.unwrap_or_default()),
-    )
-}
-
-/// The labels that say whose figure it is.
-fn owner(at: usize, reading: &Reading) -> String {
-    let process = reading.report.as_ref().map(|report| &report.process);
-    let program = process.and_then(|process| process.name());
-    format!(
-        "target=\"{at}\",source=\"{}\",program=\"{}\",pid=\"{}\"",
-        label(&reading.name),
-        label(program.unwrap_or_default()),
-        process.map_or(String::new(), |process| process.pid.to_string()),
-    )
-}
-
-/// A label's value, escaped and bounded.
-fn label(text: &str) -> String {
-    let mut value = String::new();
-    for next in text.chars().take(MOST_LABEL) {
-        match next {
-            '\\' => value.push_str("\\\\"),
-            '"' => value.push_str("\\\""),
-            '\n' => value.push_str("\\n"),
-            next if next.is_control() => value.push('?'),
-            next => value.push(next),
-        }
-    }
-    value
 }

@@ -4,6 +4,7 @@
 //! and what they show is read at most once in a given time however many ask.
 
 mod http;
+mod labels;
 mod metrics;
 mod page;
 mod seats;
