@@ -1,19 +1,22 @@
 //! The recording that this process writes.
 
+mod modules;
+mod threads;
+
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
 use super::arena::{Arena, Request};
 use crate::config::{Mode, Settings};
 use crate::pool::Commit;
-use crate::sandbox;
 use crate::stack;
 use crate::sync::AtomicU64;
 use crate::tables::Tables;
 use mapgrow_format::layout::packed::Pids;
-use mapgrow_format::layout::{self, header, module, region, thread};
+use mapgrow_format::layout::{self, header, region, thread};
 use mapgrow_system::clock::{self, Moment};
-use mapgrow_system::sys::{self, Descriptor, Text, private_pages};
+use mapgrow_system::sys::{self, Descriptor, private_pages};
+use modules::store_text;
 
 /// A recording being written, with the tables in it. Lives in private pages, outside the
 /// profiled heap, for as long as the process.
@@ -316,221 +319,6 @@ impl Recording {
     /// Takes the recording's name away, so that it ends with the process.
     pub(crate) fn unlink(&self) {
         self.arena.unlink();
-    }
-
-    /// A slot for a thread that starts to record; 0 when there is none.
-    pub(crate) fn thread_slot(&self, tid: u32) -> u16 {
-        self.calibrate();
-        let Some(count) = self.word(header::THREAD_COUNT) else {
-            return 0;
-        };
-        let slots = self.arena.region(region::THREADS);
-        let claimed = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            let upto = (used as usize + 1) * thread::WORDS;
-            (upto <= slots.len() && self.arena.commit(region::THREADS, upto)).then_some(used + 1)
-        });
-        let slot = match claimed {
-            Ok(slot) => slot as usize,
-            Err(_) => match self.retire_slot(tid) {
-                Some(slot) => slot,
-                None => {
-                    self.count(header::THREADS_FOLDED, 1);
-                    return 0;
-                }
-            },
-        };
-        let Some(words) = slots.get(slot * thread::WORDS..(slot + 1) * thread::WORDS) else {
-            return 0;
-        };
-        let name = crate::thread::own_name();
-        for (word, value) in words.iter().skip(thread::NAME).zip(name) {
-            word.store(value, Ordering::Relaxed);
-        }
-        if let Some(word) = words.get(thread::START_TICKS) {
-            word.store(clock::ticks(), Ordering::Relaxed);
-        }
-        if let Some(word) = words.get(thread::TID) {
-            word.store(u64::from(tid) | 1 << 63, Ordering::Release);
-        }
-        slot as u16
-    }
-
-    /// Takes the slot of a thread that has ended; its totals go to the retired ones.
-    #[cold]
-    fn retire_slot(&self, tid: u32) -> Option<usize> {
-        let slots = self.arena.region(region::THREADS);
-        let taken = |owner: u64| u64::from(owner as u32) | 1 << 63;
-        for (slot, words) in slots.chunks_exact(thread::WORDS).enumerate().skip(1) {
-            let owner = words.get(thread::TID)?;
-            let before = owner.load(Ordering::Acquire);
-            if before >> 63 == 0 || !crate::thread::is_gone(before as u32 as i32) {
-                continue;
-            }
-            let claim = owner.compare_exchange(
-                before,
-                taken(u64::from(tid)),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
-            if claim.is_err() {
-                continue;
-            }
-            let take = |at: usize| {
-                words
-                    .get(at)
-                    .map_or(0, |word| word.swap(0, Ordering::Relaxed))
-            };
-            self.count(header::THREADS_RETIRED, 1);
-            self.count(header::RETIRED_ALLOCATED, take(thread::ALLOCATED));
-            self.count(header::RETIRED_FREED, take(thread::FREED));
-            return Some(slot);
-        }
-        None
-    }
-
-    /// Stores one word of a thread's slot. Threads without a slot store nothing.
-    pub(crate) fn store_thread(&self, slot: u16, at: usize, value: u64) {
-        if slot == 0 {
-            return;
-        }
-        let slots = self.arena.region(region::THREADS);
-        if let Some(word) = slots.get(usize::from(slot) * thread::WORDS + at) {
-            word.store(value, Ordering::Relaxed);
-        }
-    }
-
-    /// Makes sure that the objects in which these addresses lie are on record; the number of
-    /// modules known then.
-    pub(crate) fn register_modules(&self, addresses: impl Iterator<Item = u64>) -> u64 {
-        self.calibrate();
-        let mut last = 0..0;
-        for address in addresses {
-            if last.contains(&address) {
-                continue;
-            }
-            if let Some(object) = stack::find_object(address) {
-                last = object.map_start..object.map_end;
-                self.register(&object);
-            }
-        }
-        self.load(header::MODULE_COUNT)
-    }
-
-    /// Apart from its caller: what it keeps on the stack is not on that of every record.
-    #[cold]
-    #[inline(never)]
-    fn register(&self, object: &stack::Object) {
-        let mut id = [0u8; 32];
-        // SAFETY: the object was just found to be loaded; an object that a running call stack
-        // leads through is not unloaded meanwhile.
-        let id_length = unsafe { stack::build_id(object, &mut id) };
-        let id = id.get(..id_length).unwrap_or(&[]);
-        let modules = self.arena.region(region::MODULES);
-        let count = self.load(header::MODULE_COUNT) as usize;
-        let known = modules
-            .chunks_exact(module::WORDS)
-            .take(count)
-            .rev()
-            .find(|words| {
-                let get = |at: usize| words.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
-                get(module::START) < object.map_end && object.map_start < get(module::END)
-            });
-        if known.is_some_and(|words| is_same(words, object, id)) {
-            return;
-        }
-        let Some(total) = self.word(header::MODULE_COUNT) else {
-            return;
-        };
-        // A number is only counted once its record is complete, so that a site never refers to
-        // one that is not: two threads may both write, each its own record.
-        let place = total.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-            let upto = (used as usize + 1) * module::WORDS;
-            (upto <= modules.len() && self.arena.commit(region::MODULES, upto)).then_some(used + 1)
-        });
-        let Ok(place) = place else {
-            self.count(header::MODULES_DROPPED, 1);
-            return;
-        };
-        let start = place as usize * module::WORDS;
-        let Some(words) = modules.get(start..start + module::WORDS) else {
-            return;
-        };
-        let set = |at: usize, value: u64| {
-            if let Some(word) = words.get(at) {
-                word.store(value, Ordering::Relaxed);
-            }
-        };
-        set(module::START, object.map_start);
-        set(module::END, object.map_end);
-        set(module::BIAS, object.bias);
-        store_text(words.iter().skip(module::BUILD_ID), id);
-        // SAFETY: as above.
-        let path = unsafe { object.path() }.to_bytes();
-        let place = words.iter().skip(module::PATH).take(module::PATH_WORDS);
-        if path.is_empty() {
-            let exe = self.arena.header().iter().skip(header::EXE);
-            for (word, exe) in place.zip(exe) {
-                word.store(exe.load(Ordering::Relaxed), Ordering::Relaxed);
-            }
-        } else if is_relative(path) && !sandbox::entered() {
-            store_absolute(place, path);
-        } else {
-            store_text(place, path);
-        }
-        if let Some(word) = words.get(module::BUILD_ID_LEN) {
-            word.store(id_length as u64 | 1 << 63, Ordering::Release);
-        }
-    }
-}
-
-/// Whether a path starts from the current directory (`./plugin.so`). Names without a directory are
-/// no files: the kernel's own object has one.
-fn is_relative(path: &[u8]) -> bool {
-    !path.starts_with(b"/") && path.contains(&b'/')
-}
-
-/// Stores the whole path of an object that was loaded by a relative one, cut at the bound, if the
-/// directory has not been left meanwhile.
-#[cold]
-#[inline(never)]
-fn store_absolute<'a>(words: impl Iterator<Item = &'a AtomicU64>, path: &[u8]) {
-    let mut whole = Text::<{ module::PATH_WORDS * 8 }>::new();
-    let mut directory = [0; module::PATH_WORDS * 8];
-    let known = sys::current_directory(&mut directory);
-    if let Some(directory) = known.and_then(|length| directory.get(..length)) {
-        whole.push(directory).push(b"/");
-    }
-    whole.push(path);
-    store_text(words, whole.as_bytes());
-}
-
-/// Whether a module's record describes this object.
-fn is_same(words: &[AtomicU64], object: &stack::Object, id: &[u8]) -> bool {
-    let get = |at: usize| words.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
-    let same_id = id.chunks(8).enumerate().all(|(at, bytes)| {
-        let mut padded = [0u8; 8];
-        padded
-            .iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
-        get(module::BUILD_ID + at) == u64::from_le_bytes(padded)
-    });
-    get(module::START) == object.map_start
-        && get(module::END) == object.map_end
-        && get(module::BIAS) == object.bias
-        && get(module::BUILD_ID_LEN) & 0xFF == id.len() as u64
-        && same_id
-}
-
-/// Stores bytes in words, zero-padded to a whole word.
-fn store_text<'a>(words: impl Iterator<Item = &'a AtomicU64>, bytes: &[u8]) {
-    for (word, chunk) in words.zip(bytes.chunks(8)) {
-        let mut padded = [0u8; 8];
-        padded
-            .iter_mut()
-            .zip(chunk)
-            .for_each(|(to, from)| *to = *from);
-        word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
     }
 }
 

@@ -111,31 +111,24 @@ fn functions(text: &str) -> Vec<Function> {
     let mut tokens = Tokens::new(text);
     while let Some(token) = tokens.read() {
         let (line, start) = (tokens.line, tokens.start);
+        let begun = |name, function| Pending {
+            name,
+            function,
+            line,
+            start,
+            depth,
+        };
         match token {
             Token::Word("async") => is_async = true,
             Token::Word("fn" | "mod" | "trait") if pending.is_none() => {
                 if let Some(Token::Word(name)) = tokens.read() {
                     let function = (token == Token::Word("fn")).then_some(is_async);
-                    let name = name.to_owned();
-                    pending = Some(Pending {
-                        name,
-                        function,
-                        line,
-                        start,
-                        depth,
-                    });
+                    pending = Some(begun(name.to_owned(), function));
                 }
                 is_async = false;
             }
             Token::Word("impl") if pending.is_none() && begins => {
-                let (name, function) = (implemented(tokens.ahead()), None);
-                pending = Some(Pending {
-                    name,
-                    function,
-                    line,
-                    start,
-                    depth,
-                });
+                pending = Some(begun(implemented(tokens.ahead()), None));
             }
             Token::Word("unsafe" | "const" | "extern" | "pub" | "default") => {}
             Token::Word(_) => begins = false,
