@@ -83,6 +83,66 @@ fn containers_of_libcxx_are_found_in_every_state() {
 }
 
 #[test]
+fn containers_of_abseil_are_found_in_every_state() {
+    let place = Place::new();
+    let names = [
+        "absl_flat_hash_map",
+        "absl_node_hash_map",
+        "absl_flat_hash_set",
+    ];
+    let flags = Command::new("pkg-config")
+        .args(["--cflags", "--libs"])
+        .args(names)
+        .output();
+    // Where there is no Abseil, nothing is tried.
+    let Some(flags) = flags.ok().filter(|output| output.status.success()) else {
+        return;
+    };
+    let flags = String::from_utf8(flags.stdout).expect("text");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = place.path("abseil");
+    let compiled = Command::new("g++")
+        .args(["-O2", "-std=c++17", "-s", "-o"])
+        .arg(&target)
+        .arg(here.join("tests/fixtures/abseil.cpp"))
+        .args(flags.split_ascii_whitespace())
+        .status();
+    assert!(compiled.expect("g++ is needed").success());
+    let program = Waiting::new(&target, &[]);
+    let truth = truth(&program.said);
+    let look = json(&place.run(&["look", "--json", &program.pid()]));
+    let maps = look["maps"].as_array().expect("a list");
+    assert_eq!((maps.len(), truth.len()), (401, 401));
+    for map in maps {
+        let header = map["header_address"].as_u64().expect("a number");
+        let truth = &truth[&header];
+        let number = |name: &str| map[name].as_u64().expect("a number");
+        assert_eq!(map["family"], "abseil_flat");
+        assert_eq!(map["entries"], truth.entries, "{map}");
+        // Where a map of Rust has its capacity, the program told of its slots.
+        let slots = truth.capacity;
+        assert_eq!(map["buckets"], slots, "{map}");
+        assert_eq!(map["element_bytes"], truth.element, "{map}");
+        let data = slots * truth.element;
+        assert_eq!(
+            number("bytes"),
+            (slots + 16).next_multiple_of(2) + data,
+            "{map}"
+        );
+        assert_eq!(number("capacity"), slots - slots / 8, "{map}");
+        let left = number("growth_left");
+        assert_eq!(
+            number("entries") + number("tombstones") + left,
+            number("capacity")
+        );
+        if truth.entries == 0 {
+            assert_eq!(map["retained_bytes"], map["bytes"], "{map}");
+        }
+        assert!(number("retained_bytes") <= number("bytes"), "{map}");
+    }
+}
+
+#[test]
 fn dicts_and_sets_of_python_have_their_length() {
     let place = Place::new();
     let text = "import sys\nkept = []\n\

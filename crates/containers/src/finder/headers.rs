@@ -1,7 +1,9 @@
 //! Hands words that may be a header to the families whose it may be.
 
 use super::words::WORDS;
-use super::{Search, cpython, cpython_set, go, go_buckets, hashbrown, libcxx, libstdcxx, redis};
+use super::{
+    Search, abseil, cpython, cpython_set, go, go_buckets, hashbrown, libcxx, libstdcxx, redis,
+};
 
 /// Looks at the words at `header`, of which the first three may be addresses or not.
 #[inline]
@@ -24,6 +26,11 @@ pub(super) fn look(
         } else if let Some(candidate) = libcxx::Candidate::of(words) {
             libcxx::prove(search, header, candidate);
         }
+    }
+    if (first && second || third)
+        && let Some(candidate) = abseil::Candidate::of(words)
+    {
+        abseil::prove(search, header, candidate);
     }
     if second {
         search.extents.look(header, words[0], words[1], words[2]);

@@ -21,6 +21,7 @@
 //!
 //! Memory is read in pieces of a fixed size; what is kept grows with the tables found alone.
 
+mod abseil;
 mod again;
 mod block;
 mod cpython;
@@ -102,6 +103,8 @@ pub enum FoundFamily {
     GoMap,
     /// `dict` of Redis.
     RedisDict,
+    /// Flat and node maps and sets of Abseil.
+    AbseilFlat,
 }
 
 impl FoundFamily {
@@ -116,6 +119,7 @@ impl FoundFamily {
             Self::CpythonSet => "cpython_set",
             Self::GoSwissMap | Self::GoMap => "go_map",
             Self::RedisDict => "redis_dict",
+            Self::AbseilFlat => "abseil_flat",
         }
     }
 

@@ -21,20 +21,45 @@ const ALIGNMENTS: [u64; 5] = [1, 2, 4, 8, 16];
 const MOST_SLOTS: u64 = 1 << 26;
 const EMPTY: u8 = 0x80;
 const DELETED: u8 = 0xFE;
-const SENTINEL: u8 = 0xFF;
+/// The control byte behind those of the slots.
+pub(crate) const SENTINEL: u8 = 0xFF;
 
 /// Entries that so many slots take before the table grows.
-fn capacity(slots: u64) -> u64 {
+pub(crate) fn capacity(slots: u64) -> u64 {
     slots - slots / 8
 }
 
 /// Slots of a table that is made anew for so many entries.
-pub(super) fn slots(entries: u64) -> u64 {
+pub(crate) fn slots(entries: u64) -> u64 {
     let mut slots = 1;
     while capacity(slots) < entries && slots < MOST_SLOTS << 8 {
         slots = slots * 2 + 1;
     }
     slots
+}
+
+/// What control bytes say.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Slots with an entry.
+    pub(crate) full: u64,
+    /// Slots whose entry was deleted.
+    pub(crate) deleted: u64,
+}
+
+impl Counts {
+    /// Counts more of them; `None` where one is none.
+    pub(crate) fn add(&mut self, control: &[u8]) -> Option<()> {
+        for &byte in control {
+            match byte {
+                EMPTY => {}
+                DELETED => self.deleted += 1,
+                0..EMPTY => self.full += 1,
+                _ => return None,
+            }
+        }
+        Some(())
+    }
 }
 
 /// Reads a block as such a table.
@@ -70,7 +95,7 @@ fn read(reader: &mut impl BlockReader, slots: u64, before: u64, mirror: usize) -
     if !reader.read(before + slots, end) || *end.first()? != SENTINEL {
         return None;
     }
-    let (mut full, mut deleted) = (0_u64, 0_u64);
+    let mut counts = Counts::default();
     let mut buffer = [0; CHUNK];
     let mut at = 0;
     while at < slots {
@@ -82,16 +107,10 @@ fn read(reader: &mut impl BlockReader, slots: u64, before: u64, mirror: usize) -
         if at == 0 && control.get(..mirror)? != end.get(1..)? {
             return None;
         }
-        for &byte in control.iter() {
-            match byte {
-                EMPTY => {}
-                DELETED => deleted += 1,
-                0..EMPTY => full += 1,
-                _ => return None,
-            }
-        }
+        counts.add(control)?;
         at += length as u64;
     }
+    let Counts { full, deleted } = counts;
     let capacity = capacity(slots);
     (full <= capacity).then(|| Foreign {
         kind: ForeignKind::Abseil,

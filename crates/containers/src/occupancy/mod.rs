@@ -27,7 +27,7 @@
 //! Everything here is arithmetic on bytes that somebody else provides: [`BlockReader`] may be a
 //! slice, the memory of this process or that of another. Nothing allocates.
 
-mod abseil;
+pub(crate) mod abseil;
 mod bounds;
 mod cpython;
 mod foreign;
