@@ -30,6 +30,7 @@ const FLAGS: u64 = 7;
 const MAPPED: u64 = 2;
 const UNIT: u64 = 16;
 const PAGE: u64 = 4096;
+const MOST_BLOCK: u64 = 1 << 47;
 
 /// Words that may be a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +54,12 @@ impl Candidate {
 
     #[inline]
     fn new(control: u64, slots_at: u64, slots: u64, entries: u64) -> Option<Self> {
-        let between = slots_at
-            .wrapping_sub(control)
-            .wrapping_sub(slots + 1 + MIRROR);
-        let sound = slots & slots.wrapping_add(1) == 0
-            && (LEAST_SLOTS..MOST_SLOTS).contains(&slots)
-            && between < ALIGN
-            && entries <= abseil::capacity(slots);
+        if slots & slots.wrapping_add(1) != 0 || !(LEAST_SLOTS..MOST_SLOTS).contains(&slots) {
+            return None;
+        }
+        let control_bytes = slots + 1 + MIRROR;
+        let between = slots_at.wrapping_sub(control).wrapping_sub(control_bytes);
+        let sound = slots_at > control && between < ALIGN && entries <= abseil::capacity(slots);
         sound.then_some(Self {
             control,
             slots_at,
@@ -192,11 +192,14 @@ fn block(search: &Search<'_>, candidate: &Candidate) -> Option<Block> {
         let start = candidate.control.checked_sub(before)?;
         let word = search.view.word(start.checked_sub(8)?)?;
         let (size, control) = (word & !FLAGS, candidate.slots_at - start);
+        if size > MOST_BLOCK {
+            return None;
+        }
         let rounded = |bytes: u64| match word & MAPPED {
             0 => (bytes + 8).next_multiple_of(UNIT),
             _ => (bytes + UNIT).next_multiple_of(PAGE),
         };
-        if !start.is_multiple_of(UNIT) || size <= control || size > control + MOST_SLOTS {
+        if !start.is_multiple_of(UNIT) || size <= control {
             return None;
         }
         let most = (size - control) / candidate.slots;
@@ -213,4 +216,40 @@ fn block(search: &Search<'_>, candidate: &Candidate) -> Option<Block> {
         })
     });
     fits.next().filter(|_| fits.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_all_versions_are_candidates_and_wild_words_are_none() {
+        let (control, slots_at) = (0x7f00_0000_1000, 0x7f00_0000_1000 + 1024 + 16);
+        for words in [
+            [control, slots_at, 500, 1023, 0, 0, 0, 0],
+            [control, slots_at, 1023, 1001, 0, 0, 0, 0],
+            [1023, 1000, control, slots_at, 0, 0, 0, 0],
+        ] {
+            let candidate = Candidate::of(&words).expect("a header");
+            assert_eq!((candidate.slots, candidate.entries), (1023, 500));
+        }
+        let wild = [
+            0,
+            1,
+            15,
+            1023,
+            u64::MAX,
+            u64::MAX - 15,
+            1 << 63,
+            control,
+            slots_at,
+        ];
+        for at in 0..wild.len().pow(4) {
+            let word = |place: u32| wild[at / wild.len().pow(place) % wild.len()];
+            let words = [word(0), word(1), word(2), word(3), 0, 0, 0, 0];
+            if let Some(candidate) = Candidate::of(&words) {
+                assert_eq!(candidate.control, control, "{words:x?}");
+            }
+        }
+    }
 }
