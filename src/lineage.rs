@@ -13,11 +13,13 @@
 //! several blocks), then those allocated closest to the shared frame, then the most recent.
 
 mod joins;
+mod places;
 
 use crate::stack::{Return, Stack};
 use crate::tables::live::Slot;
 use joins::Joins;
 use mapgrow_format::layout::WEIGHT_ONE;
+use places::Places;
 
 /// Frames of an allocation that are kept for comparison. A growth function lies within a few
 /// frames of the allocator (at most eight in debug builds of hashbrown).
@@ -187,53 +189,6 @@ pub(crate) enum Outcome {
     Dropped,
 }
 
-/// Places in the order of their age, the latest in bits 0..4, the one before it in bits 4..8...
-#[derive(Clone, Copy)]
-struct Places {
-    order: u64,
-    count: u32,
-}
-
-/// Bits that hold the number of a place.
-const PLACE_BITS: u32 = 4;
-
-const _: () = assert!(PENDING == 1 << PLACE_BITS && PENDING as u32 * PLACE_BITS == u64::BITS);
-
-impl Places {
-    const NONE: Self = Self { order: 0, count: 0 };
-
-    /// Puts a place before all others.
-    fn push(&mut self, place: usize) {
-        self.order = self.order << PLACE_BITS | place as u64;
-        self.count += 1;
-    }
-
-    /// Takes the oldest place out.
-    fn pop_oldest(&mut self) -> Option<usize> {
-        self.count = self.count.checked_sub(1)?;
-        Some((self.order >> (self.count * PLACE_BITS)) as usize % PENDING)
-    }
-
-    /// Takes the place at `position` of the order out.
-    fn remove(&mut self, position: u32) {
-        let later = (1 << (position * PLACE_BITS)) - 1;
-        self.order = self.order & later | (self.order >> PLACE_BITS) & !later;
-        self.count -= 1;
-    }
-}
-
-impl Iterator for Places {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        self.count = self.count.checked_sub(1)?;
-        let place = self.order as usize % PENDING;
-        self.order >>= PLACE_BITS;
-        Some(place)
-    }
-}
-
 /// The latest allocations of one thread that are not freed yet.
 pub(crate) struct PendingStack {
     /// The places in use, by age.
@@ -281,11 +236,6 @@ impl PendingStack {
         self.used = 0;
         self.latest = 0;
         self.addresses.fill(0);
-        // The stacks' numbers may begin anew.
-        for frames in &mut self.frames {
-            frames.number = 0;
-        }
-        self.joins.clear();
     }
 
     /// Remembers an allocation and the innermost frames of its stack; if there is no room, the

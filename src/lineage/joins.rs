@@ -1,8 +1,8 @@
 //! Where stacks meet that were compared before.
 //!
 //! A program allocates and frees from few stacks, again and again, and where two of them meet
-//! depends on nothing but the two. A stack that the memo knows has a number that no other stack of
-//! the thread ever has.
+//! depends on nothing but the two. A stack that the memo knows has a number that no other stack in
+//! these pages ever has, not even when a later thread adopts them: so nothing is ever forgotten.
 
 use super::{Join, join};
 use crate::stack::Stack;
@@ -38,11 +38,6 @@ impl Joins {
     #[cfg(test)]
     pub(super) const fn new() -> Self {
         Self([NONE; PAIRS])
-    }
-
-    /// Forgets all pairs, in place.
-    pub(super) fn clear(&mut self) {
-        self.0.fill(NONE);
     }
 
     /// [`join`], of stacks that may be known.

@@ -95,10 +95,19 @@ pub(super) enum Verdict {
     /// It was freed.
     Free,
     /// It was in use once, and what lies behind it is no block (the end of the heap was moved
-    /// over it), or it was freed. Unless this allocator is neither glibc's nor musl's.
+    /// over it). Unless this allocator is not glibc's.
     Swallowed,
+    /// It has the mark of what musl freed. Unless this allocator is not musl's.
+    Marked,
     /// It says nothing, or nothing certain.
     Unknown,
+}
+
+/// Whose words a verdict is from.
+enum Teller {
+    Glibc,
+    Musl,
+    Jemalloc,
 }
 
 /// What was learnt of the blocks of some tables.
@@ -108,10 +117,13 @@ pub(super) struct Measured {
     pub(super) tables: Vec<Found>,
     /// How many were freed.
     pub(super) freed: u64,
-    /// Whether glibc's own words, or musl's, were found around any of them.
+    /// Whether glibc's own words were found around any of them.
     known: bool,
     /// Tables that are none if they were around any.
     swallowed: HashSet<u64>,
+    /// The same of musl.
+    known_to_musl: bool,
+    marked: HashSet<u64>,
 }
 
 impl Measured {
@@ -121,14 +133,21 @@ impl Measured {
         self.freed += other.freed;
         self.known |= other.known;
         self.swallowed.extend(other.swallowed);
+        self.known_to_musl |= other.known_to_musl;
+        self.marked.extend(other.marked);
     }
 
     /// Decides on those that are none if others are.
     pub(super) fn finish(&mut self) {
-        if self.known {
-            let before = self.tables.len();
-            (self.tables).retain(|found| !self.swallowed.contains(&found.table));
-            self.freed += (before - self.tables.len()) as u64;
+        for (known, gone) in [
+            (self.known, &self.swallowed),
+            (self.known_to_musl, &self.marked),
+        ] {
+            if known {
+                let before = self.tables.len();
+                (self.tables).retain(|found| !gone.contains(&found.table));
+                self.freed += (before - self.tables.len()) as u64;
+            }
         }
     }
 }
@@ -149,15 +168,16 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
             search.view.forget();
         }
         let told = extents.of(found.table, buckets, search.group);
-        let (by_words, verdict) = match told {
-            Verdict::Live(_) if extents.known() => (false, told),
+        let (teller, verdict) = match told {
+            Verdict::Live(_) if extents.known() => (Teller::Jemalloc, told),
             _ => match sizes(search, found.table, buckets, last_known) {
-                None | Some(Verdict::Unknown) if !extents.known() => {
+                // Where glibc told of others, musl is not there.
+                None | Some(Verdict::Unknown) if !extents.known() && !measured.known => {
                     let musl = of_musl(search, found.table, buckets);
-                    (musl.is_some(), musl.unwrap_or(told))
+                    (Teller::Musl, musl.unwrap_or(told))
                 }
-                None | Some(Verdict::Unknown) => (false, told),
-                Some(verdict) => (true, verdict),
+                None | Some(Verdict::Unknown) => (Teller::Jemalloc, told),
+                Some(verdict) => (Teller::Glibc, verdict),
             },
         };
         match verdict {
@@ -166,9 +186,13 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
                 return false;
             }
             Verdict::Live(block) => {
-                if by_words {
-                    measured.known = true;
-                    last_known = Some(block.address);
+                match teller {
+                    Teller::Glibc => {
+                        measured.known = true;
+                        last_known = Some(block.address);
+                    }
+                    Teller::Musl => measured.known_to_musl = true,
+                    Teller::Jemalloc => {}
                 }
                 // It may have been freed meanwhile, and other blocks be there now.
                 if hashbrown::is_still(search, found) {
@@ -177,6 +201,9 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
             }
             Verdict::Swallowed => {
                 measured.swallowed.insert(found.table);
+            }
+            Verdict::Marked => {
+                measured.marked.insert(found.table);
             }
             Verdict::Unknown => {}
         }
@@ -240,7 +267,7 @@ fn of_musl(search: &Search<'_>, control: u64, buckets: u64) -> Option<Verdict> {
     });
     found
         .map(Verdict::Live)
-        .or(freed.then_some(Verdict::Swallowed))
+        .or(freed.then_some(Verdict::Marked))
 }
 
 /// At which of the possible places the block begins that `control` lies in: one leads to the next,

@@ -321,7 +321,7 @@ pub(super) fn pauses(site: &Site) -> Option<String> {
     let waited = waited(max, site.overlap_peak_bytes);
     let waited = waited.map_or_else(String::new, |moved| {
         format!(
-            " (longer than to move {} takes: the thread must have waited)",
+            " (longer than to move {} takes: the thread waited, or its hash function is slow)",
             bytes(moved)
         )
     });
@@ -341,10 +341,10 @@ pub(super) fn pauses(site: &Site) -> Option<String> {
     ))
 }
 
-/// The bytes of a resize that took longer than any hash function explains: whoever is stopped
-/// meanwhile, because others want the processor, is not moving entries.
+/// The bytes of a resize that took longer than moving them explains: whoever is stopped meanwhile,
+/// because others want the processor, moves no entries.
 fn waited(ns: u64, moved: Option<u64>) -> Option<u64> {
-    /// A debug build with a slow hash function takes no longer for a byte.
+    /// A debug build with the standard hash function takes no longer for a byte.
     const MOST_NS_PER_BYTE: u64 = 100;
     const WORTHWHILE_NS: u64 = 1_000_000;
     moved.filter(|moved| ns >= WORTHWHILE_NS && ns / MOST_NS_PER_BYTE > *moved)
