@@ -8,6 +8,7 @@ pub use crate::record::Entry;
 use crate::record::{self, AllocationPlan, Moved, Session};
 use crate::snapshot::{self, DumpError, Ending};
 use crate::stack;
+pub use crate::stack::python::{Interpreter, meet as meet_interpreter};
 use crate::thread::{Busy, forwarding};
 use mapgrow_format::layout::header;
 use mapgrow_system::sys::{self, ErrnoGuard};

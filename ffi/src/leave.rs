@@ -12,6 +12,7 @@ use recorder::preload_support::before_exit;
 #[cfg(target_arch = "x86_64")]
 use crate::next::exec;
 use crate::next::next;
+use crate::python;
 
 /// Makes `quick_exit` come by here. In a constructor, because registering takes a lock, under
 /// which the C library may allocate.
@@ -29,6 +30,7 @@ extern "C" fn at_start() {
     unsafe { at_quick_exit(on_quick_exit) };
     // So that a child of `fork` has no need to ask the loader.
     let _ = next();
+    python::look();
 }
 
 extern "C" fn on_quick_exit() {

@@ -10,5 +10,6 @@ mod leave;
 mod next;
 #[cfg(target_arch = "x86_64")]
 mod operators;
+mod python;
 #[cfg(target_arch = "x86_64")]
 mod sandbox;

@@ -6,8 +6,12 @@ use crate::hook::FILTER;
 use crate::recording::Recording;
 use crate::stack::Capture;
 use crate::tables::live::{LiveRecord, Slot};
+#[cfg(feature = "preload")]
+use crate::tables::scripts::ScriptText;
 use crate::tables::sites::{BlockFigures, SiteKey, SiteOrigin};
 use crate::thread;
+#[cfg(feature = "preload")]
+use mapgrow_format::layout::script;
 use mapgrow_format::layout::{event, header, live};
 use mapgrow_system::clock;
 use mapgrow_system::sys::ErrnoGuard;
@@ -111,9 +115,10 @@ fn find_site(recording: &Recording, entry: Entry, capture: &mut Capture<'_>) -> 
         entry: entry.code(),
         truncated: capture.truncated,
     };
-    let site = recording
-        .sites
-        .find_or_create(&key, addresses.clone(), || SiteOrigin {
+    let site = recording.sites.find_or_create(&key, addresses.clone(), || {
+        #[cfg(feature = "preload")]
+        note_scripts(recording, addresses.clone());
+        SiteOrigin {
             ticks: clock::ticks(),
             module_epoch: recording.register_modules(addresses.clone()),
             group: (capture.caller_function_start != 0).then(|| {
@@ -122,7 +127,28 @@ fn find_site(recording: &Recording, entry: Entry, capture: &mut Capture<'_>) -> 
                     .skip(1)
                     .fold(hash(7, capture.caller_function_start), hash)
             }),
-        });
+        }
+    });
     *capture.site = site + 1;
     site
+}
+
+/// Puts the frames of an interpreter on record that a stack of the calling thread leads through.
+#[cfg(feature = "preload")]
+fn note_scripts(recording: &Recording, mut stack: impl Iterator<Item = u64>) {
+    recording.note_interpreter(crate::stack::python::told());
+    if !stack.any(|address| address & script::MARK != 0) {
+        return;
+    }
+    crate::stack::python::each_frame(|key, frame| {
+        recording.scripts.note(key, |write| {
+            frame.tell(&mut |told| {
+                write(&ScriptText {
+                    line: told.line,
+                    file: told.file,
+                    function: told.function,
+                });
+            });
+        });
+    });
 }

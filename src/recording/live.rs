@@ -274,6 +274,12 @@ impl Recording {
         self.store(header::CONTROL, u64::from(pause));
     }
 
+    /// Notes what became of an interpreter's frames: `header::INTERPRETER`.
+    #[cfg(feature = "preload")]
+    pub(crate) fn note_interpreter(&self, told: u64) {
+        self.store(header::INTERPRETER, told);
+    }
+
     /// Whether any block was ever recorded.
     pub(crate) fn has_blocks(&self) -> bool {
         // Site 0 exists from the start.

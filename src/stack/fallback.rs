@@ -158,7 +158,7 @@ unsafe fn replace(
                 leading = false;
                 scratch.caller_function_start = start;
             }
-            room = scratch.push(frame);
+            room = scratch.push(frame).is_ok();
             room
         });
     }

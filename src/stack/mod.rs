@@ -55,6 +55,8 @@ mod cache;
 mod fallback;
 mod loader;
 mod memo;
+#[cfg(feature = "preload")]
+pub(crate) mod python;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -277,6 +279,10 @@ impl ThreadStacks {
     #[inline]
     pub(crate) unsafe fn capture(&mut self, start: &Registers, entry: &EntryFrames) -> Capture<'_> {
         self.scratch.start = *start;
+        #[cfg(feature = "preload")]
+        {
+            self.scratch.thread_state = python::thread_state();
+        }
         if entry.fingerprint == self.trimmed_by {
             // SAFETY: the caller's contract, and `scratch` never moves.
             let probe = unsafe { self.memo.probe(&self.scratch.start) };

@@ -2,6 +2,8 @@
 
 use super::arch;
 use super::cache::RuleCache;
+#[cfg(feature = "preload")]
+use super::python;
 use super::rules::{Base, Kind, SavedBp};
 use super::{EntryFrames, MAX_RETURNS, Registers, Return};
 
@@ -53,6 +55,10 @@ pub(super) struct Scratch {
     /// The registers that the walk starts from. The frame pointer's place here serves as the
     /// address of the register: reading it is a word like any other.
     pub(super) start: Registers,
+    /// The state of the interpreter that the thread runs code in Python by, 0 when it runs none. A
+    /// word of the walk, as the frame pointer.
+    #[cfg(feature = "preload")]
+    pub(super) thread_state: u64,
 }
 
 /// Reads a word of the stack.
@@ -114,14 +120,14 @@ impl Scratch {
         Ok(value)
     }
 
-    /// Appends a frame beyond the allocator's own. False: there is no room.
-    pub(super) fn push(&mut self, frame: Return) -> bool {
+    /// Appends a frame beyond the allocator's own, if there is room.
+    pub(super) fn push(&mut self, frame: Return) -> Result<(), Stop> {
         let Some(place) = self.returns.get_mut(self.return_count) else {
-            return false;
+            return Err(Stop::Limit);
         };
         *place = frame;
         self.return_count += 1;
-        true
+        Ok(())
     }
 
     /// Walks the stack from `self.start`, trimming leading frames of functions in `entry`.
@@ -131,30 +137,79 @@ impl Scratch {
     /// active.
     pub(super) unsafe fn walk(&mut self, rules: &mut RuleCache, entry: &EntryFrames) {
         let mut leading = true;
+        #[cfg(feature = "preload")]
+        let mut evaluated = false;
         // SAFETY: passed on to the caller.
         unsafe {
             self.walk_frames(rules, |scratch, frame, function_start| {
                 if leading && entry.contains(function_start) {
-                    return true;
+                    return Ok(());
                 }
                 if leading {
                     leading = false;
                     scratch.caller_function_start = function_start;
+                }
+                #[cfg(feature = "preload")]
+                if evaluated {
+                    // Where the innermost function in Python is run, the functions in Python take
+                    // the place of what else is on the stack.
+                    scratch.push_python(frame)?;
+                    return Err(Stop::Outermost);
+                } else {
+                    evaluated = scratch.thread_state != 0 && python::evaluates(function_start);
                 }
                 scratch.push(frame)
             });
         }
     }
 
+    /// Appends the functions in Python that the thread is in, and the frame that the innermost of
+    /// them will return to in the end.
+    ///
+    /// # Safety
+    /// As for [`Scratch::walk`].
+    #[cfg(feature = "preload")]
+    #[cold]
+    unsafe fn push_python(&mut self, outer: Return) -> Result<(), Stop> {
+        let first = self.return_count;
+        // SAFETY: a word of this structure.
+        let state =
+            unsafe { self.read((&raw const self.thread_state).expose_provenance() as u64) }?;
+        let this = core::cell::RefCell::new(&mut *self);
+        let all = python::frames(
+            state,
+            // SAFETY: words that the thread's state led to: see there.
+            |address| unsafe { this.borrow_mut().read(address) },
+            |frame| {
+                this.borrow_mut().push(Return {
+                    slot: 0,
+                    pc: frame.key(),
+                })
+            },
+        );
+        // Frames are told apart by how many are outside of them. Their places in the stack are
+        // those of no machine code, between the ones of the function that runs them.
+        let inner = first.checked_sub(1).and_then(|at| self.returns.get(at));
+        let lowest = inner.map_or(0, |inner| inner.slot) + 1;
+        let mut slot = outer.slot;
+        let pushed = self.returns.get_mut(first..self.return_count);
+        for frame in pushed.unwrap_or(&mut []).iter_mut().rev() {
+            slot = slot.saturating_sub(1).max(lowest);
+            frame.slot = slot;
+        }
+        all?;
+        self.push(outer)
+    }
+
     /// Walks the stack from `self.start` and calls `each` with every return address and the
-    /// start of the function that it lies in (0: unknown), until it returns false.
+    /// start of the function that it lies in (0: unknown), until it says why the walk ends.
     ///
     /// # Safety
     /// As for [`Scratch::walk`].
     pub(super) unsafe fn walk_frames(
         &mut self,
         rules: &mut RuleCache,
-        mut each: impl FnMut(&mut Scratch, Return, u64) -> bool,
+        mut each: impl FnMut(&mut Scratch, Return, u64) -> Result<(), Stop>,
     ) {
         self.reset();
         rules.begin_walk();
@@ -175,15 +230,12 @@ impl Scratch {
                         .lookup_address()
                         .wrapping_sub(u64::from(rule.into_function)),
                 };
-                if !each(
-                    self,
-                    Return {
-                        slot: frame.slot,
-                        pc: frame.pc,
-                    },
-                    start,
-                ) {
-                    break Stop::Limit;
+                let frame = Return {
+                    slot: frame.slot,
+                    pc: frame.pc,
+                };
+                if let Err(stop) = each(self, frame, start) {
+                    break stop;
                 }
             }
             match rule.kind {
@@ -306,12 +358,10 @@ pub(super) unsafe fn function_starts(
     // SAFETY: passed on to the caller.
     unsafe {
         scratch.walk_frames(rules, |_, _, start| {
-            let Some(place) = out.get_mut(count) else {
-                return false;
-            };
+            let place = out.get_mut(count).ok_or(Stop::Limit)?;
             *place = start;
             count += 1;
-            true
+            Ok(())
         });
     }
     count

@@ -11,7 +11,8 @@ mod figures;
 pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod live;
-
+#[cfg(feature = "preload")]
+pub(crate) mod scripts;
 pub(crate) mod sites;
 
 use crate::pool::Commit;
@@ -22,6 +23,8 @@ use mapgrow_format::layout::region;
 /// All tables of one recording. Borrowing it proves that there is one to write to.
 pub(crate) struct Tables<'a, C> {
     pub(crate) sites: sites::SiteTable<'a, C>,
+    #[cfg(feature = "preload")]
+    pub(crate) scripts: scripts::ScriptTable<'a, C>,
     pub(crate) edges: edges::EdgeTable<'a, C>,
     pub(crate) live: live::LiveTable<'a, C>,
     pub(crate) history: history::HistoryPool<'a, C>,
@@ -46,6 +49,13 @@ impl<'a, C: Commit> Tables<'a, C> {
         };
         Some(Self {
             sites: sites::SiteTable::new(header, &site_regions, commit)?,
+            #[cfg(feature = "preload")]
+            scripts: scripts::ScriptTable::new(
+                header,
+                regions[region::SCRIPTS],
+                regions[region::SCRIPT_INDEX],
+                commit,
+            )?,
             edges: edges::EdgeTable::new(
                 header,
                 regions[region::EDGES],

@@ -116,7 +116,7 @@ impl<'a> Tables<'a> {
 
     fn location(&mut self, frame: &StackFrame, lines: Vec<Line>) -> u64 {
         // A return address is behind the call; readers look the call itself up.
-        let address = frame.address.saturating_sub(1);
+        let address = frame.address.map_or(0, |address| address.saturating_sub(1));
         let within = |module: &&LoadedModule| {
             (module.start_address..module.end_address).contains(&address)
                 && frame.module.as_deref() == Some(module.path.as_str())

@@ -8,10 +8,14 @@ use std::process::Command;
 /// Blocks up to this size come from an arena of the interpreter's.
 const ARENA: u64 = 512;
 
-/// Interpreters of this machine: the system's and the one that the user calls.
+/// Interpreters of this machine: the system's, the one that the user calls, those of other versions,
+/// and those that `MAPGROW_TEST_PYTHONS` names, with colons between.
 fn interpreters() -> Vec<PathBuf> {
+    let more = std::env::var("MAPGROW_TEST_PYTHONS").unwrap_or_default();
     let mut found: Vec<PathBuf> = ["/usr/bin/python3", "python3"]
-        .iter()
+        .into_iter()
+        .chain(["python3.11", "python3.12", "python3.13"])
+        .chain(more.split(':').filter(|name| !name.is_empty()))
         .filter_map(|name| {
             let asked = Command::new(name)
                 .args([
@@ -21,9 +25,13 @@ fn interpreters() -> Vec<PathBuf> {
                 .output()
                 .ok()?;
             let path = String::from_utf8(asked.stdout).ok()?;
-            Some(PathBuf::from(path.trim_end()))
+            asked
+                .status
+                .success()
+                .then(|| PathBuf::from(path.trim_end()))
         })
         .collect();
+    found.sort();
     found.dedup();
     assert!(!found.is_empty(), "python3 is needed");
     found
@@ -97,5 +105,65 @@ fn containers_grow_where_getsizeof_says() {
             // Their sizes alone tell dicts, whether the interpreter has symbols or not.
             assert!(known || family != "cpython_dict", "{what}: {map}");
         }
+    }
+}
+
+/// The functions in Python of a site's stack, innermost first: file, line, name.
+fn scripted(site: &Value) -> Vec<(String, u64, String)> {
+    let frames = site["stack"].as_array().unwrap().iter();
+    frames
+        .filter(|frame| frame["address"].is_null())
+        .map(|frame| {
+            let text = |key: &str| frame[key].as_str().unwrap_or_default().to_owned();
+            let line = frame["line"].as_u64().unwrap_or(0);
+            (text("file"), line, text("function"))
+        })
+        .collect()
+}
+
+#[test]
+fn places_are_those_that_traceback_says() {
+    for python in interpreters() {
+        let place = Place::new();
+        let script = victim("lines.py");
+        let arguments = [script.to_str().unwrap()];
+        let (output, reports) = place.run(&[], &python, &arguments);
+        assert!(output.status.success(), "{output:?}");
+        let truth: Value = serde_json::from_slice(&output.stdout).unwrap();
+        if truth["version"][1].as_u64().unwrap() < 11 {
+            continue;
+        }
+        let sites = reports[0]["sites"].as_array().unwrap();
+        let places = truth["places"].as_object().unwrap();
+        assert_eq!(places.len(), 11);
+        for (name, frames) in places {
+            let what = format!("{} {name}", python.display());
+            let frames = frames.as_array().unwrap();
+            let same = |site: &&Value| {
+                let shown = scripted(site);
+                shown.len() == frames.len()
+                    && shown
+                        .iter()
+                        .zip(frames)
+                        .all(|((file, line, function), frame)| {
+                            // `traceback` leaves out what a function is defined in.
+                            frame[0] == file.as_str()
+                                && frame[1] == *line
+                                && function.ends_with(frame[2].as_str().unwrap())
+                        })
+            };
+            let here: Vec<&Value> = sites.iter().filter(same).collect();
+            let grows: u64 = here.iter().flat_map(|site| site["grows"].as_u64()).sum();
+            // 3,000 entries from 512 bytes on, in steps of two or (sets) four.
+            assert!(grows >= 3, "{what}: {grows} of {frames:?}");
+            let first = &frames[0];
+            for site in here {
+                let caller = &site["caller"];
+                assert_eq!(caller["file"], first[0], "{what}");
+                assert_eq!(caller["line"], first[1], "{what}");
+            }
+        }
+        assert_eq!(reports[0]["honesty"]["stacks_truncated"], 0);
+        assert_eq!(reports[0]["honesty"]["memo_mismatches"], 0);
     }
 }

@@ -25,7 +25,7 @@ pub use pauses::{PAUSE_BUCKETS, pause_bucket, pause_bucket_bounds};
 /// First word of every recording: the bytes `MAPGROW\x1a`.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"MAPGROW\x1a");
 /// Layout version. A reader refuses a newer one.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 /// Weight of a block that was recorded with certainty: 1.0 in fixed point.
 pub const WEIGHT_ONE: u64 = 256;
 /// The site that everything is folded into once the site table is full.
@@ -64,8 +64,13 @@ pub mod region {
     pub const GROUP_INDEX: usize = 13;
     /// [`super::occupancy`] records.
     pub const OCCUPANCY: usize = 14;
+    /// [`super::script`] records.
+    pub const SCRIPTS: usize = 15;
+    /// Open-addressed index of script frames, by [`super::script::KEY`]; words as in the index of
+    /// sites.
+    pub const SCRIPT_INDEX: usize = 16;
     /// Number of regions.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 17;
 }
 
 /// A loaded object. Entries are only ever appended; a later one overrides an earlier one whose
@@ -89,6 +94,28 @@ pub mod module {
     pub const PATH: usize = 8;
     /// Words of path.
     pub const PATH_WORDS: usize = 56;
+}
+
+/// A place in the code of an interpreted language that stacks lead through. Stacks have its key
+/// where those of machine code have a return address.
+pub mod script {
+    /// Words per record.
+    pub const WORDS: usize = 64;
+    /// What stacks have for it: a hash of the code and the place in it, with [`MARK`].
+    pub const KEY: usize = 0;
+    /// `lo32` line, counted from 1, 0 when it has none; bit 63 set once complete.
+    pub const LINE: usize = 1;
+    /// Source file, UTF-8, zero-padded. Where it is longer than the bound, its end.
+    pub const FILE: usize = 2;
+    /// Words of the file.
+    pub const FILE_WORDS: usize = 40;
+    /// Function, as the file.
+    pub const FUNCTION: usize = FILE + FILE_WORDS;
+    /// Words of the function.
+    pub const FUNCTION_WORDS: usize = WORDS - FUNCTION;
+
+    /// Set in every key, and in no address of a program.
+    pub const MARK: u64 = 1 << 63;
 }
 
 /// What is known of one thread. Slot 0 stands for threads that found no slot.
@@ -247,6 +274,7 @@ mod tests {
         const { assert!(edge::PAUSES_WORDS * 2 == PAUSE_BUCKETS) };
         const { assert!(header::REGIONS + region::COUNT * header::REGION_WORDS <= header::EXE) };
         const { assert!(module::PATH + module::PATH_WORDS <= module::WORDS) };
+        const { assert!(script::FUNCTION + script::FUNCTION_WORDS <= script::WORDS) };
         const { assert!(occupancy::HEAT + occupancy::HEAT_WORDS <= occupancy::WORDS) };
         const { assert!(mark::LABEL + mark::LABEL_WORDS <= mark::WORDS) };
         const {

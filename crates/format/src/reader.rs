@@ -9,10 +9,12 @@
 mod error;
 mod events;
 mod records;
+mod scripts;
 
 pub use error::ReadError;
 pub use events::{BlockEvent, Mark};
 pub use records::{Edge, EdgeKind, HistoryNode, LiveBlock, Site, Stack, Thread};
+pub use scripts::ScriptFrame;
 
 use crate::Module;
 use crate::layout::packed::RegionRow;
@@ -37,6 +39,8 @@ const REGION_NAMES: [&str; region::COUNT] = [
     "marks",
     "group index",
     "occupancy",
+    "scripts",
+    "script index",
 ];
 
 /// No stack is read beyond this many frames. It bounds what a forged recording can ask for;
@@ -149,6 +153,15 @@ impl Recording {
         let count = self.count(region::MODULES, layout::module::WORDS, header::MODULE_COUNT);
         (0..count).map(|index| {
             records::module(&self.record(region::MODULES, layout::module::WORDS, index))
+        })
+    }
+
+    /// Places in the code of an interpreted language that stacks lead through; incomplete ones are
+    /// left out.
+    pub fn script_frames(&self) -> impl Iterator<Item = ScriptFrame> + '_ {
+        let count = self.count(region::SCRIPTS, layout::script::WORDS, header::SCRIPT_COUNT);
+        (0..count).filter_map(|index| {
+            ScriptFrame::read(&self.record(region::SCRIPTS, layout::script::WORDS, index))
         })
     }
 

@@ -125,8 +125,15 @@ pub(super) fn caller(stack: &[PhysicalFrame]) -> Option<Position> {
 
 /// Where an interpreter runs a function of its language, that function is the program's own, and
 /// the interpreter is not; a library that the function called is. Of several, the first that is
-/// not of a library in that language.
+/// not of a library in that language. (Where the stack itself leads through the script's code, what
+/// lies further in is the interpreter's and its modules', whoever wrote those.)
 pub(super) fn scripts_function(stack: &[PhysicalFrame], caller: Position) -> Position {
+    if let Some(script) = stack.iter().position(PhysicalFrame::scripted) {
+        let own = |frame: &PhysicalFrame| {
+            frame.scripted() && frame.functions[0].whose == Some(Whose::Program)
+        };
+        return (stack.iter().position(own).unwrap_or(script), 0);
+    }
     let Some(script) = stack.iter().position(PhysicalFrame::generated) else {
         return caller;
     };

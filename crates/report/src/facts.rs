@@ -132,6 +132,7 @@ impl SiteFacts {
             let (more, within) = caller(&outer[at..])?;
             Some((inner + at + more, within))
         });
+        let named = named.map(|at| scripts_function(&self.stack, at));
         self.caller = named.or(self.caller);
     }
 

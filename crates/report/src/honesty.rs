@@ -99,6 +99,29 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
         state & header::STATE_NO_STACKS != 0,
         "stacks cannot be unwound safely on that system, so no call sites are known".into(),
     );
+    let interpreter = recording.header(header::INTERPRETER);
+    let version = interpreter >> 32;
+    let why = match interpreter & 0xFFFF_FFFF {
+        header::INTERPRETER_UNKNOWN => Some("its version is not known"),
+        header::INTERPRETER_REFUSED => Some("its frames are not where this version keeps them"),
+        _ => None,
+    };
+    if let Some(why) = why {
+        note(
+            true,
+            format!(
+                "the code in Python that runs is not known, for this interpreter ({}.{}) cannot be \
+                 read: {why}",
+                version >> 24,
+                version >> 16 & 0xFF
+            ),
+        );
+    }
+    let dropped = recording.header(header::SCRIPTS_DROPPED);
+    note(
+        dropped > 0,
+        format!("{dropped} places in Python found no room, so their functions have no names"),
+    );
     note(
         state & header::STATE_PRIVATE != 0,
         format!(

@@ -5,8 +5,8 @@ use super::symbols::{Frame, Module, Symbolizer};
 use foldhash::{HashMap, HashSet};
 use mapgrow_containers::classify::names::Name;
 use mapgrow_containers::classify::whose::{self, Whose};
-use mapgrow_format::layout::edge;
-use mapgrow_format::reader::{Recording, Site};
+use mapgrow_format::layout::{edge, script};
+use mapgrow_format::reader::{Recording, ScriptFrame, Site};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -50,6 +50,21 @@ impl PhysicalFrame {
         self.module.is_none() && self.named()
     }
 
+    /// Whether this is a place in the code of an interpreted language.
+    pub fn scripted(&self) -> bool {
+        self.address & script::MARK != 0
+    }
+
+    /// Whether this is code of the interpreter's own between that of the script: it has no line, and
+    /// lies in no file (CPython 3.12 calls it `<shim>`).
+    pub fn passes_through_interpreter(&self) -> bool {
+        let nowhere = |function: &Function| {
+            let file = function.file.as_deref();
+            function.line.is_none() && file.is_some_and(|file| file.starts_with('<'))
+        };
+        self.scripted() && self.functions.iter().all(nowhere)
+    }
+
     /// Whether line tables cover the address, so that inlined functions are known too.
     pub fn has_lines(&self) -> bool {
         self.functions
@@ -60,6 +75,8 @@ impl PhysicalFrame {
 
 pub(super) struct Resolver<'a> {
     modules: Modules,
+    /// Frames of interpreted languages, by what stacks have for them.
+    scripts: HashMap<u64, Frame>,
     symbolizer: &'a mut dyn Symbolizer,
     texts: Texts,
     known: HashMap<(Option<usize>, u64), Rc<[Function]>>,
@@ -78,6 +95,7 @@ impl<'a> Resolver<'a> {
     pub fn new(recording: &Recording, symbolizer: &'a mut dyn Symbolizer) -> Self {
         Self {
             modules: Modules::new(recording.modules()),
+            scripts: recording.script_frames().map(script_frame).collect(),
             symbolizer,
             texts: Texts::default(),
             known: HashMap::default(),
@@ -154,6 +172,9 @@ impl<'a> Resolver<'a> {
 
     fn resolve(&mut self, address: u64, module: Option<usize>) -> Rc<[Function]> {
         let module = module.and_then(|index| self.modules.get(index));
+        if address & script::MARK != 0 {
+            return self.script(address);
+        }
         let frames = match module {
             Some(module) => self.symbolizer.frames(module, address - 1),
             None => {
@@ -203,6 +224,25 @@ impl<'a> Resolver<'a> {
         functions.into()
     }
 
+    /// A place in the code of an interpreted language. Names there follow no rules of machine
+    /// code's: whose it is follows from where it lies.
+    fn script(&mut self, key: u64) -> Rc<[Function]> {
+        let frame = self.scripts.get(&key).cloned().unwrap_or_default();
+        let line = frame.line;
+        let (function, file) = self.texts.take(frame);
+        let whose = match file.as_deref().is_some_and(whose::is_library_file) {
+            true => Whose::Library,
+            false => Whose::Program,
+        };
+        Rc::new([Function {
+            name: function.as_deref().map(|name| Rc::new(Name::parse(name))),
+            whose: function.is_some().then_some(whose),
+            shown: function.unwrap_or_else(|| "(a function of an interpreted language)".into()),
+            file,
+            line,
+        }])
+    }
+
     /// Element types of the container that grows at the innermost end of these frames.
     pub fn element_type(&mut self, outwards: &[PhysicalFrame]) -> Option<String> {
         let stack: Vec<(&Module, u64)> = outwards
@@ -230,6 +270,17 @@ impl<'a> Resolver<'a> {
     pub fn warnings(&self) -> Vec<String> {
         self.symbolizer.warnings()
     }
+}
+
+/// A frame of an interpreted language, under what stacks have for it.
+fn script_frame(frame: ScriptFrame) -> (u64, Frame) {
+    let text = |text: String| (!text.is_empty()).then_some(text);
+    let told = Frame {
+        function: text(frame.function),
+        file: text(frame.file),
+        line: frame.line,
+    };
+    (frame.key, told)
 }
 
 /// What to call a function that has no name: object and offset, else the address.

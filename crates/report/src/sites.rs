@@ -6,7 +6,7 @@ use super::figures::{Flow, LiveSamples, Roots, Sums};
 use super::groups::Group;
 use super::maps::Context;
 use super::model::{Caller, Coverage, Site, StackFrame};
-use super::resolve::Resolver;
+use super::resolve::{PhysicalFrame, Resolver};
 use mapgrow_containers::classify::catalogue::Container;
 use mapgrow_format::layout::header;
 use std::sync::Arc;
@@ -196,14 +196,18 @@ pub(super) fn caller(fact: &SiteFacts) -> Option<Caller> {
 pub(super) fn stack(fact: &SiteFacts, resolver: &Resolver<'_>) -> Vec<StackFrame> {
     let functions = fact.stack.iter().map(|frame| frame.functions.len());
     let mut stack = Vec::with_capacity(functions.sum());
-    for frame in &fact.stack {
+    // What runs a script says nothing more about it.
+    let scripted = fact.stack.iter().rposition(PhysicalFrame::scripted);
+    let shown = scripted.map_or(fact.stack.len(), |last| last + 1);
+    let shown = fact.stack.iter().take(shown);
+    for frame in shown.filter(|frame| !frame.passes_through_interpreter()) {
         for (within, function) in frame.functions.iter().enumerate() {
             stack.push(StackFrame {
                 function: Arc::clone(&function.shown),
                 file: function.file.clone(),
                 line: function.line,
                 inlined: within + 1 < frame.functions.len(),
-                address: frame.address,
+                address: (!frame.scripted()).then_some(frame.address),
                 module: resolver.module_path(frame).cloned(),
             });
         }

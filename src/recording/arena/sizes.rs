@@ -101,6 +101,9 @@ fn words(max_memory: usize) -> [usize; region::COUNT] {
     words[region::MARKS] = 256 * layout::mark::WORDS;
     words[region::GROUP_INDEX] = words[region::SITE_INDEX];
     words[region::OCCUPANCY] = share(32, layout::occupancy::WORDS);
+    let scripts = share(64, layout::script::WORDS);
+    words[region::SCRIPTS] = scripts;
+    words[region::SCRIPT_INDEX] = index(scripts / layout::script::WORDS);
     words
 }
 

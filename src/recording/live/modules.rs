@@ -6,7 +6,7 @@ use super::Recording;
 use crate::sandbox;
 use crate::stack;
 use crate::sync::AtomicU64;
-use mapgrow_format::layout::{header, module, region};
+use mapgrow_format::layout::{header, module, region, script};
 use mapgrow_system::sys::{self, Text};
 
 impl Recording {
@@ -16,7 +16,7 @@ impl Recording {
         self.calibrate();
         let mut last = 0..0;
         for address in addresses {
-            if last.contains(&address) {
+            if last.contains(&address) || address & script::MARK != 0 {
                 continue;
             }
             if let Some(object) = stack::find_object(address) {

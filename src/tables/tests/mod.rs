@@ -6,6 +6,8 @@ mod history;
 mod index;
 mod live;
 mod reader;
+#[cfg(feature = "preload")]
+mod scripts;
 mod sites;
 mod stress;
 
@@ -13,7 +15,7 @@ use super::Tables;
 use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 use mapgrow_format::layout::{
-    edge, event, header, history as node, live as record, mark, region, site,
+    edge, event, header, history as node, live as record, mark, region, script, site,
 };
 use std::sync::Mutex;
 
@@ -59,6 +61,7 @@ pub(crate) struct Capacity {
     pub(crate) nodes: usize,
     pub(crate) events: usize,
     pub(crate) marks: usize,
+    pub(crate) scripts: usize,
 }
 
 impl Default for Capacity {
@@ -72,6 +75,7 @@ impl Default for Capacity {
             nodes: 64,
             events: 16,
             marks: 4,
+            scripts: 4,
         }
     }
 }
@@ -91,6 +95,8 @@ impl Capacity {
         words[region::BIRTHS] = self.events * event::WORDS;
         words[region::MARKS] = self.marks * mark::WORDS;
         words[region::GROUP_INDEX] = self.index_words;
+        words[region::SCRIPTS] = self.scripts * script::WORDS;
+        words[region::SCRIPT_INDEX] = self.index_words;
         Memory {
             header: zeroes(header::WORDS),
             regions: words.iter().map(|&words| zeroes(words)).collect(),

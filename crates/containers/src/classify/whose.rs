@@ -105,7 +105,8 @@ const LIBRARY_FILES: &[&str] = &[
     "/usr/lib/gcc/",
     "/usr/lib/llvm",
     "/.rustup/toolchains/",
-    // Interpreted languages.
+    // Interpreted languages. (Python's own modules that it carries have no file.)
+    "<frozen ",
     "/site-packages/",
     "/dist-packages/",
     "/lib/python3",

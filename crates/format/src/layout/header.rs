@@ -61,6 +61,10 @@ pub const DUMP_SEQ: usize = 25;
 pub const DUMP_THREADS: usize = 27;
 /// How often recording was paused; written by whoever writes [`CONTROL`].
 pub const PAUSES: usize = 26;
+/// What became of the frames of an interpreter in the process: `lo32` see `INTERPRETER_*`, `hi32`
+/// the version as the interpreter has it (`PY_VERSION_HEX`); 0 when there is no interpreter that is
+/// known.
+pub const INTERPRETER: usize = 28;
 
 /// Modules registered.
 pub const MODULE_COUNT: usize = 32;
@@ -82,6 +86,8 @@ pub const MARK_HEAD: usize = 39;
 pub const OCCUPANCY_COUNT: usize = 40;
 /// Tables that were not read for want of time or room when the region was last filled.
 pub const OCCUPANCY_SKIPPED: usize = 41;
+/// Records of the script region in use.
+pub const SCRIPT_COUNT: usize = 42;
 
 /// Blocks whose site did not fit: they were counted at the overflow site.
 pub const SITES_FOLDED: usize = 48;
@@ -117,6 +123,8 @@ pub const RETIRED_FREED: usize = 61;
 pub const MODULES_DROPPED: usize = 62;
 /// Unwinds that the built-in unwinder gave up and the fallback unwinder finished.
 pub const UNWIND_FALLBACKS: usize = 63;
+/// Frames of an interpreted language that found no room: their stacks have a key, and no record.
+pub const SCRIPTS_DROPPED: usize = 64;
 
 /// Bytes of all recorded live blocks (those with weight 1).
 pub const LIVE_BYTES: usize = 72;
@@ -194,6 +202,13 @@ pub const LIMIT_TIMELINE: u64 = 32;
 /// [`LIMITED_BY`] bit: a sandbox that the program entered, where nothing can be asked of the
 /// system.
 pub const LIMIT_SANDBOX: u64 = 64;
+
+/// [`INTERPRETER`]: its frames are read.
+pub const INTERPRETER_READ: u64 = 1;
+/// [`INTERPRETER`]: where this version keeps its frames is not known.
+pub const INTERPRETER_UNKNOWN: u64 = 2;
+/// [`INTERPRETER`]: the frames were not where this version keeps them, or could not be looked at.
+pub const INTERPRETER_REFUSED: u64 = 3;
 
 /// [`BACKEND`]: tikv-jemallocator.
 pub const BACKEND_JEMALLOC: u64 = 1;

@@ -89,8 +89,9 @@ pub struct StackFrame {
     pub line: Option<u32>,
     /// Whether it was inlined into the next frame.
     pub inlined: bool,
-    /// Return address in the process; inlined frames share that of the physical one.
-    pub address: u64,
+    /// Return address in the process; inlined frames share that of the physical one. `None` for
+    /// code of an interpreted language.
+    pub address: Option<u64>,
     /// Object that the address lies in.
     pub module: Option<Arc<str>>,
 }

@@ -218,7 +218,7 @@ impl<'a> Folding<'a> {
                     line,
                     inlined: at + 1 < place.lines.len(),
                     // Reports have return addresses.
-                    address: place.address.saturating_add(1),
+                    address: Some(place.address.saturating_add(1)),
                     module: module.map(|module| module.path.as_str().into()),
                 });
             }
