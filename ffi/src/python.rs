@@ -42,7 +42,6 @@ fn interpreter() -> Option<Interpreter> {
         running: unsafe { transmute::<*mut c_void, State>(running) },
         // SAFETY: as above.
         own: unsafe { transmute::<*mut c_void, State>(own) },
-        evaluate: find(c"_PyEval_EvalFrameDefault")?.addr(),
         code_type: find(c"PyCode_Type")?.addr(),
         text_type: find(c"PyUnicode_Type")?.addr(),
         bytes_type: find(c"PyBytes_Type")?.addr(),

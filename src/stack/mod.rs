@@ -58,6 +58,8 @@ mod memo;
 #[cfg(feature = "preload")]
 pub(crate) mod python;
 mod rules;
+#[cfg(feature = "preload")]
+mod scripted;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -281,7 +283,7 @@ impl ThreadStacks {
         self.scratch.start = *start;
         #[cfg(feature = "preload")]
         {
-            self.scratch.thread_state = python::thread_state();
+            self.scratch.script.thread_state = python::thread_state();
         }
         if entry.fingerprint == self.trimmed_by {
             // SAFETY: the caller's contract, and `scratch` never moves.

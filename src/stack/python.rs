@@ -28,12 +28,14 @@ use mapgrow_format::layout::header;
 use mapgrow_format::layout::script::{self, MARK};
 use mapgrow_system::memory::{Memory, ProcessMemory};
 
+/// Functions in Python that are kept of a stack, the innermost ones.
+pub(super) const MOST: usize = 96;
 /// Frames that are followed to see whether they are where they should be.
 const LOOKED_AT: usize = 64;
-/// Frames that a walk passes at most, those that are no function's included.
-const PASSED: usize = 1024;
 /// Where an object has its type.
 const TYPE: u64 = 8;
+/// Bits of a reference in a frame that are no part of an address (from 3.14 on).
+const TAG: u64 = 3;
 
 /// The interpreter in this process, by what it exports.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +46,6 @@ pub struct Interpreter {
     pub running: unsafe extern "C" fn() -> *const c_void,
     /// `PyGILState_GetThisThreadState`: the calling thread's state, be it that which runs or not.
     pub own: unsafe extern "C" fn() -> *const c_void,
-    /// Where `_PyEval_EvalFrameDefault` starts.
-    pub evaluate: usize,
     /// `PyCode_Type`.
     pub code_type: usize,
     /// `PyUnicode_Type`.
@@ -58,7 +58,8 @@ pub struct Interpreter {
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     /// From the thread's state to the pointer to what holds the pointer to the innermost frame,
-    /// where that is not the state itself.
+    /// where that is not the state itself. It lies in the frame of the machine code that runs that
+    /// function. In later versions so does the first frame outwards that is no function's.
     holder: Option<u64>,
     /// To the pointer to the innermost frame, in that.
     innermost: u64,
@@ -113,10 +114,15 @@ impl Layout {
             instructions: 200,
             ..V3_12
         };
+        const V3_14: Layout = Layout {
+            instructions: 208,
+            ..V3_13
+        };
         match version >> 16 {
             0x030b => Some(V3_11),
             0x030c => Some(V3_12),
             0x030d => Some(V3_13),
+            0x030e | 0x030f => Some(V3_14),
             _ => None,
         }
     }
@@ -181,6 +187,12 @@ pub(crate) fn told() -> u64 {
     status | u64::from(interpreter.version) << 32
 }
 
+/// Whether there is an interpreter: whether the state of a thread is a word of its walks.
+#[inline]
+pub(super) fn present() -> bool {
+    STATUS.load(Ordering::Relaxed) >= MET
+}
+
 /// The state of the calling thread, if it runs code in Python now whose frames can be read; else 0.
 #[inline]
 pub(super) fn thread_state() -> u64 {
@@ -227,7 +239,7 @@ fn look(interpreter: &Interpreter, layout: &Layout, state: u64) -> bool {
             .ok_or(Stop::Unsupported)
     };
     let mut functions = 0;
-    let all = layout.frames(interpreter, state, careful, LOOKED_AT, |frame| {
+    let chain = layout.frames(interpreter, state, careful, LOOKED_AT, |frame| {
         functions += 1;
         let fits = [
             (layout.file, interpreter.text_type),
@@ -249,7 +261,7 @@ fn look(interpreter: &Interpreter, layout: &Layout, state: u64) -> bool {
             Err(Stop::Unsupported)
         }
     });
-    let status = match all {
+    let status = match chain.end {
         // Nothing runs yet.
         Ok(()) if functions == 0 => return false,
         Ok(()) | Err(Stop::Limit) => TRUSTED,
@@ -291,52 +303,106 @@ impl Layout {
         mut read: impl FnMut(u64) -> Result<u64, Stop>,
         most: usize,
         mut each: impl FnMut(PythonFrame) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        let holder = match self.holder {
-            Some(offset) => read(state.wrapping_add(offset))?,
-            None => state,
-        };
-        if holder == 0 {
-            return Ok(());
-        }
-        let mut frame = read(holder.wrapping_add(self.innermost))?;
-        for _ in 0..most {
-            if frame == 0 {
+    ) -> Chain {
+        let mut run_by = 0;
+        let mut follow = || {
+            let holder = match self.holder {
+                Some(offset) => {
+                    run_by = read(state.wrapping_add(offset))?;
+                    run_by
+                }
+                None => state,
+            };
+            if holder == 0 {
                 return Ok(());
             }
-            let code = read(frame.wrapping_add(self.code))?;
-            // The interpreter puts frames of its own between those of functions, which have
-            // something else in this place.
-            if code != 0 && read(code.wrapping_add(TYPE))? == interpreter.code_type as u64 {
-                each(PythonFrame {
-                    code,
-                    lines: read(code.wrapping_add(self.lines))?,
-                    instruction: read(frame.wrapping_add(self.instruction))?,
-                })?;
+            let mut importing = Importing::MayBe;
+            let mut frame = read(holder.wrapping_add(self.innermost))?;
+            for _ in 0..most {
+                if frame == 0 || importing == Importing::Left && run_by != 0 {
+                    return Ok(());
+                }
+                let code = read(frame.wrapping_add(self.code))? & !TAG;
+                // The interpreter puts frames of its own between those of functions, which have
+                // something else in this place.
+                if code == 0 || read(code.wrapping_add(TYPE))? != interpreter.code_type as u64 {
+                    if run_by == 0 {
+                        run_by = frame;
+                    }
+                } else {
+                    if matches!(importing, Importing::MayBe | Importing::Is) {
+                        let file = read(code.wrapping_add(self.file))?;
+                        let imports = read(file.wrapping_add(self.ascii))? == FROZEN;
+                        importing = importing.next(imports);
+                    }
+                    if importing != Importing::Left {
+                        each(PythonFrame {
+                            code,
+                            lines: read(code.wrapping_add(self.lines))?,
+                            instruction: read(frame.wrapping_add(self.instruction))?,
+                        })?;
+                    }
+                }
+                frame = read(frame.wrapping_add(self.previous))?;
             }
-            frame = read(frame.wrapping_add(self.previous))?;
-        }
-        Err(Stop::Limit)
+            Err(Stop::Limit)
+        };
+        let end = follow();
+        Chain { run_by, end }
     }
 }
 
-/// Whether a function that starts there runs the code that is written in Python.
-pub(super) fn evaluates(function_start: u64) -> bool {
-    met().is_some_and(|(interpreter, _)| interpreter.evaluate as u64 == function_start)
+/// How the files of modules begin that the interpreter carries: those that import the others.
+const FROZEN: u64 = u64::from_le_bytes(*b"<frozen ");
+
+/// Whether it is the interpreter's import that allocates. Then nobody is kept of who asked for it:
+/// each import of a program has another stack, and that of a large one more than there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Importing {
+    /// Not known yet.
+    MayBe,
+    /// It is.
+    Is,
+    /// It was, up to here.
+    Left,
+    /// It is not.
+    No,
+}
+
+impl Importing {
+    fn next(self, imports: bool) -> Importing {
+        match (self, imports) {
+            (Self::MayBe | Self::Is, true) => Self::Is,
+            (Self::MayBe, false) => Self::No,
+            (Self::Is, false) => Self::Left,
+            (state, _) => state,
+        }
+    }
+}
+
+/// What a thread's frames told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// An address within the frame of machine code that runs the innermost function; 0: not known.
+    pub(super) run_by: u64,
+    /// Whether the frames were followed to the last.
+    pub(super) end: Result<(), Stop>,
 }
 
 /// Follows the frames of a state outwards, reading by `read`.
-///
-/// # Errors
-/// What `read` and `each` return, and [`Stop::Limit`] when there are too many.
 pub(super) fn frames(
     state: u64,
     read: impl FnMut(u64) -> Result<u64, Stop>,
     each: impl FnMut(PythonFrame) -> Result<(), Stop>,
-) -> Result<(), Stop> {
+) -> Chain {
     match met() {
-        Some((interpreter, Some(layout))) => layout.frames(interpreter, state, read, PASSED, each),
-        _ => Ok(()),
+        Some((interpreter, Some(layout))) if state != 0 => {
+            layout.frames(interpreter, state, read, 2 * MOST, each)
+        }
+        _ => Chain {
+            run_by: 0,
+            end: Ok(()),
+        },
     }
 }
 
@@ -371,7 +437,7 @@ pub(crate) fn each_frame(mut each: impl FnMut(u64, &Telling)) {
     // SAFETY: frames of the thread's own state, which were found to lie where they should: see
     // "Why they may be read".
     let read = |address| Ok(unsafe { read(address) });
-    let _ = layout.frames(interpreter, state, read, PASSED, |frame| {
+    layout.frames(interpreter, state, read, 2 * MOST, |frame| {
         let telling = Telling {
             frame,
             layout,

@@ -2,14 +2,19 @@
 
 use super::arch;
 use super::cache::RuleCache;
-#[cfg(feature = "preload")]
-use super::python;
 use super::rules::{Base, Kind, SavedBp};
+#[cfg(feature = "preload")]
+use super::scripted::ScriptWords;
 use super::{EntryFrames, MAX_RETURNS, Registers, Return};
 
 /// Words that a walk may read: two for each frame (return address, saved frame pointer), those
-/// of the allocator's own frames included, and some to spare.
-pub(super) const MAX_WORDS: usize = 320;
+/// of the allocator's own frames included, and some to spare; five for each of an interpreter's.
+pub(super) const MAX_WORDS: usize = 320 + 5 * SCRIPT_FRAMES;
+/// Frames of an interpreter that are kept.
+#[cfg(feature = "preload")]
+const SCRIPT_FRAMES: usize = super::python::MOST;
+#[cfg(not(feature = "preload"))]
+const SCRIPT_FRAMES: usize = 0;
 /// No stack lies below: the kernel never maps the first 64 KiB.
 const LOWEST_ADDRESS: u64 = 0x1_0000;
 /// No stack lies above.
@@ -55,10 +60,9 @@ pub(super) struct Scratch {
     /// The registers that the walk starts from. The frame pointer's place here serves as the
     /// address of the register: reading it is a word like any other.
     pub(super) start: Registers,
-    /// The state of the interpreter that the thread runs code in Python by, 0 when it runs none. A
-    /// word of the walk, as the frame pointer.
+    /// What the thread runs in an interpreter.
     #[cfg(feature = "preload")]
-    pub(super) thread_state: u64,
+    pub(super) script: ScriptWords,
 }
 
 /// Reads a word of the stack.
@@ -106,7 +110,7 @@ impl Scratch {
     ///
     /// # Safety
     /// An address that the unwind tables led to from a frame of the calling thread.
-    unsafe fn read(&mut self, address: u64) -> Result<u64, Stop> {
+    pub(super) unsafe fn read(&mut self, address: u64) -> Result<u64, Stop> {
         if !plausible(address) {
             return Err(Stop::Unsupported);
         }
@@ -136,9 +140,11 @@ impl Scratch {
     /// The registers must have been captured in a frame of the calling thread that is still
     /// active.
     pub(super) unsafe fn walk(&mut self, rules: &mut RuleCache, entry: &EntryFrames) {
-        let mut leading = true;
+        self.reset();
+        // SAFETY: passed on to the caller.
         #[cfg(feature = "preload")]
-        let mut evaluated = false;
+        let mut script = unsafe { self.read_script() };
+        let mut leading = true;
         // SAFETY: passed on to the caller.
         unsafe {
             self.walk_frames(rules, |scratch, frame, function_start| {
@@ -150,58 +156,16 @@ impl Scratch {
                     scratch.caller_function_start = function_start;
                 }
                 #[cfg(feature = "preload")]
-                if evaluated {
-                    // Where the innermost function in Python is run, the functions in Python take
-                    // the place of what else is on the stack.
-                    scratch.push_python(frame)?;
-                    return Err(Stop::Outermost);
-                } else {
-                    evaluated = scratch.thread_state != 0 && python::evaluates(function_start);
+                if script.is_run_within(frame.slot) {
+                    // What else is on the stack says nothing more.
+                    return Err(scratch.push_script(&script, frame));
                 }
                 scratch.push(frame)
             });
         }
     }
 
-    /// Appends the functions in Python that the thread is in, and the frame that the innermost of
-    /// them will return to in the end.
-    ///
-    /// # Safety
-    /// As for [`Scratch::walk`].
-    #[cfg(feature = "preload")]
-    #[cold]
-    unsafe fn push_python(&mut self, outer: Return) -> Result<(), Stop> {
-        let first = self.return_count;
-        // SAFETY: a word of this structure.
-        let state =
-            unsafe { self.read((&raw const self.thread_state).expose_provenance() as u64) }?;
-        let this = core::cell::RefCell::new(&mut *self);
-        let all = python::frames(
-            state,
-            // SAFETY: words that the thread's state led to: see there.
-            |address| unsafe { this.borrow_mut().read(address) },
-            |frame| {
-                this.borrow_mut().push(Return {
-                    slot: 0,
-                    pc: frame.key(),
-                })
-            },
-        );
-        // Frames are told apart by how many are outside of them. Their places in the stack are
-        // those of no machine code, between the ones of the function that runs them.
-        let inner = first.checked_sub(1).and_then(|at| self.returns.get(at));
-        let lowest = inner.map_or(0, |inner| inner.slot) + 1;
-        let mut slot = outer.slot;
-        let pushed = self.returns.get_mut(first..self.return_count);
-        for frame in pushed.unwrap_or(&mut []).iter_mut().rev() {
-            slot = slot.saturating_sub(1).max(lowest);
-            frame.slot = slot;
-        }
-        all?;
-        self.push(outer)
-    }
-
-    /// Walks the stack from `self.start` and calls `each` with every return address and the
+    /// Walks the stack from `self.start`, after a [`reset`](Self::reset), and calls `each` with every return address and the
     /// start of the function that it lies in (0: unknown), until it says why the walk ends.
     ///
     /// # Safety
@@ -211,7 +175,6 @@ impl Scratch {
         rules: &mut RuleCache,
         mut each: impl FnMut(&mut Scratch, Return, u64) -> Result<(), Stop>,
     ) {
-        self.reset();
         rules.begin_walk();
         let mut frame = Frame {
             pc: self.start.pc,
@@ -346,6 +309,7 @@ pub(super) unsafe fn function_starts(
     let Some(first) = out.first_mut() else {
         return 0;
     };
+    scratch.reset();
     rules.begin_walk();
     let pc = scratch.start.pc;
     // SAFETY: the pc is where the calling thread was when it captured its registers.

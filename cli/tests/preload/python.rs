@@ -14,7 +14,13 @@ fn interpreters() -> Vec<PathBuf> {
     let more = std::env::var("MAPGROW_TEST_PYTHONS").unwrap_or_default();
     let mut found: Vec<PathBuf> = ["/usr/bin/python3", "python3"]
         .into_iter()
-        .chain(["python3.11", "python3.12", "python3.13"])
+        .chain([
+            "python3.11",
+            "python3.12",
+            "python3.13",
+            "python3.14",
+            "python3.15",
+        ])
         .chain(more.split(':').filter(|name| !name.is_empty()))
         .filter_map(|name| {
             let asked = Command::new(name)

@@ -65,22 +65,59 @@ pub(super) fn line(table: &[u8], first_line: u32, offset: i64) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::line;
+    use super::{UNIT, line};
     use proptest::prelude::*;
+
+    /// Tables of one function with several statements over several lines, as two versions wrote
+    /// them, and what `co_positions` says of each unit (0: no line).
+    const TABLES: [(&[u8], &[u32]); 2] = [
+        // 3.11.2
+        (
+            &[
+                128, 0, 224, 8, 9, 216, 8, 9, 136, 65, 137, 5, 240, 5, 3, 9, 6, 128, 65, 240, 8, 0,
+                8, 9, 240, 0, 5, 5, 18, 240, 2, 4, 9, 18, 221, 19, 20, 144, 81, 216, 21, 22, 241,
+                3, 1, 20, 24, 244, 0, 1, 20, 24, 240, 6, 0, 17, 18, 136, 65, 136, 65, 248, 144, 1,
+                136, 65, 136, 69, 136, 69, 136, 69, 136, 69, 216, 13, 14, 240, 0, 1, 5, 13, 240, 0,
+                1, 5, 13, 136, 1, 216, 8, 12, 240, 2, 1, 12, 24, 240, 0, 1, 12, 24, 216, 21, 22,
+                240, 3, 1, 12, 24, 241, 0, 1, 12, 24, 244, 0, 1, 12, 24, 240, 0, 1, 5, 24,
+            ],
+            &[
+                1, 3, 4, 4, 4, 4, 2, 2, 6, 6, 7, 8, 8, 8, 8, 8, 8, 8, 9, 8, 8, 8, 8, 8, 8, 8, 11,
+                11, 11, 0, 11, 11, 11, 11, 11, 11, 12, 12, 12, 12, 13, 14, 14, 15, 14, 14, 14, 14,
+                14, 14, 14, 14, 14,
+            ],
+        ),
+        // 3.13.0
+        (
+            &[
+                128, 0, 224, 8, 9, 216, 8, 9, 136, 65, 137, 5, 240, 5, 3, 9, 6, 128, 65, 246, 8, 0,
+                8, 9, 240, 2, 4, 9, 18, 220, 19, 20, 144, 81, 216, 21, 22, 243, 3, 1, 20, 24, 240,
+                6, 0, 17, 18, 137, 65, 219, 13, 14, 136, 1, 217, 8, 12, 241, 3, 0, 14, 15, 241, 6,
+                0, 22, 23, 243, 3, 1, 12, 24, 217, 21, 22, 144, 1, 240, 3, 0, 13, 14, 138, 68, 217,
+                21, 22, 241, 3, 1, 12, 24, 240, 0, 1, 5, 24, 248, 240, 7, 0, 17, 18, 137, 65, 252,
+                242, 6, 1, 12, 24,
+            ],
+            &[
+                1, 3, 4, 4, 4, 4, 2, 2, 6, 6, 6, 6, 6, 6, 6, 7, 8, 8, 8, 8, 8, 8, 9, 8, 8, 8, 8,
+                11, 11, 11, 12, 12, 12, 12, 12, 13, 13, 12, 12, 15, 15, 14, 14, 14, 14, 15, 15, 15,
+                14, 14, 14, 14, 15, 15, 14, 14, 14, 0, 11, 11, 11, 0, 0, 0, 0, 0, 14, 14, 14,
+            ],
+        ),
+    ];
 
     #[test]
     fn lines_are_those_that_the_interpreter_tells() {
-        // `compile("x = 1\n\n\ny = [\n  2,\n  3]\n", "f", "exec").co_linetable` of 3.11.2, with
-        // its `co_positions()`: RESUME 0, then lines 1 1 4 4 4 4 ...
-        let table: &[u8] = &[
-            0xf0, 0x03, 0x01, 0x01, 0x01, 0xd8, 0x04, 0x05, 0x80, 0x41, 0xf0, 0x06, 0x02, 0x05,
-            0x07,
-        ];
-        let lines: Vec<_> = (0..6).map(|unit| line(table, 1, unit * 2)).collect();
-        assert_eq!(lines[1], Some(1), "{lines:?}");
-        assert_eq!(line(table, 1, -2), line(table, 1, 0));
-        assert_eq!(line(table, 1, 1000), None);
+        for (table, lines) in TABLES {
+            for (unit, &expected) in lines.iter().enumerate() {
+                let line = line(table, 1, unit as i64 * UNIT);
+                assert_eq!(line.unwrap_or(0), expected, "unit {unit}");
+            }
+            // Not begun, and beyond the end.
+            assert_eq!(line(table, 1, -UNIT), Some(1));
+            assert_eq!(line(table, 1, lines.len() as i64 * UNIT), None);
+        }
         assert_eq!(line(&[], 1, 0), None);
+        assert_eq!(line(&[1, 2, 3], 1, 0), None);
     }
 
     proptest! {
