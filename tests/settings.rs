@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use support::{Scratch, command, example, report, run};
+use support::{Scratch, command, copy_program, example, report, run};
 
 #[test]
 fn a_bad_value_warns_once_and_keeps_the_default() {
@@ -170,7 +170,7 @@ fn a_set_user_id_program_takes_no_configuration_from_the_environment() {
     fs::create_dir(&place).expect("a directory");
     fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).expect("open to all");
     let program = place.join("victim");
-    fs::copy(example("victim_ends", "dev"), &program).expect("a copy");
+    copy_program(&example("victim_ends", "dev"), &program);
     let named = scratch.path("named.mapgrow");
     let runs = |mode: u32| {
         fs::set_permissions(&program, fs::Permissions::from_mode(mode)).expect("own file");

@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::{Scratch, example, needs_root};
+use support::{Scratch, copy_program, example, needs_root};
 
 /// Dumps that a program keeps, and some.
 const MANY: usize = 70;
@@ -29,7 +29,7 @@ impl User {
         };
         open(&scratch.path(""));
         let program = scratch.path("victim");
-        fs::copy(example("victim_ends", "dev"), &program).expect("a copy");
+        copy_program(&example("victim_ends", "dev"), &program);
         open(&program);
         let user = User {
             id: 1_700_000_000 + std::process::id() % 10_000_000 * 10 + number,

@@ -144,6 +144,13 @@ impl Drop for Scratch {
     }
 }
 
+/// Copies a program that is then run. By another process: while this one had it open for writing,
+/// children that other tests start would hold it open too, and it would be "busy".
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args([from, to]).status();
+    assert!(copied.expect("cp runs").success(), "{}", to.display());
+}
+
 /// A program to be run with its recordings and dumps in `scratch`: the dump is `out.mapgrow`.
 /// Without the budget, which on a loaded machine leaves out what the programs count.
 pub fn command(program: &Path, scratch: &Scratch) -> Command {

@@ -1,13 +1,13 @@
 //! `--binary`: the file that ran gives names, another build is refused.
 
-use crate::place::{Place, json, printed, told};
+use crate::place::{Place, copy_program, json, printed, told};
 use crate::recorded::{Victim, victim};
 
 #[test]
 fn a_binary_of_another_build_is_refused() {
     let place = Place::new();
     let moved = place.path("cli_victim");
-    std::fs::copy(victim(), &moved).expect("copied");
+    copy_program(victim(), &moved);
     let running = Victim::start_at(&place, &moved);
     let dump = printed(&place.run(&["dump", &running.pid()]));
     let dump = dump.trim_end();

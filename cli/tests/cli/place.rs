@@ -88,6 +88,13 @@ impl Place {
     }
 }
 
+/// Copies a program that is then run. By another process: while this one had it open for writing,
+/// children that other tests start would hold it open too, and it would be "busy".
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args([from, to]).status();
+    assert!(copied.expect("cp runs").success(), "{}", to.display());
+}
+
 pub fn word(bytes: &[u8], index: usize) -> u64 {
     u64::from_le_bytes(bytes[index * 8..index * 8 + 8].try_into().expect("8 bytes"))
 }

@@ -11,7 +11,7 @@ use mapgrow_format::reader::Recording;
 use mapgrow_report::symbols::{Module, Symbolizer};
 use serde_json::Value;
 
-use crate::place::{Place, json, printed, word};
+use crate::place::{Place, copy_program, json, printed, word};
 
 /// The program, built on first use: `cargo test --test cli` alone would run an old one.
 pub fn victim() -> &'static Path {
@@ -216,7 +216,7 @@ fn assert_map_named(report: &Value) {
 fn a_binary_that_is_gone_is_read_through_its_process() {
     let place = Place::new();
     let binary = place.path("moved-away");
-    std::fs::copy(victim(), &binary).expect("copied");
+    copy_program(victim(), &binary);
     let victim = Victim::start_at(&place, &binary);
     let pid = victim.pid();
     let report = || json(&place.run(&["report", "--json", &pid]));
