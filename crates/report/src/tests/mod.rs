@@ -10,6 +10,7 @@ mod kinds;
 mod lead;
 mod nameless;
 mod readings;
+mod scripts;
 mod stepwise;
 mod text;
 mod views;
