@@ -43,3 +43,34 @@ fn a_pair_that_needs_no_record_costs_a_handful_of_instructions() {
         "{exact} instructions, {bare} without"
     );
 }
+
+/// Each library that is loaded for it takes address space of every program, which may be limited.
+#[test]
+fn the_library_needs_the_c_library_and_the_unwinder_alone() {
+    let place = Place::new();
+    let output = place
+        .mapgrow()
+        .args([
+            "run",
+            "--quiet",
+            "--",
+            "sh",
+            "-c",
+            "readelf -d \"$LD_PRELOAD\"",
+        ])
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut needed: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("(NEEDED)"))
+        .filter_map(|line| line.split(['[', ']']).nth(1))
+        .collect();
+    needed.sort_unstable();
+    let expected = ["ld-linux-x86-64.so.2", "libc.so.6", "libgcc_s.so.1"];
+    assert!(needed.contains(&"libc.so.6"), "{output:?}");
+    assert!(
+        needed.iter().all(|name| expected.contains(name)),
+        "{needed:?}"
+    );
+}

@@ -3,7 +3,7 @@
 use super::advice::cures;
 use super::matching::{self, MatchedBy};
 use super::measure::Measure;
-use super::model::{Caller, Process, Report, Sampled, Site};
+use super::model::{Caller, Process, Report, Sampled, Site, error_of_sum};
 use super::summary;
 use std::cmp::Reverse;
 
@@ -321,7 +321,7 @@ pub fn became(old: &Site, new: &Site, by: Measure, tolerance: &Tolerance) -> Bec
     let (Some(before), Some(after)) = (of(by, old).0, of(by, new).0) else {
         return Became::Unknown;
     };
-    let error = by.error(old).hypot(by.error(new)) * SURE_ERRORS;
+    let error = error_of_sum(by.error(old), by.error(new)) * SURE_ERRORS;
     let room = tolerance.of(by, before).max(error as u64);
     if after > before.saturating_add(room) {
         Became::Grew

@@ -6,7 +6,7 @@
 
 use super::advice::indexed_shrink;
 use super::merge::fold;
-use super::model::{Coverage, Sampled, Site};
+use super::model::{Coverage, Sampled, Site, error_of_sum};
 use mapgrow_containers::classify::catalogue::HASHTABLE_NODES;
 
 /// Puts the vectors and nodes of such maps to their tables.
@@ -68,11 +68,12 @@ fn add_nodes(table: &mut Site, nodes: &Site) {
             samples: own.samples.saturating_add(more.samples),
             est_allocated_bytes: own.est_allocated_bytes + more.est_allocated_bytes
                 - allocated as f64,
-            est_allocated_bytes_error: own
-                .est_allocated_bytes_error
-                .hypot(more.est_allocated_bytes_error),
+            est_allocated_bytes_error: error_of_sum(
+                own.est_allocated_bytes_error,
+                more.est_allocated_bytes_error,
+            ),
             est_live_bytes: own.est_live_bytes + more.est_live_bytes - live as f64,
-            est_live_bytes_error: own.est_live_bytes_error.hypot(more.est_live_bytes_error),
+            est_live_bytes_error: error_of_sum(own.est_live_bytes_error, more.est_live_bytes_error),
             ..own
         });
     }

@@ -11,7 +11,9 @@ mod sites;
 
 pub(super) use sites::fold;
 
-use super::model::{Honesty, Member, Process, ProcessState, Report, Settings, Totals, VERSION};
+use super::model::{
+    Honesty, Member, Process, ProcessState, Report, Settings, Totals, VERSION, error_of_sum,
+};
 use std::collections::BTreeSet;
 
 /// A report to be merged, and what its process is called in the merged one.
@@ -195,7 +197,7 @@ fn totals(sum: &mut Totals, more: &Totals, shift: u64) {
             more.est_allocated_error_bytes,
         ),
     ] {
-        *error = (*error as f64).hypot(more as f64) as u64;
+        *error = error_of_sum(*error as f64, more as f64) as u64;
     }
     if more.overlap_peak_bytes > sum.overlap_peak_bytes {
         sum.overlap_peak_bytes = more.overlap_peak_bytes;

@@ -2,7 +2,7 @@
 
 use super::{Peaks, add};
 use crate::matching;
-use crate::model::{Coverage, Pauses, Sampled, Site, SizeCount};
+use crate::model::{Coverage, Pauses, Sampled, Site, SizeCount, error_of_sum};
 use std::collections::HashMap;
 
 /// Sentences of advice kept for a site.
@@ -193,7 +193,7 @@ pub(crate) fn fold(sum: &mut Site, more: &Site, shift: u64) {
 /// The error of the sum of two figures.
 pub(crate) fn together(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     let (a, b) = a.zip(b)?;
-    Some((a as f64).hypot(b as f64).ceil() as u64)
+    Some(error_of_sum(a as f64, b as f64).ceil() as u64)
 }
 
 fn smallest(sum: &mut Option<u64>, more: Option<u64>) {
@@ -240,19 +240,20 @@ fn sampled(sum: Option<Sampled>, more: Option<&Sampled>) -> Option<Sampled> {
     Some(Sampled {
         samples: sum.samples.saturating_add(more.samples),
         est_allocs: sum.est_allocs + more.est_allocs,
-        est_allocs_error: sum.est_allocs_error.hypot(more.est_allocs_error),
+        est_allocs_error: error_of_sum(sum.est_allocs_error, more.est_allocs_error),
         est_allocated_bytes: sum.est_allocated_bytes + more.est_allocated_bytes,
-        est_allocated_bytes_error: sum
-            .est_allocated_bytes_error
-            .hypot(more.est_allocated_bytes_error),
+        est_allocated_bytes_error: error_of_sum(
+            sum.est_allocated_bytes_error,
+            more.est_allocated_bytes_error,
+        ),
         est_live_bytes: sum.est_live_bytes + more.est_live_bytes,
-        est_live_bytes_error: sum.est_live_bytes_error.hypot(more.est_live_bytes_error),
+        est_live_bytes_error: error_of_sum(sum.est_live_bytes_error, more.est_live_bytes_error),
         est_maps_live: sum.est_maps_live + more.est_maps_live,
-        est_maps_live_error: sum.est_maps_live_error.hypot(more.est_maps_live_error),
+        est_maps_live_error: error_of_sum(sum.est_maps_live_error, more.est_maps_live_error),
         est_resizes: sum.est_resizes.zip(more.est_resizes).map(|(a, b)| a + b),
         est_resizes_error: sum
             .est_resizes_error
             .zip(more.est_resizes_error)
-            .map(|(a, b)| a.hypot(b)),
+            .map(|(a, b)| error_of_sum(a, b)),
     })
 }

@@ -4,7 +4,7 @@ use super::page::{Page, Style, fit, printable};
 use super::units::{bytes, count, estimated, thousands, time};
 use super::{contents, estimates, profile, words};
 use crate::advice::PILED_ENTRIES;
-use crate::model::{Member, Process, ProcessState, Report, Site};
+use crate::model::{Member, Process, ProcessState, Report, Site, error_of_sum};
 use crate::outlook;
 use crate::sites::{harm, held};
 
@@ -275,7 +275,7 @@ fn summary(report: &Report) -> String {
     let blocks = report.blocks().iter();
     let of_each = blocks.filter_map(|site| site.retained_bytes.zip(site.retained_error_bytes));
     let kept = of_each.fold((0u64, 0.0f64), |(sum, error), (kept, its)| {
-        (sum.saturating_add(kept), error.hypot(its as f64))
+        (sum.saturating_add(kept), error_of_sum(error, its as f64))
     });
     let kept = match kept {
         (kept, error) if kept >= 1 << 20 => {
