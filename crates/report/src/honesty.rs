@@ -117,6 +117,12 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
             ),
         );
     }
+    note(
+        interpreter != 0,
+        "Python keeps objects of up to 512 bytes in arenas of its own, which no figure here has in \
+         it (PYTHONMALLOC=malloc shows them)"
+            .into(),
+    );
     let dropped = recording.header(header::SCRIPTS_DROPPED);
     note(
         dropped > 0,
