@@ -237,7 +237,8 @@ proptest! {
                         Some(_) => {
                             truth.insert(address, fresh);
                         }
-                        None => prop_assert!(truth.len() > 80, "full at {}", truth.len()),
+                        // (The least in 60,000 cases was 79.)
+                        None => prop_assert!(truth.len() > 64, "full at {}", truth.len()),
                     }
                 }
                 Op::Remove(address) => {
