@@ -6,12 +6,8 @@ use crate::hook::FILTER;
 use crate::recording::Recording;
 use crate::stack::Capture;
 use crate::tables::live::{LiveRecord, Slot};
-#[cfg(feature = "preload")]
-use crate::tables::scripts::ScriptText;
 use crate::tables::sites::{BlockFigures, SiteKey, SiteOrigin};
 use crate::thread;
-#[cfg(feature = "preload")]
-use mapgrow_format::layout::script;
 use mapgrow_format::layout::{event, header, live};
 use mapgrow_system::clock;
 use mapgrow_system::sys::ErrnoGuard;
@@ -117,7 +113,7 @@ fn find_site(recording: &Recording, entry: Entry, capture: &mut Capture<'_>) -> 
     };
     let site = recording.sites.find_or_create(&key, addresses.clone(), || {
         #[cfg(feature = "preload")]
-        note_scripts(recording, addresses.clone());
+        note_scripts(recording, capture);
         SiteOrigin {
             ticks: clock::ticks(),
             module_epoch: recording.register_modules(addresses.clone()),
@@ -133,22 +129,18 @@ fn find_site(recording: &Recording, entry: Entry, capture: &mut Capture<'_>) -> 
     site
 }
 
-/// Puts the frames of an interpreter on record that a stack of the calling thread leads through.
+/// Puts the functions of an interpreter's on record that a stack of the calling thread leads through.
 #[cfg(feature = "preload")]
-fn note_scripts(recording: &Recording, mut stack: impl Iterator<Item = u64>) {
+fn note_scripts(recording: &Recording, capture: &Capture<'_>) {
     recording.note_interpreter(crate::stack::python::told());
-    if !stack.any(|address| address & script::MARK != 0) {
-        return;
-    }
-    crate::stack::python::each_frame(|key, frame| {
-        recording.scripts.note(key, |write| {
-            frame.tell(&mut |told| {
-                write(&ScriptText {
-                    line: told.line,
-                    file: told.file,
-                    function: told.function,
-                });
-            });
+    for frame in capture.script_functions() {
+        recording.scripts.note(frame.key, |record| {
+            // SAFETY: the capture is of this call, so the thread is still in the frames.
+            unsafe {
+                record.line = frame.line();
+                frame.file(record.file());
+                frame.function(record.function());
+            }
         });
-    });
+    }
 }

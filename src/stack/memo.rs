@@ -16,7 +16,11 @@ use super::{MAX_RETURNS, Registers, Return};
 /// Entries kept.
 pub(super) const ENTRIES: usize = 128;
 /// Words and returns that all entries together have room for.
-const POOL: usize = 8192;
+const POOL: usize = if cfg!(feature = "preload") {
+    16384
+} else {
+    8192
+};
 /// Sets of the index, each of `WAYS` entries.
 const SETS: usize = 256;
 const WAYS: usize = 4;
@@ -25,7 +29,7 @@ const TURNED_AWAY: usize = 4;
 /// Marks the key of a branch, where a root has a stack pointer.
 const BRANCH: u64 = 1 << 63;
 /// Bits of a branch's key that hold the word's number.
-const WORD_BITS: u32 = 10;
+const WORD_BITS: u32 = 11;
 
 const _: () = assert!(MAX_WORDS < 1 << WORD_BITS);
 const _: () = assert!(ENTRIES <= u8::MAX as usize);
@@ -83,6 +87,8 @@ pub(super) struct Entry {
     /// Branches that part from this entry.
     branches: u16,
     pub(super) truncated: bool,
+    /// It leads through functions of a script.
+    scripted: bool,
     pub(super) caller_function_start: u64,
     /// The recorder's.
     pub(super) site: u32,
@@ -212,6 +218,14 @@ impl Memo {
             }
             compared = at + 1;
         }
+    }
+
+    /// Whether the recorder has no site for an entry yet that leads through functions of a script: it
+    /// will ask for these, which only a walk tells.
+    #[inline]
+    pub(super) fn is_untold(&self, number: usize) -> bool {
+        let entry = self.entries.get(number);
+        entry.is_some_and(|entry| entry.site == 0 && entry.scripted)
     }
 
     /// An entry's stack, and the rest of it.

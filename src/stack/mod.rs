@@ -163,6 +163,16 @@ impl EntryFrames {
     }
 }
 
+/// What a walk depends on beside the words that it reads: what is trimmed, and what is known of an
+/// interpreter. Another value with every change.
+#[inline]
+fn known_by(entry: &EntryFrames) -> u64 {
+    #[cfg(feature = "preload")]
+    return entry.fingerprint ^ u64::from(python::epoch()) << 1;
+    #[cfg(not(feature = "preload"))]
+    entry.fingerprint
+}
+
 /// How a stack was obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -200,6 +210,9 @@ pub(crate) struct Capture<'a> {
     pub(crate) caller_function_start: u64,
     /// How the stack was obtained.
     pub(crate) outcome: Outcome,
+    /// What the walk found of a script; nothing where there was no walk.
+    #[cfg(feature = "preload")]
+    script: Option<&'a scripted::Script>,
     /// The caller's to use: kept with the stack as long as it is known, 0 for a new one. (Not
     /// every new stack is kept, so it may be new again.)
     pub(crate) site: &'a mut u32,
@@ -210,6 +223,15 @@ impl<'a> Capture<'a> {
     #[inline]
     pub(crate) fn returns(&self) -> &'a [Return] {
         self.returns
+    }
+
+    /// The functions in Python that the stack leads through, innermost first, when it is new or has
+    /// no `site` yet.
+    #[cfg(feature = "preload")]
+    pub(crate) fn script_functions(&self) -> impl Iterator<Item = &python::PythonFrame> {
+        self.script
+            .into_iter()
+            .flat_map(scripted::Script::functions)
     }
 
     /// The same with the stack's number.
@@ -233,7 +255,7 @@ impl Scratch {
 /// from the kernel, of which only the pages in use are ever touched.
 pub(crate) struct ThreadStacks {
     scratch: Scratch,
-    /// [`EntryFrames::fingerprint`] that the memo's stacks were trimmed by.
+    /// [`known_by`] of the functions that the memo's stacks were trimmed by.
     trimmed_by: u64,
     /// Hits until one is checked.
     until_check: u32,
@@ -285,11 +307,11 @@ impl ThreadStacks {
         {
             self.scratch.script.thread_state = python::thread_state();
         }
-        if entry.fingerprint == self.trimmed_by {
+        if known_by(entry) == self.trimmed_by {
             // SAFETY: the caller's contract, and `scratch` never moves.
             let probe = unsafe { self.memo.probe(&self.scratch.start) };
             match probe {
-                Probe::Hit(number) if self.until_check != 0 => {
+                Probe::Hit(number) if self.until_check != 0 && !self.memo.is_untold(number) => {
                     self.until_check -= 1;
                     return self.known(number, Outcome::Hit);
                 }
@@ -309,7 +331,7 @@ impl ThreadStacks {
     #[inline(never)]
     unsafe fn capture_trimmed_anew(&mut self, entry: &EntryFrames) -> Capture<'_> {
         self.memo.clear();
-        self.trimmed_by = entry.fingerprint;
+        self.trimmed_by = known_by(entry);
         // SAFETY: passed on to the caller.
         unsafe { self.capture_slowly(entry, Probe::NOTHING) }
     }
@@ -324,6 +346,8 @@ impl ThreadStacks {
                 truncated: entry.truncated,
                 caller_function_start: entry.caller_function_start,
                 outcome,
+                #[cfg(feature = "preload")]
+                script: Some(&self.scratch.script).filter(|_| outcome != Outcome::Hit),
                 site: &mut entry.site,
             },
             None => Capture {
@@ -332,6 +356,8 @@ impl ThreadStacks {
                 truncated: true,
                 caller_function_start: 0,
                 outcome: Outcome::Unavailable,
+                #[cfg(feature = "preload")]
+                script: None,
                 site: &mut self.site,
             },
         }
@@ -346,6 +372,8 @@ impl ThreadStacks {
             truncated: self.scratch.truncated(),
             caller_function_start: self.scratch.caller_function_start,
             outcome,
+            #[cfg(feature = "preload")]
+            script: Some(&self.scratch.script),
             site: &mut self.site,
         }
     }

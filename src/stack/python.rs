@@ -1,21 +1,28 @@
 //! The frames of CPython.
 //!
 //! One function of the interpreter runs all code that is written in Python, so a stack of machine
-//! code says nothing of it. What does is a list of frames that the interpreter keeps, from the
-//! state of the thread that runs it. (`Include/internal/pycore_frame.h` and `cpython/code.h` of
-//! each version have the layouts below; `python.rs` of the preload tests compares what is read with
-//! what the interpreter's own `traceback` says.)
+//! code says nothing of it. What does is a list of frames that the interpreter keeps for each
+//! thread. (`Include/internal/pycore_frame.h` and `cpython/code.h` of each version have the layouts
+//! below; `python.rs` of the preload tests compares what is read with what the interpreter's own
+//! `traceback` says.)
 //!
 //! **Why they may be read.** The interpreter tells which state the calling thread has *now*, which
-//! is none unless the thread holds the lock of the interpreter that it belongs to. The frames of
-//! that state are those of calls that the thread is in, so nobody else changes or frees them, nor
-//! the code that they run. That they lie where the version says is looked at once, through the
-//! kernel, which refuses what is not there.
+//! is none unless the thread holds the lock of the interpreter that it belongs to. But the list may
+//! be out of date for a moment all the same: greenlets exchange the stack of machine code under it,
+//! and `longjmp` leaves it behind. So each part of it is taken from the frame of machine code that
+//! runs it, which the walk has found to be active: there, at a known distance from the frame's end,
+//! the interpreter keeps the head of the list (`_PyCFrame`, to 3.12) or the frame that ends this part
+//! of it (3.12 on). Nothing else on the stack is read. The frames of a part are those of calls that
+//! this machine code is in, so nobody frees them, nor the code that they run. (From 3.13 on the
+//! innermost part begins in the thread's state alone, and counts if it leads to the frame that ends
+//! it.) The distance is learnt once for each function that runs code, from frames that were read
+//! through the kernel, which refuses what is not there.
 //!
-//! **Why the memo holds.** Which words are read follows from the thread's state and from words read
-//! before, as in the walk of machine code; the state itself is taken as a word. So the proof in the
-//! [module above](super) covers them.
+//! **Why the memo holds.** Which words are read follows from the words of the walk, from the thread's
+//! state, which is taken as a word, from words read before, and from what was learnt: a memo made
+//! before that is forgotten ([`epoch`]). So the proof in the [module above](super) covers them.
 
+mod learning;
 mod lines;
 mod text;
 
@@ -23,15 +30,15 @@ use super::walk::{Stop, read};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 use mapgrow_format::layout::header;
-use mapgrow_format::layout::script::{self, MARK};
-use mapgrow_system::memory::{Memory, ProcessMemory};
+use mapgrow_format::layout::script;
+
+pub(super) use learning::{distance, learn, may_learn};
 
 /// Functions in Python that are kept of a stack, the innermost ones.
 pub(super) const MOST: usize = 96;
-/// Frames that are followed to see whether they are where they should be.
-const LOOKED_AT: usize = 64;
 /// Where an object has its type.
 const TYPE: u64 = 8;
 /// Bits of a reference in a frame that are no part of an address (from 3.14 on).
@@ -42,7 +49,8 @@ const TAG: u64 = 3;
 pub struct Interpreter {
     /// `Py_Version`.
     pub version: u32,
-    /// `_PyThreadState_UncheckedGet`, or what took its place: the state that runs.
+    /// `PyThreadState_GetUnchecked`, or `_PyThreadState_UncheckedGet` before 3.13: the state that
+    /// runs.
     pub running: unsafe extern "C" fn() -> *const c_void,
     /// `PyGILState_GetThisThreadState`: the calling thread's state, be it that which runs or not.
     pub own: unsafe extern "C" fn() -> *const c_void,
@@ -54,19 +62,27 @@ pub struct Interpreter {
     pub bytes_type: usize,
 }
 
+/// Where the list of frames begins.
+#[derive(Clone, Copy, Debug)]
+enum Head {
+    /// In a frame of machine code, for each part of the list. The thread's state has a pointer to the
+    /// innermost one's at the first offset; the pointer to its innermost frame is at the second.
+    OnStack(u64, u64),
+    /// In the thread's state, at this offset; and in the frame that ends a part, as `previous`.
+    InState(u64),
+}
+
 /// Where a version keeps what is read: offsets in bytes.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
-    /// From the thread's state to the pointer to what holds the pointer to the innermost frame,
-    /// where that is not the state itself. It lies in the frame of the machine code that runs that
-    /// function. In later versions so does the first frame outwards that is no function's.
-    holder: Option<u64>,
-    /// To the pointer to the innermost frame, in that.
-    innermost: u64,
+    head: Head,
     /// Of a frame: its code, where in the code it is, and the frame that called it.
     code: u64,
     instruction: u64,
     previous: u64,
+    /// Word and bit that say that a frame is the last one of its part, where no other frame is
+    /// there to end it.
+    last: Option<(u64, u32)>,
     /// Of code: first line, file, qualified name, table of lines, and the instructions.
     first_line: u64,
     file: u64,
@@ -83,11 +99,12 @@ struct Layout {
 impl Layout {
     fn of(version: u32) -> Option<Layout> {
         const V3_11: Layout = Layout {
-            holder: Some(56),
-            innermost: 8,
+            head: Head::OnStack(56, 8),
             code: 32,
             instruction: 56,
             previous: 48,
+            // `is_entry`, a byte behind an `int`.
+            last: Some((64, 32)),
             first_line: 72,
             file: 112,
             name: 128,
@@ -98,9 +115,10 @@ impl Layout {
             own_known: true,
         };
         const V3_12: Layout = Layout {
-            innermost: 0,
+            head: Head::OnStack(56, 0),
             code: 0,
             previous: 8,
+            last: None,
             first_line: 68,
             instructions: 192,
             ascii: 40,
@@ -109,8 +127,7 @@ impl Layout {
             ..V3_11
         };
         const V3_13: Layout = Layout {
-            holder: None,
-            innermost: 72,
+            head: Head::InState(72),
             instructions: 200,
             ..V3_12
         };
@@ -132,11 +149,11 @@ impl Layout {
 const ABSENT: u32 = 0;
 /// One is being written down.
 const MEETING: u32 = 1;
-/// One was found; whether its frames are where they should be was not looked at yet.
+/// One was found; where its frames are is to be learnt.
 const MET: u32 = 2;
-/// They are.
+/// It was learnt for a function at least.
 const TRUSTED: u32 = 3;
-/// They are not, or nobody could look.
+/// They are not where they should be, or nobody could look.
 const REFUSED: u32 = 4;
 /// Its version is not known.
 const UNKNOWN: u32 = 5;
@@ -173,6 +190,11 @@ fn met() -> Option<&'static (Interpreter, Option<Layout>)> {
     (STATUS.load(Ordering::Acquire) >= MET).then(|| unsafe { (*PLACE.0.get()).assume_init_ref() })
 }
 
+fn known() -> Option<(&'static Interpreter, &'static Layout)> {
+    let (interpreter, layout) = met()?;
+    Some((interpreter, layout.as_ref()?))
+}
+
 /// What the header says of the interpreter: `header::INTERPRETER`.
 pub(crate) fn told() -> u64 {
     let Some((interpreter, _)) = met() else {
@@ -187,25 +209,28 @@ pub(crate) fn told() -> u64 {
     status | u64::from(interpreter.version) << 32
 }
 
-/// Whether there is an interpreter: whether the state of a thread is a word of its walks.
+/// Whether the state of a thread is a word of its walks. Changes with the [`epoch`] only.
 #[inline]
 pub(super) fn present() -> bool {
-    STATUS.load(Ordering::Relaxed) >= MET
+    matches!(STATUS.load(Ordering::Relaxed), MET | TRUSTED)
+}
+
+/// What the walks of a moment have in common: it is another one when more is known.
+#[inline]
+pub(super) fn epoch() -> u32 {
+    STATUS.load(Ordering::Relaxed) + (learning::functions() << 8)
 }
 
 /// The state of the calling thread, if it runs code in Python now whose frames can be read; else 0.
 #[inline]
 pub(super) fn thread_state() -> u64 {
-    match STATUS.load(Ordering::Relaxed) {
-        MET | TRUSTED => running_state(),
-        _ => 0,
-    }
+    if present() { running_state() } else { 0 }
 }
 
 #[cold]
 #[inline(never)]
 fn running_state() -> u64 {
-    let Some((interpreter, Some(layout))) = met() else {
+    let Some((interpreter, layout)) = known() else {
         return 0;
     };
     // SAFETY: whoever made it known vouches for the functions, which take nothing and read a
@@ -215,145 +240,208 @@ fn running_state() -> u64 {
     if state.is_null() || layout.own_known && unsafe { (interpreter.own)() } != state {
         return 0;
     }
-    let state = state.addr() as u64;
-    if STATUS.load(Ordering::Relaxed) != TRUSTED && !look(interpreter, layout, state) {
-        return 0;
-    }
-    state
+    state.addr() as u64
 }
 
-/// Looks whether the frames are where this version keeps them. False too when it cannot be told
-/// yet.
-#[cold]
-#[inline(never)]
-fn look(interpreter: &Interpreter, layout: &Layout, state: u64) -> bool {
-    if crate::sandbox::entered() {
-        return false;
-    }
-    let memory = ProcessMemory::of(std::process::id());
-    let careful = |address: u64| {
-        let mut word = [0; 8];
-        memory
-            .read(address, &mut word)
-            .then(|| u64::from_le_bytes(word))
-            .ok_or(Stop::Unsupported)
-    };
-    let mut functions = 0;
-    let chain = layout.frames(interpreter, state, careful, LOOKED_AT, |frame| {
-        functions += 1;
-        let fits = [
-            (layout.file, interpreter.text_type),
-            (layout.name, interpreter.text_type),
-        ]
-        .into_iter()
-        .chain([(layout.lines, interpreter.bytes_type)])
-        .all(|(offset, kind)| {
-            let object = careful(frame.code + offset);
-            object.and_then(|object| careful(object + TYPE)) == Ok(kind as u64)
-        });
-        // Code that was loaded is at most this large.
-        let place = frame
-            .instruction
-            .wrapping_sub(frame.code + layout.instructions);
-        if fits && (place as i64) >= -2 && place as i64 <= 1 << 24 {
-            Ok(())
-        } else {
-            Err(Stop::Unsupported)
-        }
-    });
-    let status = match chain.end {
-        // Nothing runs yet.
-        Ok(()) if functions == 0 => return false,
-        Ok(()) | Err(Stop::Limit) => TRUSTED,
-        Err(_) => REFUSED,
-    };
-    let _ = STATUS.compare_exchange(MET, status, Ordering::Relaxed, Ordering::Relaxed);
-    status == TRUSTED
+fn mix(sum: u64, word: u64) -> u64 {
+    let sum = (sum ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    sum ^ sum >> 32
 }
 
 /// A frame that runs a function written in Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PythonFrame {
-    /// Its code.
+pub(crate) struct PythonFrame {
+    /// What stacks have for it. It follows from what the code says of itself, not from where it
+    /// lies: other code may be made in the same place.
+    pub(crate) key: u64,
     code: u64,
-    /// The code's table of lines: other code that was made in the same place has another.
-    lines: u64,
-    /// Address of the instruction.
-    instruction: u64,
+    /// Bytes from the first instruction to the present one.
+    place: u64,
 }
 
-impl PythonFrame {
-    /// What stacks have for it.
-    pub(super) fn key(&self) -> u64 {
-        let mut sum = 0x51;
-        for word in [self.code, self.lines, self.instruction] {
-            sum = (sum ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            sum ^= sum >> 32;
-        }
-        sum | MARK
-    }
+/// A frame of machine code that runs functions written in Python.
+#[derive(Clone, Copy)]
+pub(super) struct Evaluation {
+    /// Slots of the return addresses into it and out of it: its own part of the stack is between.
+    pub(super) inner: u64,
+    pub(super) outer: u64,
+    /// The return address out of it.
+    pub(super) returns_to: u64,
+    /// From where it keeps what [`learn`] has learnt of, to `outer`.
+    pub(super) distance: u64,
 }
 
-impl Layout {
-    /// Follows the frames of a thread outwards, at most `most`.
-    fn frames(
-        &self,
-        interpreter: &Interpreter,
-        state: u64,
-        mut read: impl FnMut(u64) -> Result<u64, Stop>,
-        most: usize,
-        mut each: impl FnMut(PythonFrame) -> Result<(), Stop>,
-    ) -> Chain {
-        let mut run_by = 0;
-        let mut follow = || {
-            let holder = match self.holder {
-                Some(offset) => {
-                    run_by = read(state.wrapping_add(offset))?;
-                    run_by
-                }
-                None => state,
-            };
-            if holder == 0 {
-                return Ok(());
-            }
-            let mut importing = Importing::MayBe;
-            let mut frame = read(holder.wrapping_add(self.innermost))?;
-            for _ in 0..most {
-                if frame == 0 || importing == Importing::Left && run_by != 0 {
-                    return Ok(());
-                }
-                let code = read(frame.wrapping_add(self.code))? & !TAG;
-                // The interpreter puts frames of its own between those of functions, which have
-                // something else in this place.
-                if code == 0 || read(code.wrapping_add(TYPE))? != interpreter.code_type as u64 {
-                    if run_by == 0 {
-                        run_by = frame;
-                    }
-                } else {
-                    if matches!(importing, Importing::MayBe | Importing::Is) {
-                        let file = read(code.wrapping_add(self.file))?;
-                        let imports = read(file.wrapping_add(self.ascii))? == FROZEN;
-                        importing = importing.next(imports);
-                    }
-                    if importing != Importing::Left {
-                        each(PythonFrame {
-                            code,
-                            lines: read(code.wrapping_add(self.lines))?,
-                            instruction: read(frame.wrapping_add(self.instruction))?,
-                        })?;
-                    }
-                }
-                frame = read(frame.wrapping_add(self.previous))?;
-            }
-            Err(Stop::Limit)
+/// How a list of frames ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// There are no more.
+    Complete,
+    /// The machine code that was walked runs no more.
+    Walked,
+    /// Too many.
+    Cut,
+    /// It belongs to other machine code, or to none.
+    Elsewhere,
+}
+
+/// Reads the functions that a thread runs, part by part.
+pub(super) struct Reader<R> {
+    interpreter: &'static Interpreter,
+    layout: &'static Layout,
+    /// The part of the stack that was walked.
+    stack: Range<u64>,
+    read: R,
+    /// File of the last frame, and what it reads as.
+    file: (u64, text::Digest),
+    importing: Importing,
+}
+
+impl<R: FnMut(u64) -> Result<u64, Stop>> Reader<R> {
+    /// `None` where nothing is known of an interpreter.
+    pub(super) fn new(stack: Range<u64>, read: R) -> Option<Self> {
+        let (interpreter, layout) = known()?;
+        let nothing = text::Digest {
+            hash: 0,
+            imports: false,
         };
-        let end = follow();
-        Chain { run_by, end }
+        Some(Self {
+            interpreter,
+            layout,
+            stack,
+            read,
+            file: (0, nothing),
+            importing: Importing::MayBe,
+        })
+    }
+
+    /// Whether the state says that functions are run by machine code of this stack.
+    pub(super) fn runs(&mut self, state: u64) -> Result<bool, Stop> {
+        Ok(match self.layout.head {
+            Head::OnStack(holder, _) => {
+                let place = (self.read)(state.wrapping_add(holder))?;
+                self.stack.contains(&place)
+            }
+            Head::InState(innermost) => {
+                let frame = (self.read)(state.wrapping_add(innermost))?;
+                // (A thread that runs nothing may have a frame of the interpreter's own.)
+                frame != 0 && !self.stack.contains(&frame) && self.code(frame)?.is_some()
+            }
+        })
+    }
+
+    /// Calls `each` with the functions that run by the machine code of these frames, innermost first,
+    /// and the number of the frame.
+    pub(super) fn follow(
+        &mut self,
+        state: u64,
+        evaluations: impl Iterator<Item = Evaluation>,
+        mut each: impl FnMut(usize, PythonFrame) -> Result<(), Stop>,
+    ) -> Result<End, Stop> {
+        let mut next = match self.layout.head {
+            Head::OnStack(holder, _) => (self.read)(state.wrapping_add(holder))?,
+            Head::InState(innermost) => (self.read)(state.wrapping_add(innermost))?,
+        };
+        for (number, evaluation) in evaluations.enumerate() {
+            let place = evaluation.outer.wrapping_sub(evaluation.distance);
+            if let Head::OnStack(_, innermost) = self.layout.head {
+                if number == 0 && next != place {
+                    return Ok(End::Elsewhere);
+                }
+                next = (self.read)(place.wrapping_add(innermost))?;
+            } else if next == 0 {
+                return Ok(End::Complete);
+            }
+            let part = self.part(next, &evaluation, |frame| each(number, frame))?;
+            match part {
+                Part::Ended(at) => match self.layout.head {
+                    Head::OnStack(..) => {}
+                    Head::InState(_) if at == place => {
+                        next = (self.read)(at.wrapping_add(self.layout.previous))?;
+                    }
+                    Head::InState(_) => return Ok(End::Elsewhere),
+                },
+                Part::Cut => return Ok(End::Cut),
+                Part::Elsewhere => return Ok(End::Elsewhere),
+            }
+            if self.importing == Importing::Left {
+                return Ok(End::Complete);
+            }
+        }
+        let all = matches!(self.layout.head, Head::InState(_)) && next == 0;
+        Ok(if all { End::Complete } else { End::Walked })
+    }
+
+    /// The functions that one frame of machine code runs, from this one outwards.
+    fn part(
+        &mut self,
+        mut frame: u64,
+        evaluation: &Evaluation,
+        mut each: impl FnMut(PythonFrame) -> Result<(), Stop>,
+    ) -> Result<Part, Stop> {
+        for _ in 0..2 * MOST {
+            if frame == 0 || (evaluation.inner..evaluation.outer).contains(&frame) {
+                return Ok(Part::Ended(frame));
+            }
+            if self.stack.contains(&frame) {
+                return Ok(Part::Elsewhere);
+            }
+            let Some(code) = self.code(frame)? else {
+                return Ok(Part::Elsewhere);
+            };
+            let found = self.function(frame, code)?;
+            if self.importing == Importing::Left {
+                return Ok(Part::Ended(0));
+            }
+            each(found)?;
+            if let Some((word, bit)) = self.layout.last
+                && self.word(frame, word)? >> bit & 1 == 1
+            {
+                return Ok(Part::Ended(0));
+            }
+            frame = self.word(frame, self.layout.previous)?;
+        }
+        Ok(Part::Cut)
+    }
+
+    /// The code of a frame; `None` when it is no function's.
+    fn code(&mut self, frame: u64) -> Result<Option<u64>, Stop> {
+        let code = self.word(frame, self.layout.code)? & !TAG;
+        let is_code = code != 0 && self.word(code, TYPE)? == self.interpreter.code_type as u64;
+        Ok(is_code.then_some(code))
+    }
+
+    fn function(&mut self, frame: u64, code: u64) -> Result<PythonFrame, Stop> {
+        let instruction = self.word(frame, self.layout.instruction)?;
+        let place = instruction.wrapping_sub(code.wrapping_add(self.layout.instructions));
+        let first_line = self.word(code, self.layout.first_line & !7)?;
+        let file = self.word(code, self.layout.file)?;
+        if self.file.0 != file {
+            self.file = (file, text::digest(self.layout, file, &mut self.read)?);
+        }
+        let name = self.word(code, self.layout.name)?;
+        let name = text::digest(self.layout, name, &mut self.read)?;
+        let file = self.file.1;
+        self.importing = self.importing.next(file.imports);
+        let words = [place, first_line, file.hash, name.hash];
+        Ok(PythonFrame {
+            key: words.into_iter().fold(0x51, mix) | script::MARK,
+            code,
+            place,
+        })
+    }
+
+    fn word(&mut self, object: u64, offset: u64) -> Result<u64, Stop> {
+        (self.read)(object.wrapping_add(offset))
     }
 }
 
-/// How the files of modules begin that the interpreter carries: those that import the others.
-const FROZEN: u64 = u64::from_le_bytes(*b"<frozen ");
+/// How the functions that one frame of machine code runs ended.
+enum Part {
+    /// At this frame, which is none of a function's; 0: where it is not known.
+    Ended(u64),
+    Cut,
+    Elsewhere,
+}
 
 /// Whether it is the interpreter's import that allocates. Then nobody is kept of who asked for it:
 /// each import of a program has another stack, and that of a large one more than there is room for.
@@ -380,108 +468,55 @@ impl Importing {
     }
 }
 
-/// What a thread's frames told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chain {
-    /// An address within the frame of machine code that runs the innermost function; 0: not known.
-    pub(super) run_by: u64,
-    /// Whether the frames were followed to the last.
-    pub(super) end: Result<(), Stop>,
-}
-
-/// Follows the frames of a state outwards, reading by `read`.
-pub(super) fn frames(
-    state: u64,
-    read: impl FnMut(u64) -> Result<u64, Stop>,
-    each: impl FnMut(PythonFrame) -> Result<(), Stop>,
-) -> Chain {
-    match met() {
-        Some((interpreter, Some(layout))) if state != 0 => {
-            layout.frames(interpreter, state, read, 2 * MOST, each)
-        }
-        _ => Chain {
-            run_by: 0,
-            end: Ok(()),
-        },
-    }
-}
-
-/// What there is to say of a frame.
-pub(crate) struct Told<'t> {
-    /// Line, counted from 1; 0: it has none.
-    pub(crate) line: u32,
-    /// Source file; where it is very long, its end.
-    pub(crate) file: &'t [u8],
-    /// Function, as the file.
-    pub(crate) function: &'t [u8],
-}
-
-/// A frame of the calling thread, to be told of.
-pub(crate) struct Telling {
-    frame: PythonFrame,
-    layout: &'static Layout,
-    interpreter: &'static Interpreter,
-}
-
-/// Calls `each` with the key of each frame of the calling thread that runs a function written in
-/// Python, innermost first.
-#[cold]
-pub(crate) fn each_frame(mut each: impl FnMut(u64, &Telling)) {
-    let state = thread_state();
-    let Some((interpreter, Some(layout))) = met() else {
-        return;
-    };
-    if state == 0 {
-        return;
-    }
-    // SAFETY: frames of the thread's own state, which were found to lie where they should: see
-    // "Why they may be read".
-    let read = |address| Ok(unsafe { read(address) });
-    layout.frames(interpreter, state, read, 2 * MOST, |frame| {
-        let telling = Telling {
-            frame,
-            layout,
-            interpreter,
+impl PythonFrame {
+    /// Line of the frame, counted from 1; 0 when it has none.
+    ///
+    /// # Safety
+    /// The calling thread is still in the frame, as in what follows.
+    pub(crate) unsafe fn line(&self) -> u32 {
+        let Some((interpreter, layout)) = known() else {
+            return 0;
         };
-        each(frame.key(), &telling);
-        Ok(())
-    });
-}
-
-impl Telling {
-    /// Works out what there is to say. Apart from its caller: the texts take room on the stack.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn tell(&self, say: &mut dyn FnMut(&Told<'_>)) {
-        let PythonFrame {
-            code, instruction, ..
-        } = self.frame;
-        let layout = self.layout;
-        // SAFETY: the code that a frame of this thread runs, which keeps its texts and its table
-        // alive; that they are such was looked at in others, and is looked at in these.
+        // SAFETY: the code of a frame that is active, which keeps its table alive.
         unsafe {
-            let field = |offset: u64| read(code.wrapping_add(offset));
-            let file = text::text(
-                self.interpreter,
-                layout,
-                field(layout.file),
-                script::FILE_WORDS * 8,
-            );
-            let function = text::text(
-                self.interpreter,
-                layout,
-                field(layout.name),
-                script::FUNCTION_WORDS * 8,
-            );
-            let table = text::bytes(self.interpreter, field(layout.lines));
-            let first = read(code.wrapping_add(layout.first_line) & !7);
-            let first_line = (first >> (layout.first_line % 8 * 8)) as u32;
-            let place = instruction.wrapping_sub(code.wrapping_add(layout.instructions));
-            say(&Told {
-                line: lines::line(table, first_line, place as i64).unwrap_or(0),
-                file: file.as_bytes(),
-                function: function.as_bytes(),
-            });
+            let table = text::bytes(interpreter, read(self.code.wrapping_add(layout.lines)));
+            let first = read(self.code.wrapping_add(layout.first_line & !7));
+            let first = (first >> (layout.first_line % 8 * 8)) as u32;
+            lines::line(table, first, self.place as i64).unwrap_or(0)
+        }
+    }
+
+    /// Gives the source file as UTF-8, the end of it where it is very long.
+    ///
+    /// # Safety
+    /// As for [`line`](Self::line).
+    pub(crate) unsafe fn file(&self, take: impl FnMut(u8)) {
+        if let Some((_, layout)) = known() {
+            // SAFETY: passed on to the caller.
+            unsafe { self.text(layout.file, script::FILE_WORDS * 8, take) };
+        }
+    }
+
+    /// Gives the function's qualified name, as the file.
+    ///
+    /// # Safety
+    /// As for [`line`](Self::line).
+    pub(crate) unsafe fn function(&self, take: impl FnMut(u8)) {
+        if let Some((_, layout)) = known() {
+            // SAFETY: passed on to the caller.
+            unsafe { self.text(layout.name, script::FUNCTION_WORDS * 8, take) };
+        }
+    }
+
+    /// # Safety
+    /// As for [`line`](Self::line).
+    unsafe fn text(&self, offset: u64, most: usize, take: impl FnMut(u8)) {
+        if let Some((interpreter, layout)) = known() {
+            // SAFETY: the code of a frame that is active, which keeps its texts alive.
+            unsafe {
+                let object = read(self.code.wrapping_add(offset));
+                text::text(interpreter, layout, object, most, take);
+            }
         }
     }
 }

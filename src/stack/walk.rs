@@ -4,17 +4,16 @@ use super::arch;
 use super::cache::RuleCache;
 use super::rules::{Base, Kind, SavedBp};
 #[cfg(feature = "preload")]
-use super::scripted::ScriptWords;
+use super::scripted::Script;
 use super::{EntryFrames, MAX_RETURNS, Registers, Return};
 
-/// Words that a walk may read: two for each frame (return address, saved frame pointer), those
-/// of the allocator's own frames included, and some to spare; five for each of an interpreter's.
-pub(super) const MAX_WORDS: usize = 320 + 5 * SCRIPT_FRAMES;
-/// Frames of an interpreter that are kept.
-#[cfg(feature = "preload")]
-const SCRIPT_FRAMES: usize = super::python::MOST;
-#[cfg(not(feature = "preload"))]
-const SCRIPT_FRAMES: usize = 0;
+/// Words that a walk of machine code may read: two for each frame (return address, saved frame
+/// pointer), those of the allocator's own frames included, and some to spare.
+const MACHINE_WORDS: usize = 320;
+/// Words for what an interpreter runs: about a dozen for each function.
+const SCRIPT_WORDS: usize = if cfg!(feature = "preload") { 1280 } else { 0 };
+/// Words that a walk may read in all.
+pub(super) const MAX_WORDS: usize = MACHINE_WORDS + SCRIPT_WORDS;
 /// No stack lies below: the kernel never maps the first 64 KiB.
 const LOWEST_ADDRESS: u64 = 0x1_0000;
 /// No stack lies above.
@@ -47,6 +46,8 @@ pub(super) struct Scratch {
     /// What the walk read, in this order.
     words: [Word; MAX_WORDS],
     word_count: usize,
+    /// How many there may be now.
+    word_limit: usize,
     /// The stack beyond the allocator's own frames.
     returns: [Return; MAX_RETURNS],
     return_count: usize,
@@ -62,7 +63,7 @@ pub(super) struct Scratch {
     pub(super) start: Registers,
     /// What the thread runs in an interpreter.
     #[cfg(feature = "preload")]
-    pub(super) script: ScriptWords,
+    pub(super) script: Script,
 }
 
 /// Reads a word of the stack.
@@ -96,9 +97,48 @@ impl Scratch {
         self.returns.get(..self.return_count).unwrap_or(&[])
     }
 
+    /// From here on what an interpreter runs is read.
+    #[cfg(feature = "preload")]
+    pub(super) fn allow_all_words(&mut self) {
+        self.word_limit = MAX_WORDS;
+    }
+
+    /// Keeps the innermost returns.
+    #[cfg(feature = "preload")]
+    pub(super) fn cut_returns(&mut self, count: usize) {
+        self.return_count = self.return_count.min(count);
+    }
+
+    /// Takes a frame of the walk for what an interpreter may run.
+    fn meet(&mut self, start: u64, frame: Return) {
+        #[cfg(feature = "preload")]
+        self.script.meet(start, frame, self.return_count);
+        #[cfg(not(feature = "preload"))]
+        let _ = (start, frame);
+    }
+
+    /// Whether machine code was met that may run functions of a script.
+    fn is_evaluated(&self) -> bool {
+        #[cfg(feature = "preload")]
+        return self.script.is_evaluated();
+        #[cfg(not(feature = "preload"))]
+        false
+    }
+
+    /// Whether the stack leads through functions of a script.
+    pub(super) fn is_scripted(&self) -> bool {
+        #[cfg(feature = "preload")]
+        return self.script.is_scripted();
+        #[cfg(not(feature = "preload"))]
+        false
+    }
+
     /// Makes the stack empty.
     pub(super) fn reset(&mut self) {
         self.word_count = 0;
+        self.word_limit = MACHINE_WORDS;
+        #[cfg(feature = "preload")]
+        self.script.reset();
         self.return_count = 0;
         self.met = 0;
         self.first = Return { slot: 0, pc: 0 };
@@ -114,7 +154,12 @@ impl Scratch {
         if !plausible(address) {
             return Err(Stop::Unsupported);
         }
-        let Some(word) = self.words.get_mut(self.word_count) else {
+        let limit = self.word_limit;
+        let Some(word) = self
+            .words
+            .get_mut(..limit)
+            .and_then(|words| words.get_mut(self.word_count))
+        else {
             return Err(Stop::Limit);
         };
         // SAFETY: the caller's contract, and aligned (checked above).
@@ -140,11 +185,21 @@ impl Scratch {
     /// The registers must have been captured in a frame of the calling thread that is still
     /// active.
     pub(super) unsafe fn walk(&mut self, rules: &mut RuleCache, entry: &EntryFrames) {
-        self.reset();
         // SAFETY: passed on to the caller.
+        unsafe { self.walk_once(rules, entry) };
         #[cfg(feature = "preload")]
-        let mut script = unsafe { self.read_script() };
-        let mut leading = true;
+        // SAFETY: passed on to the caller.
+        if unsafe { self.learn_script(rules) } {
+            // SAFETY: passed on to the caller.
+            unsafe { self.walk_once(rules, entry) };
+        }
+    }
+
+    /// # Safety
+    /// As for [`Scratch::walk`].
+    unsafe fn walk_once(&mut self, rules: &mut RuleCache, entry: &EntryFrames) {
+        self.reset();
+        let (mut leading, mut unkept) = (true, false);
         // SAFETY: passed on to the caller.
         unsafe {
             self.walk_frames(rules, |scratch, frame, function_start| {
@@ -155,13 +210,24 @@ impl Scratch {
                     leading = false;
                     scratch.caller_function_start = function_start;
                 }
-                #[cfg(feature = "preload")]
-                if script.is_run_within(frame.slot) {
-                    // What else is on the stack says nothing more.
-                    return Err(scratch.push_script(&script, frame));
+                scratch.meet(function_start, frame);
+                match scratch.push(frame) {
+                    // The functions that it runs will take the place of some.
+                    Err(Stop::Limit) if scratch.is_evaluated() => {
+                        unkept = true;
+                        Ok(())
+                    }
+                    pushed => pushed,
                 }
-                scratch.push(frame)
             });
+        }
+        // SAFETY: the state is the calling thread's: it was asked when the walk began.
+        #[cfg(feature = "preload")]
+        unsafe {
+            self.read_script();
+        }
+        if unkept && !self.is_scripted() {
+            self.stop = Stop::Limit;
         }
     }
 

@@ -6,17 +6,6 @@ use crate::sync::{AtomicU64, Ordering, fetch_add};
 use mapgrow_format::layout::packed::COMPLETE;
 use mapgrow_format::layout::{header, region, script};
 
-/// What is recorded of a frame when it is first seen.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ScriptText<'t> {
-    /// Line, counted from 1; 0: it has none.
-    pub(crate) line: u32,
-    /// Source file, as UTF-8.
-    pub(crate) file: &'t [u8],
-    /// Function, as UTF-8.
-    pub(crate) function: &'t [u8],
-}
-
 /// The frames of a recording.
 pub(crate) struct ScriptTable<'a, C> {
     records: Pool<'a, C, { script::WORDS }>,
@@ -44,18 +33,21 @@ impl<'a, C: Commit> ScriptTable<'a, C> {
         })
     }
 
-    /// Makes sure that the frame with this key is on record. `tell` is asked for what it is only
-    /// when it was not, and calls what it is given with it.
-    pub(crate) fn note(&self, key: u64, tell: impl FnOnce(&mut dyn FnMut(&ScriptText<'_>))) {
+    /// Makes sure that the frame with this key is on record. `describe` is asked to fill a fresh
+    /// record when it was not.
+    pub(crate) fn note(&self, key: u64, describe: impl FnOnce(&mut ScriptRecord<'a>)) {
         let matches = |id: u32| {
             let record = self.records.record(id);
             record.is_some_and(|record| record[script::KEY].load(Ordering::Relaxed) == key)
         };
         let create = || {
             let id = self.records.take(1)?;
-            let record = self.records.record(id)?;
-            record[script::KEY].store(key, Ordering::Relaxed);
-            tell(&mut |text| write(record, text));
+            let words = self.records.record(id)?;
+            words[script::KEY].store(key, Ordering::Relaxed);
+            let mut record = ScriptRecord { words, line: 0 };
+            describe(&mut record);
+            let line = COMPLETE | u64::from(record.line);
+            words[script::LINE].store(line, Ordering::Release);
             Some(id)
         };
         if self.index.find_or_insert(key, matches, create) == Indexed::Full {
@@ -64,19 +56,35 @@ impl<'a, C: Commit> ScriptTable<'a, C> {
     }
 }
 
-/// Writes a record, and says that it is complete.
-fn write(record: &[AtomicU64; script::WORDS], text: &ScriptText<'_>) {
-    let store = |first: usize, words: usize, bytes: &[u8]| {
-        for (word, chunk) in record.iter().skip(first).take(words).zip(bytes.chunks(8)) {
-            let mut padded = [0u8; 8];
-            padded
-                .iter_mut()
-                .zip(chunk)
-                .for_each(|(to, from)| *to = *from);
-            word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
+/// A record that is being filled. Texts are written byte by byte: whoever records has no room for
+/// them on the stack.
+pub(crate) struct ScriptRecord<'a> {
+    words: &'a [AtomicU64; script::WORDS],
+    /// Line, counted from 1; 0: it has none.
+    pub(crate) line: u32,
+}
+
+impl ScriptRecord<'_> {
+    /// Takes the source file, as UTF-8.
+    pub(crate) fn file(&self) -> impl FnMut(u8) {
+        self.text(script::FILE, script::FILE_WORDS)
+    }
+
+    /// Takes the function, as UTF-8.
+    pub(crate) fn function(&self) -> impl FnMut(u8) {
+        self.text(script::FUNCTION, script::FUNCTION_WORDS)
+    }
+
+    fn text(&self, first: usize, count: usize) -> impl FnMut(u8) {
+        let mut at = 0;
+        move |byte| {
+            let words = self.words.get(first..first + count).unwrap_or(&[]);
+            if let Some(word) = words.get(at / 8) {
+                let before = word.load(Ordering::Relaxed);
+                let byte = u64::from(byte) << (at % 8 * 8);
+                word.store(before | byte, Ordering::Relaxed);
+            }
+            at += 1;
         }
-    };
-    store(script::FILE, script::FILE_WORDS, text.file);
-    store(script::FUNCTION, script::FUNCTION_WORDS, text.function);
-    record[script::LINE].store(COMPLETE | u64::from(text.line), Ordering::Release);
+    }
 }

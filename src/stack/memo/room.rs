@@ -83,6 +83,7 @@ impl Memo {
             returns: returns.len() as u16,
             branches: 0,
             truncated: fresh.truncated(),
+            scripted: fresh.is_scripted(),
             caller_function_start: fresh.caller_function_start,
             site: 0,
         };

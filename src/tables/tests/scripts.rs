@@ -1,6 +1,5 @@
 //! Frames of interpreted languages.
 
-use super::super::scripts::ScriptText;
 use super::Capacity;
 use mapgrow_format::layout::packed::COMPLETE;
 use mapgrow_format::layout::{header, region, script};
@@ -12,13 +11,18 @@ fn a_frame_is_written_once_and_counted_where_there_is_no_room() {
     let tables = memory.tables();
     let mut asked = 0;
     let mut note = |key: u64| {
-        tables.scripts.note(key, |write| {
+        tables.scripts.note(key, |record| {
             asked += 1;
-            write(&ScriptText {
-                line: 7,
-                file: b"/srv/work.py",
-                function: b"Cache.load",
-            });
+            record.line = 7;
+            let mut file = record.file();
+            // Longer than there is room for.
+            b"/srv/wor"
+                .iter()
+                .cycle()
+                .take(1000)
+                .for_each(|&byte| file(byte));
+            let mut function = record.function();
+            b"Cache.load".iter().for_each(|&byte| function(byte));
         });
     };
     // The capacity is four records.
