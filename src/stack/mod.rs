@@ -418,6 +418,9 @@ impl ThreadStacks {
         if stuck && unsafe { fallback::extend(scratch, rules, entry, &mut self.unwinder) } {
             return self.unkept(Outcome::Fallback);
         }
+        if self.scratch.is_doubtful() {
+            return self.unkept(Outcome::Miss);
+        }
         // SAFETY: passed on to the caller.
         match unsafe { self.memo.insert(&self.scratch, probe) } {
             Some(number) => self.known(number, Outcome::Miss),

@@ -13,9 +13,10 @@
 //! runs it, which the walk has found to be active: there, at a known distance from the frame's end,
 //! the interpreter keeps the head of the list (`_PyCFrame`, to 3.12) or the frame that ends this part
 //! of it (3.12 on). Nothing else on the stack is read. The frames of a part are those of calls that
-//! this machine code is in, so nobody frees them, nor the code that they run. (From 3.13 on the
-//! innermost part begins in the thread's state alone, and counts if it leads to the frame that ends
-//! it.) The distance is learnt once for each function that runs code, from frames that were read
+//! this machine code is in, so nobody frees them, nor the code that they run. (From 3.13 on a part
+//! begins where the thread's state, or the frame that ends the part before, says; it counts if it leads
+//! to the frame that ends it, and each of its frames is looked at through the kernel when it is met for
+//! the first time.) The distance is learnt once for each function that runs code, from frames that were read
 //! through the kernel, which refuses what is not there.
 //!
 //! **Why the memo holds.** Which words are read follows from the words of the walk, from the thread's
@@ -35,7 +36,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use mapgrow_format::layout::header;
 use mapgrow_format::layout::script;
 
-pub(super) use learning::{distance, learn, may_learn};
+pub(super) use learning::{distance, is_frame, learn, may_learn};
 
 /// Functions in Python that are kept of a stack, the innermost ones.
 pub(super) const MOST: usize = 96;
@@ -285,20 +286,22 @@ pub(super) enum End {
 }
 
 /// Reads the functions that a thread runs, part by part.
-pub(super) struct Reader<R> {
+pub(super) struct Reader<R, K> {
     interpreter: &'static Interpreter,
     layout: &'static Layout,
     /// The part of the stack that was walked.
     stack: Range<u64>,
     read: R,
+    /// Whether a frame that the thread's state alone led to is a function's.
+    is_frame: K,
     /// File of the last frame, and what it reads as.
     file: (u64, text::Digest),
     importing: Importing,
 }
 
-impl<R: FnMut(u64) -> Result<u64, Stop>> Reader<R> {
+impl<R: FnMut(u64) -> Result<u64, Stop>, K: FnMut(u64) -> bool> Reader<R, K> {
     /// `None` where nothing is known of an interpreter.
-    pub(super) fn new(stack: Range<u64>, read: R) -> Option<Self> {
+    pub(super) fn new(stack: Range<u64>, read: R, is_frame: K) -> Option<Self> {
         let (interpreter, layout) = known()?;
         let nothing = text::Digest {
             hash: 0,
@@ -309,6 +312,7 @@ impl<R: FnMut(u64) -> Result<u64, Stop>> Reader<R> {
             layout,
             stack,
             read,
+            is_frame,
             file: (0, nothing),
             importing: Importing::MayBe,
         })
@@ -324,7 +328,7 @@ impl<R: FnMut(u64) -> Result<u64, Stop>> Reader<R> {
             Head::InState(innermost) => {
                 let frame = (self.read)(state.wrapping_add(innermost))?;
                 // (A thread that runs nothing may have a frame of the interpreter's own.)
-                frame != 0 && !self.stack.contains(&frame) && self.code(frame)?.is_some()
+                frame != 0 && !self.stack.contains(&frame) && (self.is_frame)(frame)
             }
         })
     }
@@ -351,7 +355,8 @@ impl<R: FnMut(u64) -> Result<u64, Stop>> Reader<R> {
             } else if next == 0 {
                 return Ok(End::Complete);
             }
-            let part = self.part(next, &evaluation, |frame| each(number, frame))?;
+            let sure = matches!(self.layout.head, Head::OnStack(..));
+            let part = self.part(next, &evaluation, sure, |frame| each(number, frame))?;
             match part {
                 Part::Ended(at) => match self.layout.head {
                     Head::OnStack(..) => {}
@@ -376,13 +381,14 @@ impl<R: FnMut(u64) -> Result<u64, Stop>> Reader<R> {
         &mut self,
         mut frame: u64,
         evaluation: &Evaluation,
+        sure: bool,
         mut each: impl FnMut(PythonFrame) -> Result<(), Stop>,
     ) -> Result<Part, Stop> {
         for _ in 0..2 * MOST {
             if frame == 0 || (evaluation.inner..evaluation.outer).contains(&frame) {
                 return Ok(Part::Ended(frame));
             }
-            if self.stack.contains(&frame) {
+            if self.stack.contains(&frame) || !sure && !(self.is_frame)(frame) {
                 return Ok(Part::Elsewhere);
             }
             let Some(code) = self.code(frame)? else {

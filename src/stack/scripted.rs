@@ -10,6 +10,9 @@ use core::ops::Range;
 /// Frames of machine code that run functions in Python and are kept, the innermost ones.
 const EVALUATIONS: usize = 64;
 
+/// Frames of functions that a thread remembers: most calls use memory that calls before them did.
+const FRAMES: usize = 256;
+
 /// What a thread runs in an interpreter, in per-thread memory. All-zero is nothing.
 pub(super) struct Script {
     /// The thread's state in the interpreter, 0 when it runs nothing. A word of the walk, as the
@@ -25,6 +28,8 @@ pub(super) struct Script {
     function_count: usize,
     /// The state runs something, and it was not found.
     doubt: bool,
+    /// Frames of functions that were looked at, each in the place that its address says.
+    frames: [u64; FRAMES],
 }
 
 #[derive(Clone, Copy)]
@@ -52,6 +57,22 @@ impl Script {
     /// Whether the last walk found functions in Python.
     pub(super) fn is_scripted(&self) -> bool {
         self.function_count > 0
+    }
+
+    /// Whether the frame at an address is a function's: looked at when it is met first.
+    fn is_frame(&mut self, address: u64) -> bool {
+        let Some(known) = self.frames.get_mut((address >> 3) as usize % FRAMES) else {
+            return false;
+        };
+        if *known != address && python::is_frame(address) {
+            *known = address;
+        }
+        *known == address
+    }
+
+    /// Whether something runs that was not found, and may be found yet.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubt && python::may_learn()
     }
 
     fn evaluation(&self, at: usize) -> Option<Evaluation> {
@@ -112,12 +133,14 @@ impl Scratch {
         let Some(state) = state.ok().filter(|&state| state != 0) else {
             return;
         };
+        let words = self.words().len();
         let this = RefCell::new(&mut *self);
         let walked = this.borrow().walked();
         // SAFETY: words of the calling thread's state, and of what it led to from machine code that
         // is active: see the module on why they may be read.
         let read = |address| unsafe { this.borrow_mut().read(address) };
-        let Some(mut reader) = Reader::new(walked, read) else {
+        let is_frame = |address| this.borrow_mut().script.is_frame(address);
+        let Some(mut reader) = Reader::new(walked, read, is_frame) else {
             return;
         };
         let runs = reader.runs(state);
@@ -150,7 +173,11 @@ impl Scratch {
         if elsewhere && innermost == self.script.function_count {
             self.script.function_count = 0;
         }
-        self.script.doubt = self.script.function_count == 0;
+        if self.script.function_count == 0 {
+            self.script.doubt = true;
+            // What was read may be gone when it is compared.
+            self.keep_words(words);
+        }
         if self.script.function_count > 0 {
             let walked_all = end == Ok(End::Walked) && self.stop == Stop::Outermost;
             self.put_script(end == Ok(End::Complete) || walked_all);

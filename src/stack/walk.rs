@@ -103,6 +103,12 @@ impl Scratch {
         self.word_limit = MAX_WORDS;
     }
 
+    /// Keeps the words that were read first.
+    #[cfg(feature = "preload")]
+    pub(super) fn keep_words(&mut self, count: usize) {
+        self.word_count = self.word_count.min(count);
+    }
+
     /// Keeps the innermost returns.
     #[cfg(feature = "preload")]
     pub(super) fn cut_returns(&mut self, count: usize) {
@@ -129,6 +135,14 @@ impl Scratch {
     pub(super) fn is_scripted(&self) -> bool {
         #[cfg(feature = "preload")]
         return self.script.is_scripted();
+        #[cfg(not(feature = "preload"))]
+        false
+    }
+
+    /// Whether a script may be found that was not.
+    pub(super) fn is_doubtful(&self) -> bool {
+        #[cfg(feature = "preload")]
+        return self.script.is_doubtful();
         #[cfg(not(feature = "preload"))]
         false
     }

@@ -101,6 +101,28 @@ pub(in crate::stack) fn learn(
     }
 }
 
+/// Reads a word through the kernel.
+fn careful(address: u64) -> Result<u64, Stop> {
+    let mut word = [0; 8];
+    let memory = ProcessMemory::of(std::process::id());
+    let there = address.is_multiple_of(8) && memory.read(address, &mut word);
+    there
+        .then(|| u64::from_le_bytes(word))
+        .ok_or(Stop::Unsupported)
+}
+
+/// Whether the frame at an address, if there is one, is a function's.
+#[cold]
+pub(in crate::stack) fn is_frame(address: u64) -> bool {
+    let _errno = ErrnoGuard::save();
+    let Some((interpreter, layout)) = known().filter(|_| !crate::sandbox::entered()) else {
+        return false;
+    };
+    let code = careful(address.wrapping_add(layout.code));
+    let kind = code.and_then(|code| careful((code & !super::TAG).wrapping_add(super::TYPE)));
+    kind == Ok(interpreter.code_type as u64)
+}
+
 /// Where on the stack the innermost functions of this state are kept, if what is there is what
 /// this version has there: read through the kernel.
 fn place(state: u64, stack: Range<u64>) -> Option<u64> {
@@ -108,14 +130,6 @@ fn place(state: u64, stack: Range<u64>) -> Option<u64> {
     /// Functions that are looked at.
     const ENOUGH: usize = 32;
     let (interpreter, layout) = known()?;
-    let memory = ProcessMemory::of(std::process::id());
-    let careful = |address: u64| {
-        let mut word = [0; 8];
-        let there = address.is_multiple_of(8) && memory.read(address, &mut word);
-        there
-            .then(|| u64::from_le_bytes(word))
-            .ok_or(Stop::Unsupported)
-    };
     let word = |object: u64, offset: u64| careful(object.wrapping_add(offset)).ok();
     let (mut frame, mut place) = match layout.head {
         Head::OnStack(holder, innermost) => {
@@ -127,7 +141,7 @@ fn place(state: u64, stack: Range<u64>) -> Option<u64> {
     if place.is_some_and(|place| !stack.contains(&place)) {
         return None;
     }
-    let mut reader = Reader::new(stack.clone(), careful)?;
+    let mut reader = Reader::new(stack.clone(), careful, |_| true)?;
     let mut functions = 0;
     while functions < ENOUGH && frame != 0 {
         if stack.contains(&frame) {

@@ -91,9 +91,6 @@ pub const SCRIPT_COUNT: usize = 42;
 
 /// Blocks whose site did not fit: they were counted at the overflow site.
 pub const SITES_FOLDED: usize = 48;
-/// Captures whose stack was cut at the recording's frame bound, or that no unwind
-/// information led out of.
-pub const STACKS_TRUNCATED: usize = 49;
 /// Blocks that should have been recorded and found no room in the live table.
 pub const TABLES_UNTRACKED: usize = 50;
 /// Resizes whose history node found no room (their map's chain is cut there).
