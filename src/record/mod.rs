@@ -243,7 +243,10 @@ impl Session {
         };
         // SAFETY: the registers were read in this function, which does not return before the
         // capture is made.
-        let mut capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
+        let mut capture = unsafe {
+            cold.stacks
+                .capture_for_site(&Registers::here(), &state.entry_frames)
+        };
         cold.counters.captured(&capture);
         let site = site_of(recording, plan.entry, &mut capture);
         let stack = capture.stack();

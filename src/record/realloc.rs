@@ -134,7 +134,10 @@ impl Session {
             (None, Some(old)) => (old.weight, true),
         };
         // SAFETY: as in `allocated`.
-        let mut capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
+        let mut capture = unsafe {
+            cold.stacks
+                .capture_for_site(&Registers::here(), &state.entry_frames)
+        };
         cold.counters.captured(&capture);
         let site = site_of(recording, Entry::Realloc, &mut capture);
         cold.pending.forget(address);

@@ -302,6 +302,34 @@ impl ThreadStacks {
     /// stack (a signal handler that interrupted a capture).
     #[inline]
     pub(crate) unsafe fn capture(&mut self, start: &Registers, entry: &EntryFrames) -> Capture<'_> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.capture_for(false, start, entry) }
+    }
+
+    /// The same for a block that gets a site: where it has none yet, the capture knows the functions of
+    /// a script that the stack leads through.
+    ///
+    /// # Safety
+    /// As for [`ThreadStacks::capture`].
+    #[inline]
+    pub(crate) unsafe fn capture_for_site(
+        &mut self,
+        start: &Registers,
+        entry: &EntryFrames,
+    ) -> Capture<'_> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.capture_for(true, start, entry) }
+    }
+
+    /// # Safety
+    /// As for [`ThreadStacks::capture`].
+    #[inline(always)]
+    unsafe fn capture_for(
+        &mut self,
+        site: bool,
+        start: &Registers,
+        entry: &EntryFrames,
+    ) -> Capture<'_> {
         self.scratch.start = *start;
         #[cfg(feature = "preload")]
         {
@@ -311,7 +339,9 @@ impl ThreadStacks {
             // SAFETY: the caller's contract, and `scratch` never moves.
             let probe = unsafe { self.memo.probe(&self.scratch.start) };
             match probe {
-                Probe::Hit(number) if self.until_check != 0 && !self.memo.is_untold(number) => {
+                Probe::Hit(number)
+                    if self.until_check != 0 && !(site && self.memo.is_untold(number)) =>
+                {
                     self.until_check -= 1;
                     return self.known(number, Outcome::Hit);
                 }

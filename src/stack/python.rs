@@ -358,6 +358,7 @@ impl<R: FnMut(u64) -> Result<u64, Stop>, K: FnMut(u64) -> bool> Reader<R, K> {
             let sure = matches!(self.layout.head, Head::OnStack(..));
             let part = self.part(next, &evaluation, sure, |frame| each(number, frame))?;
             match part {
+                Part::Ended(_) if self.importing == Importing::Left => return Ok(End::Complete),
                 Part::Ended(at) => match self.layout.head {
                     Head::OnStack(..) => {}
                     Head::InState(_) if at == place => {
@@ -367,9 +368,6 @@ impl<R: FnMut(u64) -> Result<u64, Stop>, K: FnMut(u64) -> bool> Reader<R, K> {
                 },
                 Part::Cut => return Ok(End::Cut),
                 Part::Elsewhere => return Ok(End::Elsewhere),
-            }
-            if self.importing == Importing::Left {
-                return Ok(End::Complete);
             }
         }
         let all = matches!(self.layout.head, Head::InState(_)) && next == 0;

@@ -173,3 +173,21 @@ fn places_are_those_that_traceback_says() {
         assert_eq!(reports[0]["honesty"]["memo_mismatches"], 0);
     }
 }
+
+/// An interpreter that is none, or a build whose frames lie elsewhere.
+#[test]
+fn what_only_looks_like_an_interpreter_is_not_believed() {
+    let place = Place::new();
+    let program = place.compile("pretender.cpp", &["-O1", "-rdynamic"]);
+    let (output, reports) = place.run(&["--exact"], &program, &[]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(told, "ok, errno changed 0 times\n", "{output:?}");
+    let notes = reports[0]["honesty"]["notes"].to_string();
+    assert!(
+        notes.contains("this interpreter (3.13) cannot be read"),
+        "{notes}"
+    );
+    assert_eq!(reports[0]["honesty"]["memo_mismatches"], 0);
+    let sites = reports[0]["sites"].as_array().unwrap();
+    assert!(sites.iter().all(|site| scripted(site).is_empty()));
+}
