@@ -25,7 +25,7 @@ use super::succession::Successions;
 use super::symbols::Symbolizer;
 use super::timeline;
 use super::totals::{self, Figures};
-use mapgrow_containers::classify::catalogue::HASHTABLE_NODES;
+use mapgrow_containers::classify::catalogue::nodes_of;
 use mapgrow_format::reader::Recording;
 use std::collections::BTreeMap;
 
@@ -167,7 +167,8 @@ fn settle(sites: &mut [Site], blocks: &mut [Site]) {
     for block in blocks {
         // Nodes that hang on a table are no place where it grew.
         let within = |site: &Site| {
-            let nodes = site.family == Some(HASHTABLE_NODES) && site.family != block.family;
+            let table = site.family.and_then(nodes_of);
+            let nodes = table.is_some() && block.family == table;
             block.recorded_sites.binary_search(&site.id).is_ok() && !nodes
         };
         let mut places: Vec<&Site> = sites.iter().filter(|site| within(site)).collect();
