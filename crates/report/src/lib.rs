@@ -26,6 +26,7 @@
 
 mod advice;
 mod analysis;
+mod beyond;
 mod build;
 mod callers;
 mod chains;
@@ -59,6 +60,7 @@ mod peak;
 mod process;
 pub mod profile;
 mod relations;
+mod replacing;
 mod resolve;
 mod serials;
 pub mod series;
