@@ -207,10 +207,10 @@ pub(super) fn group_width(recording: &Recording) -> u64 {
 fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Position)> {
     for (at, frame) in stack.iter().enumerate() {
         for (within, function) in frame.functions.iter().enumerate() {
-            let name = function.name.as_deref()?;
             if function.whose == Some(Whose::Plumbing) {
                 continue;
             }
+            let name = function.name.as_deref()?;
             let outwards = || {
                 let outwards = stack[at..].iter().flat_map(|frame| frame.functions.iter());
                 let from_here = outwards.skip(within);
