@@ -31,6 +31,7 @@ mod build;
 mod callers;
 mod chains;
 mod clock;
+mod columns;
 mod contents;
 pub mod curve;
 pub mod diff;

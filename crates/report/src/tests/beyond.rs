@@ -204,3 +204,45 @@ fn places_of_two(through: &[&str]) -> Vec<String> {
     places.sort_unstable();
     places
 }
+
+/// Keys and values of one table each have an array, which two lines of one function replace.
+#[test]
+fn tables_that_grow_together_are_of_one_container() {
+    let tables = |lives: [bool; 2]| {
+        let (mut names, mut program) = (Names::default(), program());
+        let outside = [names.at(&["load@load.c:9"]), names.at(&["main@load.c:20"])];
+        for (at, lives) in lives.into_iter().enumerate() {
+            let asks = names.at(&[&format!("tab_grow@lib/tab.h:{}", 40 + at)]);
+            let frees = names.at(&[&format!("tab_grow@lib/tab.h:{}", 50 + at)]);
+            let stack = [&[asks][..], &outside].concat();
+            let site = program.recording.site(site::ENTRY_ALLOC, &stack);
+            let edge = program
+                .recording
+                .edge(edge::KIND_REPLACE, Some(site), site, 0, frees);
+            let mut block = program.alloc(site, 1024 << at, 16);
+            for log2 in 11..15 {
+                block = program.replace(block, edge, 1 << (log2 + at), 100);
+            }
+            if lives {
+                program.keep(block, 0x7000_0000_1000 + at as u64 * 0x10_0000);
+            } else {
+                program.free(block);
+            }
+        }
+        report(&mut program, &mut names)
+    };
+    let report = tables([true, true]);
+    let [block] = report.blocks.as_slice() else {
+        panic!("{} blocks", report.blocks.len());
+    };
+    assert_eq!((block.tables_of_each, block.grows), (Some(2), Some(8)));
+    let text = crate::text::render(&report, &crate::text::TextOptions::default());
+    assert!(
+        text.contains("1 container, live; 2 tables to each"),
+        "{text}"
+    );
+    assert!(block.advice.is_empty(), "{:?}", block.advice);
+    // One of two that lives on tells that they are not of one.
+    let report = tables([true, false]);
+    assert_eq!(report.blocks[0].tables_of_each, None);
+}
