@@ -139,8 +139,10 @@ impl Analysis {
         let unknown = |fact: &&mut SiteFacts| fact.family == Some(&UNKNOWN);
         for fact in self.facts.iter_mut().flatten().filter(unknown) {
             let outside = |fact: &SiteFacts| {
-                let grows = fact.caller.filter(|&(at, _)| !fact.stack[at].generated());
-                grows.and_then(|at| beyond(&fact.stack, at, library))
+                let grows = fact.caller.filter(|&(at, _)| !fact.stack[at].generated())?;
+                // Where no program with lines called the library, its own functions are the users.
+                let program = beyond(&fact.stack, grows, library);
+                program.or_else(|| beyond(&fact.stack, grows, |_| false))
             };
             let found = outside(fact).or_else(|| {
                 fact.step_out_of_helpers();

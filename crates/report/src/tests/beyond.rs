@@ -1,7 +1,7 @@
 //! Containers that nobody catalogued: where they are used, and what they are called.
 
 use super::kinds::only;
-use super::{Names, program, report};
+use super::{BASE, Names, program, report};
 use crate::{KnownBy, Report, Site};
 use mapgrow_format::layout::{edge, site};
 
@@ -245,4 +245,38 @@ fn tables_that_grow_together_are_of_one_container() {
     // One of two that lives on tells that they are not of one.
     let report = tables([true, false]);
     assert_eq!(report.blocks[0].tables_of_each, None);
+}
+
+/// A container of a shared library without lines belongs to the program with lines that called the
+/// library; else to the library's function that uses it.
+#[test]
+fn a_librarys_container_is_the_callers() {
+    const LIBRARY: u64 = 1 << 31;
+    for (grows, user, function) in [
+        ("Bag<int>::grow", "load@load.cpp:9", "load"),
+        ("Bag<int>::grow", "load", "lib_parse"),
+        ("bag_grow", "load@load.cpp:9", "load"),
+        ("bag_grow", "load", "bag_grow"),
+    ] {
+        let (mut names, mut program) = (Names::default(), program());
+        let (start, end) = (BASE + LIBRARY, BASE + LIBRARY + (1 << 20));
+        program.recording.module(start, end, "/usr/lib/libbag.so.1");
+        let outside = [names.at(&[user]), names.at(&["main"])];
+        names.next = LIBRARY;
+        let inside = [names.at(&[grows]), names.at(&["lib_parse"])];
+        let free = names.at(&[grows]);
+        let site = program
+            .recording
+            .site(site::ENTRY_ALLOC, &[inside, outside].concat());
+        let edge = program
+            .recording
+            .edge(edge::KIND_REPLACE, Some(site), site, 0, free);
+        let mut block = program.alloc(site, 1024, 16);
+        for log2 in 11..15 {
+            block = program.replace(block, edge, 1 << log2, 100);
+        }
+        program.keep(block, 0x7000_0000_1000);
+        let report = report(&mut program, &mut names);
+        assert_eq!(place(only(&report)).0, function, "{grows} {user}");
+    }
 }
