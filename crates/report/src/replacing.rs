@@ -70,21 +70,31 @@ impl Analysis {
     /// Without lines, the function that grows a container of the catalogue may be inlined into the
     /// program, so that nothing tells a resize from a rebuild: one that always doubles is a resize.
     fn tell_by_doubling(&mut self, recording: &Recording) {
-        let replaced = |edge: &Edge<'_>| self.relation(edge.id) == Relation::Replace;
         let rusts = [&HASHBROWN, &RAW_VEC];
-        let doubling = recording.edges().filter(replaced).filter(|edge| {
-            let new = self.fact(edge.new_site());
-            let by_name = new.filter(|fact| {
-                fact.known_by == Some(KnownBy::Symbol)
-                    && fact.family.is_some_and(|family| !rusts.contains(&family))
-            });
-            by_name.is_some_and(|fact| asks_near(fact, edge.join()))
-                && edge.old_site() == Some(edge.new_site())
-                && edge.word(edge::COUNT) >= ENOUGH
-                && doubles(edge)
+        let replaced = |edge: &Edge<'_>| {
+            let new = self.fact(edge.new_site())?;
+            let family = new.family.filter(|family| !rusts.contains(family))?;
+            let mut old = edge.old_site().into_iter();
+            let one_kind = old.all(|old| self.family(old) == Some(family));
+            let open = self.relation(edge.id) == Relation::Replace;
+            let by_name = new.known_by == Some(KnownBy::Symbol);
+            (open && by_name && one_kind).then_some(new)
+        };
+        let mut convincing: Vec<Growth> = Vec::new();
+        for edge in recording.edges() {
+            let new = replaced(&edge).filter(|new| asks_near(new, edge.join()));
+            let one_place = edge.old_site() == Some(edge.new_site());
+            if one_place && edge.word(edge::COUNT) >= ENOUGH && doubles(&edge) {
+                convincing.extend(new.and_then(|new| Growth::of(new, &edge)));
+            }
+        }
+        // The first table came from elsewhere, or was too small to be recorded.
+        let grown = recording.edges().filter(|edge| {
+            let growth = replaced(edge).and_then(|new| Growth::of(new, edge));
+            growth.is_some_and(|growth| convincing.contains(&growth)) && within(edge, 14, 41)
         });
-        let doubling: Vec<u32> = doubling.map(|edge| edge.id).collect();
-        for edge in doubling {
+        let grown: Vec<u32> = grown.map(|edge| edge.id).collect();
+        for edge in grown {
             self.relations[edge as usize] = Relation::Resize;
         }
     }

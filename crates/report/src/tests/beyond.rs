@@ -280,3 +280,36 @@ fn a_librarys_container_is_the_callers() {
         assert_eq!(place(only(&report)).0, function, "{grows} {user}");
     }
 }
+
+/// Without lines the function that grows a container of the catalogue may be inlined: one that always
+/// doubles grew, its first table too, which another place made.
+#[test]
+fn what_always_doubles_grew_though_nothing_names_the_growth() {
+    const MAKES: &str = "google::dense_hashtable<int, int>::dense_hashtable";
+    let replaced = |recorded: bool, sizes: [u64; 4]| {
+        let (mut names, mut program) = (Names::default(), program());
+        let (makes, main) = (names.at(&[MAKES]), names.at(&["main"]));
+        let (hit, free) = (names.at(&["hit"]), names.at(&["hit"]));
+        let born = program.recording.site(site::ENTRY_ALLOC, &[makes, main]);
+        let grown = program
+            .recording
+            .site(site::ENTRY_ALLOC, &[makes, hit, main]);
+        let kind = edge::KIND_REPLACE;
+        let old = Some(born).filter(|_| recorded);
+        let first = program.recording.edge(kind, old, grown, 1, free);
+        let next = program.recording.edge(kind, Some(grown), grown, 1, free);
+        let mut block = program.alloc(born, 1024, 16);
+        for (at, bytes) in sizes.into_iter().enumerate() {
+            block = program.replace(block, if at == 0 { first } else { next }, bytes, 100);
+        }
+        program.keep(block, 0x7000_0000_1000);
+        let report = report(&mut program, &mut names);
+        let sum = |of: fn(&Site) -> Option<u64>| report.sites.iter().filter_map(of).sum::<u64>();
+        (sum(|site| site.grows), sum(|site| site.replaces))
+    };
+    let doubling = [2048, 4096, 8192, 16384];
+    assert_eq!(replaced(true, doubling), (4, 0));
+    assert_eq!(replaced(true, [2048, 3072, 4096, 6144]), (0, 4));
+    // Only the first one's end is in no record.
+    assert_eq!(replaced(false, doubling), (4, 0));
+}
