@@ -159,7 +159,6 @@ impl Scratch {
             Ok(false) => return,
             Err(stop) => Err(stop),
         };
-        drop(reader);
         // What the innermost machine code seemed to run and did not is no function of this stack.
         let first_only = self
             .script

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::itanium;
 use cpp_demangle::DemangleOptions;
 
 /// Whether a name is a mangled one: it carries its own path, and needs no help from the unit
@@ -25,7 +26,7 @@ pub fn demangle(name: &str) -> String {
     {
         return demangled;
     }
-    name.to_owned()
+    itanium::path(name).unwrap_or_else(|| name.to_owned())
 }
 
 /// Cuts what optimisers append when they split or clone a function (`.llvm.123`, `.cold`,
@@ -162,6 +163,9 @@ mod tests {
             "std::vector<int, std::allocator<int> >::_M_realloc_insert<int const&>"
         );
         assert_eq!(demangle("malloc@@GLIBC_2.2.5"), "malloc");
+        // What the demangler does not understand keeps its path at least.
+        let of_any = "_ZN2rh6detail5TableILb1EmN3app5OrderEEixIiEENSt9enable_ifIXntsrSt7is_voidIT_E5valueERS3_E4typeERKm";
+        assert_eq!(demangle(of_any), "rh::detail::Table::operator[]");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod contents;
 mod cost;
 mod families;
 mod host;
+mod houses;
 mod operators;
 mod python;
 mod reasons;

@@ -4,6 +4,7 @@ use super::Options;
 use super::analysis::{Analysis, Blocks};
 use super::chains::{self, Chain};
 use super::clock::Clock;
+use super::columns::Columns;
 use super::contents::Contents;
 use super::ends;
 use super::figures::{self, LiveSamples, Roots, Sums};
@@ -25,7 +26,7 @@ use super::succession::Successions;
 use super::symbols::Symbolizer;
 use super::timeline;
 use super::totals::{self, Figures};
-use mapgrow_containers::classify::catalogue::HASHTABLE_NODES;
+use mapgrow_containers::classify::catalogue::{Container, nodes_of};
 use mapgrow_format::reader::Recording;
 use std::collections::BTreeMap;
 
@@ -63,12 +64,18 @@ pub(super) fn build(
     }
     let contents = Contents::of(recording, &analysis, &chains, &clock);
     let mut serials = Serials::of(&chains, &blocks, &analysis, &successions);
+    let columns = Columns::of(recording, &analysis);
     let rows = |context: &Context<'_>, figures: &Figures, serials: &mut Serials| {
         let examples = examples(context, &blocks, &chains, serials);
         let mut rows = sites(context, figures, &roots, &examples, &resolver);
         let holdings = Holdings::of(context, &chains, &contents);
         for row in &mut rows {
             let group = context.groups.index(row.id);
+            let family = group.map(|group| context.groups.all[group].family.container);
+            if matches!(family, Some(Container::Map | Container::Unknown)) {
+                let members = &row.recorded_sites;
+                row.tables_of_each = columns.of_each(recording, &groups, members);
+            }
             if let Some(holdings) = group.and_then(|group| holdings.get(group)) {
                 let id = row.id;
                 holdings.complete(row, |bytes| contents.elements(id)?.buckets(bytes));
@@ -167,7 +174,8 @@ fn settle(sites: &mut [Site], blocks: &mut [Site]) {
     for block in blocks {
         // Nodes that hang on a table are no place where it grew.
         let within = |site: &Site| {
-            let nodes = site.family == Some(HASHTABLE_NODES) && site.family != block.family;
+            let table = site.family.and_then(nodes_of);
+            let nodes = table.is_some() && block.family == table;
             block.recorded_sites.binary_search(&site.id).is_ok() && !nodes
         };
         let mut places: Vec<&Site> = sites.iter().filter(|site| within(site)).collect();

@@ -47,7 +47,16 @@ fn allocator_ends(stack: &[PhysicalFrame]) -> Option<(usize, usize)> {
         .flat_map(|(at, frame)| (1..).zip(frame.functions.iter()).map(move |f| (at, f)))
         .peekable();
     while let Some((at, (count, function))) = functions.next() {
-        let Some(whose) = function.whose else { break };
+        let Some(whose) = function.whose else {
+            // Without a name: what serves an allocator is called by one, in whatever object.
+            let mut outwards = functions.clone();
+            let named = outwards.find_map(|(_, (_, function))| function.whose);
+            if named != Some(Whose::Plumbing) {
+                break;
+            }
+            others = true;
+            continue;
+        };
         match whose {
             Whose::Plumbing if others => outermost = Some((at, count)),
             Whose::Plumbing => {}
@@ -164,14 +173,14 @@ mod tests {
                 Some((name, file)) => (name, Some(file)),
                 None => (*text, None),
             };
-            let parsed = Name::parse(name);
-            let whose = whose::whose(&parsed, file);
+            let parsed = Some(Name::parse(name)).filter(|_| !name.is_empty());
+            let whose = parsed.as_ref().map(|name| whose::whose(name, file));
             Function {
                 shown: name.into(),
                 file: file.map(Into::into),
                 line: file.map(|_| 7),
-                name: Some(Rc::new(parsed)),
-                whose: Some(whose),
+                name: parsed.map(Rc::new),
+                whose,
             }
         };
         let frame = |(at, names): (usize, &&[&str])| PhysicalFrame {
@@ -250,6 +259,13 @@ mod tests {
                 &[grow],
                 &["log"],
             ],
+            // Its code has no name.
+            &[
+                &["malloc"],
+                &[""],
+                &[""],
+                &["std::pmr::memory_resource::allocate", grow, "log"],
+            ],
             // A library's, which a container of the program's own asks.
             &[&["malloc"], &["xmalloc"], &["log"], &["main"]],
             &[
@@ -286,6 +302,9 @@ mod tests {
             &["log"],
         ];
         assert_eq!(called_by(frames), "Arena::track");
+        // Nor is what the program calls, if that has no name.
+        let frames: &[&[&str]] = &[&["malloc"], &[""], &["load"], &["xmalloc"], &["main"]];
+        assert_eq!(called_by(frames), "");
         // It makes jobs, not room for others.
         let frames: &[&[&str]] = &[
             &["malloc"],

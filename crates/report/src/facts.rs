@@ -2,7 +2,7 @@
 
 use super::callers::{Position, caller, first_user, look_through_allocators, scripts_function};
 use super::model::KnownBy;
-use super::resolve::{PhysicalFrame, Resolver};
+use super::resolve::{Function, PhysicalFrame, Resolver};
 use mapgrow_containers::classify::catalogue::{self, Family, HASHTABLE_NODES};
 use mapgrow_containers::classify::cpython;
 use mapgrow_containers::classify::names::Name;
@@ -36,6 +36,10 @@ pub(super) struct SiteFacts {
     pub align: Option<u64>,
     /// Sizes of tables that this site was seen to allocate.
     pub sizes: BTreeSet<u64>,
+    /// The outermost frame from which a table of a container that no name tells was replaced.
+    pub grown_in: Option<usize>,
+    /// Whether the caller uses a container that no name tells, and has no part in its code.
+    pub used_beyond: bool,
     /// Whether anything was allocated here.
     pub used: bool,
 }
@@ -51,6 +55,8 @@ impl SiteFacts {
             family: found.map(|(family, _)| family),
             known_by: found.map(|_| KnownBy::Symbol),
             type_name: None,
+            grown_in: None,
+            used_beyond: false,
             element_bytes: None,
             element_align: 1,
             grown_at: None,
@@ -136,6 +142,19 @@ impl SiteFacts {
         self.caller = named.or(self.caller);
     }
 
+    /// What the function that grows the container called for memory has no part in it.
+    pub fn step_out_of_helpers(&mut self) {
+        let Some((grown_in, (at, _))) = self.grown_in.zip(self.caller) else {
+            return;
+        };
+        let grows = self.stack.get(grown_in).filter(|_| grown_in > at);
+        let own = |function: &Function| function.whose == Some(Whose::Program);
+        let within = grows.and_then(|frame| frame.functions.iter().position(own));
+        if let Some(within) = within {
+            self.caller = Some((grown_in, within));
+        }
+    }
+
     fn find_type(
         &mut self,
         family: &'static Family,
@@ -189,13 +208,14 @@ pub(super) fn group_width(recording: &Recording) -> u64 {
 fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Position)> {
     for (at, frame) in stack.iter().enumerate() {
         for (within, function) in frame.functions.iter().enumerate() {
-            let name = function.name.as_deref()?;
             if function.whose == Some(Whose::Plumbing) {
                 continue;
             }
+            let name = function.name.as_deref()?;
             let outwards = || {
                 let outwards = stack[at..].iter().flat_map(|frame| frame.functions.iter());
-                outwards.filter_map(|function| function.name.as_deref())
+                let from_here = outwards.skip(within);
+                from_here.filter_map(|function| function.name.as_deref())
             };
             let inlined_too = !frame.has_lines();
             let family = catalogue::family_asking(name, outwards, inlined_too)?;

@@ -7,12 +7,14 @@
 use super::advice::indexed_shrink;
 use super::merge::fold;
 use super::model::{Coverage, Sampled, Site, error_of_sum};
-use mapgrow_containers::classify::catalogue::HASHTABLE_NODES;
+use mapgrow_containers::classify::catalogue::nodes_of;
 
 /// Puts the vectors and nodes of such maps to their tables.
 pub(super) fn join(rows: &mut Vec<Site>) {
     for at in (0..rows.len()).rev() {
-        let nodes = rows[at].family == Some(HASHTABLE_NODES);
+        let nodes = rows[at]
+            .family
+            .is_some_and(|family| nodes_of(family).is_some());
         if !nodes && (rows[at].family != Some("raw_vec") || !indexed(&rows[at])) {
             continue;
         }
@@ -34,7 +36,8 @@ pub(super) fn join(rows: &mut Vec<Site>) {
 /// Nodes are made where the table grows.
 fn hang_on(nodes: &Site, table: &Site) -> bool {
     let types = nodes.type_name.as_ref().zip(table.type_name.as_ref());
-    table.family == Some("libstdcxx_hashtable")
+    table.family.is_some()
+        && table.family == nodes.family.and_then(nodes_of)
         && types.is_none_or(|(nodes, table)| nodes == table)
         && table.caller == nodes.caller
         && nodes.caller.is_some()

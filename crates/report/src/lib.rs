@@ -26,10 +26,12 @@
 
 mod advice;
 mod analysis;
+mod beyond;
 mod build;
 mod callers;
 mod chains;
 mod clock;
+mod columns;
 mod contents;
 pub mod curve;
 pub mod diff;
@@ -59,6 +61,7 @@ mod peak;
 mod process;
 pub mod profile;
 mod relations;
+mod replacing;
 mod resolve;
 mod serials;
 pub mod series;

@@ -12,6 +12,7 @@ use super::model::KnownBy;
 use super::relations::Relation;
 use super::succession::Successions;
 use foldhash::HashMap;
+use mapgrow_containers::classify::catalogue::{BTREE, HASHBROWN, RAW_VEC, SMALLVEC, UNKNOWN};
 use mapgrow_format::layout::{edge, site};
 use mapgrow_format::reader::Recording;
 use std::collections::BTreeMap;
@@ -30,11 +31,11 @@ type Line = (
     u32,
 );
 
-/// Sets of groups, each called by one of them.
-struct Sets(Vec<usize>);
+/// Sets of groups, or of sites, each called by one of them.
+pub(super) struct Sets(pub Vec<usize>);
 
 impl Sets {
-    fn find(&mut self, at: usize) -> usize {
+    pub fn find(&mut self, at: usize) -> usize {
         let mut root = at;
         while self.0[root] != root {
             self.0[root] = self.0[self.0[root]];
@@ -43,7 +44,7 @@ impl Sets {
         root
     }
 
-    fn join(&mut self, a: usize, b: usize) {
+    pub fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.find(a), self.find(b));
         self.0[a.max(b)] = a.min(b);
     }
@@ -97,7 +98,9 @@ pub(super) fn owners(
         for &member in members {
             of_site[member as usize] = Some(all.len());
         }
-        all.push(together(recording, groups, &parts, &began));
+        let grown = |part: usize| given.range((part, 0)..(part + 1, 0)).map(|(_, n)| n).sum();
+        let grown: Vec<f64> = parts.iter().map(|&part| grown(part)).collect();
+        all.push(together(recording, groups, &parts, &began, &grown));
     }
     Groups { all, of_site }
 }
@@ -129,15 +132,18 @@ fn given(
 }
 
 fn alike(a: &Group, b: &Group) -> bool {
+    // Elsewhere the type is the class that was called, and one may inherit from another.
+    let typed = [&HASHBROWN, &RAW_VEC, &BTREE, &SMALLVEC];
+    let known = typed.contains(&a.family) || a.family.name.starts_with("libstdcxx_");
     let types = a.type_name.as_ref().zip(b.type_name.as_ref());
-    a.family == b.family && types.is_none_or(|(a, b)| a == b)
+    a.family == b.family && types.filter(|_| known).is_none_or(|(a, b)| a == b)
 }
 
-/// Where no name tells what the container is, its own code is taken for the program's, and all
-/// maps of a kind grow at one line. The lines of an interpreter say nothing of its program.
+/// Where no name tells what the container is and where its own code ends, that is taken for the
+/// program's, and all maps of a kind grow at one line. The lines of an interpreter say nothing of its program.
 fn line(analysis: &Analysis, group: &Group) -> Option<Line> {
     let fact = analysis.fact(group.first)?;
-    let named = matches!(group.known_by, KnownBy::Symbol | KnownBy::Source);
+    let named = matches!(group.known_by, KnownBy::Symbol | KnownBy::Source) || fact.used_beyond;
     let interpreted = ["cpython", "perl", "lua", "ruby"];
     if !named
         || interpreted
@@ -157,19 +163,29 @@ fn line(analysis: &Analysis, group: &Group) -> Option<Line> {
     ))
 }
 
-/// One group of several. The first is that in which most maps began; of several, the oldest.
+/// One group of several. The first is that in which most maps began; of several, the oldest. Where no
+/// name tells what they are, it is one in which they grew, which those that make a table at once did
+/// not where they began.
 fn together(
     recording: &Recording,
     groups: &Groups,
     parts: &[usize],
     began: &[(f64, f64)],
+    grown: &[f64],
 ) -> Group {
     let age = |part: usize| {
         let sites = groups.all[part].members.iter();
         let ticks = sites.filter_map(|&id| Some(recording.site(id)?.word(site::FIRST_TICKS)));
         ticks.min().unwrap_or(u64::MAX)
     };
-    let first = parts.iter().copied().max_by(|&a, &b| {
+    let unknown = groups.all[parts[0]].family == &UNKNOWN;
+    let some_grew = grown.iter().any(|&times| times > 0.0);
+    let may_be_first = |times: f64| times > 0.0 || !unknown || !some_grew;
+    let candidates = parts
+        .iter()
+        .zip(grown)
+        .filter(|&(_, &times)| may_be_first(times));
+    let first = candidates.map(|(&part, _)| part).max_by(|&a, &b| {
         let most = began[a].1.total_cmp(&began[b].1);
         most.then_with(|| age(b).cmp(&age(a)))
     });

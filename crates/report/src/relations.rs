@@ -3,7 +3,7 @@
 use super::facts::{SiteFacts, group_width};
 use super::model::KnownBy;
 use super::resolve::{Function, PhysicalFrame, Resolver};
-use mapgrow_containers::classify::catalogue::{Container, Family, HASHBROWN, RAW_VEC};
+use mapgrow_containers::classify::catalogue::{self, Container, Family, HASHBROWN, RAW_VEC};
 use mapgrow_containers::classify::shape::Elements;
 use mapgrow_containers::classify::whose::Whose;
 use mapgrow_format::layout::edge;
@@ -137,7 +137,8 @@ fn replaced(
     let Some(name) = &function.name else {
         return Relation::Replace;
     };
-    let grows = family.resizes_within(name);
+    let of_map = family.container == Container::Map && new.known_by == Some(KnownBy::Symbol);
+    let grows = family.resizes_within(name) || of_map && catalogue::grows_vector(name);
     if inwards
         .iter()
         .any(|inner| inner.whose.is_some_and(Whose::uses_containers))

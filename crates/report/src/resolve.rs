@@ -295,7 +295,8 @@ fn placeholder(address: u64, module: Option<&Module>) -> Arc<str> {
     text.into()
 }
 
-type NameAndFile = (Arc<str>, Option<Arc<str>>);
+/// A function by its name and its file.
+pub(super) type NameAndFile = (Arc<str>, Option<Arc<str>>);
 
 /// Functions as their symbolizers name them, each text kept once.
 #[derive(Debug, Default)]

@@ -67,6 +67,7 @@ pub(super) fn site(
         maps_late: resize(flow.late),
         maps_dropped: resize(counts.dropped),
         maps_live: resize(counts.live),
+        tables_of_each: None,
         maps_moved_on: resize(flow.moved_on),
         moved_on_to: flow
             .moved_on_to

@@ -8,7 +8,24 @@ use super::catalogue::{Container, Family};
 /// Nodes of libstdc++'s unordered containers.
 pub const HASHTABLE_NODES: &str = "libstdcxx_hashtable_node";
 
-const fn family(
+/// Families of nodes that hang on a table, and the family of the table.
+const NODES: [(&str, &str); 6] = [
+    (HASHTABLE_NODES, "libstdcxx_hashtable"),
+    ("libcxx_hashtable_node", "libcxx_hashtable"),
+    ("boost_unordered_node", "boost_unordered"),
+    ("abseil_node", "abseil_flat"),
+    ("phmap_node", "phmap"),
+    ("qt_hash_node", "qt_hash"),
+];
+
+/// The family of the tables that these nodes hang on, if nodes they are.
+#[must_use]
+pub fn nodes_of(family: &str) -> Option<&'static str> {
+    let found = NODES.iter().find(|(nodes, _)| *nodes == family);
+    found.map(|&(_, table)| table)
+}
+
+pub(super) const fn family(
     name: &'static str,
     container: Container,
     tables: &'static [&'static str],
@@ -29,7 +46,7 @@ const fn family(
 }
 
 /// A family whose functions have names that others may have too.
-const fn called_by(callers: &'static [&'static str], family: Family) -> Family {
+pub(super) const fn called_by(callers: &'static [&'static str], family: Family) -> Family {
     Family { callers, ..family }
 }
 
@@ -42,7 +59,7 @@ const fn step_by_step(family: Family) -> Family {
 }
 
 /// Containers of C and C++ that symbols tell.
-pub(super) static C_FAMILIES: [&Family; 32] = [
+pub(super) static C_FAMILIES: [&Family; 31] = [
     &family(
         "libstdcxx_hashtable",
         Map,
@@ -237,19 +254,6 @@ pub(super) static C_FAMILIES: [&Family; 32] = [
             "google::dense_hashtable::",
             "google::dense_hash_map::",
             "google::dense_hash_set::",
-        ],
-    ),
-    // Small groups of entries in a vector of groups.
-    &family(
-        "sparse_hash_map",
-        Map,
-        &["google::sparsetable::", "google::sparse_hashtable::"],
-        &["resize_delta", "maybe_shrink", "resize"],
-        &[
-            "google::sparse_hashtable::",
-            "google::sparsetable::",
-            "google::sparse_hash_map::",
-            "google::sparse_hash_set::",
         ],
     ),
     &family(
@@ -551,7 +555,6 @@ pub(super) const C_PLUMBING: &[&str] = &[
     "__gnu_cxx::new_allocator::allocate",
     "__gnu_cxx::__alloc_traits::allocate",
     "std::allocator::allocate",
-    "std::allocator_traits::allocate",
     // Memory resources, and the allocator that asks them.
     "std::pmr::",
     "std::experimental::fundamentals_v1::pmr::",
@@ -563,12 +566,11 @@ pub(super) const C_PLUMBING: &[&str] = &[
     "std::basic_string::_Rep::_S_create",
     "std::__detail::_Hashtable_alloc::_M_allocate_buckets",
     "std::__1::allocator::allocate",
-    "std::__1::allocator_traits::allocate",
     "std::__1::__libcpp_allocate",
     "std::__1::__libcpp_operator_new",
     "std::__1::__allocate_at_least",
     "boost::allocator_allocate",
-    "boost::allocator_traits::allocate",
+    "*::allocator_traits::allocate",
     "PyMem_*",
     "_PyMem_*",
     "PyObject_Malloc",

@@ -5,8 +5,9 @@
 //! path with `a::` in it, `name_*` any C function that starts so (`a::name_*` any in `a`), anything
 //! else the whole path.
 
-pub use super::c_families::HASHTABLE_NODES;
 use super::c_families::{C_FAMILIES, C_PLUMBING};
+pub use super::c_families::{HASHTABLE_NODES, nodes_of};
+use super::header_families::HEADER_FAMILIES;
 use super::names::Name;
 use super::table::{self, Table, TableError};
 use std::sync::OnceLock;
@@ -183,7 +184,12 @@ fn added() -> impl Iterator<Item = &'static Family> {
 pub fn families() -> impl Iterator<Item = &'static Family> {
     added()
         .chain([&HASHBROWN, &RAW_VEC, &BTREE, &SMALLVEC])
-        .chain(C_FAMILIES)
+        .chain(c_families())
+}
+
+/// Those of C and C++.
+fn c_families() -> impl Iterator<Item = &'static Family> {
+    HEADER_FAMILIES.into_iter().chain(C_FAMILIES)
 }
 
 /// Functions of C and C++, and the user's, that only hand requests on to the allocator.
@@ -261,20 +267,28 @@ pub fn family_asking<'a, Outwards: Iterator<Item = &'a Name>>(
     Some(built_on_vector(found, outwards()).unwrap_or(found))
 }
 
+/// The families of C++'s vectors, which other containers keep their tables in.
+pub const CPP_VECTORS: [&str; 2] = ["libstdcxx_vector", "libcxx_vector"];
+
+/// Whether a function of C++'s vectors grows one: also one that is a map's table.
+#[must_use]
+pub fn grows_vector(name: &Name) -> bool {
+    let mut vectors = CPP_VECTORS.iter().filter_map(|name| named(name));
+    vectors.any(|family| family.resizes_within(name))
+}
+
 /// The map that keeps its table in a vector of C++'s, where the vector's functions were called by
 /// that map's.
 fn built_on_vector<'a>(
     vector: &Family,
     outwards: impl Iterator<Item = &'a Name>,
 ) -> Option<&'static Family> {
-    if !["libstdcxx_vector", "libcxx_vector"].contains(&vector.name) {
+    if !CPP_VECTORS.contains(&vector.name) {
         return None;
     }
     let mut outside = outwards.filter(|name| !name.path.starts_with("std::"));
     let asks = outside.next()?;
-    C_FAMILIES
-        .iter()
-        .copied()
+    c_families()
         .filter(|family| family.container == Container::Map && family.callers.is_empty())
         .find(|family| any(family.tables, &asks.path))
 }
@@ -286,13 +300,13 @@ pub fn family_of_code<'a, Outwards: Iterator<Item = &'a Name>>(
     outwards: impl Fn() -> Outwards,
 ) -> Option<&'static Family> {
     added()
-        .chain(C_FAMILIES)
+        .chain(c_families())
         .find(|family| any(family.own, &name.path) && family.may_be_called_by(outwards()))
 }
 
 /// Whether a function is part of a C or C++ container.
 pub(super) fn is_container_code(path: &str) -> bool {
-    added().chain(C_FAMILIES).any(|family| {
+    added().chain(c_families()).any(|family| {
         any(family.own, path) || family.callers.is_empty() && any(family.tables, path)
     })
 }
@@ -332,116 +346,4 @@ impl Family {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_common_name_is_the_familys_whose_functions_called_it() {
-        for (stack, family) in [
-            (
-                "hash_create assoc_create bind_array reader_loop main",
-                Some("bash_hash"),
-            ),
-            (
-                "hash_rehash hash_search bind_variable execute main",
-                Some("bash_hash"),
-            ),
-            (
-                "hash_create InitTypes InitPostgres PostgresSingleUserMain main",
-                Some("postgres_dynahash"),
-            ),
-            (
-                "expand_table hash_search_with_hash_value lookup",
-                Some("postgres_dynahash"),
-            ),
-            ("hash_create make_cache main", None),
-        ] {
-            let names: Vec<Name> = stack.split(' ').map(Name::parse).collect();
-            let found = family_asking(&names[0], || names.iter(), false);
-            assert_eq!(found.map(|family| family.name), family, "{stack}");
-        }
-        let stack = ["hash_search", "bind_variable", "reader_loop"].map(Name::parse);
-        let found = family_of_code(&stack[0], || stack.iter());
-        assert_eq!(found.map(|family| family.name), Some("bash_hash"));
-    }
-
-    #[test]
-    fn table_functions_tell_their_family() {
-        for (name, family) in [
-            (
-                "hashbrown::raw::RawTableInner::new_uninitialized",
-                "hashbrown",
-            ),
-            (
-                "<hashbrown::raw::RawTable<(u64, u64)>>::reserve_rehash::<F>",
-                "hashbrown",
-            ),
-            ("alloc::raw_vec::finish_grow", "raw_vec"),
-            ("alloc::raw_vec::RawVec<T,A>::grow_one", "raw_vec"),
-            (
-                "alloc::collections::btree::node::LeafNode<K,V>::new",
-                "btree",
-            ),
-            (
-                "std::_Hashtable<int, int>::_M_rehash(unsigned long, std::true_type)",
-                "libstdcxx_hashtable",
-            ),
-            (
-                "void std::vector<int>::_M_realloc_insert<int>(int*)",
-                "libstdcxx_vector",
-            ),
-            (
-                "std::__detail::_Hashtable_alloc<std::allocator<N> >::_M_allocate_node<int>",
-                "libstdcxx_hashtable_node",
-            ),
-            ("dictresize", "cpython_dict"),
-            ("_dictExpand", "redis_dict"),
-        ] {
-            let name = Name::parse(name);
-            let found = family_asking(&name, || [&name].into_iter(), false);
-            assert_eq!(
-                found.map(|family| family.name),
-                Some(family),
-                "{}",
-                name.path
-            );
-        }
-        let robin = "tsl::detail_robin_hash::robin_hash<int, H>::rehash_impl";
-        for (stack, family) in [
-            (
-                ["std::vector<B>::vector", "std::vector<B>::operator=", robin],
-                Some("tsl_robin"),
-            ),
-            (
-                ["std::vector<B>::_M_realloc_insert", "demo::fill", robin],
-                Some("libstdcxx_vector"),
-            ),
-        ] {
-            let names = stack.map(Name::parse);
-            let found = family_asking(&names[0], || names.iter(), false);
-            assert_eq!(found.map(|family| family.name), family, "{stack:?}");
-        }
-        for name in [
-            "hashbrown::map::HashMap<K,V>::insert",
-            "my_M_rehash",
-            "demo::dictresize",
-        ] {
-            let name = Name::parse(name);
-            let found = family_asking(&name, || [&name].into_iter(), false);
-            assert_eq!(found, None, "{}", name.path);
-        }
-    }
-
-    #[test]
-    fn clones_and_constructors_hold_no_resize() {
-        let clone =
-            Name::parse("<hashbrown::raw::RawTable<T,A> as core::clone::Clone>::clone_from");
-        assert!(!HASHBROWN.owns(&clone) && !HASHBROWN.resizes_within(&clone));
-        let rehash = Name::parse("hashbrown::raw::RawTable<T,A>::reserve_rehash");
-        assert!(HASHBROWN.resizes_within(&rehash) && HASHBROWN.owns(&rehash));
-        let insert = Name::parse("std::collections::hash::map::HashMap<K,V,S>::insert");
-        assert!(HASHBROWN.owns(&insert) && !HASHBROWN.resizes_within(&insert));
-        let user = Name::parse("demo::Cache::shrink_to_fit");
-        assert!(!HASHBROWN.owns(&user) && !HASHBROWN.resizes_within(&user));
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod closures;
 pub mod cpython;
 pub mod go;
+mod header_families;
 pub mod names;
 pub mod shape;
 pub mod sources;

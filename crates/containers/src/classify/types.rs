@@ -72,6 +72,98 @@ pub fn short(name: &str) -> String {
     short
 }
 
+/// The class and the method of a function's name: `ns::Map<int>` and `grow` of
+/// `void ns::Map<int>::grow(unsigned long)`. The class may be a namespace.
+#[must_use]
+pub fn method(function: &str) -> Option<(&str, &str)> {
+    let (mut depth, mut start, mut end, mut last) = (0usize, 0, function.len(), None);
+    let bytes = function.as_bytes();
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'(' if depth == 0 && !function[at..].starts_with("(anonymous") => {
+                end = at;
+                break;
+            }
+            b'<' | b'(' | b'[' => depth += 1,
+            b'>' if at > 0 && bytes[at - 1] == b'-' => {}
+            b'>' | b')' | b']' => depth = depth.saturating_sub(1),
+            // What came before was the type that is returned.
+            b' ' if depth == 0 => (start, last) = (at + 1, None),
+            b':' if depth == 0 && function[at..].starts_with("::") => last = Some(at),
+            _ => {}
+        }
+    }
+    let (last, text) = (last?, &function[..end]);
+    Some((text.get(start..last)?, text.get(last + 2..)?))
+}
+
+/// Arguments that templates of C++ have where a program says nothing of them.
+const DEFAULTS: &[&str] = &[
+    "hash",
+    "equalto",
+    "less",
+    "allocator",
+    "chartraits",
+    "defaultdelete",
+];
+
+/// A template's name as a program writes it: without namespaces, and without what follows from the
+/// other arguments.
+#[must_use]
+pub fn template(name: &str) -> String {
+    template_within(name.trim(), 8)
+}
+
+fn template_within(name: &str, depth: u32) -> String {
+    let opened = name.split_once('<').zip(depth.checked_sub(1));
+    let Some(((outer, rest), depth)) = opened else {
+        return short(name);
+    };
+    let Some(end) = closing(rest) else {
+        return short(name);
+    };
+    let (inside, after) = (&rest[..end], &rest[end + 1..]);
+    // A type within a template is called by its own name.
+    if let Some(inner) = after.strip_prefix("::") {
+        return template_within(inner, depth);
+    }
+    let outer = short(outer);
+    let kept: Vec<String> = split_top(inside)
+        .into_iter()
+        .map(|argument| template_within(argument, depth))
+        .take_while(|argument| {
+            let of = argument.split('<').next().unwrap_or("");
+            let of = of.replace('_', "").to_lowercase();
+            !DEFAULTS.contains(&of.as_str())
+        })
+        .collect();
+    let list = match outer.as_str() {
+        "basic_string" if kept == ["char"] => "string".to_owned(),
+        _ if kept.is_empty() => outer,
+        _ => format!("{outer}<{}>", kept.join(", ")),
+    };
+    list + after
+}
+
+/// Where the bracket closes that was opened before `text`.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0usize;
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().position(|(at, byte)| match byte {
+        b'<' | b'(' | b'[' => {
+            depth += 1;
+            false
+        }
+        b'>' if at > 0 && bytes[at - 1] == b'-' => false,
+        b'>' if depth == 0 => true,
+        b'>' | b')' | b']' => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => false,
+    })
+}
+
 /// Size and alignment on a 64-bit machine of a type whose name says it all.
 #[must_use]
 pub fn layout(name: &str) -> Option<(u64, u64)> {
@@ -148,6 +240,59 @@ fn layout_within(name: &str, depth: u32) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn methods_tell_their_class() {
+        for (function, class, name) in [
+            (
+                "void ns::Map<int, a::B<c> >::grow(unsigned long)",
+                "ns::Map<int, a::B<c> >",
+                "grow",
+            ),
+            ("ns::Map<int>::put", "ns::Map<int>", "put"),
+            ("ns::grow", "ns", "grow"),
+            (
+                "void* ns::Allocate<16ul>(unsigned long)",
+                "ns",
+                "Allocate<16ul>",
+            ),
+            (
+                "(anonymous namespace)::Table<long>::put(long)",
+                "(anonymous namespace)::Table<long>",
+                "put",
+            ),
+        ] {
+            assert_eq!(method(function), Some((class, name)), "{function}");
+        }
+        for function in ["main", "grow(int)", "", "<", "void f<a::b>(c::d)"] {
+            assert_eq!(method(function), None, "{function}");
+        }
+    }
+
+    #[test]
+    fn templates_are_written_as_programs_do() {
+        for (symbol, written) in [
+            (
+                "ska::flat_hash_map<unsigned long, Session, std::hash<unsigned long>, std::equal_to<unsigned long>, std::allocator<x> >",
+                "flat_hash_map<unsigned long, Session>",
+            ),
+            (
+                "Table<std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >, int>",
+                "Table<string, int>",
+            ),
+            ("a::Index", "Index"),
+            ("a::Of<std::allocator<int> >", "Of"),
+            (
+                "Pool<std::pair<std::basic_string<char, x::traits<char> > const, int>, a::M<int, std::less<int> >::Key>",
+                "Pool<pair<basic_string<char, traits<char>> const, int>, Key>",
+            ),
+            ("Odd<", "Odd<"),
+        ] {
+            assert_eq!(template(symbol), written);
+        }
+        let deep = "a<".repeat(100_000) + &">".repeat(100_000);
+        assert!(template(&deep).starts_with("a<a<"));
+    }
 
     #[test]
     fn lists_of_elements_are_split_at_the_outermost_level() {

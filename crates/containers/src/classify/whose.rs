@@ -127,6 +127,7 @@ const ALLOCATOR_METHODS: &[&str] = &[
     "allocate_bytes",
     "allocate_object",
     "do_allocate",
+    "reallocate",
 ];
 
 /// What the names of C functions that only hand memory on end in: `xmalloc`, `my_realloc`.

@@ -51,6 +51,19 @@ const OTHER: Methods = Methods {
     clear: "empty it",
     hash: "a hash that mixes all bits of the key",
 };
+const QT: Methods = Methods {
+    shrink: Some("squeeze()"),
+    ..CPP_MAP
+};
+const SPARSEHASH: Methods = Methods {
+    create: Some("resize(N)"),
+    shrink: Some("resize(0)"),
+    ..CPP_MAP
+};
+const KHASH: Methods = Methods {
+    create: Some("kh_resize(name, h, N)"),
+    ..OTHER
+};
 const GO: Methods = Methods {
     create: Some("make(map[K]V, N)"),
     clear: "clear()",
@@ -99,7 +112,12 @@ pub(crate) fn of(family: Option<&str>) -> &'static Methods {
         name if name.ends_with("_deque") => &CPP_DEQUE,
         name if name.ends_with("_vector") || name.ends_with("_string") => &CPP_VECTOR,
         name if name.starts_with("libstdcxx") || name.starts_with("libcxx") => &CPP_MAP,
-        "abseil_flat" | "boost_unordered" => &CPP_MAP,
+        "abseil_flat" | "boost_unordered" | "phmap" | "ska_flat" | "robin_hood"
+        | "ankerl_dense" | "tsl_robin" | "tsl_hopscotch" | "tsl_ordered" => &CPP_MAP,
+        "emhash" => &CPP_VECTOR,
+        "qt_hash" | "qt_array" => &QT,
+        "dense_hash_map" | "sparse_hash_map" => &SPARSEHASH,
+        "khash" => &KHASH,
         _ => &OTHER,
     }
 }

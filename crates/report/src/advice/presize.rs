@@ -111,6 +111,10 @@ pub(super) fn presize(
     holdings: &Holdings,
     buckets: &dyn Fn(u64) -> Option<u64>,
 ) -> Option<Advice> {
+    // Tables that grow together are of several sizes: what holds for one is nothing for the map.
+    if site.tables_of_each.is_some() {
+        return None;
+    }
     let finals = Finals::of(site, holdings)?;
     let tables = Tables {
         largest: finals.largest(),

@@ -3,6 +3,7 @@
 use super::{WORTHWHILE_BYTES, advice, methods};
 use crate::model::{Advice, AdviceKind, Saving, Site};
 use crate::text::units::{bytes, count, time};
+use mapgrow_containers::classify::catalogue::{self, Container};
 
 /// A resize that stalls its thread for longer is worth dividing.
 const STALL_NS: u64 = 50_000_000;
@@ -15,8 +16,17 @@ const MOST_PARTS: u64 = 16;
 /// Containers made and dropped, for one that is live: fewer are no habit.
 const TURNOVER: u64 = 16;
 
+/// Whether nothing says that it has keys by which it could be divided.
+fn has_no_keys(family: Option<&str>) -> bool {
+    let kind = family.and_then(catalogue::named).map(|of| of.container);
+    kind == Some(Container::Vector) || matches!(family, Some("unknown_container" | "go_slice"))
+}
+
 /// One resize moves so much that its thread stalls: several maps move less each.
 pub(super) fn split(site: &Site) -> Option<Advice> {
+    if has_no_keys(site.family) {
+        return None;
+    }
     let overlap = site
         .overlap_peak_bytes
         .filter(|&overlap| overlap >= SPLIT_BYTES)?;
@@ -85,4 +95,39 @@ pub(super) fn reuse(site: &Site) -> Option<Advice> {
         },
         ..advice(AdviceKind::Reuse, text)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+    use crate::model::{Pauses, Site};
+
+    #[test]
+    fn only_what_has_keys_is_divided_by_them() {
+        let of = |family: &'static str| Site {
+            family: Some(family),
+            overlap_peak_bytes: Some(96 << 20),
+            pause_ns: Some(Pauses {
+                count: 1,
+                total: Some(120_000_000),
+                p50: None,
+                p50_error: None,
+                p99: None,
+                p99_error: None,
+                max: Some(120_000_000),
+            }),
+            ..Site::default()
+        };
+        for family in ["hashbrown", "ska_flat", "go_map"] {
+            assert!(split(&of(family)).is_some(), "{family}");
+        }
+        for family in [
+            "raw_vec",
+            "libstdcxx_vector",
+            "unknown_container",
+            "go_slice",
+        ] {
+            assert!(split(&of(family)).is_none(), "{family}");
+        }
+    }
 }

@@ -159,6 +159,9 @@ pub(crate) fn fold(sum: &mut Site, more: &Site, shift: u64) {
     ] {
         add(sum, more);
     }
+    sum.tables_of_each = sum
+        .tables_of_each
+        .filter(|_| sum.tables_of_each == more.tables_of_each);
     if more.overlap_peak_bytes > sum.overlap_peak_bytes {
         sum.overlap_peak_bytes = more.overlap_peak_bytes;
         sum.overlap_peak_at_ns = more.overlap_peak_at_ns.map(|at| at.saturating_add(shift));

@@ -149,6 +149,9 @@ pub struct Site {
     pub maps_dropped: Option<u64>,
     /// Live maps whose present table is of this site.
     pub maps_live: Option<u64>,
+    /// Tables that each of these maps has, where several grow together: all figures count tables.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub tables_of_each: Option<u64>,
     /// Maps that left: their next table was allocated at another site, where they go on.
     #[cfg_attr(feature = "json", serde(default))]
     pub maps_moved_on: Option<u64>,

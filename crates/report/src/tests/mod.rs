@@ -1,6 +1,7 @@
 //! Whole reports from recordings composed by hand. The figures expected are worked out in the
 //! tests, from what the program is said to have done.
 
+mod beyond;
 mod blocks;
 mod consistent;
 pub(super) mod counts;

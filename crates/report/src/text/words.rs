@@ -229,7 +229,11 @@ pub(super) fn maps(site: &Site) -> Option<String> {
     {
         return Some(moved_on(site, all, moved, noun));
     }
-    Some(match (all, live) {
+    let each = site.tables_of_each.filter(|each| *each > 1);
+    let each = each.filter(|each| all.is_multiple_of(*each) && live.is_multiple_of(*each));
+    let tables = each.map_or(String::new(), |each| format!("; {each} tables to each"));
+    let (all, live) = (all / each.unwrap_or(1), live / each.unwrap_or(1));
+    let maps = match (all, live) {
         // All its maps were born elsewhere and grew here.
         (0, 0) => "its maps began and ended elsewhere".to_owned(),
         (0, live) => count(live, &format!("live {noun}")),
@@ -238,7 +242,8 @@ pub(super) fn maps(site: &Site) -> Option<String> {
         (all, 0) => format!("{}, all dropped", count(all, noun)),
         (all, live) if live >= all => count(live, &format!("live {noun}")),
         (all, live) => format!("{}, {} live", count(all, noun), thousands(live)),
-    })
+    };
+    Some(maps + &tables)
 }
 
 /// What one of them is called in general.
