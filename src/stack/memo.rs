@@ -16,11 +16,7 @@ use super::{MAX_RETURNS, Registers, Return};
 /// Entries kept.
 pub(super) const ENTRIES: usize = 128;
 /// Words and returns that all entries together have room for.
-const POOL: usize = if cfg!(feature = "preload") {
-    16384
-} else {
-    8192
-};
+const POOL: usize = 8192;
 /// Sets of the index, each of `WAYS` entries.
 const SETS: usize = 256;
 const WAYS: usize = 4;
