@@ -334,16 +334,29 @@ impl<R: FnMut(u64) -> Result<u64, Stop>, K: FnMut(u64) -> bool> Reader<R, K> {
     }
 
     /// Calls `each` with the functions that run by the machine code of these frames, innermost first,
-    /// and the number of the frame.
+    /// and the number of the frame. How many of the frames ran what they seemed to, and how it ended.
     pub(super) fn follow(
         &mut self,
         state: u64,
         evaluations: impl Iterator<Item = Evaluation>,
         mut each: impl FnMut(usize, PythonFrame) -> Result<(), Stop>,
+    ) -> (usize, Result<End, Stop>) {
+        let mut sure = 0;
+        let end = self.follow_parts(state, evaluations, &mut sure, &mut each);
+        (sure, end)
+    }
+
+    fn follow_parts(
+        &mut self,
+        state: u64,
+        evaluations: impl Iterator<Item = Evaluation>,
+        sure: &mut usize,
+        each: &mut impl FnMut(usize, PythonFrame) -> Result<(), Stop>,
     ) -> Result<End, Stop> {
+        let on_stack = matches!(self.layout.head, Head::OnStack(..));
         let mut next = match self.layout.head {
-            Head::OnStack(holder, _) => (self.read)(state.wrapping_add(holder))?,
-            Head::InState(innermost) => (self.read)(state.wrapping_add(innermost))?,
+            Head::OnStack(holder, _) => self.word(state, holder)?,
+            Head::InState(innermost) => self.word(state, innermost)?,
         };
         for (number, evaluation) in evaluations.enumerate() {
             let place = evaluation.outer.wrapping_sub(evaluation.distance);
@@ -351,27 +364,32 @@ impl<R: FnMut(u64) -> Result<u64, Stop>, K: FnMut(u64) -> bool> Reader<R, K> {
                 if number == 0 && next != place {
                     return Ok(End::Elsewhere);
                 }
-                next = (self.read)(place.wrapping_add(innermost))?;
+                next = self.word(place, innermost)?;
             } else if next == 0 {
                 return Ok(End::Complete);
             }
-            let sure = matches!(self.layout.head, Head::OnStack(..));
-            let part = self.part(next, &evaluation, sure, |frame| each(number, frame))?;
-            match part {
-                Part::Ended(_) if self.importing == Importing::Left => return Ok(End::Complete),
-                Part::Ended(at) => match self.layout.head {
-                    Head::OnStack(..) => {}
-                    Head::InState(_) if at == place => {
-                        next = (self.read)(at.wrapping_add(self.layout.previous))?;
-                    }
-                    Head::InState(_) => return Ok(End::Elsewhere),
-                },
+            let ended = match self.part(next, &evaluation, on_stack, |frame| each(number, frame))? {
+                Part::Ended(at) => at,
                 Part::Cut => return Ok(End::Cut),
                 Part::Elsewhere => return Ok(End::Elsewhere),
+            };
+            if self.importing == Importing::Left {
+                *sure = number + 1;
+                return Ok(End::Complete);
             }
+            if !on_stack {
+                if ended != place {
+                    return Ok(End::Elsewhere);
+                }
+                next = self.word(ended, self.layout.previous)?;
+            }
+            *sure = number + 1;
         }
-        let all = matches!(self.layout.head, Head::InState(_)) && next == 0;
-        Ok(if all { End::Complete } else { End::Walked })
+        Ok(if !on_stack && next == 0 {
+            End::Complete
+        } else {
+            End::Walked
+        })
     }
 
     /// The functions that one frame of machine code runs, from this one outwards.

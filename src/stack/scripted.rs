@@ -144,7 +144,7 @@ impl Scratch {
             return;
         };
         let runs = reader.runs(state);
-        let end = match runs {
+        let (sure, end) = match runs {
             Ok(true) => {
                 let evaluation = |at| this.borrow().script.evaluation(at);
                 let evaluations = (0..EVALUATIONS).map_while(evaluation);
@@ -157,20 +157,17 @@ impl Scratch {
                 })
             }
             Ok(false) => return,
-            Err(stop) => Err(stop),
+            Err(stop) => (0, Err(stop)),
         };
-        // What the innermost machine code seemed to run and did not is no function of this stack.
-        let first_only = self
-            .script
-            .functions
-            .iter()
-            .take(self.script.function_count);
-        let innermost = first_only
-            .filter(|function| function.evaluation == 0)
-            .count();
-        let elsewhere = end == Ok(End::Elsewhere) || end == Err(Stop::Unsupported);
-        if elsewhere && innermost == self.script.function_count {
-            self.script.function_count = 0;
+        // What machine code seemed to run and did not is no function of this stack.
+        if end == Ok(End::Elsewhere) || end == Err(Stop::Unsupported) {
+            let known = |function: &&Function| function.evaluation < sure;
+            let functions = self
+                .script
+                .functions
+                .iter()
+                .take(self.script.function_count);
+            self.script.function_count = functions.take_while(known).count();
         }
         if self.script.function_count == 0 {
             self.script.doubt = true;
