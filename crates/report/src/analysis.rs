@@ -6,8 +6,7 @@
 
 use super::facts::{SiteFacts, group_width};
 use super::model::KnownBy;
-use super::relations::{Relation, relation};
-use super::replacing::doubles;
+use super::relations::{Relation, doubles, relation};
 use super::resolve::Resolver;
 use mapgrow_containers::classify::catalogue::{self, Family, HASHBROWN, RAW_VEC, UNKNOWN};
 use mapgrow_containers::classify::shape::Elements;

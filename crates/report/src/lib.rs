@@ -65,6 +65,7 @@ mod replacing;
 mod resolve;
 mod serials;
 pub mod series;
+mod sets;
 mod sites;
 mod strata;
 mod succession;

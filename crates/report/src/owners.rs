@@ -10,6 +10,7 @@ use super::figures::fixed;
 use super::groups::{Group, Groups};
 use super::model::KnownBy;
 use super::relations::Relation;
+use super::sets::Sets;
 use super::succession::Successions;
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::{BTREE, HASHBROWN, RAW_VEC, SMALLVEC, UNKNOWN};
@@ -30,25 +31,6 @@ type Line = (
     Option<Arc<str>>,
     u32,
 );
-
-/// Sets of groups, or of sites, each called by one of them.
-pub(super) struct Sets(pub Vec<usize>);
-
-impl Sets {
-    pub fn find(&mut self, at: usize) -> usize {
-        let mut root = at;
-        while self.0[root] != root {
-            self.0[root] = self.0[self.0[root]];
-            root = self.0[root];
-        }
-        root
-    }
-
-    pub fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.find(a), self.find(b));
-        self.0[a.max(b)] = a.min(b);
-    }
-}
 
 /// Groups of groups: containers as the program's author knows them.
 pub(super) fn owners(

@@ -310,3 +310,16 @@ fn meeting<'a>(new: &'a SiteFacts, join: usize, free: &PhysicalFrame, jumped: bo
         inwards: inwards.chain(&allocs[..within]).collect(),
     }
 }
+
+/// Whether the new bytes are between `low` and `high` tenths of the old.
+pub(super) fn within(edge: &Edge<'_>, low: u128, high: u128) -> bool {
+    let old = u128::from(edge.word(edge::OLD_BYTES));
+    let new = u128::from(edge.word(edge::NEW_BYTES)) * 10;
+    old > 0 && (old * low..=old * high).contains(&new)
+}
+
+/// Whether each new block was about twice as large as the old.
+pub(super) fn doubles(edge: &Edge<'_>) -> bool {
+    let count = edge.word(edge::COUNT);
+    count > 0 && edge.word(edge::GROWS) == count && within(edge, 19, 21)
+}

@@ -4,9 +4,9 @@ use super::analysis::Analysis;
 use super::beyond::{akin, beyond, class_of, class_within, part, same_class};
 use super::facts::SiteFacts;
 use super::model::KnownBy;
-use super::owners::Sets;
-use super::relations::Relation;
+use super::relations::{Relation, doubles, within};
 use super::resolve::{Function, NameAndFile, PhysicalFrame, Resolver};
+use super::sets::Sets;
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::{
     self, Container, Family, HASHBROWN, RAW_VEC, UNKNOWN,
@@ -317,19 +317,6 @@ fn grows_inside(fact: &SiteFacts, join: usize) -> bool {
     let itself = named_at == join && first_beyond_plumbing(&fact.stack) == join;
     let meets = container_around(fact, join).map(|(family, _)| family);
     (named_at < join || itself) && meets == Some(asks) && asks.has_resizes()
-}
-
-/// Whether the new bytes are between `low` and `high` tenths of the old.
-fn within(edge: &Edge<'_>, low: u128, high: u128) -> bool {
-    let old = u128::from(edge.word(edge::OLD_BYTES));
-    let new = u128::from(edge.word(edge::NEW_BYTES)) * 10;
-    old > 0 && (old * low..=old * high).contains(&new)
-}
-
-/// Whether each new block was about twice as large as the old.
-pub(super) fn doubles(edge: &Edge<'_>) -> bool {
-    let count = edge.word(edge::COUNT);
-    count > 0 && edge.word(edge::GROWS) == count && within(edge, 19, 21)
 }
 
 /// Whether the function in which allocation and free meet is the one that asked for memory.
