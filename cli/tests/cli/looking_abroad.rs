@@ -113,6 +113,9 @@ fn containers_of_abseil_are_found_in_every_state() {
     let look = json(&place.run(&["look", "--json", &program.pid()]));
     let maps = look["maps"].as_array().expect("a list");
     assert_eq!((maps.len(), truth.len()), (401, 401));
+    // Where the words before a block could be those of two sizes, none is said.
+    let unsized_maps = maps.iter().filter(|map| map["bytes"].is_null()).count();
+    assert!(unsized_maps <= 4, "{unsized_maps} of {}", maps.len());
     for map in maps {
         let header = map["header_address"].as_u64().expect("a number");
         let truth = &truth[&header];
@@ -122,6 +125,10 @@ fn containers_of_abseil_are_found_in_every_state() {
         // Where a map of Rust has its capacity, the program told of its slots.
         let slots = truth.capacity;
         assert_eq!(map["buckets"], slots, "{map}");
+        if map["bytes"].is_null() {
+            assert!(map["element_bytes"].is_null(), "{map}");
+            continue;
+        }
         assert_eq!(map["element_bytes"], truth.element, "{map}");
         let data = slots * truth.element;
         assert_eq!(

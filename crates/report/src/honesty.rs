@@ -21,7 +21,7 @@ pub(super) fn honesty(
             .saturating_add(lost(header::BIRTH_HEAD, blocks.births.len())),
         timeline_complete_from_ns: complete_from(context, blocks),
         sites_folded: recording.header(header::SITES_FOLDED),
-        stacks_truncated: recording.sites().filter(|site| site.truncated()).count() as u64,
+        stacks_truncated: sites.iter().filter(|site| site.stack_truncated).count() as u64,
         maps_untracked: recording.header(header::TABLES_UNTRACKED),
         memo_mismatches: sum(threads.iter().map(|thread| thread.memo_mismatches)),
         memo_checks: sum(threads.iter().map(|thread| thread.memo_checks)),

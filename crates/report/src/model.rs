@@ -301,7 +301,7 @@ pub struct Honesty {
     pub timeline_complete_from_ns: Option<u64>,
     /// Blocks whose site did not fit the site table.
     pub sites_folded: u64,
-    /// Call stacks, one for each place, that were cut short.
+    /// Places of containers of which a call stack was cut short.
     pub stacks_truncated: u64,
     /// Maps for which there was no room.
     pub maps_untracked: u64,

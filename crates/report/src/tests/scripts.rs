@@ -3,6 +3,7 @@
 use super::kinds::only;
 use super::{Names, program, report};
 use crate::{Report, Site};
+use mapgrow_format::layout::packed::SiteStack;
 use mapgrow_format::layout::{edge, header, script, site};
 
 const FILE: &str = "/srv/app/work.py";
@@ -95,6 +96,25 @@ fn frames_without_a_record_are_nobody_s() {
     let report = grown(&[], true);
     let (_, line, stack) = shown(only(&report));
     assert_eq!((line, stack.len()), (None, 1));
+}
+
+#[test]
+fn stacks_that_were_cut_are_counted() {
+    let (mut names, mut program) = (Names::default(), program());
+    let mut place = |cut: bool| {
+        let stack = [names.at(&["dictresize"]), names.at(&["fill"])];
+        let place = program.recording.site(site::ENTRY_ALLOC, &stack);
+        if cut {
+            let record = program.recording.site_words(place);
+            let word = SiteStack::unpack(record[site::STACK]);
+            record[site::STACK] |= SiteStack { marks: 1, ..word }.pack();
+        }
+        let block = program.alloc(place, 1128, 4);
+        program.keep(block, 0x7000_0000_1000 + u64::from(place) * 4096);
+    };
+    [true, false, true].into_iter().for_each(&mut place);
+    let report = report(&mut program, &mut names);
+    assert_eq!(report.honesty.stacks_truncated, 2);
 }
 
 #[test]
