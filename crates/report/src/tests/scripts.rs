@@ -80,6 +80,11 @@ fn libraries_in_the_language_are_not_the_place() {
     let report = grown(&functions, false);
     let (function, line, _) = shown(only(&report));
     assert_eq!((function.as_str(), line), ("main", Some(7)));
+    // Nor does a function that is called so begin the program.
+    let functions = [("fill", FILE, 3), ("main", FILE, 7), ("<module>", FILE, 9)];
+    let text = crate::text::render(&grown(&functions, false), &Default::default());
+    let place = text.find("called by main (").expect("its caller");
+    assert!(text[place..].contains("<module> ("), "{text}");
     // The import machinery has no file of its own; where nothing else is there, it is the place.
     let frozen = ("_find_and_load", "<frozen importlib._bootstrap>", 3);
     let (function, ..) = shown(only(&grown(&[frozen], false)));

@@ -8,7 +8,7 @@ use crate::sites::{held, only_samples};
 use crate::summary::{Figure, Summary};
 use mapgrow_containers::classify::catalogue::Container;
 use mapgrow_containers::classify::names::Name;
-use mapgrow_containers::classify::whose::{Whose, whose};
+use mapgrow_containers::classify::whose::{Whose, is_library_file, whose};
 use mapgrow_containers::classify::{catalogue, go};
 
 /// What the containers of a site are called: their type, else their kind.
@@ -30,7 +30,18 @@ pub fn frame_place(frame: &StackFrame) -> Option<String> {
 /// Whether a frame is the program's own, not of a library or of what starts programs.
 #[must_use]
 pub fn is_own(frame: &StackFrame) -> bool {
-    whose(&Name::parse(&frame.function), frame.file.as_deref()) == Whose::Program
+    whose_frame(frame) == Whose::Program
+}
+
+/// Whose code a frame is. Names of interpreted languages mean nothing in others (there every program
+/// may have a function `main`): of their frames, which have no address, the file tells.
+fn whose_frame(frame: &StackFrame) -> Whose {
+    let file = frame.file.as_deref();
+    match frame.address {
+        Some(_) => whose(&Name::parse(&frame.function), file),
+        None if file.is_some_and(is_library_file) => Whose::Library,
+        None => Whose::Program,
+    }
 }
 
 /// Where a site's caller stands in its stack.
@@ -132,12 +143,14 @@ pub(super) fn callers(site: &Site, most: usize) -> Vec<String> {
     };
     let whose = |frame: &StackFrame| match site.family {
         Some(family) if family.starts_with("go_") => go::whose(&go::name(&frame.function)),
-        _ => whose(&Name::parse(&frame.function), frame.file.as_deref()),
+        _ => whose_frame(frame),
     };
+    // What every program of a compiled language begins with.
+    let begins = |frame: &StackFrame| frame.address.is_some() && *frame.function == *"main";
     site.stack[at + 1..]
         .iter()
         .take_while(|frame| whose(frame) != Whose::Entry)
-        .filter(|frame| whose(frame) == Whose::Program && *frame.function != *"main")
+        .filter(|frame| whose(frame) == Whose::Program && !begins(frame))
         .take(most)
         .map(|frame| match (&frame.file, frame.line) {
             (Some(file), Some(line)) => {
