@@ -4,7 +4,8 @@
 //! It is one in most builds, and several where that one was inlined. Its frame has a fixed size, so
 //! what it keeps there is always at the same distance from the frame's end.
 
-use super::{Head, MET, Reader, STATUS, TRUSTED, UNKNOWN, known};
+use super::layout::Head;
+use super::{MET, Reader, STATUS, TRUSTED, known};
 use crate::stack::loader;
 use crate::stack::walk::Stop;
 use core::ops::Range;
@@ -126,7 +127,6 @@ pub(in crate::stack) fn is_frame(address: u64) -> bool {
 /// Where on the stack the innermost functions of this state are kept, if what is there is what
 /// this version has there: read through the kernel.
 fn place(state: u64, stack: Range<u64>) -> Option<u64> {
-    const { assert!(UNKNOWN > TRUSTED) };
     /// Functions that are looked at.
     const ENOUGH: usize = 32;
     let (interpreter, layout) = known()?;

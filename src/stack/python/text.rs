@@ -1,6 +1,7 @@
 //! Texts and bytes of CPython's.
 
-use super::{Interpreter, Layout, TYPE};
+use super::layout::Layout;
+use super::{Interpreter, TYPE};
 use crate::stack::walk::read;
 
 /// Where an object of several parts has their number, and bytes their first one
