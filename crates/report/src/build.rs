@@ -26,6 +26,7 @@ use super::succession::Successions;
 use super::symbols::Symbolizer;
 use super::timeline;
 use super::totals::{self, Figures};
+use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::{Container, nodes_of};
 use mapgrow_format::reader::Recording;
 use std::collections::BTreeMap;
@@ -171,17 +172,18 @@ fn bound_peak(block: &mut Site, most: u64) {
 /// Tells each block its places, and the place where its maps began what would help the whole: what
 /// a map came to elsewhere is no matter of the place that it left.
 fn settle(sites: &mut [Site], blocks: &mut [Site]) {
+    let at: HashMap<u32, usize> = sites.iter().map(|site| site.id).zip(0..).collect();
     for block in blocks {
         // Nodes that hang on a table are no place where it grew.
-        let within = |site: &Site| {
+        let grows = |site: &&Site| {
             let table = site.family.and_then(nodes_of);
-            let nodes = table.is_some() && block.family == table;
-            block.recorded_sites.binary_search(&site.id).is_ok() && !nodes
+            table.is_none() || block.family != table
         };
-        let mut places: Vec<&Site> = sites.iter().filter(|site| within(site)).collect();
+        let members = block.recorded_sites.iter().filter_map(|id| at.get(id));
+        let mut places: Vec<&Site> = members.map(|&at| &sites[at]).filter(grows).collect();
         places.sort_by_key(|site| (site.id != block.id, site.first_at_ns, site.id));
         block.places = places.into_iter().map(Place::of).collect();
-        let first = sites.iter_mut().find(|site| site.id == block.id);
+        let first = at.get(&block.id).map(|&at| &mut sites[at]);
         if let Some(first) = first.filter(|_| block.places.len() > 1) {
             first.advice.clone_from(&block.advice);
             first.suggestions.clone_from(&block.suggestions);
