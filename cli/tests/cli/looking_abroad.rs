@@ -181,7 +181,11 @@ fn dicts_and_sets_of_python_have_their_length() {
             assert_eq!(is_set, truth.element == 16, "{map}");
             assert_eq!(map["entries"], truth.entries, "{map}");
         }
-        let number = |name: &str| map[name].as_u64().expect("a number");
+        let number = |name: &str| {
+            map[name]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{name} of {map}"))
+        };
         assert!(number("entries") + number("tombstones") <= number("capacity"));
     }
     assert!(
