@@ -60,7 +60,7 @@ pub(super) struct RuleCache {
 
 /// Spreads a word over all bits.
 #[inline]
-fn mix(value: u64) -> u64 {
+pub(super) fn mix(value: u64) -> u64 {
     let value = value.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     value ^ (value >> 32)
 }

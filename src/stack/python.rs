@@ -165,8 +165,7 @@ fn running_state() -> u64 {
 }
 
 fn mix(sum: u64, word: u64) -> u64 {
-    let sum = (sum ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    sum ^ sum >> 32
+    super::cache::mix(sum ^ word)
 }
 
 /// A frame that runs a function written in Python.

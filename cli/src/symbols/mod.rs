@@ -10,7 +10,6 @@ mod debug_info;
 mod enclosing;
 mod files;
 mod generated;
-mod itanium;
 mod locate;
 mod modules;
 mod names;

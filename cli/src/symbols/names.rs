@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::itanium;
 use cpp_demangle::DemangleOptions;
 
 /// Whether a name is a mangled one: it carries its own path, and needs no help from the unit
@@ -19,14 +18,25 @@ pub fn demangle(name: &str) -> String {
         let demangled = format!("{rust:#}");
         return unwrap_inherent(&demangled).into_owned();
     }
-    if name.starts_with("_Z")
-        && let Ok(symbol) = cpp_demangle::Symbol::new(name)
-        && let Ok(demangled) =
-            symbol.demangle_with_options(&DemangleOptions::new().no_params().no_return_type())
-    {
-        return demangled;
-    }
-    itanium::path(name).unwrap_or_else(|| name.to_owned())
+    let cpp = Some(name).filter(|name| name.starts_with("_Z"));
+    cpp.and_then(|name| demangle_cpp(name).or_else(|| path(name)))
+        .unwrap_or_else(|| name.to_owned())
+}
+
+fn demangle_cpp(name: &str) -> Option<String> {
+    let symbol = cpp_demangle::Symbol::new(name).ok()?;
+    let options = DemangleOptions::new().no_params().no_return_type();
+    symbol.demangle_with_options(&options).ok()
+}
+
+/// The path of a name with something behind it that the demangler does not understand, in what is
+/// returned for the most part: a name ends with its path, and is one without the rest.
+fn path(name: &str) -> Option<String> {
+    /// A path has an `E` for each list of arguments, and for itself.
+    const ENDS: usize = 64;
+    let nested = Some(name).filter(|name| name.starts_with("_ZN") && name.len() < 4096)?;
+    let mut ends = nested.match_indices('E').take(ENDS);
+    ends.find_map(|(at, _)| demangle_cpp(&nested[..=at]))
 }
 
 /// Cuts what optimisers append when they split or clone a function (`.llvm.123`, `.cold`,
@@ -165,7 +175,14 @@ mod tests {
         assert_eq!(demangle("malloc@@GLIBC_2.2.5"), "malloc");
         // What the demangler does not understand keeps its path at least.
         let of_any = "_ZN2rh6detail5TableILb1EmN3app5OrderEEixIiEENSt9enable_ifIXntsrSt7is_voidIT_E5valueERS3_E4typeERKm";
-        assert_eq!(demangle(of_any), "rh::detail::Table::operator[]");
+        assert_eq!(
+            demangle(of_any),
+            "rh::detail::Table<true, unsigned long, app::Order>::operator[]<int>"
+        );
+        // Whatever is no name stays what it is.
+        for odd in ["_ZN", "_ZNE", "_ZN99aE", "_ZN1\u{e4}E", "_ZN3appIL"] {
+            assert_eq!(demangle(odd), odd);
+        }
     }
 
     #[test]

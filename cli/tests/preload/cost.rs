@@ -1,6 +1,6 @@
 //! What a block costs that needs no record, counted in instructions: the same on every run.
 
-use crate::support::Place;
+use crate::support::{Place, library};
 use std::process::Command;
 
 /// Instructions that the entry points of the library may add to a pair of `malloc` and `free`,
@@ -48,18 +48,11 @@ fn a_pair_that_needs_no_record_costs_a_handful_of_instructions() {
 #[test]
 fn the_library_needs_the_c_library_and_the_unwinder_alone() {
     let place = Place::new();
-    let output = place
-        .mapgrow()
-        .args([
-            "run",
-            "--quiet",
-            "--",
-            "sh",
-            "-c",
-            "readelf -d \"$LD_PRELOAD\"",
-        ])
+    let output = Command::new("readelf")
+        .arg("-d")
+        .arg(library(&place))
         .output()
-        .expect("it runs");
+        .expect("readelf runs");
     let text = String::from_utf8_lossy(&output.stdout);
     let mut needed: Vec<&str> = text
         .lines()

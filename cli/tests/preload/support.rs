@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A directory of a test's own, removed with it.
@@ -134,4 +135,28 @@ pub fn sites<'a>(report: &'a Value, function: &'a str) -> impl Iterator<Item = &
             let caller = site["caller"]["function"].as_str().unwrap_or("");
             caller.contains(function)
         })
+}
+
+/// The library that the command carries.
+pub fn library(place: &Place) -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let output = place
+            .mapgrow()
+            .args([
+                "run",
+                "--quiet",
+                "--",
+                "sh",
+                "-c",
+                "printf %s \"$LD_PRELOAD\"",
+            ])
+            .output()
+            .unwrap();
+        let carried = PathBuf::from(String::from_utf8(output.stdout).unwrap());
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("libmapgrow-{}.so", std::process::id()));
+        std::fs::copy(carried, &kept).unwrap();
+        kept
+    })
 }

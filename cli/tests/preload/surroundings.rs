@@ -1,14 +1,13 @@
 //! Programs in narrow surroundings (limits, sandboxes, small stacks, descriptors that changed
 //! hands): each does and says what it does without the recorder.
 
-use crate::support::Place;
+use crate::support::{Place, library};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// What the program ends with when all is as it should be.
@@ -89,30 +88,6 @@ fn files(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 fn starts(path: &Path, prefix: &str) -> bool {
     path.file_name()
         .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
-}
-
-/// The library that the command carries.
-fn library(place: &Place) -> &'static Path {
-    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let output = place
-            .mapgrow()
-            .args([
-                "run",
-                "--quiet",
-                "--",
-                "sh",
-                "-c",
-                "printf %s \"$LD_PRELOAD\"",
-            ])
-            .output()
-            .unwrap();
-        let carried = PathBuf::from(String::from_utf8(output.stdout).unwrap());
-        let kept = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("libmapgrow-{}.so", std::process::id()));
-        std::fs::copy(carried, &kept).unwrap();
-        kept
-    })
 }
 
 fn limited(command: &mut Command, resource: u32, bytes: u64) -> &mut Command {

@@ -9,6 +9,7 @@
 mod error;
 mod events;
 mod records;
+mod regions;
 mod scripts;
 
 pub use error::ReadError;
@@ -17,42 +18,14 @@ pub use records::{Edge, EdgeKind, HistoryNode, LiveBlock, Site, Stack, Thread};
 pub use scripts::ScriptFrame;
 
 use crate::Module;
-use crate::layout::packed::RegionRow;
 use crate::layout::{self, header, region};
 use records::Words;
+use regions::{REGION_NAMES, Region, check_region};
 use std::fmt;
-
-/// Names of the regions, for messages.
-const REGION_NAMES: [&str; region::COUNT] = [
-    "modules",
-    "threads",
-    "site index",
-    "sites",
-    "stacks",
-    "edge index",
-    "edges",
-    "live keys",
-    "live blocks",
-    "history",
-    "resize events",
-    "birth events",
-    "marks",
-    "group index",
-    "occupancy",
-    "scripts",
-    "script index",
-];
 
 /// No stack is read beyond this many frames. It bounds what a forged recording can ask for;
 /// recorders keep fewer.
 const MAX_FRAMES: usize = 1024;
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Region {
-    offset: usize,
-    capacity: u64,
-    committed: usize,
-}
 
 /// A recording whose frame has been checked.
 #[derive(Clone)]
@@ -404,49 +377,4 @@ impl Recording {
 
 const fn event_bytes() -> usize {
     layout::event::WORDS * 8
-}
-
-fn check_region(words: &Words<'_>, kind: usize, length: usize) -> Result<Region, ReadError> {
-    let name = REGION_NAMES[kind];
-    let damaged = |what: String| Err(ReadError::Damaged { what });
-    if words.get(RegionRow::kind_word(kind)) != kind as u64 {
-        return damaged(format!(
-            "row {kind} of its region table is not that of its {name}"
-        ));
-    }
-    let RegionRow {
-        offset,
-        capacity,
-        committed,
-    } = RegionRow::read(kind, |word| words.get(word));
-    if committed > capacity {
-        return damaged(format!(
-            "{committed} bytes are in use of {capacity} for its {name}"
-        ));
-    }
-    if committed == 0 {
-        return Ok(Region {
-            offset: header::WORDS * 8,
-            capacity,
-            committed: 0,
-        });
-    }
-    if offset % 8 != 0 || offset < (header::WORDS * 8) as u64 {
-        return damaged(format!("its {name} are said to lie at byte {offset}"));
-    }
-    let Some(end) = offset.checked_add(committed) else {
-        return damaged(format!("its {name} are said to end beyond any file"));
-    };
-    if end > length as u64 {
-        return Err(ReadError::Truncated {
-            part: name,
-            missing: end - length as u64,
-            length: length as u64,
-        });
-    }
-    Ok(Region {
-        offset: offset as usize,
-        capacity,
-        committed: committed as usize,
-    })
 }

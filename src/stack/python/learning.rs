@@ -18,36 +18,28 @@ const FUNCTIONS: usize = 8;
 /// Looks without a result after which nobody looks any more.
 const FRUITLESS: u32 = 16;
 
-/// A function, and from where it keeps the place to the slot of its return address.
-struct Function {
-    start: AtomicU64,
-    distance: AtomicU64,
-}
-
-static LEARNT: [Function; FUNCTIONS] = [const {
-    Function {
-        start: AtomicU64::new(0),
-        distance: AtomicU64::new(0),
-    }
-}; FUNCTIONS];
-/// Of these, how many are there.
-static COUNT: AtomicU32 = AtomicU32::new(0);
-/// Set while one is added.
-static ADDING: AtomicU32 = AtomicU32::new(0);
+/// Functions by where they start, each with the distance from where it keeps the place to the slot of
+/// its return address: the start above the low 16 bits, the distance in these. 0: none yet.
+static LEARNT: [AtomicU64; FUNCTIONS] = [const { AtomicU64::new(0) }; FUNCTIONS];
+const DISTANCE_BITS: u32 = 16;
 static LOOKS: AtomicU32 = AtomicU32::new(0);
 
 /// How many functions were learnt.
 #[inline]
 pub(super) fn functions() -> u32 {
-    COUNT.load(Ordering::Relaxed)
+    learnt().count() as u32
+}
+
+#[inline]
+fn learnt() -> impl Iterator<Item = u64> {
+    let words = LEARNT.iter().map(|word| word.load(Ordering::Relaxed));
+    words.take_while(|&word| word != 0)
 }
 
 /// The distance of the function that starts there.
 pub(in crate::stack) fn distance(start: u64) -> Option<u64> {
-    let count = COUNT.load(Ordering::Acquire) as usize;
-    let mut learnt = LEARNT.iter().take(count);
-    let function = learnt.find(|function| function.start.load(Ordering::Relaxed) == start)?;
-    Some(function.distance.load(Ordering::Relaxed))
+    let word = learnt().find(|word| word >> DISTANCE_BITS == start)?;
+    Some(word & ((1 << DISTANCE_BITS) - 1))
 }
 
 /// Whether a look may tell something new.
@@ -58,21 +50,21 @@ pub(in crate::stack) fn may_learn() -> bool {
         && functions() < FUNCTIONS as u32
 }
 
-/// Adds a function, unless another thread is adding one.
+/// Adds a function. False when it is there, or there is no room.
 fn add(start: u64, distance: u64) -> bool {
-    if self::distance(start).is_some() || ADDING.swap(1, Ordering::Acquire) != 0 {
+    let fits = distance >> DISTANCE_BITS == 0 && start << DISTANCE_BITS >> DISTANCE_BITS == start;
+    if !fits || self::distance(start).is_some() {
         return false;
     }
-    let count = COUNT.load(Ordering::Relaxed);
-    let place = LEARNT.get(count as usize);
-    if let Some(function) = place {
-        function.start.store(start, Ordering::Relaxed);
-        function.distance.store(distance, Ordering::Relaxed);
-        COUNT.store(count + 1, Ordering::Release);
+    let word = start << DISTANCE_BITS | distance;
+    let set =
+        |place: &AtomicU64| place.compare_exchange(0, word, Ordering::Relaxed, Ordering::Relaxed);
+    // Another thread may be adding the same: then it is there twice, and says the same.
+    let added = LEARNT.iter().any(|place| set(place).is_ok());
+    if added {
         let _ = STATUS.compare_exchange(MET, TRUSTED, Ordering::Relaxed, Ordering::Relaxed);
     }
-    ADDING.store(0, Ordering::Release);
-    place.is_some()
+    added
 }
 
 /// Looks where the functions in Python of this state are kept, in the part of the stack that was

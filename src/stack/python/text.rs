@@ -6,7 +6,7 @@ use crate::stack::walk::read;
 
 /// Where an object of several parts has their number, and bytes their first one
 /// (`PyVarObject`, `PyBytesObject`).
-pub(super) const LENGTH: u64 = 16;
+const LENGTH: u64 = 16;
 const FIRST_BYTE: u64 = 32;
 /// Where a text says how it is kept (`PyASCIIObject`): bytes of a character in bits 2 to 4, whether
 /// the characters follow, and whether all are ASCII.

@@ -197,8 +197,8 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate, stride: u
     let mut found = Found::of(FoundFamily::GoMap, header, candidate.buckets, figures);
     found.block = Some(candidate.buckets);
     found.grows_at = (candidate.old == 0).then_some(capacity + 1);
-    // Zeros may be anything.
-    found.doubtful = candidate.count == 0;
+    // Zeros may be anything, and so may what buckets of several sizes agree with.
+    found.doubtful = candidate.count == 0 || stride == 0;
     if stride > 0 {
         found.occupancy.element_bytes = Some((stride - SLOTS - 8) / SLOTS);
     }

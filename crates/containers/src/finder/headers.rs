@@ -45,7 +45,9 @@ pub(super) fn look(
     if third {
         if let Some(candidate) = go::Candidate::of(words) {
             go::prove(search, header, candidate);
-        } else if let Some(candidate) = go_buckets::Candidate::of(words) {
+        }
+        // A nearly empty one may look like one of the other kind, too.
+        if let Some(candidate) = go_buckets::Candidate::of(words) {
             go_buckets::prove(search, header, candidate);
         }
     }

@@ -286,26 +286,9 @@ fn measured(
     finding.tables = measured.tables;
     finding.freed += measured.freed;
     finding.settle_doubts();
-    finding.leave_out_lone_go_maps();
     finding.extents = extents;
     finding.tables.sort_unstable_by_key(|found| found.header);
     finding
-}
-
-impl Finding {
-    /// A map of Go's before 1.24 with few slots is proven by few bytes, so other words may look like
-    /// one. Every Go program has dozens, those of its libraries: where there are less, they are none.
-    fn leave_out_lone_go_maps(&mut self) {
-        const ENOUGH: usize = 4;
-        const FEW_SLOTS: u64 = 64;
-        let is_go = |found: &&Found| found.family == FoundFamily::GoMap;
-        let maps = || self.tables.iter().filter(is_go);
-        if maps().count() < ENOUGH && maps().all(|found| found.occupancy.buckets <= Some(FEW_SLOTS))
-        {
-            self.tables
-                .retain(|found| found.family != FoundFamily::GoMap);
-        }
-    }
 }
 
 /// Searches that are worth their while side by side.

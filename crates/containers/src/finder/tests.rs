@@ -182,6 +182,36 @@ fn entries_that_look_like_the_size_of_a_block_do_not_hide_the_true_one() {
     assert_eq!(found.occupancy.element_bytes, Some(56), "{found:?}");
 }
 
+/// A map of Go's before 1.24 with four buckets of `stride` words each: its header, and the buckets, of
+/// which the tops of hashes are those given.
+fn go_map(stride: usize, tops: [u64; 4]) -> (Box<[u64; 8]>, Vec<u64>) {
+    let mut buckets = vec![0; stride * 64];
+    for (at, tops) in tops.into_iter().enumerate() {
+        buckets[at * stride] = tops;
+        if tops != 0 {
+            buckets[at * stride + 1..(at + 1) * stride - 1].fill(0x0101_0101_0101_0101);
+        }
+    }
+    let of_bucket = |tops: &u64| tops.to_le_bytes().iter().filter(|&&top| top >= 5).count() as u64;
+    let count = tops.iter().map(of_bucket).sum();
+    let numbers = 2 << 8 | 0x1234_5678 << 32;
+    let at = buckets.as_ptr() as u64;
+    (Box::new([count, numbers, at, 0, 0, 0, 0, 0]), buckets)
+}
+
+#[test]
+fn what_buckets_of_many_sizes_agree_with_is_no_map_alone() {
+    const THREE: u64 = 0x07_0707;
+    const FOUR: u64 = 0x0909_0909;
+    let (nearly_empty, _buckets) = go_map(10, [THREE, 0, 0, 0]);
+    assert_eq!(look(&[place_of(&*nearly_empty)]), []);
+    // Where there are others, it is one.
+    let (plain, _others) = go_map(10, [FOUR; 4]);
+    let found = look(&[place_of(&*nearly_empty), place_of(&*plain)]);
+    let entries = found.iter().map(|found| found.occupancy.entries.value);
+    assert_eq!(entries.collect::<HashSet<u64>>(), HashSet::from([3, 16]));
+}
+
 #[test]
 fn no_figure_contradicts_a_map_whatever_was_done_to_it() {
     let mut seed = 0x5DEE_CE66_u64;

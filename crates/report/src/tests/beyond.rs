@@ -3,6 +3,7 @@
 use super::kinds::only;
 use super::{BASE, Names, program, report};
 use crate::{KnownBy, Report, Site};
+use mapgrow_fixture::{Block, Program};
 use mapgrow_format::layout::{edge, site};
 
 /// A container that doubles four times: its stack, and where on it the free meets. A function may
@@ -179,6 +180,19 @@ fn a_function_that_grows_for_several_is_the_containers() {
     assert_eq!(places_of_two(&[]), ["tab_grow", "tab_grow"]);
 }
 
+/// A table of `first` bytes that doubles four times where `stack` asks and `frees` frees.
+fn doubling(program: &mut Program, stack: &[u64], frees: u64, first: u64) -> Block {
+    let site = program.recording.site(site::ENTRY_ALLOC, stack);
+    let edge = program
+        .recording
+        .edge(edge::KIND_REPLACE, Some(site), site, 0, frees);
+    let mut block = program.alloc(site, first, 16);
+    for doublings in 1..=4 {
+        block = program.replace(block, edge, first << doublings, 100);
+    }
+    block
+}
+
 /// The places of two tables that grow in one function, called by `through`.
 fn places_of_two(through: &[&str]) -> Vec<String> {
     let (mut names, mut program) = (Names::default(), program());
@@ -188,14 +202,7 @@ fn places_of_two(through: &[&str]) -> Vec<String> {
     for (at, user) in ["hosts@t.c:30", "users@t.c:40"].into_iter().enumerate() {
         let outside = [names.at(&[user]), names.at(&["main@t.c:50"])];
         let stack = [&[asks], &*through, &outside].concat();
-        let site = program.recording.site(site::ENTRY_ALLOC, &stack);
-        let edge = program
-            .recording
-            .edge(edge::KIND_REPLACE, Some(site), site, 0, frees);
-        let mut block = program.alloc(site, 1024, 16);
-        for log2 in 11..15 {
-            block = program.replace(block, edge, 1 << log2, 100);
-        }
+        let block = doubling(&mut program, &stack, frees, 1024);
         program.keep(block, 0x7000_0000_1000 + at as u64 * 0x10_0000);
     }
     let report = report(&mut program, &mut names);
@@ -215,14 +222,7 @@ fn tables_that_grow_together_are_of_one_container() {
             let asks = names.at(&[&format!("tab_grow@lib/tab.h:{}", 40 + at)]);
             let frees = names.at(&[&format!("tab_grow@lib/tab.h:{}", 50 + at)]);
             let stack = [&[asks][..], &outside].concat();
-            let site = program.recording.site(site::ENTRY_ALLOC, &stack);
-            let edge = program
-                .recording
-                .edge(edge::KIND_REPLACE, Some(site), site, 0, frees);
-            let mut block = program.alloc(site, 1024 << at, 16);
-            for log2 in 11..15 {
-                block = program.replace(block, edge, 1 << (log2 + at), 100);
-            }
+            let block = doubling(&mut program, &stack, frees, 1024 << at);
             if lives {
                 program.keep(block, 0x7000_0000_1000 + at as u64 * 0x10_0000);
             } else {
@@ -265,16 +265,7 @@ fn a_librarys_container_is_the_callers() {
         names.next = LIBRARY;
         let inside = [names.at(&[grows]), names.at(&["lib_parse"])];
         let free = names.at(&[grows]);
-        let site = program
-            .recording
-            .site(site::ENTRY_ALLOC, &[inside, outside].concat());
-        let edge = program
-            .recording
-            .edge(edge::KIND_REPLACE, Some(site), site, 0, free);
-        let mut block = program.alloc(site, 1024, 16);
-        for log2 in 11..15 {
-            block = program.replace(block, edge, 1 << log2, 100);
-        }
+        let block = doubling(&mut program, &[inside, outside].concat(), free, 1024);
         program.keep(block, 0x7000_0000_1000);
         let report = report(&mut program, &mut names);
         assert_eq!(place(only(&report)).0, function, "{grows} {user}");
