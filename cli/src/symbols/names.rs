@@ -16,7 +16,10 @@ pub fn demangle(name: &str) -> String {
     let name = without_suffix(name);
     if let Ok(rust) = rustc_demangle::try_demangle(name) {
         let demangled = format!("{rust:#}");
-        return unwrap_inherent(&demangled).into_owned();
+        // `_ZNE` is a path of no parts.
+        if !demangled.is_empty() {
+            return unwrap_inherent(&demangled).into_owned();
+        }
     }
     let cpp = Some(name).filter(|name| name.starts_with("_Z"));
     cpp.and_then(|name| demangle_cpp(name).or_else(|| path(name)))
