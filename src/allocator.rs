@@ -3,9 +3,9 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 
+use crate::calibration;
 use crate::config::{AtExit, Defaults, Mode};
 use crate::hook;
-use crate::process;
 use crate::record::{self, Entry, Moved};
 use crate::thread;
 use mapgrow_format::layout::header;
@@ -169,9 +169,9 @@ impl<B: GlobalAlloc> MapGrow<B> {
             // SAFETY: the caller's promise.
             return unsafe { self.forward(entry, layout) };
         };
-        if process::calibrating() {
-            session.allocated(&plan, process::calibration_block() as usize);
-            return process::calibration_block();
+        if calibration::calibrating() {
+            session.allocated(&plan, calibration::block() as usize);
+            return calibration::block();
         }
         // SAFETY: the caller's promise.
         let block = unsafe { self.forward(entry, layout) };
@@ -196,7 +196,7 @@ impl<B: GlobalAlloc> MapGrow<B> {
             return unsafe { self.backend.dealloc(block, layout) };
         };
         let freed = session.freed(block as usize, layout.size(), layout.align());
-        if process::calibrating() {
+        if calibration::calibrating() {
             return;
         }
         // SAFETY: the caller's promise.
@@ -218,7 +218,7 @@ impl<B: GlobalAlloc> MapGrow<B> {
             return unsafe { self.backend.realloc(block, layout, size) };
         };
         let plan = session.plan_realloc(block as usize, layout.size(), size, layout.align());
-        if process::calibrating() {
+        if calibration::calibrating() {
             return block;
         }
         // SAFETY: the caller's promise.

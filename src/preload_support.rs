@@ -3,7 +3,7 @@
 
 use crate::config::Defaults;
 use crate::hook;
-use crate::process::{self, State};
+use crate::life::{State, existing_recording};
 pub use crate::record::Entry;
 use crate::record::{self, AllocationPlan, Moved, Session};
 use crate::snapshot::{self, DumpError, Ending};
@@ -241,7 +241,7 @@ pub fn before_sandbox(sandbox: Sandbox) {
         session.prepare_for_sandbox();
     }
     if let Some(state) = State::get() {
-        mapgrow_system::clock::prepare(state.began());
+        mapgrow_system::clock::prepare(state.began);
     }
 }
 
@@ -292,7 +292,7 @@ pub enum Refused {
 pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), Refused> {
     let _busy = Busy::report();
     let (state, recording) = State::get()
-        .zip(process::existing_recording())
+        .zip(existing_recording())
         .ok_or(Refused::Nothing)?;
     let _errno = ErrnoGuard::save();
     match snapshot::dump(recording, &state.settings, header::REASON_API, path) {
@@ -307,7 +307,7 @@ pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), Refused> {
 /// Whether blocks are being recorded.
 #[must_use]
 pub fn is_recording() -> bool {
-    process::existing_recording().is_some_and(|recording| !recording.paused())
+    existing_recording().is_some_and(|recording| !recording.paused())
 }
 
 /// Sets a mark, as [`crate::mark`] does, though it may be the first thing that the program does.
@@ -318,7 +318,7 @@ pub fn mark(label: &str) {
 
 /// Pauses recording or resumes it, as the command does from outside.
 pub fn set_recording(on: bool) {
-    if let Some(recording) = process::existing_recording() {
+    if let Some(recording) = existing_recording() {
         recording.pause(!on);
     }
 }

@@ -65,7 +65,7 @@ mod scripted;
 mod tests;
 mod walk;
 
-pub(crate) use entry::EntryFrames;
+pub(crate) use entry::{EntryFrames, Lesson};
 pub(crate) use loader::{Object, available, build_id, find_object};
 
 use cache::RuleCache;

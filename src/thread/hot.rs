@@ -1,11 +1,13 @@
 //! What the fast path touches of a thread, and the token that says the recorder works for it.
 
 use core::cell::Cell;
+use core::marker::PhantomData;
 use core::ptr;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use super::{Cold, FLUSH, HOT, LARGE, LARGE_FREE, free_floor};
 use crate::config::Settings;
-use crate::process::Lesson;
+use crate::stack::Lesson;
 
 /// Countdowns of the fast path, and what the slow one needs before it has the rest.
 ///
@@ -33,8 +35,8 @@ pub(crate) struct Hot {
     /// handler say, is not recorded.
     busy: Cell<Activity>,
     pub(super) cold: Cell<*mut Cold>,
-    /// Set during a calibration: see [`crate::process::calibrating`].
-    pub(crate) lesson: Cell<*mut Lesson>,
+    /// Set during a calibration: see `calibration::calibrating`.
+    pub(crate) lesson: Cell<*mut Lesson<'static>>,
 }
 
 /// A countdown that has run out before it began.
@@ -169,7 +171,10 @@ enum Activity {
 }
 
 /// Proof that the recorder works for this thread and that nothing re-enters it.
-pub(crate) struct Busy(());
+///
+/// The work stays between its beginning and its end for a signal handler, too, that looks whether
+/// the thread is busy.
+pub(crate) struct Busy(PhantomData<*mut ()>);
 
 impl Busy {
     /// Enters the recorder; `None` when the thread is already in it.
@@ -191,7 +196,8 @@ impl Busy {
                 return None;
             }
             hot.busy.set(activity);
-            Some(Self(()))
+            compiler_fence(Ordering::SeqCst);
+            Some(Self(PhantomData))
         })
     }
 }
@@ -199,6 +205,7 @@ impl Busy {
 impl Drop for Busy {
     #[inline]
     fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
         HOT.with(|hot| hot.busy.set(Activity::None));
     }
 }
