@@ -170,8 +170,10 @@ impl<B: GlobalAlloc> MapGrow<B> {
             return unsafe { self.forward(entry, layout) };
         };
         if calibration::calibrating() {
-            session.allocated(&plan, calibration::block() as usize);
-            return calibration::block();
+            session.allocated(&plan, 0);
+            if let Some(block) = calibration::stand_in(layout) {
+                return block;
+            }
         }
         // SAFETY: the caller's promise.
         let block = unsafe { self.forward(entry, layout) };
@@ -179,6 +181,25 @@ impl<B: GlobalAlloc> MapGrow<B> {
             session.allocated(&plan, block as usize);
         }
         block
+    }
+
+    /// Moves a block that the calibration gave to one of another size.
+    ///
+    /// # Safety
+    /// As [`GlobalAlloc::realloc`], of a stand-in.
+    unsafe fn move_stand_in(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: `size` rounded up to the alignment does not overflow, the caller says.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        let moved = match calibration::stand_in(wanted) {
+            Some(moved) => moved,
+            // SAFETY: `wanted` is not of size zero, as the caller says.
+            None => unsafe { self.backend.alloc(wanted) },
+        };
+        if !moved.is_null() {
+            // SAFETY: both are live, as large as this, and not the same.
+            unsafe { moved.copy_from_nonoverlapping(block, layout.size().min(size)) };
+        }
+        moved
     }
 
     /// # Safety
@@ -196,7 +217,7 @@ impl<B: GlobalAlloc> MapGrow<B> {
             return unsafe { self.backend.dealloc(block, layout) };
         };
         let freed = session.freed(block as usize, layout.size(), layout.align());
-        if calibration::calibrating() {
+        if calibration::is_stand_in(block) {
             return;
         }
         // SAFETY: the caller's promise.
@@ -218,8 +239,10 @@ impl<B: GlobalAlloc> MapGrow<B> {
             return unsafe { self.backend.realloc(block, layout, size) };
         };
         let plan = session.plan_realloc(block as usize, layout.size(), size, layout.align());
-        if calibration::calibrating() {
-            return block;
+        if calibration::is_stand_in(block) {
+            // SAFETY: it is live and of this layout; the caller has made sure that one of this size
+            // can be.
+            return unsafe { self.move_stand_in(block, layout, size) };
         }
         // SAFETY: the caller's promise.
         let moved = unsafe { self.backend.realloc(block, layout, size) };
@@ -231,8 +254,8 @@ impl<B: GlobalAlloc> MapGrow<B> {
 }
 
 // SAFETY: every method hands the caller's request to the backend unchanged and returns what the
-// backend returned; the recorder only looks at addresses and sizes. (During calibration, which
-// asks for blocks it never uses, a static block stands in.)
+// backend returned; the recorder only looks at addresses and sizes. (To a thread that is calibrating
+// blocks are given that the calibration owns, large enough and aligned for what was asked.)
 unsafe impl<B: GlobalAlloc> GlobalAlloc for MapGrow<B> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

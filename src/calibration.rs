@@ -2,41 +2,97 @@
 //! language's shims, what the optimiser left of our own. No stack begins with them.
 //!
 //! They are found by going that way once with every entry point. No names are needed, so it works
-//! in stripped programs too.
+//! in stripped programs too. Meanwhile the allocator hands out blocks of the calibration's own: the
+//! backend may not be ready to be asked.
 
-use core::sync::atomic::AtomicU64;
+use std::alloc::Layout;
 
 use crate::recording::private_pages;
-use crate::stack::{EntryFrames, Lesson, Registers, ThreadStacks};
+use crate::stack::{EntryFrames, Registers, ThreadStacks};
 use crate::thread::HOT;
 
-/// The block that the allocator hands out during calibration, when nothing may be allocated.
-static BLOCK: AtomicU64 = AtomicU64::new(0);
+/// Blocks that may be asked for at a time: a `realloc` that is made of the other calls has two.
+const STAND_INS: usize = 2;
+/// Bytes of one, and its alignment: enough for what is asked for here, whatever an allocator in
+/// front of this one adds to it.
+const STAND_IN_BYTES: usize = 256;
+const STAND_IN_ALIGN: usize = 64;
+const _: () = assert!(align_of::<StandIn>() == STAND_IN_ALIGN);
 
-/// Whether the calling thread is calibrating: the allocator then returns [`block`] and frees
-/// nothing.
-#[inline]
-pub(crate) fn calibrating() -> bool {
-    HOT.with(|hot| !hot.lesson.get().is_null())
+#[repr(align(64))]
+struct StandIn([u8; STAND_IN_BYTES]);
+
+/// What a calibration works with; lent to the thread's [`HOT`] for its time.
+pub(crate) struct Lesson {
+    frames: EntryFrames,
+    stacks: *mut ThreadStacks,
+    stand_ins: [StandIn; STAND_INS],
+    handed_out: usize,
 }
 
-/// See [`calibrating`].
-pub(crate) fn block() -> *mut u8 {
-    BLOCK.as_ptr().cast()
+/// That of the calling thread; null unless it is calibrating.
+#[inline]
+fn lesson() -> *mut Lesson {
+    HOT.with(|hot| hot.lesson.get().cast())
+}
+
+/// Whether the calling thread is calibrating.
+#[inline]
+pub(crate) fn calibrating() -> bool {
+    !lesson().is_null()
+}
+
+/// A block of zeroes for the calling thread, which is calibrating. `None` where it would not fit.
+pub(crate) fn stand_in(layout: Layout) -> Option<*mut u8> {
+    let lesson = lesson();
+    if lesson.is_null() || layout.size() > STAND_IN_BYTES || layout.align() > STAND_IN_ALIGN {
+        return None;
+    }
+    // SAFETY: not null only while `calibrate` lends its value on this same thread; no other
+    // reference to these fields is there, and the block before this one stays as it is.
+    unsafe {
+        let next = (*lesson).handed_out;
+        (*lesson).handed_out = (next + 1) % STAND_INS;
+        let block = (&raw mut (*lesson).stand_ins[next].0).cast::<u8>();
+        block.write_bytes(0, STAND_IN_BYTES);
+        Some(block)
+    }
+}
+
+/// Whether a block came from [`stand_in`].
+pub(crate) fn is_stand_in(block: *mut u8) -> bool {
+    let lesson = lesson();
+    if lesson.is_null() {
+        return false;
+    }
+    // SAFETY: as in `stand_in`; only the place of the field is taken.
+    let start = unsafe { &raw const (*lesson).stand_ins }.addr();
+    (start..start + size_of::<[StandIn; STAND_INS]>()).contains(&block.addr())
 }
 
 /// Adds the functions between `from`, inside the recorder, and the calibrating function to the
 /// ones being learnt.
-pub(crate) fn learn(from: &Registers) {
-    HOT.with(|hot| {
-        // SAFETY: not null only while `calibrate` lends its value on this same thread.
-        let Some(lesson) = (unsafe { hot.lesson.get().as_mut() }) else {
-            return;
-        };
-        let own = calibrate as fn() -> EntryFrames as usize as u64;
-        // SAFETY: `from` was read in a function that has not returned.
-        unsafe { lesson.learn(from, own) };
-    });
+///
+/// # Safety
+/// `from` was read in a function of the calling thread that has not returned.
+pub(crate) unsafe fn learn(from: &Registers) {
+    const DEPTH: usize = 16;
+    let lesson = lesson();
+    if lesson.is_null() {
+        return;
+    }
+    let mut starts = [0; DEPTH];
+    // SAFETY: `calibrate` lends its lesson and the stacks in it to this thread alone; the registers
+    // belong to an active function, as this one's contract says.
+    let count = unsafe { (*(*lesson).stacks).function_starts(from, &mut starts) };
+    let starts = starts.get(..count).unwrap_or(&[]);
+    let own = calibrate as fn() -> EntryFrames as usize as u64;
+    if let Some(end) = starts.iter().position(|&start| start == own) {
+        for &start in starts.iter().take(end) {
+            // SAFETY: as above.
+            unsafe { (*lesson).frames.insert(start) };
+        }
+    }
 }
 
 /// The functions between a caller of `malloc` and the recorder in the preload library: all that
@@ -53,44 +109,40 @@ pub(crate) fn own_object() -> EntryFrames {
 /// Those between a caller of the global allocator and the recorder.
 #[inline(never)]
 pub(crate) fn calibrate() -> EntryFrames {
+    use std::alloc::{alloc, alloc_zeroed, dealloc, realloc};
     let Some(pages) = private_pages(crate::stack::SIZE) else {
         return EntryFrames::new();
     };
-    let frames = {
-        // SAFETY: fresh zeroed pages, page aligned, for this function alone, which unmaps them
-        // when the lesson is over.
-        let mut lesson = Lesson::new(unsafe { ThreadStacks::from_zeroed(pages) });
-        let before = HOT.with(|hot| hot.lesson.replace(&raw mut lesson));
-        go_through_all_entry_points();
-        HOT.with(|hot| hot.lesson.set(before));
-        core::hint::black_box(&lesson).frames()
+    let mut lesson = Lesson {
+        frames: EntryFrames::new(),
+        // SAFETY: fresh zeroed pages, page aligned, used by this thread alone until they are
+        // unmapped below.
+        stacks: unsafe { ThreadStacks::from_zeroed(pages) },
+        stand_ins: [const { StandIn([0; STAND_IN_BYTES]) }; STAND_INS],
+        handed_out: 0,
     };
-    // SAFETY: mapped above, and used by nobody any more.
-    unsafe { libc::munmap(pages.cast(), crate::stack::SIZE) };
-    frames
-}
-
-#[inline(always)]
-fn go_through_all_entry_points() {
-    use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+    let before = HOT.with(|hot| hot.lesson.replace((&raw mut lesson).cast()));
     let layout = Layout::new::<u64>();
-    let ours = block();
-    let give_back = |block: *mut u8| {
-        if !block.is_null() && block != ours {
-            // The recorder is not the global allocator of this program.
-            // SAFETY: `block` was just allocated with this layout.
-            unsafe { dealloc(block, layout) };
-        }
-    };
-    // SAFETY: the layout is not zero-sized; `ours` is only reallocated or freed by an allocator
-    // that handed it out.
+    let longer = Layout::new::<[u64; 2]>();
+    // SAFETY: the layouts are not of size zero, and each block is given back with the one that it
+    // has. (Where another allocator is the program's, it serves these, and nothing is learnt.)
     unsafe {
         let block = core::hint::black_box(alloc(layout));
-        if block == ours {
-            let _ = core::hint::black_box(realloc(ours, layout, 16));
-            dealloc(core::hint::black_box(ours), layout);
+        if !block.is_null() {
+            let moved = core::hint::black_box(realloc(block, layout, longer.size()));
+            match moved.is_null() {
+                true => dealloc(block, layout),
+                false => dealloc(moved, longer),
+            }
         }
-        give_back(block);
-        give_back(core::hint::black_box(alloc_zeroed(layout)));
+        let zeroed = core::hint::black_box(alloc_zeroed(layout));
+        if !zeroed.is_null() {
+            dealloc(zeroed, layout);
+        }
     }
+    HOT.with(|hot| hot.lesson.set(before));
+    let frames = core::hint::black_box(&mut lesson).frames;
+    // SAFETY: mapped above with this size; `lesson.stacks`, which points there, is not used again.
+    unsafe { libc::munmap(pages.cast(), crate::stack::SIZE) };
+    frames
 }

@@ -238,7 +238,8 @@ impl Session {
     #[inline(never)]
     pub(crate) fn allocated(&mut self, plan: &AllocationPlan, address: usize) {
         if self.state.is_none() {
-            return calibration::learn(&Registers::here());
+            // SAFETY: the registers are this function's, which has not returned.
+            return unsafe { calibration::learn(&Registers::here()) };
         }
         let Some((state, recording, cold)) = self.attach() else {
             return;
@@ -304,7 +305,8 @@ impl Session {
     #[inline(never)]
     pub(crate) fn freed(&mut self, address: usize, bytes: usize, align: usize) -> Option<Freed> {
         let Some(state) = self.state else {
-            calibration::learn(&Registers::here());
+            // SAFETY: as in `allocated`.
+            unsafe { calibration::learn(&Registers::here()) };
             return None;
         };
         let settings = &state.settings;

@@ -1,6 +1,6 @@
 //! The allocator's own functions, which no stack begins with.
 
-use super::{Object, Registers, ThreadStacks};
+use super::Object;
 
 /// Functions that may count as the allocator's own.
 const MAX_ENTRY_FUNCTIONS: usize = 16;
@@ -62,44 +62,5 @@ impl EntryFrames {
     pub(crate) fn contains(&self, start: u64) -> bool {
         let (from, to) = self.object;
         start != 0 && (from <= start && start < to || self.starts.contains(&start))
-    }
-}
-
-/// Entry frames that are being learnt.
-pub(crate) struct Lesson<'a> {
-    frames: EntryFrames,
-    stacks: &'a mut ThreadStacks,
-}
-
-impl<'a> Lesson<'a> {
-    /// Nothing was learnt yet; stacks are walked with these.
-    pub(crate) fn new(stacks: &'a mut ThreadStacks) -> Self {
-        Self {
-            frames: EntryFrames::new(),
-            stacks,
-        }
-    }
-
-    /// Adds the functions between `from` and the one that starts at `end`; none if that is not
-    /// among the next few callers.
-    ///
-    /// # Safety
-    /// The registers were read in a function of the calling thread that has not returned.
-    pub(crate) unsafe fn learn(&mut self, from: &Registers, end: u64) {
-        const DEPTH: usize = 16;
-        let mut starts = [0; DEPTH];
-        // SAFETY: the registers belong to an active function, as this one's contract says.
-        let count = unsafe { self.stacks.function_starts(from, &mut starts) };
-        let starts = starts.get(..count).unwrap_or(&[]);
-        if let Some(end) = starts.iter().position(|&start| start == end) {
-            for &start in starts.iter().take(end) {
-                self.frames.insert(start);
-            }
-        }
-    }
-
-    /// What was learnt.
-    pub(crate) fn frames(&self) -> EntryFrames {
-        self.frames
     }
 }

@@ -65,7 +65,7 @@ mod scripted;
 mod tests;
 mod walk;
 
-pub(crate) use entry::{EntryFrames, Lesson};
+pub(crate) use entry::EntryFrames;
 pub(crate) use loader::{Object, available, build_id, find_object};
 
 use cache::RuleCache;
@@ -231,6 +231,8 @@ impl ThreadStacks {
     pub(crate) fn forget(&mut self) {
         self.memo.clear();
         self.rules.clear();
+        #[cfg(feature = "preload")]
+        self.scratch.script.forget();
     }
 
     /// Captures the stack outside the frame in which `start` was captured, without leading

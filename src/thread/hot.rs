@@ -7,7 +7,6 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use super::{Cold, FLUSH, HOT, LARGE, LARGE_FREE, free_floor};
 use crate::config::Settings;
-use crate::stack::Lesson;
 
 /// Countdowns of the fast path, and what the slow one needs before it has the rest.
 ///
@@ -35,8 +34,8 @@ pub(crate) struct Hot {
     /// handler say, is not recorded.
     busy: Cell<Activity>,
     pub(super) cold: Cell<*mut Cold>,
-    /// Set during a calibration: see `calibration::calibrating`.
-    pub(crate) lesson: Cell<*mut Lesson<'static>>,
+    /// What a calibration works with, while this thread is at one: see `calibration::lesson`.
+    pub(crate) lesson: Cell<*mut ()>,
 }
 
 /// A countdown that has run out before it began.

@@ -47,6 +47,10 @@ impl Recording {
     /// Takes the slot of a thread that has ended; its totals go to the retired ones.
     #[cold]
     fn retire_slot(&self, tid: u32) -> Option<usize> {
+        // To another process (a child of `vfork`) all threads of this one look gone.
+        if !self.is_of_this_process() {
+            return None;
+        }
         let slots = self.arena.region(region::THREADS);
         let taken = |owner: u64| u64::from(owner as u32) | 1 << 63;
         for (slot, words) in slots.chunks_exact(thread::WORDS).enumerate().skip(1) {
