@@ -31,9 +31,9 @@ mod pages;
 pub(crate) mod tls;
 
 pub(crate) use counters::{Counters, Serials};
-#[cfg(feature = "preload")]
-pub(crate) use hot::forwarding;
-pub(crate) use hot::{Busy, Hot, is_off_here, must_not_allocate, prime, switch_off_here};
+pub(crate) use hot::{
+    Busy, Hot, forwarding, is_off_here, must_not_allocate, prime, switch_off_here,
+};
 pub(crate) use tls::HOT;
 
 /// Bytes between two flushes of a thread's totals.

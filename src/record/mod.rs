@@ -5,6 +5,7 @@
 //! the live table only while it belongs to the program, so no two threads ever claim one.
 
 mod books;
+pub(crate) mod driver;
 mod follow;
 mod realloc;
 
@@ -74,7 +75,7 @@ pub(crate) struct AllocationPlan {
 /// recorder (in a signal handler, say), or has no pages of its own.
 #[cold]
 #[inline(never)]
-pub(crate) fn forget(address: usize, bytes: usize) {
+pub(crate) fn forget(address: usize) {
     let (Some(state), Some(recording)) = (State::get(), existing_recording()) else {
         return;
     };
@@ -82,7 +83,7 @@ pub(crate) fn forget(address: usize, bytes: usize) {
         return;
     };
     let now = clock::ticks();
-    if let Some(old) = take_out(recording, &state.settings, slot, address, bytes, now) {
+    if let Some(old) = take_out(recording, &state.settings, slot, address, now) {
         let leaving = Leaving {
             record: Some(&old),
             bytes: old.bytes,
@@ -339,7 +340,7 @@ impl Session {
         }
         let Some((_, recording, cold)) = self.attach() else {
             // It may be another thread's, which could be attached.
-            forget(address, bytes);
+            forget(address);
             return None;
         };
         if flush_due {
@@ -349,7 +350,7 @@ impl Session {
         let start = clock::ticks();
         let found = recording.live.find(address as u64);
         let old = match found {
-            Some(slot) => Some(take_out(recording, settings, slot, address, bytes, start)?),
+            Some(slot) => Some(take_out(recording, settings, slot, address, start)?),
             // Looked for by its size or expected; not by chance, for the page that it lies on.
             None if (expected || !in_filter(settings, bytes))
                 && cold.pending.could_replace(bytes, align_log2, expected) =>

@@ -113,7 +113,7 @@ impl Session {
             return None;
         }
         let Some((_, recording, cold)) = self.attach() else {
-            forget(address, old_bytes);
+            forget(address);
             return None;
         };
         let entered = clock::ticks();

@@ -215,8 +215,7 @@ pub(crate) fn must_not_allocate() -> bool {
 }
 
 /// Does what the program asked its allocator for: that may allocate in its turn.
-#[cfg(feature = "preload")]
-#[inline]
+#[inline(always)]
 pub(crate) fn forwarding<R>(act: impl FnOnce() -> R) -> R {
     if !cfg!(debug_assertions) {
         return act();
