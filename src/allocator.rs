@@ -3,10 +3,10 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 
+use crate::calibration;
 use crate::config::{AtExit, Defaults, Mode};
 use crate::hook;
-use crate::process;
-use crate::record::{self, Entry, Moved};
+use crate::record::{self, Entry, Moved, driver};
 use crate::thread;
 use mapgrow_format::layout::header;
 
@@ -135,50 +135,69 @@ impl<B> MapGrow<B> {
 }
 
 impl<B: GlobalAlloc> MapGrow<B> {
+    /// What the backend is asked for a block, or the calibration, if that is what the thread is at.
+    ///
+    /// # Safety
+    /// As [`GlobalAlloc::alloc`], or `alloc_zeroed` if `entry` says so.
+    #[inline]
+    unsafe fn give(&self, entry: Entry, layout: Layout) -> *mut u8 {
+        if let Some(block) = calibration::stand_in(layout) {
+            return block;
+        }
+        match entry {
+            // SAFETY: `layout` is not of size zero: this method's contract, and all of the backend's.
+            Entry::Zeroed => unsafe { self.backend.alloc_zeroed(layout) },
+            // SAFETY: as above.
+            _ => unsafe { self.backend.alloc(layout) },
+        }
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::dealloc`].
+    #[inline]
+    unsafe fn take_back(&self, block: *mut u8, layout: Layout) {
+        if !calibration::is_stand_in(block) {
+            // SAFETY: `block` is live, of this layout, and not the calibration's: the backend gave it.
+            unsafe { self.backend.dealloc(block, layout) };
+        }
+    }
+
+    /// # Safety
+    /// As [`GlobalAlloc::realloc`].
+    #[inline]
+    unsafe fn resize(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !calibration::is_stand_in(block) {
+            // SAFETY: `block` is live, of this layout, and not the calibration's: the backend gave it;
+            // `size` is one that it may be given, this method's contract says.
+            return unsafe { self.backend.realloc(block, layout, size) };
+        }
+        // SAFETY: `size` rounded up to the alignment does not overflow, this method's contract says.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: `size` is not zero.
+        let moved = unsafe { self.give(Entry::Alloc, wanted) };
+        if !moved.is_null() {
+            // SAFETY: both are live, have as many bytes, and are not the same.
+            unsafe { moved.copy_from_nonoverlapping(block, layout.size().min(size)) };
+        }
+        moved
+    }
+
     fn begin(&self) -> Option<record::Session> {
         record::Session::begin(&self.defaults, self.backend_kind)
     }
 
     /// # Safety
     /// As [`GlobalAlloc::alloc`], or `alloc_zeroed` if `entry` says so.
-    #[inline]
-    unsafe fn forward(&self, entry: Entry, layout: Layout) -> *mut u8 {
-        match entry {
-            // SAFETY: the caller's promise.
-            Entry::Zeroed => unsafe { self.backend.alloc_zeroed(layout) },
-            // SAFETY: the caller's promise.
-            _ => unsafe { self.backend.alloc(layout) },
-        }
-    }
-
-    /// # Safety
-    /// As [`GlobalAlloc::alloc`].
     #[cold]
     #[inline(never)]
     unsafe fn alloc_recorded(&self, entry: Entry, layout: Layout) -> *mut u8 {
+        // SAFETY: `layout` is not of size zero, and this is the only request made for it.
+        let give = || unsafe { self.give(entry, layout) };
         if thread::is_off_here() {
-            // SAFETY: the caller's promise.
-            return unsafe { self.forward(entry, layout) };
+            return give();
         }
-        let Some(mut session) = self.begin() else {
-            record::refuse_own_allocation();
-            // SAFETY: the caller's promise.
-            return unsafe { self.forward(entry, layout) };
-        };
-        let Some(plan) = session.plan_allocation(entry, layout.size(), layout.align()) else {
-            // SAFETY: the caller's promise.
-            return unsafe { self.forward(entry, layout) };
-        };
-        if process::calibrating() {
-            session.allocated(&plan, process::calibration_block() as usize);
-            return process::calibration_block();
-        }
-        // SAFETY: the caller's promise.
-        let block = unsafe { self.forward(entry, layout) };
-        if !block.is_null() {
-            session.allocated(&plan, block as usize);
-        }
-        block
+        let asked = (layout.size(), layout.align());
+        driver::allocate(self.begin(), entry, asked, give)
     }
 
     /// # Safety
@@ -186,24 +205,13 @@ impl<B: GlobalAlloc> MapGrow<B> {
     #[cold]
     #[inline(never)]
     unsafe fn dealloc_recorded(&self, block: *mut u8, layout: Layout) {
-        if thread::is_off_here() || hook::was_only_near(block as usize, layout.size()) {
-            // SAFETY: the caller's promise.
-            return unsafe { self.backend.dealloc(block, layout) };
+        // SAFETY: `block` is live and of this layout; from here on it is only a number.
+        let take_back = || unsafe { self.take_back(block, layout) };
+        if thread::is_off_here() || hook::was_only_near(block.addr(), layout.size()) {
+            return take_back();
         }
-        let Some(mut session) = self.begin() else {
-            record::forget(block as usize, layout.size());
-            // SAFETY: the caller's promise.
-            return unsafe { self.backend.dealloc(block, layout) };
-        };
-        let freed = session.freed(block as usize, layout.size(), layout.align());
-        if process::calibrating() {
-            return;
-        }
-        // SAFETY: the caller's promise.
-        unsafe { self.backend.dealloc(block, layout) };
-        if let Some(freed) = freed {
-            session.finish_free(&freed);
-        }
+        let held = || (layout.size(), layout.align());
+        driver::free(self.begin(), block.addr(), held, take_back);
     }
 
     /// # Safety
@@ -211,28 +219,19 @@ impl<B: GlobalAlloc> MapGrow<B> {
     #[cold]
     #[inline(never)]
     unsafe fn realloc_recorded(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let Some(mut session) = self.begin() else {
-            record::refuse_own_allocation();
-            record::forget(block as usize, layout.size());
-            // SAFETY: the caller's promise.
-            return unsafe { self.backend.realloc(block, layout, size) };
+        let held = || (layout.size(), layout.align());
+        let resize = |_| {
+            // SAFETY: `block` is live and of this layout, and `size` one that it may be given.
+            let moved = unsafe { self.resize(block, layout, size) };
+            (moved, Moved::by_address(block.addr(), moved.addr()))
         };
-        let plan = session.plan_realloc(block as usize, layout.size(), size, layout.align());
-        if process::calibrating() {
-            return block;
-        }
-        // SAFETY: the caller's promise.
-        let moved = unsafe { self.backend.realloc(block, layout, size) };
-        if let Some(plan) = plan {
-            session.reallocated(&plan, Moved::by_address(block as usize, moved as usize));
-        }
-        moved
+        driver::reallocate(self.begin(), block.addr(), size, held, resize)
     }
 }
 
 // SAFETY: every method hands the caller's request to the backend unchanged and returns what the
-// backend returned; the recorder only looks at addresses and sizes. (During calibration, which
-// asks for blocks it never uses, a static block stands in.)
+// backend returned; the recorder only looks at addresses and sizes. (To a thread that is calibrating
+// blocks are given that the calibration owns, large enough and aligned for what was asked.)
 unsafe impl<B: GlobalAlloc> GlobalAlloc for MapGrow<B> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -246,7 +245,7 @@ unsafe impl<B: GlobalAlloc> GlobalAlloc for MapGrow<B> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if hook::free_is_fast(block as usize, layout.size(), layout.align()) {
+        if hook::free_is_fast(block.addr(), layout.size(), layout.align()) {
             // SAFETY: the caller's promise.
             return unsafe { self.backend.dealloc(block, layout) };
         }
@@ -266,7 +265,7 @@ unsafe impl<B: GlobalAlloc> GlobalAlloc for MapGrow<B> {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if hook::realloc_is_fast(block as usize, layout.size(), size, layout.align()) {
+        if hook::realloc_is_fast(block.addr(), layout.size(), size, layout.align()) {
             // SAFETY: the caller's promise.
             return unsafe { self.backend.realloc(block, layout, size) };
         }

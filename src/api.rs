@@ -2,8 +2,9 @@
 
 #[cfg(feature = "report")]
 use crate::inprocess;
+use crate::life::{State, existing_recording};
 use crate::measure;
-use crate::process::{self, State};
+use crate::process;
 use crate::snapshot as dumps;
 use crate::thread::{self, Busy};
 use mapgrow_format::layout::header;
@@ -48,7 +49,7 @@ pub fn dump() -> std::io::Result<std::path::PathBuf> {
     let written = {
         let _busy = Busy::report();
         let (state, recording) = State::get()
-            .zip(process::existing_recording())
+            .zip(existing_recording())
             .ok_or_else(|| std::io::Error::other("nothing was recorded yet"))?;
         let _errno = ErrnoGuard::save();
         measure::measure(recording);

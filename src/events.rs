@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::inprocess;
-use crate::process;
+use crate::life::existing_recording;
 use crate::thread::Busy;
 use mapgrow_report::{Caller, EventKind, NextResize, Options, Report};
 
@@ -90,7 +90,7 @@ struct Progress {
 
 impl Progress {
     fn now() -> Self {
-        let next = process::existing_recording().map_or(0, |recording| recording.resizes.head());
+        let next = existing_recording().map_or(0, |recording| recording.resizes.head());
         Self { next }
     }
 }
@@ -99,7 +99,7 @@ fn pump(sender: &Sender<GrowthEvent>, mut progress: Progress) {
     loop {
         std::thread::sleep(PERIOD);
         let _busy = Busy::report();
-        let Some(recording) = process::existing_recording() else {
+        let Some(recording) = existing_recording() else {
             continue;
         };
         if recording.resizes.head() == progress.next {

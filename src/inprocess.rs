@@ -7,7 +7,7 @@ use std::ffi::c_void;
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 
-use crate::process;
+use crate::life::existing_recording;
 use crate::recording::Recording;
 use crate::thread::Busy;
 use mapgrow_containers::classify::closures::{self, Part};
@@ -78,7 +78,7 @@ fn with_module<'n>(
 
 /// A copy of the recording in the form of a dump, taken word by word while others write.
 fn copy(recording: &Recording, reason: u64) -> Vec<u8> {
-    recording.calibrate();
+    recording.note_clocks();
     let mut words: Vec<u64> = recording
         .header()
         .iter()
@@ -105,7 +105,7 @@ fn copy(recording: &Recording, reason: u64) -> Vec<u8> {
 /// Reads and classifies the running recording. `None` when nothing is recorded.
 pub(crate) fn report(options: &Options) -> Option<Report> {
     let _busy = Busy::report();
-    build(process::existing_recording()?, options)
+    build(existing_recording()?, options)
 }
 
 /// As [`report`], for a caller that holds the recorder off already.
@@ -117,14 +117,14 @@ pub(crate) fn build(recording: &Recording, options: &Options) -> Option<Report> 
 
 /// Number of the next event in the resize ring, and how many the ring holds.
 pub(crate) fn resize_ring() -> (u64, u64) {
-    process::existing_recording().map_or((0, 0), |recording| {
+    existing_recording().map_or((0, 0), |recording| {
         (recording.resizes.head(), recording.resizes.capacity())
     })
 }
 
 /// Nanoseconds since recording began.
 pub(crate) fn to_ns(ticks: u64) -> u64 {
-    process::existing_recording().map_or(0, |recording| {
+    existing_recording().map_or(0, |recording| {
         let since = ticks.saturating_sub(recording.load(header::START_TICKS));
         let span = recording.load(header::NOW_TICKS) - recording.load(header::START_TICKS);
         let ns = recording.load(header::NOW_MONO_NS) - recording.load(header::START_MONO_NS);

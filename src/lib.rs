@@ -2,12 +2,14 @@
 
 mod allocator;
 mod api;
+mod calibration;
 mod config;
 #[cfg(feature = "report")]
 mod events;
 mod hook;
 #[cfg(feature = "report")]
 mod inprocess;
+mod life;
 mod lineage;
 mod measure;
 mod own_stack;
@@ -25,6 +27,7 @@ mod snapshot;
 mod stack;
 mod sync;
 mod tables;
+mod task;
 #[cfg(feature = "report")]
 pub mod testing;
 mod thread;

@@ -6,7 +6,7 @@
 //! kernel, and count for something only if the live table knew the block before and knows it
 //! after.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 
 use crate::recording::Recording;
 use mapgrow_containers::occupancy::memory::{Place, read};
@@ -26,17 +26,10 @@ const PASSES: [(u64, u64); 3] = [
     (0, (1 << 14) - 1),
 ];
 
-/// One reader at a time: all write to the same region.
-static READING: AtomicBool = AtomicBool::new(false);
-
-/// Forgets a reader that was at work when this process was forked.
-pub(crate) fn reset_after_fork() {
-    READING.store(false, Ordering::Release);
-}
-
 /// Reads all live tables, as far as time and room allow. Does nothing while another thread does.
 pub(crate) fn measure(recording: &Recording) {
-    if READING.swap(true, Ordering::Acquire) {
+    // One reader at a time: all write to the same region.
+    if recording.being_measured.swap(true, Ordering::Acquire) {
         return;
     }
     let until = clock::monotonic_ns().saturating_add(MOST_NS);
@@ -94,7 +87,7 @@ pub(crate) fn measure(recording: &Recording) {
     }
     recording.store(header::OCCUPANCY_COUNT, count);
     recording.store(header::OCCUPANCY_SKIPPED, skipped);
-    READING.store(false, Ordering::Release);
+    recording.being_measured.store(false, Ordering::Release);
 }
 
 /// Writes record `index`; false when there is no room.

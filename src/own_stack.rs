@@ -17,8 +17,13 @@ const SIZE: usize = if cfg!(debug_assertions) {
 } else {
     64 << 10
 };
+/// Bytes below it that cannot be written to.
+const GUARD: usize = 4 << 10;
 /// Zeros above it: who walks the stack there finds no way on, rather than what lies behind.
 const ABOVE: usize = 1 << 10;
+
+/// What lies at its lowest place.
+const LOWEST: u64 = 0x6d61_7067_726f_7700;
 
 /// What is called on the other stack, and its result.
 struct Errand<F, R> {
@@ -37,12 +42,16 @@ extern "C" fn run<F: FnOnce() -> R, R>(errand: *mut c_void) {
 #[inline(never)]
 pub(crate) fn with_own_stack<F: FnOnce() -> R, R>(work: F) -> Option<R> {
     let blocked = SignalsBlocked::new();
-    let pages = private_pages(SIZE)?;
-    // SAFETY: fresh pages, which nobody else knows.
-    let area = unsafe { core::slice::from_raw_parts_mut(pages.cast::<u64>(), SIZE / 8) };
+    let pages = private_pages(GUARD + SIZE)?;
+    // What does not fit shall not write to what lies below.
+    // SAFETY: the first of the pages just mapped; nothing is kept there.
+    unsafe { libc::mprotect(pages.cast(), GUARD, libc::PROT_NONE) };
+    // SAFETY: the fresh pages above it, which nobody else knows.
+    let area = unsafe { core::slice::from_raw_parts_mut(pages.add(GUARD).cast(), SIZE / 8) };
     let result = on_stack(&blocked, area, work);
-    // SAFETY: mapped above; what was called has returned.
-    unsafe { libc::munmap(pages.cast(), SIZE) };
+    // SAFETY: mapped above with this size; what ran there has returned, and `area` is not used
+    // again.
+    unsafe { libc::munmap(pages.cast(), GUARD + SIZE) };
     result
 }
 
@@ -58,11 +67,19 @@ pub(crate) fn on_stack<F: FnOnce() -> R, R>(
         work: Some(work),
         result: None,
     };
+    if area.len() * 8 < 2 * ABOVE {
+        return None;
+    }
+    // Were it overwritten, so might be what lies below.
+    if let Some(lowest) = area.first_mut() {
+        *lowest = LOWEST;
+    }
     let end = area.as_mut_ptr_range().end;
     let top = end.wrapping_byte_sub(ABOVE + end as usize % 16);
     // SAFETY: the memory below `top` is lent to this call, and large enough for what the callers
     // do; `run` is of the type that the errand is.
     unsafe { call_on(top.cast(), run::<F, R>, (&raw mut errand).cast()) };
+    debug_assert!(area.first() == Some(&LOWEST), "the stack was too small");
     errand.result
 }
 

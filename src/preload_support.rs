@@ -1,15 +1,17 @@
 //! The recorder as the preload library drives it: behind the malloc family, whose callers do not
 //! say how large a block is that they free, and over an allocator that the library finds.
 
+use core::ffi::c_void;
+
 use crate::config::Defaults;
 use crate::hook;
-use crate::process::{self, State};
+use crate::life::{State, existing_recording};
 pub use crate::record::Entry;
-use crate::record::{self, AllocationPlan, Moved, Session};
+use crate::record::{self, AllocationPlan, Moved, Session, driver};
 use crate::snapshot::{self, DumpError, Ending};
 use crate::stack;
 pub use crate::stack::python::{Interpreter, meet as meet_interpreter};
-use crate::thread::{Busy, forwarding};
+use crate::thread::Busy;
 use mapgrow_format::layout::header;
 use mapgrow_system::sys::{self, ErrnoGuard};
 
@@ -66,30 +68,18 @@ fn begin() -> Option<Session> {
     Session::begin(&DEFAULTS, header::BACKEND_PROGRAM)
 }
 
-/// Allocates by `forward`, which returns the block's address or 0, and records the block if it
-/// is one to record.
+/// Allocates by `forward`, which returns the block or null, and records the block if it is one to
+/// record.
 pub fn allocate(
     entry: Entry,
     bytes: usize,
     align: usize,
-    forward: impl FnOnce() -> usize,
-) -> usize {
+    forward: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
     if bytes >= LARGEST {
         return forward();
     }
-    let Some(mut session) = begin() else {
-        record::refuse_own_allocation();
-        return forward();
-    };
-    let plan = session.plan_allocation(entry, bytes, align);
-    let block = forwarding(forward);
-    let Some(plan) = plan else {
-        return block;
-    };
-    if block != 0 {
-        session.allocated(&plan, block);
-    }
-    block
+    driver::allocate(begin(), entry, (bytes, align), forward)
 }
 
 /// What is known of a block that is about to be allocated.
@@ -137,48 +127,39 @@ pub fn record(planned: &Planned, address: usize) -> bool {
     true
 }
 
+/// Size and alignment of a block: as they are recorded, else what the allocator says.
+fn held(address: usize, usable: impl FnOnce() -> usize) -> (usize, usize) {
+    record::recorded(address).unwrap_or_else(|| (usable(), MALLOC_ALIGN))
+}
+
 /// Frees by `forward`, after whatever is recorded of the block was taken out. `usable` says how
 /// many bytes the block holds at least.
 pub fn free(address: usize, usable: impl FnOnce() -> usize, forward: impl FnOnce()) {
     if hook::was_only_near(address, 0) {
         return forward();
     }
-    let Some(mut session) = begin() else {
-        record::forget(address, 0);
-        return forward();
-    };
-    let (bytes, align) = record::recorded(address).unwrap_or_else(|| (usable(), MALLOC_ALIGN));
-    let freed = session.freed(address, bytes, align);
-    forwarding(forward);
-    if let Some(freed) = freed {
-        session.finish_free(&freed);
-    }
+    driver::free(begin(), address, || held(address, usable), forward);
 }
 
-/// Reallocates by `forward`, which returns the new address, or 0 when the block stays what it
-/// was. `usable` tells how many bytes the live block at an address holds at least.
+/// Reallocates by `forward`, which returns the block, or null when it stays what it was. `usable`
+/// tells how many bytes the live block at an address holds at least.
 pub fn reallocate(
     address: usize,
     bytes: usize,
     usable: impl Fn(usize) -> usize,
-    forward: impl FnOnce() -> usize,
-) -> usize {
+    forward: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
     if bytes >= LARGEST {
         return forward();
     }
-    let Some(mut session) = begin() else {
-        record::refuse_own_allocation();
-        record::forget(address, 0);
-        return forward();
-    };
-    let (old, align) = record::recorded(address).unwrap_or_else(|| (usable(address), MALLOC_ALIGN));
-    let plan = session.plan_realloc(address, old, bytes, align);
     let is_mapped = |address, bytes| bytes >= LEAST_MAPPED && is_mapped(address, usable(address));
-    let was_mapped = plan.is_some() && !crate::sandbox::entered() && is_mapped(address, old);
-    let faults = if was_mapped { sys::thread_faults() } else { 0 };
-    let moved = forwarding(forward);
-    if let Some(plan) = plan {
-        let how = match Moved::by_address(address, moved) {
+    let held = || held(address, || usable(address));
+    driver::reallocate(begin(), address, bytes, held, |recorded| {
+        let was_mapped =
+            recorded.is_some_and(|old| !crate::sandbox::entered() && is_mapped(address, old));
+        let faults = if was_mapped { sys::thread_faults() } else { 0 };
+        let block = forward();
+        let moved = match Moved::by_address(address, block.addr()) {
             // The kernel moved the pages (`mremap`): no byte was copied, and there never were two.
             // Where it will not, for they are not all alike, the C library copies, and each page
             // that it writes to is a fault.
@@ -187,11 +168,10 @@ pub fn reallocate(
             {
                 Moved::InPlace(to)
             }
-            how => how,
+            moved => moved,
         };
-        session.reallocated(&plan, how);
-    }
-    moved
+        (block, moved)
+    })
 }
 
 /// Smaller blocks are not mapped one by one, unless somebody asks for it (`mallopt`).
@@ -241,7 +221,7 @@ pub fn before_sandbox(sandbox: Sandbox) {
         session.prepare_for_sandbox();
     }
     if let Some(state) = State::get() {
-        mapgrow_system::clock::prepare(state.began());
+        mapgrow_system::clock::prepare(state.began);
     }
 }
 
@@ -292,7 +272,7 @@ pub enum Refused {
 pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), Refused> {
     let _busy = Busy::report();
     let (state, recording) = State::get()
-        .zip(process::existing_recording())
+        .zip(existing_recording())
         .ok_or(Refused::Nothing)?;
     let _errno = ErrnoGuard::save();
     match snapshot::dump(recording, &state.settings, header::REASON_API, path) {
@@ -307,7 +287,7 @@ pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), Refused> {
 /// Whether blocks are being recorded.
 #[must_use]
 pub fn is_recording() -> bool {
-    process::existing_recording().is_some_and(|recording| !recording.paused())
+    existing_recording().is_some_and(|recording| !recording.paused())
 }
 
 /// Sets a mark, as [`crate::mark`] does, though it may be the first thing that the program does.
@@ -318,7 +298,7 @@ pub fn mark(label: &str) {
 
 /// Pauses recording or resumes it, as the command does from outside.
 pub fn set_recording(on: bool) {
-    if let Some(recording) = process::existing_recording() {
+    if let Some(recording) = existing_recording() {
         recording.pause(!on);
     }
 }

@@ -26,6 +26,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::inprocess;
+use crate::life::{State, existing_recording};
+use crate::process;
+use crate::task::own_tid;
 use crate::thread::{self, Busy};
 pub use mapgrow_report::gates::Rule;
 use mapgrow_report::gates::{self, Outcome};
@@ -43,7 +46,7 @@ const SHOWN: usize = 8;
 #[must_use = "a watch that is not asked asserts nothing"]
 #[track_caller]
 pub fn watch() -> Watch {
-    let Some(thread) = thread::begin_watch() else {
+    let Some(thread) = begin_watch() else {
         panic!(
             "mapgrow::testing: nothing is recorded. Set `#[global_allocator] static ALLOC: \
              mapgrow::MapGrow = mapgrow::MapGrow::new();` in the test, and leave MAPGROW unset \
@@ -57,6 +60,32 @@ pub fn watch() -> Watch {
         capacity,
         begun: mapgrow_system::clock::ticks(),
         not_send: PhantomData,
+    }
+}
+
+/// Has everything recorded that the calling thread allocates; the thread's id. `None` when nothing
+/// is recorded.
+fn begin_watch() -> Option<u32> {
+    // An allocation, so that there is a state to watch with.
+    drop(std::hint::black_box(Box::new(0u64)));
+    let mut busy = Busy::enter()?;
+    let state = State::get()?;
+    let recording = process::recording(state)?;
+    // SAFETY: the token is this thread's and outlives the use.
+    unsafe { thread::cold(&mut busy, recording, &state.settings) }?.begin_watch();
+    Some(own_tid() as u32)
+}
+
+fn end_watch() {
+    let Some(mut busy) = Busy::enter() else {
+        return;
+    };
+    let Some((state, recording)) = State::get().zip(existing_recording()) else {
+        return;
+    };
+    // SAFETY: as in `begin_watch`.
+    if let Some(cold) = unsafe { thread::cold(&mut busy, recording, &state.settings) } {
+        cold.end_watch(&state.settings);
     }
 }
 
@@ -294,7 +323,7 @@ pub fn assert_gates(rules: &[Rule]) {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        thread::end_watch();
+        end_watch();
     }
 }
 

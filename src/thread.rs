@@ -3,23 +3,16 @@
 //! [`Hot`] lies in thread-local storage and is all that the fast path touches: its countdowns. It
 //! has no destructor and needs no registration, both of which would allocate.
 //! [`Cold`] holds the rest (stack memo, pending tables, samplers) in private pages outside the
-//! heap, reached through `Hot` once the thread has recorded something. A thread cannot tell us
-//! that it ends, so the pages of an ended one are found by asking the kernel for its id, and
-//! handed on to the next thread that starts.
-
-use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+//! heap, reached through `Hot` once the thread has recorded something.
 
 use crate::config::Settings;
 use crate::lineage::PendingStack;
-#[cfg(feature = "report")]
-use crate::process::State;
 use crate::recording::Recording;
 use crate::sampler::Sampler;
-use crate::sandbox;
 use crate::stack::ThreadStacks;
 use crate::tables::edges::EdgeMemo;
-use mapgrow_format::layout::{header, thread};
+use crate::task::own_tid;
+use mapgrow_format::layout::thread;
 use mapgrow_system::clock;
 
 /// Alignment from which a small block is treated as a possible table: hashbrown's control group.
@@ -34,12 +27,13 @@ pub(crate) const LARGE_FREE: usize = LARGE / 2 - 16;
 mod budget;
 mod counters;
 mod hot;
+mod pages;
 pub(crate) mod tls;
 
 pub(crate) use counters::{Counters, Serials};
-#[cfg(feature = "preload")]
-pub(crate) use hot::forwarding;
-pub(crate) use hot::{Busy, Hot, is_off_here, must_not_allocate, prime, switch_off_here};
+pub(crate) use hot::{
+    Busy, Hot, forwarding, is_off_here, must_not_allocate, prime, switch_off_here,
+};
 pub(crate) use tls::HOT;
 
 /// Bytes between two flushes of a thread's totals.
@@ -47,9 +41,6 @@ const FLUSH: i64 = thread::FLUSH_BYTES as i64;
 
 /// Everything else that is kept for a thread.
 pub(crate) struct Cold {
-    /// Owner, 0 while the pages are being set up.
-    owner: AtomicI32,
-    next: *mut Cold,
     /// The recording that `slot` belongs to.
     recording_id: u64,
     /// Slot in the recording's thread table.
@@ -77,64 +68,50 @@ pub(crate) struct Cold {
     pub(crate) stacks: ThreadStacks,
 }
 
-/// All `Cold`s ever made; pages are handed on, never given back.
-static COLDS: AtomicPtr<Cold> = AtomicPtr::new(ptr::null_mut());
-/// Where the search for an ended thread goes on.
-static CURSOR: AtomicPtr<Cold> = AtomicPtr::new(ptr::null_mut());
-
-/// Id of the calling thread; 0 where the system must not be asked.
-fn own_tid() -> i32 {
-    if sandbox::entered() {
-        return 0;
-    }
-    // SAFETY: `gettid` has no preconditions.
-    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
-}
-
-/// Whether no thread of this process has that id.
-pub(crate) fn is_gone(tid: i32) -> bool {
-    if sandbox::entered() {
-        return false;
-    }
-    // SAFETY: signal 0 is only a question.
-    let answer = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) };
-    answer == -1 && mapgrow_system::sys::errno() == libc::ESRCH
-}
-
 /// The thread's `Cold` if it has been attached already.
 ///
 /// # Safety
 /// The caller holds a [`Busy`] for the calling thread for as long as it uses the result, and uses
 /// one result at a time.
 pub(crate) unsafe fn cold<'a>(
-    _: &'a mut Busy,
+    busy: &'a mut Busy,
     recording: &Recording,
     settings: &Settings,
 ) -> Option<&'a mut Cold> {
     let existing = HOT.with(|hot| hot.cold.get());
-    // SAFETY: `hot.cold` is null or the calling thread's own pages, which nobody else touches
-    // while it lives but for the atomic `owner`; `Busy` excludes a second borrow.
+    // SAFETY: `hot.cold` is null or lies in the calling thread's own pages, and nobody else touches
+    // it while the thread lives; `Busy` excludes a second borrow.
     if let Some(cold) = unsafe { existing.as_mut() }.filter(|c| c.recording_id == recording.id()) {
         return Some(cold);
     }
-    attach(recording, settings)
+    // SAFETY: as this function's contract says.
+    unsafe { attach(busy, recording, settings) }
 }
 
-/// Pages for the calling thread: those of an ended thread, else new ones.
+/// Begins the calling thread's part in a recording.
+///
+/// # Safety
+/// As [`cold`].
 #[cold]
 #[inline(never)]
-fn attach<'a>(recording: &Recording, settings: &Settings) -> Option<&'a mut Cold> {
+unsafe fn attach<'a>(
+    _: &'a mut Busy,
+    recording: &Recording,
+    settings: &Settings,
+) -> Option<&'a mut Cold> {
     let _errno = mapgrow_system::sys::ErrnoGuard::save();
     let existing = HOT.with(|hot| hot.cold.get());
     let pages = if existing.is_null() {
-        adopt().or_else(|| create(recording))?
+        pages::take(recording)?
     } else {
+        // SAFETY: this thread's own, taken earlier.
+        unsafe { pages::keep(existing) };
         existing
     };
     let seed = mapgrow_system::sys::random();
     let now = clock::ticks();
-    // SAFETY: the pages are ours alone: new, adopted by a CAS on `owner`, or attached to this
-    // thread before. Every field is valid for any earlier content; `stacks` is valid as it is.
+    // SAFETY: the pages are this thread's alone: it has just taken them, or it was attached before.
+    // Every field is valid for any earlier content; `stacks` is valid as it is.
     unsafe {
         (*pages).recording_id = recording.id();
         (*pages).slot = recording.thread_slot(own_tid() as u32);
@@ -189,87 +166,26 @@ pub(crate) fn free_floor(settings: &Settings) -> usize {
     (settings.floor / 2).saturating_sub(16)
 }
 
-/// Makes the calling thread record everything, whatever its size and cost, until
-/// [`end_watch`]. Watches nest. The thread's id; `None` when nothing is recorded.
-#[cfg(feature = "report")]
-pub(crate) fn begin_watch() -> Option<u32> {
-    // An allocation, so that there is a state to watch with.
-    drop(std::hint::black_box(Box::new(0u64)));
-    let mut busy = Busy::enter()?;
-    let state = State::get()?;
-    let recording = crate::process::recording(state)?;
-    // SAFETY: the token is this thread's and outlives the use.
-    let cold = unsafe { cold(&mut busy, recording, &state.settings) }?;
-    cold.watches += 1;
-    cold.floor = 0;
-    HOT.with(|hot| hot.set_floor(0));
-    Some(own_tid() as u32)
-}
-
-/// Ends a watch.
-#[cfg(feature = "report")]
-pub(crate) fn end_watch() {
-    let Some(mut busy) = Busy::enter() else {
-        return;
-    };
-    let Some((state, recording)) = State::get().zip(crate::process::existing_recording()) else {
-        return;
-    };
-    // SAFETY: as in `begin_watch`.
-    let Some(cold) = (unsafe { cold(&mut busy, recording, &state.settings) }) else {
-        return;
-    };
-    cold.watches = cold.watches.saturating_sub(1);
-    if cold.watches == 0 {
-        cold.floor = state.settings.floor;
-        HOT.with(|hot| hot.set_floor(state.settings.floor));
-    }
-}
-
-/// The pages of a thread that has ended.
-fn adopt() -> Option<*mut Cold> {
-    let mut at = CURSOR.load(Ordering::Acquire);
-    for _ in 0..8 {
-        if at.is_null() {
-            at = COLDS.load(Ordering::Acquire);
-        }
-        // SAFETY: `Cold`s are never unmapped; only the atomic and the immutable `next` are read.
-        let (owner, next) = unsafe { (&at.as_ref()?.owner, (*at).next) };
-        let tid = owner.load(Ordering::Acquire);
-        if tid != 0
-            && is_gone(tid)
-            && owner
-                .compare_exchange(tid, own_tid(), Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok()
-        {
-            CURSOR.store(next, Ordering::Release);
-            return Some(at);
-        }
-        at = next;
-    }
-    CURSOR.store(at, Ordering::Release);
-    None
-}
-
-fn create(recording: &Recording) -> Option<*mut Cold> {
-    let size = core::mem::size_of::<Cold>();
-    let pages = crate::recording::private_pages(size)?.cast::<Cold>();
-    recording.count(header::PRIVATE_BYTES, size as u64);
-    let mut head = COLDS.load(Ordering::Acquire);
-    loop {
-        // SAFETY: fresh zeroed pages that nobody else knows; zero is valid for these fields.
-        unsafe {
-            (*pages).owner.store(own_tid(), Ordering::Relaxed);
-            (*pages).next = head;
-        }
-        match COLDS.compare_exchange_weak(head, pages, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(pages),
-            Err(now) => head = now,
-        }
-    }
-}
-
 impl Cold {
+    /// Has everything recorded, whatever its size and cost, until [`end_watch`](Self::end_watch).
+    /// Watches nest.
+    #[cfg(feature = "report")]
+    pub(crate) fn begin_watch(&mut self) {
+        self.watches += 1;
+        self.floor = 0;
+        HOT.with(|hot| hot.set_floor(0));
+    }
+
+    /// Ends a watch.
+    #[cfg(feature = "report")]
+    pub(crate) fn end_watch(&mut self, settings: &Settings) {
+        self.watches = self.watches.saturating_sub(1);
+        if self.watches == 0 {
+            self.floor = settings.floor;
+            HOT.with(|hot| hot.set_floor(settings.floor));
+        }
+    }
+
     /// Takes over what the fast path has counted. True when the block that was just allocated
     /// is to be recorded as a sample of the heap.
     pub(crate) fn flush(&mut self, recording: &Recording) -> bool {
@@ -339,19 +255,4 @@ impl Cold {
     fn refill(&mut self, hot: &Hot) {
         hot.begin_chunk(FLUSH.min(self.heap.left()));
     }
-}
-
-/// Name of the calling thread, as words for its slot.
-pub(crate) fn own_name() -> [u64; thread::NAME_WORDS] {
-    let mut name = [0u8; 16];
-    if sandbox::entered() {
-        return [0; thread::NAME_WORDS];
-    }
-    // SAFETY: `PR_GET_NAME` writes at most 16 bytes.
-    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
-    let mut words = [0; thread::NAME_WORDS];
-    for (word, bytes) in words.iter_mut().zip(name.chunks_exact(8)) {
-        *word = u64::from_le_bytes(bytes.try_into().unwrap_or([0; 8]));
-    }
-    words
 }

@@ -59,7 +59,7 @@ pub(crate) unsafe fn allocate_slowly(
             _ => block,
         };
     };
-    allocate(entry, bytes, align, || forward(next) as usize) as Block
+    allocate(entry, bytes, align, || forward(next))
 }
 
 /// `malloc(3)`.
@@ -186,8 +186,8 @@ unsafe fn reallocate_slowly(block: Block, size: usize) -> Block {
         // SAFETY: asked of live blocks of the program's allocator.
         |block| unsafe { next.least_size(block as Block) },
         // SAFETY: the caller's promise.
-        || unsafe { next.realloc(block, size) } as usize,
-    ) as Block
+        || unsafe { next.realloc(block, size) },
+    )
 }
 
 /// # Safety

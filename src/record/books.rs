@@ -19,11 +19,10 @@ pub(super) fn take_out(
     settings: &Settings,
     slot: Slot,
     address: usize,
-    bytes: usize,
     now: u64,
 ) -> Option<LiveRecord> {
     let record = recording.live.remove(slot, address as u64)?;
-    if in_filter(settings, bytes) {
+    if in_filter(settings, record.bytes as usize) {
         FILTER.remove(address, filter_align(settings, record.align_log2));
     }
     count_freed(recording, &record, now);

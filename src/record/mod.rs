@@ -5,15 +5,18 @@
 //! the live table only while it belongs to the program, so no two threads ever claim one.
 
 mod books;
+pub(crate) mod driver;
 mod follow;
 mod realloc;
 
 pub(crate) use realloc::Moved;
 
+use crate::calibration;
 use crate::config::{Defaults, Mode};
 use crate::hook::FILTER;
+use crate::life::{LIFE, Phase, State, existing_recording};
 use crate::lineage::{Block, FreedBlock, Outcome};
-use crate::process::{self, State};
+use crate::process;
 use crate::recording::Recording;
 use crate::stack::Registers;
 use crate::tables::edges::ReplaceFigures;
@@ -72,15 +75,15 @@ pub(crate) struct AllocationPlan {
 /// recorder (in a signal handler, say), or has no pages of its own.
 #[cold]
 #[inline(never)]
-pub(crate) fn forget(address: usize, bytes: usize) {
-    let (Some(state), Some(recording)) = (State::get(), process::existing_recording()) else {
+pub(crate) fn forget(address: usize) {
+    let (Some(state), Some(recording)) = (State::get(), existing_recording()) else {
         return;
     };
     let Some(slot) = recording.live.find(address as u64) else {
         return;
     };
     let now = clock::ticks();
-    if let Some(old) = take_out(recording, &state.settings, slot, address, bytes, now) {
+    if let Some(old) = take_out(recording, &state.settings, slot, address, now) {
         let leaving = Leaving {
             record: Some(&old),
             bytes: old.bytes,
@@ -94,7 +97,7 @@ pub(crate) fn forget(address: usize, bytes: usize) {
 /// Size and alignment under which a block is recorded, if it is.
 #[cfg(feature = "preload")]
 pub(crate) fn recorded(address: usize) -> Option<(usize, usize)> {
-    let recording = process::existing_recording()?;
+    let recording = existing_recording()?;
     let slot = recording.live.find(address as u64)?;
     let record = recording.live.read(slot, address as u64)?;
     Some((record.bytes as usize, 1 << record.align_log2.min(63)))
@@ -103,7 +106,7 @@ pub(crate) fn recorded(address: usize) -> Option<(usize, usize)> {
 /// Whether a block is recorded that was allocated since the plan was made.
 #[cfg(feature = "preload")]
 pub(crate) fn recorded_since(address: usize, plan: &AllocationPlan) -> bool {
-    process::existing_recording().is_some_and(|recording| {
+    existing_recording().is_some_and(|recording| {
         let slot = recording.live.find(address as u64);
         let record = slot.and_then(|slot| recording.live.read(slot, address as u64));
         record.is_some_and(|record| record.ticks >= plan.start)
@@ -114,7 +117,7 @@ pub(crate) fn recorded_since(address: usize, plan: &AllocationPlan) -> bool {
 /// would go unnoticed until it deadlocks in somebody's service. (A signal handler that allocates
 /// while it interrupts the recorder ends here too; it has no business doing so.)
 pub(crate) fn refuse_own_allocation() {
-    if cfg!(debug_assertions) && thread::must_not_allocate() && !process::calibrating() {
+    if cfg!(debug_assertions) && thread::must_not_allocate() && !calibration::calibrating() {
         mapgrow_system::sys::complain(&[b"the recorder allocated from the heap that it records"]);
         std::process::abort();
     }
@@ -125,7 +128,7 @@ impl Session {
     #[inline]
     pub(crate) fn begin(defaults: &Defaults, backend: u64) -> Option<Self> {
         let Some(busy) = Busy::enter() else {
-            return process::calibrating().then_some(Self {
+            return calibration::calibrating().then_some(Self {
                 busy: None,
                 state: None,
             });
@@ -133,7 +136,7 @@ impl Session {
         if thread::is_off_here() {
             return None;
         }
-        let state = State::get_or_init(defaults, backend)?;
+        let state = process::state(defaults, backend)?;
         if state.settings.mode == Mode::Off {
             thread::switch_off_here();
             return None;
@@ -150,7 +153,7 @@ impl Session {
         let state = self.state?;
         let Some(recording) = process::recording(state) else {
             // Not while another thread makes one: this one may be handed its blocks.
-            if process::is_unrecorded() {
+            if matches!(LIFE.phase(), Phase::Off) {
                 thread::switch_off_here();
             }
             return None;
@@ -236,7 +239,8 @@ impl Session {
     #[inline(never)]
     pub(crate) fn allocated(&mut self, plan: &AllocationPlan, address: usize) {
         if self.state.is_none() {
-            return process::learn(&Registers::here());
+            // SAFETY: the registers are this function's, which has not returned.
+            return unsafe { calibration::learn(&Registers::here()) };
         }
         let Some((state, recording, cold)) = self.attach() else {
             return;
@@ -302,7 +306,8 @@ impl Session {
     #[inline(never)]
     pub(crate) fn freed(&mut self, address: usize, bytes: usize, align: usize) -> Option<Freed> {
         let Some(state) = self.state else {
-            process::learn(&Registers::here());
+            // SAFETY: as in `allocated`.
+            unsafe { calibration::learn(&Registers::here()) };
             return None;
         };
         let settings = &state.settings;
@@ -327,15 +332,15 @@ impl Session {
             bytes > settings.floor.saturating_add(settings.floor / 4)
         };
         // Nothing can be recorded of this block if nothing is recorded at all.
-        if process::existing_recording().is_none() {
+        if existing_recording().is_none() {
             if is_large {
-                process::count_early_free();
+                process::early_frees::count();
             }
             return None;
         }
         let Some((_, recording, cold)) = self.attach() else {
             // It may be another thread's, which could be attached.
-            forget(address, bytes);
+            forget(address);
             return None;
         };
         if flush_due {
@@ -345,7 +350,7 @@ impl Session {
         let start = clock::ticks();
         let found = recording.live.find(address as u64);
         let old = match found {
-            Some(slot) => Some(take_out(recording, settings, slot, address, bytes, start)?),
+            Some(slot) => Some(take_out(recording, settings, slot, address, start)?),
             // Looked for by its size or expected; not by chance, for the page that it lies on.
             None if (expected || !in_filter(settings, bytes))
                 && cold.pending.could_replace(bytes, align_log2, expected) =>

@@ -3,9 +3,10 @@
 use super::books::{count_freed, filter_align, in_filter, insert, sampled_flag, site_of};
 use super::follow::{Leaving, certain, drop_map, heritage_of};
 use super::{CERTAIN, Entry, Session, forget};
+use crate::calibration;
 use crate::config::Settings;
 use crate::hook::{self, FILTER};
-use crate::process;
+use crate::life::existing_recording;
 use crate::recording::Recording;
 use crate::stack::Registers;
 use crate::tables::edges::{EdgeKey, ReplaceFigures};
@@ -88,7 +89,8 @@ impl Session {
         align: usize,
     ) -> Option<ReallocPlan> {
         let Some(state) = self.state else {
-            process::learn(&Registers::here());
+            // SAFETY: the registers are this function's, which has not returned.
+            unsafe { calibration::learn(&Registers::here()) };
             return None;
         };
         let settings = &state.settings;
@@ -107,11 +109,11 @@ impl Session {
             thread::prime(hot, settings);
             (hot.flush_is_due(), hot.floor.get())
         });
-        if bytes < floor && !flush_due && process::existing_recording().is_none() {
+        if bytes < floor && !flush_due && existing_recording().is_none() {
             return None;
         }
         let Some((_, recording, cold)) = self.attach() else {
-            forget(address, old_bytes);
+            forget(address);
             return None;
         };
         let entered = clock::ticks();

@@ -4,7 +4,7 @@ mod modules;
 mod threads;
 
 use core::ops::Deref;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::arena::{Arena, Request};
 use crate::config::{Mode, Settings};
@@ -24,6 +24,12 @@ pub(crate) struct Recording {
     id: u64,
     arena: &'static Arena,
     tables: Tables<'static, Arena>,
+    /// Set while a thread reads the live tables into it.
+    pub(crate) being_measured: AtomicBool,
+    /// Set once the program has ended: it is dumped only once.
+    pub(crate) left_at_exit: AtomicBool,
+    /// The same for `exec`, which may fail and be tried again.
+    pub(crate) left_at_exec: AtomicBool,
 }
 
 /// What a recording is told about the process it belongs to.
@@ -101,7 +107,14 @@ impl Recording {
             let recording = &raw mut (*place).recording;
             let set_up = Tables::new(arena.header(), arena.regions(), arena).and_then(|tables| {
                 let id = request.id;
-                recording.write(Recording { id, arena, tables });
+                recording.write(Recording {
+                    id,
+                    arena,
+                    tables,
+                    being_measured: AtomicBool::new(false),
+                    left_at_exit: AtomicBool::new(false),
+                    left_at_exec: AtomicBool::new(false),
+                });
                 (*recording).set_up(settings, origin)
             });
             if set_up.is_none() {
@@ -287,7 +300,7 @@ impl Recording {
     }
 
     /// Notes what the tick counter and the clock say now, so that readers can convert.
-    pub(crate) fn calibrate(&self) {
+    pub(crate) fn note_clocks(&self) {
         let (ticks, mono) = (clock::ticks(), clock::monotonic_ns());
         self.store(header::NOW_TICKS, ticks);
         self.store(header::NOW_MONO_NS, mono);
@@ -311,7 +324,7 @@ impl Recording {
 
     /// Marks the recording of a process that ends in an orderly way.
     pub(crate) fn finish(&self) {
-        self.calibrate();
+        self.note_clocks();
         if let Some(state) = self.word(header::STATE) {
             state.fetch_or(header::STATE_FINISHED, Ordering::Relaxed);
         }

@@ -1,12 +1,12 @@
 //! What happens when the program ends.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::DumpError;
 use crate::config::AtExit;
+use crate::life::{State, existing_recording};
 use crate::measure;
 use crate::own_stack::with_own_stack;
-use crate::process::{self, State};
 use crate::recording::Recording;
 use crate::sandbox;
 use crate::thread::{self, Busy};
@@ -43,15 +43,10 @@ pub(crate) enum Ending {
     Replaced,
 }
 
-/// The recording that was left, once the program has ended: it is dumped only once.
-static LEFT: AtomicU64 = AtomicU64::new(0);
-/// The same for `exec`, which may fail and be tried again.
-static REPLACED: AtomicU64 = AtomicU64::new(0);
-
 /// Leaves the recording as the settings say.
 pub(crate) fn leave(ending: Ending) {
     let Some(state) = State::get() else { return };
-    let Some(recording) = process::existing_recording() else {
+    let Some(recording) = existing_recording() else {
         return;
     };
     // In a sandbox that the program has entered the calls that a dump takes may end it. What was
@@ -60,14 +55,12 @@ pub(crate) fn leave(ending: Ending) {
         return;
     }
     let once = if ending == Ending::Replaced {
-        &REPLACED
+        &recording.left_at_exec
     } else {
-        &LEFT
+        &recording.left_at_exit
     };
     // A child of `vfork` ends here too, in its parent's memory.
-    if !recording.is_of_this_process()
-        || once.swap(recording.id(), Ordering::AcqRel) == recording.id()
-    {
+    if !recording.is_of_this_process() || once.swap(true, Ordering::AcqRel) {
         return;
     }
     let _errno = sys::ErrnoGuard::save();

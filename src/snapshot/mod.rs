@@ -308,7 +308,7 @@ impl Parts {
         reason: u64,
         scratch: &mut Scratch,
     ) -> bool {
-        recording.calibrate();
+        recording.note_clocks();
         for (copy, word) in HEADER.iter().zip(recording.header()) {
             copy.store(word.load(Ordering::Acquire), Ordering::Relaxed);
         }

@@ -2,7 +2,7 @@
 
 use super::{Ending, leave};
 use crate::config::AtExit;
-use crate::process::State;
+use crate::life::{State, existing_recording};
 use mapgrow_format::layout::header;
 use mapgrow_system::sys::ErrnoGuard;
 
@@ -58,7 +58,7 @@ extern "C" fn on_signal(_: libc::c_int) {
     let Some(state) = State::get() else { return };
     // Never the one to create a recording or to notice a fork: that is not for a handler.
     // One of another process is a copy: see `header::STATE_FORKS_UNSEEN`.
-    let recording = crate::process::existing_recording();
+    let recording = existing_recording();
     if let Some(recording) = recording.filter(|recording| recording.is_of_this_process()) {
         let _ = super::dump(recording, &state.settings, header::REASON_SIGNAL, |_| ());
     }

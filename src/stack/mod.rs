@@ -231,6 +231,8 @@ impl ThreadStacks {
     pub(crate) fn forget(&mut self) {
         self.memo.clear();
         self.rules.clear();
+        #[cfg(feature = "preload")]
+        self.scratch.script.forget();
     }
 
     /// Captures the stack outside the frame in which `start` was captured, without leading

@@ -40,6 +40,11 @@ struct Function {
 }
 
 impl Script {
+    /// Forgets which frames were looked at.
+    pub(super) fn forget(&mut self) {
+        self.frames = [0; FRAMES];
+    }
+
     /// Forgets what the last walk found.
     pub(super) fn reset(&mut self) {
         self.evaluation_count = 0;

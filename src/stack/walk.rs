@@ -17,7 +17,7 @@ pub(super) const MAX_WORDS: usize = MACHINE_WORDS + SCRIPT_WORDS;
 /// No stack lies below: the kernel never maps the first 64 KiB.
 const LOWEST_ADDRESS: u64 = 0x1_0000;
 /// No stack lies above.
-const HIGHEST_ADDRESS: u64 = 1 << 56;
+const HIGHEST_ADDRESS: u64 = 1 << 47;
 
 /// A word of the stack that a walk has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! What the fast path touches of a thread, and the token that says the recorder works for it.
 
 use core::cell::Cell;
+use core::marker::PhantomData;
 use core::ptr;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use super::{Cold, FLUSH, HOT, LARGE, LARGE_FREE, free_floor};
 use crate::config::Settings;
-use crate::process::Lesson;
 
 /// Countdowns of the fast path, and what the slow one needs before it has the rest.
 ///
@@ -33,8 +34,8 @@ pub(crate) struct Hot {
     /// handler say, is not recorded.
     busy: Cell<Activity>,
     pub(super) cold: Cell<*mut Cold>,
-    /// Set during a calibration: see [`crate::process::calibrating`].
-    pub(crate) lesson: Cell<*mut Lesson>,
+    /// What a calibration works with, while this thread is at one: see `calibration::lesson`.
+    pub(crate) lesson: Cell<*mut ()>,
 }
 
 /// A countdown that has run out before it began.
@@ -169,7 +170,10 @@ enum Activity {
 }
 
 /// Proof that the recorder works for this thread and that nothing re-enters it.
-pub(crate) struct Busy(());
+///
+/// The work stays between its beginning and its end for a signal handler, too, that looks whether
+/// the thread is busy.
+pub(crate) struct Busy(PhantomData<*mut ()>);
 
 impl Busy {
     /// Enters the recorder; `None` when the thread is already in it.
@@ -191,7 +195,8 @@ impl Busy {
                 return None;
             }
             hot.busy.set(activity);
-            Some(Self(()))
+            compiler_fence(Ordering::SeqCst);
+            Some(Self(PhantomData))
         })
     }
 }
@@ -199,6 +204,7 @@ impl Busy {
 impl Drop for Busy {
     #[inline]
     fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
         HOT.with(|hot| hot.busy.set(Activity::None));
     }
 }
@@ -209,8 +215,7 @@ pub(crate) fn must_not_allocate() -> bool {
 }
 
 /// Does what the program asked its allocator for: that may allocate in its turn.
-#[cfg(feature = "preload")]
-#[inline]
+#[inline(always)]
 pub(crate) fn forwarding<R>(act: impl FnOnce() -> R) -> R {
     if !cfg!(debug_assertions) {
         return act();

@@ -13,7 +13,7 @@ impl Recording {
     /// Makes sure that the objects in which these addresses lie are on record; the number of
     /// modules known then.
     pub(crate) fn register_modules(&self, addresses: impl Iterator<Item = u64>) -> u64 {
-        self.calibrate();
+        self.note_clocks();
         let mut last = 0..0;
         for address in addresses {
             if last.contains(&address) || address & script::MARK != 0 {

@@ -9,7 +9,7 @@ use mapgrow_system::clock;
 impl Recording {
     /// A slot for a thread that starts to record; 0 when there is none.
     pub(crate) fn thread_slot(&self, tid: u32) -> u16 {
-        self.calibrate();
+        self.note_clocks();
         let Some(count) = self.word(header::THREAD_COUNT) else {
             return 0;
         };
@@ -31,7 +31,7 @@ impl Recording {
         let Some(words) = slots.get(slot * thread::WORDS..(slot + 1) * thread::WORDS) else {
             return 0;
         };
-        let name = crate::thread::own_name();
+        let name = crate::task::own_name();
         for (word, value) in words.iter().skip(thread::NAME).zip(name) {
             word.store(value, Ordering::Relaxed);
         }
@@ -47,12 +47,16 @@ impl Recording {
     /// Takes the slot of a thread that has ended; its totals go to the retired ones.
     #[cold]
     fn retire_slot(&self, tid: u32) -> Option<usize> {
+        // To another process (a child of `vfork`) all threads of this one look gone.
+        if !self.is_of_this_process() {
+            return None;
+        }
         let slots = self.arena.region(region::THREADS);
         let taken = |owner: u64| u64::from(owner as u32) | 1 << 63;
         for (slot, words) in slots.chunks_exact(thread::WORDS).enumerate().skip(1) {
             let owner = words.get(thread::TID)?;
             let before = owner.load(Ordering::Acquire);
-            if before >> 63 == 0 || !crate::thread::is_gone(before as u32 as i32) {
+            if before >> 63 == 0 || !crate::task::is_gone(before as u32 as i32) {
                 continue;
             }
             let claim = owner.compare_exchange(

@@ -1,0 +1,77 @@
+//! The way of a block through the recorder, whoever asks: the program through its global allocator,
+//! or through the C library's functions that the preload library stands in front of.
+//!
+//! What differs is given: how a call into the recorder begins, who serves the request (`forward`),
+//! and how large a block is known to be.
+
+use super::{Entry, Moved, Session, forget, refuse_own_allocation};
+use crate::thread::forwarding;
+
+/// Allocates by `forward`, which returns the block or null, and records the block if it is one to
+/// record.
+#[inline(always)]
+pub(crate) fn allocate<T>(
+    session: Option<Session>,
+    entry: Entry,
+    (bytes, align): (usize, usize),
+    forward: impl FnOnce() -> *mut T,
+) -> *mut T {
+    let Some(mut session) = session else {
+        refuse_own_allocation();
+        return forward();
+    };
+    let plan = session.plan_allocation(entry, bytes, align);
+    let block = forwarding(forward);
+    if let Some(plan) = plan
+        && !block.is_null()
+    {
+        session.allocated(&plan, block.addr());
+    }
+    block
+}
+
+/// Frees by `forward`, after whatever is recorded of the block was taken out. `held` says how many
+/// bytes it has, and with which alignment.
+#[inline(always)]
+pub(crate) fn free(
+    session: Option<Session>,
+    address: usize,
+    held: impl FnOnce() -> (usize, usize),
+    forward: impl FnOnce(),
+) {
+    let Some(mut session) = session else {
+        forget(address);
+        return forward();
+    };
+    let (bytes, align) = held();
+    let freed = session.freed(address, bytes, align);
+    forwarding(forward);
+    if let Some(freed) = freed {
+        session.finish_free(&freed);
+    }
+}
+
+/// Reallocates by `forward`, which returns the block or null, and what became of the old one. It is
+/// told how many bytes that has, if anybody is to know. `held` as in [`free`].
+#[inline(always)]
+pub(crate) fn reallocate<T>(
+    session: Option<Session>,
+    address: usize,
+    bytes: usize,
+    held: impl FnOnce() -> (usize, usize),
+    forward: impl FnOnce(Option<usize>) -> (*mut T, Moved),
+) -> *mut T {
+    let Some(mut session) = session else {
+        refuse_own_allocation();
+        forget(address);
+        return forward(None).0;
+    };
+    let (old, align) = held();
+    let plan = session.plan_realloc(address, old, bytes, align);
+    let recorded = plan.as_ref().map(|_| old);
+    let (block, moved) = forwarding(|| forward(recorded));
+    if let Some(plan) = plan {
+        session.reallocated(&plan, moved);
+    }
+    block
+}
