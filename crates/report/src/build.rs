@@ -1,31 +1,38 @@
 //! Puts a report together.
 
 use super::Options;
-use super::analysis::{Analysis, Blocks};
-use super::chains::{self, Chain};
-use super::clock::Clock;
-use super::columns::Columns;
-use super::contents::Contents;
-use super::ends;
-use super::figures::{self, LiveSamples, Roots, Sums};
-use super::groups::Groups;
-use super::holdings::Holdings;
-use super::honesty;
-use super::indexed;
-use super::maps::{self, Context};
 use super::model::{Mark, Place, Report, Site, VERSION};
-use super::modules;
-use super::owners::owners;
-use super::peak;
-use super::process::{self, Threads};
-use super::relations::Relation;
-use super::resolve::Resolver;
-use super::serials::Serials;
-use super::sites::{self, Parts, held};
-use super::succession::Successions;
 use super::symbols::Symbolizer;
-use super::timeline;
-use super::totals::{self, Figures};
+use crate::facts::analysis::Analysis;
+use crate::facts::blocks::Blocks;
+use crate::facts::chains::{self, Chain};
+use crate::facts::clock::Clock;
+use crate::facts::context::Context;
+use crate::facts::groups::Groups;
+use crate::facts::modules;
+use crate::facts::owners::owners;
+use crate::facts::process::{self, Threads};
+use crate::facts::relations::Relation;
+use crate::facts::resolve::Resolver;
+use crate::facts::serials::Serials;
+use crate::facts::succession::Successions;
+use crate::figures::columns::Columns;
+use crate::figures::contents::Contents;
+use crate::figures::ends;
+use crate::figures::flows;
+use crate::figures::holdings::Holdings;
+use crate::figures::peak;
+use crate::figures::roots::Roots;
+use crate::figures::samples::LiveSamples;
+use crate::figures::sums::Sums;
+use crate::figures::totals::{self, Figures};
+use crate::judgement::honesty;
+use crate::judgement::indexed;
+use crate::rows::cost;
+use crate::rows::cost::held;
+use crate::rows::maps;
+use crate::rows::sites::{self, Parts};
+use crate::rows::timeline;
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::{Container, nodes_of};
 use mapgrow_format::reader::Recording;
@@ -108,7 +115,7 @@ pub(super) fn build(
         bound_peak(row, most.bytes);
     }
     settle(&mut sites, &mut together);
-    sites::sort(&mut together);
+    cost::sort(&mut together);
     Report {
         format: "mapgrow-report",
         version: VERSION,
@@ -148,7 +155,7 @@ fn figures_of(context: &Context<'_>, blocks: &Blocks, successions: &Successions)
     let all = groups.all.iter();
     let mut figures = Figures {
         sums: all.map(|group| Sums::of(recording, group)).collect(),
-        flows: figures::flows(recording, analysis, groups, blocks),
+        flows: flows::flows(recording, analysis, groups, blocks),
         samples: LiveSamples::of(blocks, groups),
         all_samples: LiveSamples::of_all(blocks),
     };
@@ -251,6 +258,6 @@ fn sites(
             sites::site(context, roots, resolver, &parts)
         })
         .collect();
-    sites::sort(&mut rows);
+    cost::sort(&mut rows);
     rows
 }

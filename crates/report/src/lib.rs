@@ -24,59 +24,23 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod advice;
-mod analysis;
-mod beyond;
 mod build;
-mod callers;
-mod chains;
-mod clock;
-mod columns;
-mod contents;
-pub mod curve;
-pub mod diff;
-mod elements;
-mod ends;
 mod facts;
 mod figures;
-mod forecast;
-pub mod gates;
-mod groups;
 mod heap;
-mod holdings;
-mod honesty;
-mod indexed;
-pub mod laws;
-mod maps;
-pub mod matching;
-pub mod measure;
+mod judgement;
 pub mod merge;
 mod model;
-mod modules;
-mod moving;
-pub mod outlook;
-mod owners;
-mod pauses;
-mod peak;
-mod process;
 pub mod profile;
-mod relations;
-mod replacing;
-mod resolve;
-mod serials;
-pub mod series;
-mod sets;
-mod sites;
-mod strata;
-mod succession;
-pub mod summary;
+mod rows;
 pub mod symbols;
 pub mod text;
-mod timeline;
-mod totals;
+mod words;
 
 pub use heap::{Heap, HeapStack};
+pub use judgement::{diff, gates, laws, matching, measure, outlook};
 pub use model::*;
+pub use rows::{curve, series, summary};
 
 use mapgrow_format::reader::Recording;
 use symbols::Symbolizer;

@@ -1,7 +1,7 @@
 //! Sites of many reports, put together.
 
 use super::{Peaks, add};
-use crate::matching;
+use crate::judgement::matching;
 use crate::model::{Coverage, Pauses, Sampled, Site, SizeCount, error_of_sum};
 use std::collections::HashMap;
 
@@ -108,7 +108,7 @@ impl Sites {
             }
         }
         self.all.sort_by_key(|site| {
-            let harm = crate::sites::harm(site);
+            let harm = crate::rows::cost::harm(site);
             std::cmp::Reverse((harm, site.peak_live_bytes, site.allocated_bytes))
         });
         self.all

@@ -301,7 +301,7 @@ fn the_entries_of_an_indexed_map_are_part_of_it() {
     // 48 bytes for each of 458,752 entries.
     let vector = row("raw_vec", 458_752 * 48, 2);
     let mut rows = vec![vector, table];
-    crate::indexed::join(&mut rows);
+    crate::judgement::indexed::join(&mut rows);
     assert_eq!(rows.len(), 1);
     let map = &rows[0];
     assert_eq!((map.id, map.maps_live), (1, Some(1)));
@@ -361,7 +361,7 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
         table("unordered_map<unsigned, User>", 1),
         table("unordered_map<unsigned, unsigned>", 2),
     ];
-    crate::indexed::join(&mut rows);
+    crate::judgement::indexed::join(&mut rows);
     assert_eq!(rows.len(), 2);
     let users = &rows[0];
     assert_eq!(
@@ -385,6 +385,6 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
 
     // Of which the nodes are nobody knows where both have one type.
     let mut rows = vec![nodes("set", 4), table("set", 1), table("set", 2)];
-    crate::indexed::join(&mut rows);
+    crate::judgement::indexed::join(&mut rows);
     assert_eq!(rows.len(), 3);
 }

@@ -1,12 +1,14 @@
 //! The first lines: what grew and what it cost, and whose recording this is.
 
-use super::page::{Page, Style, fit, printable};
-use super::units::{bytes, count, estimated, thousands, time};
-use super::{contents, estimates, profile, words};
-use crate::advice::PILED_ENTRIES;
+use super::page::{Page, Style};
+use crate::judgement::advice::PILED_ENTRIES;
+use crate::judgement::outlook;
 use crate::model::{Member, Process, ProcessState, Report, Site, error_of_sum};
-use crate::outlook;
-use crate::sites::{harm, held};
+use crate::rows::cost::{harm, held};
+use crate::words::fit::{fit, printable};
+use crate::words::phrases::capital;
+use crate::words::units::{bytes, count, estimated, thousands, time};
+use crate::words::{contents, estimates, phrases};
 
 /// The sentences that a report begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +20,8 @@ pub struct Headlines {
     pub sums: Vec<String>,
 }
 
-/// The sentences that a report begins with.
-#[must_use]
-pub fn headlines(report: &Report) -> Headlines {
-    if let Some(facts) = &report.profile {
-        return profile::headlines(report, facts);
-    }
+/// The sentences that a report of a recording begins with.
+pub(super) fn headlines(report: &Report) -> Headlines {
     // What is still to come can be helped.
     let findings = [
         foretold(report),
@@ -72,9 +70,9 @@ fn headline(report: &Report) -> String {
     format!(
         "{}{} at {} holds most: {}.",
         if nothing_grew { "Nothing grew. " } else { "" },
-        capital(&words::container(site.family, site.type_name.as_deref())),
-        words::place(site.caller.as_ref()),
-        words::holds(site),
+        capital(&phrases::container(site.family, site.type_name.as_deref())),
+        phrases::place(site.caller.as_ref()),
+        phrases::holds(site),
     )
 }
 
@@ -84,13 +82,13 @@ fn unmoved(site: &Site) -> bool {
 }
 
 fn cost(site: &Site) -> String {
-    let what = capital(&words::container(site.family, site.type_name.as_deref()));
-    let place = words::place(site.caller.as_ref());
+    let what = capital(&phrases::container(site.family, site.type_name.as_deref()));
+    let place = phrases::place(site.caller.as_ref());
     let (grows, resizes) = (site.grows.unwrap_or(0), site.resizes.unwrap_or(0));
     let did = match site.largest_table_bytes {
-        Some(size) if grows > 0 => format!("grew {}, to {}", words::often(grows), bytes(size)),
-        _ if grows > 0 => format!("grew {}", words::often(grows)),
-        _ => format!("was resized {}", words::often(resizes)),
+        Some(size) if grows > 0 => format!("grew {}, to {}", phrases::often(grows), bytes(size)),
+        _ if grows > 0 => format!("grew {}", phrases::often(grows)),
+        _ => format!("was resized {}", phrases::often(resizes)),
     };
     let overlap = site.overlap_peak_bytes.filter(|&overlap| overlap > 0);
     let overlap =
@@ -105,10 +103,10 @@ fn cost(site: &Site) -> String {
             if site.overlap_peak_bytes.unwrap_or(0) < held / 100 {
                 costs.clear();
             }
-            let resizes = words::resizes(site).map(|told| format!(", {told}"));
+            let resizes = phrases::resizes(site).map(|told| format!(", {told}"));
             format!(
                 "holds {}{}",
-                words::holds(site),
+                phrases::holds(site),
                 resizes.unwrap_or_default()
             )
         }
@@ -152,8 +150,11 @@ fn kept(report: &Report) -> Option<String> {
     let since = since.unwrap_or_default();
     Some(format!(
         "{} at {} keeps {} that it does not need: {}{}{maps}{since}.",
-        capital(&words::container(worst.family, worst.type_name.as_deref())),
-        words::place(worst.caller.as_ref()),
+        capital(&phrases::container(
+            worst.family,
+            worst.type_name.as_deref()
+        )),
+        phrases::place(worst.caller.as_ref()),
         estimated(retained, worst.retained_error_bytes, bytes),
         contents::entries(entries, worst.entries_error),
         room.unwrap_or_default(),
@@ -171,8 +172,8 @@ fn piled(report: &Report) -> Option<String> {
     Some(format!(
         "{} at {}: many of its {} entries have the same hash or nearly, so inserts and look-ups \
          are slow.",
-        capital(&words::container(map.family, map.type_name.as_deref())),
-        words::place(site.and_then(|site| site.caller.as_ref())),
+        capital(&phrases::container(map.family, map.type_name.as_deref())),
+        phrases::place(site.and_then(|site| site.caller.as_ref())),
         thousands(map.entries?),
     ))
 }
@@ -295,7 +296,7 @@ fn summary(report: &Report) -> String {
     };
     let when = totals
         .peak_at_ns
-        .map(|ns| format!(", {}", words::after(ns)));
+        .map(|ns| format!(", {}", phrases::after(ns)));
     let when = when.unwrap_or_default();
     // The peak is that of counted tables; what is live may have an estimate in it.
     let peak = match totals.peak_at_least {
@@ -319,7 +320,7 @@ fn whose(process: &Process) -> String {
         (ProcessState::Killed, None) => "was killed".to_owned(),
         (ProcessState::Live, Some(ns)) => format!("running for {}", time(ns)),
         (ProcessState::Live, None) => "running".to_owned(),
-        (ProcessState::Snapshot, Some(ns)) => format!("dumped {}", words::after(ns)),
+        (ProcessState::Snapshot, Some(ns)) => format!("dumped {}", phrases::after(ns)),
         (ProcessState::Snapshot, None) => "dumped while running".to_owned(),
         (ProcessState::Unfinished, Some(ns)) => format!("running or killed, {} recorded", time(ns)),
         (ProcessState::Unfinished, None) => "running or killed".to_owned(),
@@ -352,13 +353,4 @@ fn several(report: &Report) -> String {
         all => format!("{} processes", thousands(all as u64)),
     };
     format!("{all} (peaks: {}{more})", shown.join(", "))
-}
-
-pub(super) fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        // Types keep the case that the program gives them.
-        Some(first) if text.starts_with("a ") => first.to_uppercase().chain(chars).collect(),
-        _ => text.to_owned(),
-    }
 }

@@ -1,0 +1,8 @@
+//! Words: how figures, places and containers are told.
+
+pub(crate) mod contents;
+pub(crate) mod estimates;
+pub(crate) mod fit;
+pub(crate) mod methods;
+pub(crate) mod phrases;
+pub mod units;
