@@ -66,15 +66,12 @@ pub(super) fn build(
     let successions = Successions::of(&blocks, &analysis, &groups);
     let figures = figures_of(&context, &blocks, &successions);
     let roots = Roots::of(recording, &analysis);
-    let mut chains = chains::chains(recording, &blocks, &analysis, &groups);
-    for chain in &mut chains {
-        chain.lengthen(&successions);
-    }
+    let chains = chains::chains(recording, &blocks, &analysis, &groups, &successions);
     let contents = Contents::of(recording, &analysis, &chains, &clock);
-    let mut serials = Serials::of(&chains, &blocks, &analysis, &successions);
+    let serials = Serials::of(&chains, &blocks, &analysis, &successions);
     let columns = Columns::of(recording, &analysis);
-    let rows = |context: &Context<'_>, figures: &Figures, serials: &mut Serials| {
-        let examples = examples(context, &blocks, &chains, serials);
+    let rows = |context: &Context<'_>, figures: &Figures| {
+        let examples = examples(context, &blocks, &chains, &serials);
         let mut rows = sites(context, figures, &roots, &examples, &resolver);
         let holdings = Holdings::of(context, &chains, &contents);
         for row in &mut rows {
@@ -91,18 +88,18 @@ pub(super) fn build(
         }
         rows
     };
-    let mut sites = rows(&context, &figures, &mut serials);
+    let mut sites = rows(&context, &figures);
     let owners = owners(recording, &analysis, &groups, &successions);
     let whole = Context {
         groups: &owners,
         ..context
     };
     let owned = figures_of(&whole, &blocks, &successions);
-    let mut together = rows(&whole, &owned, &mut serials);
-    let (maps, maps_omitted) = maps::maps(&context, &chains, &mut serials, &contents);
+    let mut together = rows(&whole, &owned);
+    let (maps, maps_omitted) = maps::maps(&context, &chains, &serials, &contents);
     let marks = recording.marks();
     let timeline = if options.timeline {
-        timeline::timeline(&context, &blocks, &successions, &marks, &mut serials)
+        timeline::timeline(&context, &blocks, &successions, &marks, &serials)
     } else {
         Vec::new()
     };
@@ -153,14 +150,12 @@ fn figures_of(context: &Context<'_>, blocks: &Blocks, successions: &Successions)
         ..
     } = context;
     let all = groups.all.iter();
-    let mut figures = Figures {
+    Figures {
         sums: all.map(|group| Sums::of(recording, group)).collect(),
-        flows: flows::flows(recording, analysis, groups, blocks),
+        flows: flows::flows(recording, analysis, groups, blocks, successions),
         samples: LiveSamples::of(blocks, groups),
         all_samples: LiveSamples::of_all(blocks),
-    };
-    successions.add_to(&mut figures.flows, groups);
-    figures
+    }
 }
 
 /// What is put together of several peaks is not more than all recorded blocks ever had; and none is
@@ -204,7 +199,7 @@ fn examples(
     context: &Context<'_>,
     blocks: &Blocks,
     chains: &[Chain],
-    serials: &mut Serials,
+    serials: &Serials,
 ) -> Vec<Vec<u64>> {
     let mut examples: Vec<Vec<u64>> = vec![Vec::new(); context.groups.all.len()];
     let mut offer = |site: u32, sizes: Vec<u64>| {

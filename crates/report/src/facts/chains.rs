@@ -1,4 +1,4 @@
-//! Live maps: the chain of tables of each.
+//! Live maps: live blocks of containers go in, the chain of tables of each comes out.
 
 use super::analysis::Analysis;
 use super::blocks::Blocks;
@@ -48,8 +48,8 @@ impl Chain {
         before.map(|table| (table.bytes, table.ticks))
     }
 
-    /// Adds the tables that moved into the first one step by step.
-    pub fn lengthen(&mut self, successions: &Successions) {
+    /// The chain with the tables that moved into its first one step by step.
+    fn lengthened(mut self, successions: &Successions) -> Self {
         let mut first = self
             .before
             .last()
@@ -66,6 +66,7 @@ impl Chain {
             self.complete = false;
             first = moved.old.serial;
         }
+        self
     }
 
     /// Sizes of its tables, oldest first.
@@ -81,13 +82,14 @@ pub(crate) fn chains(
     blocks: &Blocks,
     analysis: &Analysis,
     groups: &Groups,
+    successions: &Successions,
 ) -> Vec<Chain> {
     let mut met = vec![false; recording.history_count()];
     let live = blocks
         .live
         .iter()
         .filter(|block| groups.index(block.site).is_some());
-    live.map(|&block| chain(recording, block, analysis, &mut met))
+    live.map(|&block| chain(recording, block, analysis, &mut met).lengthened(successions))
         .collect()
 }
 

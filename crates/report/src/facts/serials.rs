@@ -1,4 +1,4 @@
-//! Which tables are of one map.
+//! Which tables are of one map: chains and events go in, for each table the map's first one comes out.
 
 use super::analysis::Analysis;
 use super::blocks::Blocks;
@@ -8,13 +8,10 @@ use super::succession::Successions;
 use foldhash::HashMap;
 use mapgrow_format::layout::event;
 
-/// Numbers of tables, joined where a resize led from one to the next. A map is called by the
-/// number of its first known table.
+/// For each table that followed another, the first known table of its map. A map is called by that
+/// one's number.
 #[derive(Debug, Default)]
-pub(crate) struct Serials {
-    /// To an earlier table of the same map.
-    earlier: HashMap<u64, u64>,
-}
+pub(crate) struct Serials(HashMap<u64, u64>);
 
 impl Serials {
     pub fn of(
@@ -25,15 +22,15 @@ impl Serials {
     ) -> Self {
         // As many as are joined, or nearly so.
         let tables = chains.iter().map(|chain| chain.serials().count());
-        let mut serials = Self::default();
-        serials
+        let mut joins = Joins::default();
+        joins
             .earlier
             .reserve(tables.sum::<usize>().max(blocks.resizes.len()));
         for chain in chains {
             let mut before = None;
             for serial in chain.serials() {
                 if let Some(before) = before {
-                    serials.join(before, serial);
+                    joins.join(before, serial);
                 }
                 before = Some(serial);
             }
@@ -42,20 +39,30 @@ impl Serials {
             let moved = matches!(event.kind, event::KIND_REPLACE | event::KIND_REALLOC)
                 && analysis.relation(event.what) == Relation::Resize;
             if moved && event.old_serial != 0 && event.new_serial != 0 {
-                serials.join(event.old_serial, event.new_serial);
+                joins.join(event.old_serial, event.new_serial);
             }
         }
         for moved in successions.all() {
-            serials.join(moved.old.serial, moved.new.serial);
+            joins.join(moved.old.serial, moved.new.serial);
         }
-        serials
+        joins.finish()
     }
 
     /// The map that a table is of; `None` for a table that was not recorded.
-    pub fn map_of(&mut self, serial: u64) -> Option<u64> {
-        (serial != 0).then(|| self.first(serial))
+    pub fn map_of(&self, serial: u64) -> Option<u64> {
+        let first = self.0.get(&serial).copied();
+        (serial != 0).then(|| first.unwrap_or(serial))
     }
+}
 
+/// Numbers of tables, joined where a resize led from one to the next.
+#[derive(Debug, Default)]
+struct Joins {
+    /// To an earlier table of the same map.
+    earlier: HashMap<u64, u64>,
+}
+
+impl Joins {
     fn first(&mut self, mut serial: u64) -> u64 {
         while let Some(&earlier) = self.earlier.get(&serial) {
             if let Some(&yet) = self.earlier.get(&earlier) {
@@ -75,6 +82,16 @@ impl Serials {
             self.earlier.insert(later, first);
         }
     }
+
+    /// Leads each table to the first one at once.
+    fn finish(mut self) -> Serials {
+        let joined: Vec<u64> = self.earlier.keys().copied().collect();
+        for serial in joined {
+            let first = self.first(serial);
+            self.earlier.insert(serial, first);
+        }
+        Serials(self.earlier)
+    }
 }
 
 #[cfg(test)]
@@ -83,18 +100,24 @@ mod tests {
 
     #[test]
     fn a_map_is_called_by_its_first_table_whatever_the_numbers() {
-        let mut serials = Serials::default();
-        // Tables 900, 70, 500, 8 in this order, told of in another.
-        serials.join(70, 500);
-        serials.join(900, 70);
-        serials.join(500, 8);
-        for table in [900, 70, 500, 8] {
-            assert_eq!(serials.map_of(table), Some(900));
+        let of_tables = |damaged: bool| {
+            let mut joins = Joins::default();
+            // Tables 900, 70, 500, 8 in this order, told of in another.
+            joins.join(70, 500);
+            joins.join(900, 70);
+            joins.join(500, 8);
+            // What a damaged recording says twice or the wrong way round ends all the same.
+            if damaged {
+                joins.join(8, 900);
+                joins.join(500, 70);
+            }
+            joins.finish()
+        };
+        for serials in [of_tables(false), of_tables(true)] {
+            for table in [900, 70, 500, 8] {
+                assert_eq!(serials.map_of(table), Some(900));
+            }
+            assert_eq!((serials.map_of(5), serials.map_of(0)), (Some(5), None));
         }
-        // What a damaged recording says twice or the wrong way round ends all the same.
-        serials.join(8, 900);
-        serials.join(500, 70);
-        assert_eq!(serials.map_of(8), Some(900));
-        assert_eq!((serials.map_of(5), serials.map_of(0)), (Some(5), None));
     }
 }

@@ -10,7 +10,6 @@ use super::analysis::Analysis;
 use super::blocks::Blocks;
 use super::groups::Groups;
 use super::relations::Relation;
-use crate::figures::flows::Flow;
 use foldhash::HashMap;
 use mapgrow_format::layout::event;
 use mapgrow_format::reader::BlockEvent;
@@ -158,35 +157,9 @@ impl Successions {
         all
     }
 
-    /// Adds the moves to what edges say of the groups.
-    pub fn add_to(&self, flows: &mut [Flow], groups: &Groups) {
-        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
-        for moved in self.all() {
-            let (old, new) = (&moved.old, &moved.new);
-            if let Some(group) = groups.index(old.site) {
-                add(&mut flows[group].resized_away, 1);
-                if groups.index(new.site).is_some_and(|new| new != group) {
-                    flows[group].went_on(new.site, 1);
-                }
-            }
-            let Some(group) = groups.index(new.site) else {
-                continue;
-            };
-            let flow = &mut flows[group];
-            add(&mut flow.resizes, 1);
-            add(&mut flow.grows, u64::from(new.bytes > old.bytes));
-            add(&mut flow.shrinks, u64::from(new.bytes < old.bytes));
-            add(&mut flow.copied, old.bytes.min(new.bytes));
-            flow.both_lived = flow.both_lived.max(Some(moved.both_lived()));
-            let overlap = old.bytes.saturating_add(new.bytes);
-            if overlap > flow.overlap_peak {
-                flow.overlap_peak = overlap;
-                flow.overlap_ticks = new.born_ticks;
-            }
-        }
-        for group in self.ambiguous.iter().filter_map(|&site| groups.index(site)) {
-            add(&mut flows[group].replaces, 1);
-        }
+    /// Sites of tables whose end could mean several moves, one for each.
+    pub fn ambiguous(&self) -> &[u32] {
+        &self.ambiguous
     }
 }
 

@@ -19,7 +19,7 @@ const MOST_HEAT_MAPS: usize = 256;
 pub(crate) fn maps(
     context: &Context<'_>,
     chains: &[Chain],
-    serials: &mut Serials,
+    serials: &Serials,
     contents: &Contents,
 ) -> (Vec<Map>, u64) {
     // A node of a tree is no map.
@@ -52,7 +52,7 @@ pub(crate) fn maps(
 fn map(
     context: &Context<'_>,
     chain: &Chain,
-    serials: &mut Serials,
+    serials: &Serials,
     contents: &Contents,
     forecaster: &Forecaster<'_>,
 ) -> Map {

@@ -15,7 +15,7 @@ pub(crate) fn timeline(
     blocks: &Blocks,
     successions: &Successions,
     marks: &[Mark],
-    serials: &mut Serials,
+    serials: &Serials,
 ) -> Vec<Event> {
     // Tables that a map moved into, or that a growth gave up, began no map.
     let no_births: HashSet<u64> = blocks
@@ -118,7 +118,7 @@ fn step_by_step(
     context: &Context<'_>,
     event: &BlockEvent,
     moved: &Move,
-    serials: &mut Serials,
+    serials: &Serials,
 ) -> Event {
     let kind = by_bytes(moved.old.bytes, moved.new.bytes);
     Event {
@@ -139,7 +139,7 @@ fn by_bytes(old: u64, new: u64) -> EventKind {
     }
 }
 
-fn birth(context: &Context<'_>, event: &BlockEvent, serials: &mut Serials) -> Option<Event> {
+fn birth(context: &Context<'_>, event: &BlockEvent, serials: &Serials) -> Option<Event> {
     let site = Some(context.groups.id(event.what)?);
     match event.kind {
         event::KIND_CREATE => Some(Event {
@@ -158,7 +158,7 @@ fn birth(context: &Context<'_>, event: &BlockEvent, serials: &mut Serials) -> Op
     }
 }
 
-fn resize(context: &Context<'_>, event: &BlockEvent, serials: &mut Serials) -> Option<Event> {
+fn resize(context: &Context<'_>, event: &BlockEvent, serials: &Serials) -> Option<Event> {
     if event.kind == event::KIND_MARK {
         return None;
     }

@@ -95,8 +95,8 @@ impl Facts<'_> {
         let analysis = Analysis::of(recording, &blocks, &mut resolver);
         resolver.done();
         let groups = Groups::of(recording, &analysis);
-        let mut flows = flows::flows(recording, &analysis, &groups, &blocks);
-        Successions::of(&blocks, &analysis, &groups).add_to(&mut flows, &groups);
+        let successions = Successions::of(&blocks, &analysis, &groups);
+        let flows = flows::flows(recording, &analysis, &groups, &blocks, &successions);
         judge(&Facts {
             recording,
             counts: counts(recording, &blocks),
