@@ -7,7 +7,7 @@ use super::process::Threads;
 use crate::Options;
 use mapgrow_format::reader::Recording;
 
-/// Everything that a map's row is made from.
+/// What is known of a recording, by the groups of one grouping.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub recording: &'a Recording,
@@ -16,6 +16,4 @@ pub(crate) struct Context<'a> {
     pub clock: &'a Clock,
     pub threads: &'a Threads,
     pub options: &'a Options,
-    /// The most that was live in all recorded blocks.
-    pub most: u64,
 }

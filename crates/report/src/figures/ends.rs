@@ -1,14 +1,17 @@
-//! What each site held at the end of each interval of its series.
+//! Live bytes over time: the roots' series and the events go in, the series of each group comes out,
+//! with what it held at the end of each interval.
 //!
 //! The recorder keeps the largest value of an interval alone, and in an interval with a resize
 //! that is old and new table together. What stayed when it was over follows from the events,
 //! read backwards from what is live at the end.
 
+use super::roots::Roots;
 use super::sums::Sums;
 use crate::facts::blocks::Blocks;
 use crate::facts::context::Context;
-use crate::model::Site;
+use crate::model::{Coverage, Series};
 use foldhash::HashSet;
+use mapgrow_containers::classify::catalogue::Container;
 use mapgrow_format::layout::event;
 use mapgrow_format::reader::BlockEvent;
 
@@ -20,48 +23,60 @@ struct Change {
     went: u64,
 }
 
-/// Fills in what is known of the ends of intervals; `sums` are those of each group, and
-/// `complete_from_ns` is from when on no event of any site is missing.
-pub(crate) fn fill_in(
-    sites: &mut [Site],
+/// The series of each group: the largest that it held in each interval, and what it held at the end.
+/// `None` where only samples are known.
+pub(crate) fn series(
     context: &Context<'_>,
     blocks: &Blocks,
+    roots: &Roots,
     sums: &[Sums],
     complete_from_ns: Option<u64>,
-) {
-    let mut changes = changes(context, blocks);
-    for site in sites {
-        let Some(group) = context.groups.index(site.id) else {
-            continue;
-        };
-        let (Some(series), Some(sums)) = (site.series.as_mut(), sums.get(group)) else {
-            continue;
-        };
-        let own = &mut changes[group];
-        own.sort_by_key(|change| std::cmp::Reverse(change.at_ns));
-        let total = |of: fn(&Change) -> u64| {
-            own.iter()
-                .map(|change| u128::from(of(change)))
-                .sum::<u128>()
-        };
-        let all = total(|change| change.came) == u128::from(sums.alloc_bytes)
-            && total(|change| change.went) == u128::from(sums.free_bytes);
-        let from = if all { Some(0) } else { complete_from_ns };
-        let mut earlier = own.iter().peekable();
-        let mut live = i128::from(site.live_bytes);
-        let length = series.max_live_bytes.len();
-        let mut ends = vec![None; length];
-        for (index, end) in ends.iter_mut().enumerate().rev() {
-            let until = series.interval_ns.saturating_mul(index as u64 + 1);
-            while let Some(change) = earlier.next_if(|change| change.at_ns >= until) {
-                live += i128::from(change.went) - i128::from(change.came);
-            }
-            if from.is_some_and(|from| until >= from) {
-                *end = u64::try_from(live).ok();
-            }
+) -> Vec<Option<Series>> {
+    let (recording, clock) = (context.recording, context.clock);
+    let groups = context.groups.all.iter().zip(sums);
+    let all = groups.zip(changes(context, blocks));
+    all.map(|((group, sums), changes)| {
+        let tree = group.family.container == Container::Tree;
+        if sums.coverage(recording, tree) == Coverage::Sampled {
+            return None;
         }
-        series.last_live_bytes = ends;
+        let series = roots.series(recording, &group.members, clock)?;
+        Some(Series {
+            last_live_bytes: ends(&series, changes, sums, complete_from_ns),
+            ..series
+        })
+    })
+    .collect()
+}
+
+/// What a group held at the end of each interval, as far as the events that changed it tell.
+fn ends(
+    series: &Series,
+    mut changes: Vec<Change>,
+    sums: &Sums,
+    complete_from_ns: Option<u64>,
+) -> Vec<Option<u64>> {
+    changes.sort_by_key(|change| std::cmp::Reverse(change.at_ns));
+    let total = |of: fn(&Change) -> u64| {
+        let all = changes.iter().map(|change| u128::from(of(change)));
+        all.sum::<u128>()
+    };
+    let all = total(|change| change.came) == u128::from(sums.alloc_bytes)
+        && total(|change| change.went) == u128::from(sums.free_bytes);
+    let from = if all { Some(0) } else { complete_from_ns };
+    let mut earlier = changes.iter().peekable();
+    let mut live = i128::from(sums.live_bytes());
+    let mut ends = vec![None; series.max_live_bytes.len()];
+    for (index, end) in ends.iter_mut().enumerate().rev() {
+        let until = series.interval_ns.saturating_mul(index as u64 + 1);
+        while let Some(change) = earlier.next_if(|change| change.at_ns >= until) {
+            live += i128::from(change.went) - i128::from(change.came);
+        }
+        if from.is_some_and(|from| until >= from) {
+            *end = u64::try_from(live).ok();
+        }
     }
+    ends
 }
 
 /// The changes of each group, from blocks that are counted with certainty.

@@ -1,4 +1,5 @@
-//! What the live maps of a site hold together.
+//! What the live maps of a group hold together: chains and contents go in, the sums of each group come
+//! out.
 
 use super::contents::Contents;
 use super::forecast::{Forecast, Forecaster};
@@ -6,9 +7,6 @@ use super::strata::{Estimate, Strata};
 use crate::facts::chains::Chain;
 use crate::facts::context::Context;
 use crate::facts::weight::fixed;
-use crate::judgement::advice::advise;
-use crate::model::Site;
-use crate::rows::cost::held;
 use mapgrow_containers::occupancy::{Foreign, ForeignKind, HashVerdict, Occupancy};
 use mapgrow_format::layout::header;
 use std::collections::BTreeMap;
@@ -107,6 +105,19 @@ struct Kept {
     retained: u64,
     for_at_most_ns: Option<u64>,
     had_entries: Option<u64>,
+}
+
+/// What is told of the contents of the live maps of a group. `None`: nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contained {
+    pub entries: Option<u64>,
+    pub entries_error: Option<u64>,
+    pub tombstones: Option<u64>,
+    pub capacity: Option<u64>,
+    pub retained_bytes: Option<u64>,
+    pub retained_error_bytes: Option<u64>,
+    pub retained_for_at_most_ns: Option<u64>,
+    pub had_entries_at_least: Option<u64>,
 }
 
 impl Holdings {
@@ -211,14 +222,6 @@ impl Holdings {
         }
     }
 
-    /// Of maps of which nothing but their room is told.
-    pub fn with_capacity(capacity: Option<u64>) -> Self {
-        Self {
-            capacity,
-            ..Self::default()
-        }
-    }
-
     /// Entries that fit into the present tables.
     pub fn capacity(&self) -> Option<u64> {
         self.capacity
@@ -266,22 +269,25 @@ impl Holdings {
         self.growing.as_ref()
     }
 
-    /// Fills in the row of a site.
-    pub fn complete(&self, site: &mut Site, buckets: impl Fn(u64) -> Option<u64>) {
+    /// What is told of their contents, of tables with so many bytes.
+    pub fn contained(&self, held: u64) -> Contained {
         let all_read = self.live > 0 && self.measured == self.live && self.samples == 0;
         let known = |figure: Option<u64>| figure.filter(|_| all_read);
-        site.tombstones = known(self.tombstones);
-        site.capacity = known(self.capacity);
         let figures = |sum: Option<Estimate>| sum.map(Estimate::rounded).unzip();
-        (site.entries, site.entries_error) = figures(self.entries.sum());
-        (site.retained_bytes, site.retained_error_bytes) =
-            figures(self.retained.sum().filter(told));
-        // No table keeps more than it has.
-        site.retained_bytes = site.retained_bytes.map(|kept| kept.min(held(site).0));
+        let (entries, entries_error) = figures(self.entries.sum());
+        let (retained, retained_error_bytes) = figures(self.retained.sum().filter(told));
         let kept = self.kept.filter(|kept| kept.retained > 0);
-        site.retained_for_at_most_ns = kept.and_then(|kept| kept.for_at_most_ns);
-        site.had_entries_at_least = kept.and_then(|kept| kept.had_entries);
-        advise(site, self, &buckets);
+        Contained {
+            entries,
+            entries_error,
+            tombstones: known(self.tombstones),
+            capacity: known(self.capacity),
+            // No table keeps more than it has.
+            retained_bytes: retained.map(|kept| kept.min(held)),
+            retained_error_bytes,
+            retained_for_at_most_ns: kept.and_then(|kept| kept.for_at_most_ns),
+            had_entries_at_least: kept.and_then(|kept| kept.had_entries),
+        }
     }
 }
 

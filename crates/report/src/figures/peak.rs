@@ -6,7 +6,9 @@
 
 use crate::facts::blocks::Blocks;
 use crate::facts::context::Context;
+use crate::facts::most::Most;
 use crate::facts::relations::Relation;
+use crate::facts::rings::{complete_from, copies, counted};
 use crate::model::{Peak, PeakSite};
 use foldhash::HashMap;
 use mapgrow_format::layout::{event, header};
@@ -23,73 +25,6 @@ struct Overlap {
     bytes: u64,
     /// What goes away if they are never live together: the smaller.
     extra: u64,
-}
-
-/// The most that was live in all recorded blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Most {
-    pub bytes: u64,
-    pub ticks: u64,
-    /// Whether that was while a `realloc` copied.
-    copying: bool,
-    /// The largest block that a `realloc` copied from.
-    pub copied_from: u64,
-}
-
-/// From when on no resize is missing from the rings, and no event at all.
-fn complete_from(recording: &Recording, blocks: &Blocks) -> (u64, u64) {
-    let lost = |head: usize, events: &[BlockEvent]| {
-        let oldest = events.first().map_or(u64::MAX, |event| event.ticks);
-        let all = recording.header(head) <= events.len() as u64;
-        if all { 0 } else { oldest }
-    };
-    let resizes_from = lost(header::RESIZE_HEAD, &blocks.resizes);
-    let all_from = resizes_from.max(lost(header::BIRTH_HEAD, &blocks.births));
-    (resizes_from, all_from)
-}
-
-fn counted(event: &&BlockEvent) -> bool {
-    event.flags & event::FLAG_SAMPLED == 0
-}
-
-fn copies(event: &BlockEvent) -> bool {
-    event.kind == event::KIND_REALLOC
-        && event.flags & event::FLAG_IN_PLACE == 0
-        && event.old_serial != 0
-}
-
-/// The most that was live: what the recorder saw, or more where a `realloc` copied.
-pub(crate) fn most(recording: &Recording, blocks: &Blocks) -> Most {
-    let (_, from) = complete_from(recording, blocks);
-    let mut most = Most {
-        bytes: recording.header(header::PEAK_BYTES),
-        ticks: recording.header(header::PEAK_TICKS),
-        copying: false,
-        copied_from: 0,
-    };
-    let events = blocks.births.iter().chain(&blocks.resizes);
-    let mut events: Vec<&BlockEvent> = events.filter(counted).collect();
-    events.sort_by_key(|event| std::cmp::Reverse(event.ticks));
-    let mut live = i128::from(recording.header(header::LIVE_BYTES));
-    for event in events.into_iter().take_while(|event| event.ticks >= from) {
-        let (old, new) = (i128::from(event.old_bytes), i128::from(event.new_bytes));
-        let old = if event.old_serial == 0 { 0 } else { old };
-        if copies(event) {
-            most.copied_from = most.copied_from.max(event.old_bytes);
-            let both = u64::try_from(live + old).unwrap_or(0);
-            if both > most.bytes {
-                (most.bytes, most.ticks, most.copying) = (both, event.ticks, true);
-            }
-        }
-        live -= match event.kind {
-            event::KIND_CREATE => new,
-            event::KIND_DROP | event::KIND_REPLACE => -old,
-            event::KIND_REALLOC => new - old,
-            event::KIND_ABANDON => -new,
-            _ => 0,
-        };
-    }
-    most
 }
 
 /// The parts of the peak; `None` when nothing was recorded.

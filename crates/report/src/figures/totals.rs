@@ -1,51 +1,57 @@
 //! Sums over all containers.
 
 use super::flows::Flow;
-use super::peak::Most;
+use super::group::GroupFigures;
 use super::roots::{Peak, Roots};
-use super::samples::LiveSamples;
-use super::samples::MATTERS;
+use super::samples::{LiveSamples, MATTERS};
 use super::sums::Sums;
+use crate::facts::blocks::Blocks;
 use crate::facts::context::Context;
+use crate::facts::most::Most;
 use crate::facts::process::Threads;
 use crate::model::Totals;
 use mapgrow_format::layout::{header, thread};
 use mapgrow_format::reader::Recording;
 
-/// The figures of every group, by group.
-pub(crate) struct Figures {
-    pub sums: Vec<Sums>,
-    pub flows: Vec<Flow>,
-    pub samples: Vec<LiveSamples>,
-    /// What live samples add up to, those of no group included.
-    pub all_samples: LiveSamples,
-}
-
 pub(crate) fn totals(
     context: &Context<'_>,
-    figures: &Figures,
+    blocks: &Blocks,
+    figures: &[GroupFigures],
     roots: &Roots,
     most: &Most,
 ) -> Totals {
     let Context {
         recording, clock, ..
     } = context;
-    let sum = |of: fn(&Sums) -> u64| figures.sums.iter().map(of).fold(0, u64::saturating_add);
-    let flow = |of: fn(&Flow) -> u64| figures.flows.iter().map(of).fold(0, u64::saturating_add);
+    let sum = |of: fn(&Sums) -> u64| {
+        figures
+            .iter()
+            .map(|group| of(&group.sums))
+            .fold(0, u64::saturating_add)
+    };
+    let flow = |of: fn(&Flow) -> u64| {
+        figures
+            .iter()
+            .map(|group| of(&group.flow))
+            .fold(0, u64::saturating_add)
+    };
     let live_bytes = sum(Sums::live_bytes);
-    let overlap = figures.flows.iter().max_by_key(|flow| flow.overlap_peak);
+    let overlap = figures
+        .iter()
+        .map(|group| &group.flow)
+        .max_by_key(|flow| flow.overlap_peak);
     let overlap = overlap.filter(|flow| flow.overlap_peak > 0);
     let overlap_peak = overlap.map_or(0, |flow| flow.overlap_peak);
     let peak = peak(context, roots, live_bytes, most).at_least(overlap_peak);
-    let sampled_live: f64 = figures.samples.iter().map(|samples| samples.bytes).sum();
-    let errors = figures.samples.iter().map(LiveSamples::bytes_error);
+    let sampled_live: f64 = figures.iter().map(|group| group.samples.bytes).sum();
+    let errors = figures.iter().map(|group| group.samples.bytes_error());
     let est_live_error_bytes = errors.map(|error| error * error).sum::<f64>().sqrt() as u64;
     let est_live_bytes = live_bytes.saturating_add(sampled_live as u64);
     let estimated = est_live_bytes - live_bytes > live_bytes / MATTERS;
-    let sampled_bytes: f64 = figures.sums.iter().map(|sums| sums.w_alloc_bytes).sum();
-    let variance: f64 = figures.sums.iter().map(|sums| sums.var_alloc_bytes).sum();
+    let sampled_bytes: f64 = figures.iter().map(|group| group.sums.w_alloc_bytes).sum();
+    let variance: f64 = figures.iter().map(|group| group.sums.var_alloc_bytes).sum();
     let heap = if recording.header(header::BACKEND) == header::BACKEND_PROGRAM {
-        heap_estimate(recording, &figures.all_samples)
+        heap_estimate(recording, &LiveSamples::of_all(blocks))
     } else {
         heap_live(recording, context.threads)
     };
@@ -66,9 +72,8 @@ pub(crate) fn totals(
         pause_total_ns: clock.span(flow(|flow| flow.pauses.total)),
         pause_max_ns: clock.span(
             figures
-                .flows
                 .iter()
-                .map(|flow| flow.pauses.max)
+                .map(|group| group.flow.pauses.max)
                 .max()
                 .unwrap_or(0),
         ),
@@ -86,11 +91,11 @@ pub(crate) fn totals(
     }
 }
 
-fn maps_live(context: &Context<'_>, figures: &Figures) -> u64 {
-    let groups = context.groups.all.iter().zip(&figures.sums);
+fn maps_live(context: &Context<'_>, figures: &[GroupFigures]) -> u64 {
+    let groups = context.groups.all.iter().zip(figures);
     groups
         .filter(|(group, _)| group.family.has_resizes())
-        .map(|(_, sums)| sums.allocs.saturating_sub(sums.frees))
+        .map(|(_, of)| of.sums.allocs.saturating_sub(of.sums.frees))
         .fold(0, u64::saturating_add)
 }
 

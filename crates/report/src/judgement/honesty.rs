@@ -1,25 +1,20 @@
-//! What is missing or uncertain, in figures and in sentences.
+//! What is missing or uncertain: facts and rows go in, figures and sentences come out.
 
+use crate::facts::Facts;
 use crate::facts::blocks::Blocks;
-use crate::facts::context::Context;
 use crate::model::{Coverage, Honesty, Site};
 use crate::words::units::{bytes, count};
 use mapgrow_format::layout::{header, site};
+use mapgrow_format::reader::Recording;
 
-pub(crate) fn honesty(
-    context: &Context<'_>,
-    blocks: &Blocks,
-    sites: &[Site],
-    maps_omitted: u64,
-    warnings: Vec<String>,
-) -> Honesty {
-    let recording = context.recording;
-    let threads = context.threads.all();
+pub(crate) fn honesty(facts: &Facts<'_>, sites: &[Site], maps_omitted: u64) -> Honesty {
+    let (recording, blocks) = (facts.recording, &facts.blocks);
+    let threads = facts.threads.all();
     let lost = |head: usize, kept: usize| recording.header(head).saturating_sub(kept as u64);
-    let mut honesty = Honesty {
+    let honesty = Honesty {
         events_dropped: lost(header::RESIZE_HEAD, blocks.resizes.len())
             .saturating_add(lost(header::BIRTH_HEAD, blocks.births.len())),
-        timeline_complete_from_ns: complete_from(context, blocks),
+        timeline_complete_from_ns: facts.complete_from_ns,
         sites_folded: recording.header(header::SITES_FOLDED),
         stacks_truncated: sites.iter().filter(|site| site.stack_truncated).count() as u64,
         maps_untracked: recording.header(header::TABLES_UNTRACKED),
@@ -41,31 +36,22 @@ pub(crate) fn honesty(
         tables_not_read: recording.header(header::OCCUPANCY_SKIPPED),
         paused: recording.header(header::CONTROL) != 0,
         pauses: recording.header(header::PAUSES),
-        conservation_difference_bytes: conservation(context, blocks),
+        conservation_difference_bytes: conservation(recording, blocks),
         maps_omitted,
         notes: Vec::new(),
     };
-    honesty.notes = notes(context, &honesty, sites);
-    honesty.notes.extend(warnings);
-    honesty
-}
-
-/// From when on both rings have every event. The youngest of the moments at which one that lost
-/// events begins.
-fn complete_from(context: &Context<'_>, blocks: &Blocks) -> Option<u64> {
-    let rings = [
-        (header::RESIZE_HEAD, &blocks.resizes),
-        (header::BIRTH_HEAD, &blocks.births),
+    let parts = [
+        of_stacks(recording),
+        of_limits(recording),
+        of_pauses(facts, &honesty),
+        of_losses(&honesty),
+        of_figures(recording, &honesty, sites),
+        facts.resolver.warnings(),
     ];
-    let mut from = context.clock.span(0)?;
-    for (head, kept) in rings {
-        if context.recording.header(head) > kept.len() as u64 {
-            let oldest = kept.iter().map(|event| event.ticks).min();
-            let newest = context.recording.header(header::NOW_TICKS);
-            from = from.max(context.clock.moment(oldest.unwrap_or(newest))?);
-        }
+    Honesty {
+        notes: parts.concat(),
+        ..honesty
     }
-    Some(from)
 }
 
 fn sum(figures: impl Iterator<Item = u64>) -> u64 {
@@ -73,9 +59,8 @@ fn sum(figures: impl Iterator<Item = u64>) -> u64 {
 }
 
 /// Allocated minus freed minus what is there, over all sites and certain blocks.
-fn conservation(context: &Context<'_>, blocks: &Blocks) -> i64 {
-    let counted: i128 = context
-        .recording
+fn conservation(recording: &Recording, blocks: &Blocks) -> i64 {
+    let counted: i128 = recording
         .sites()
         .map(|site| {
             i128::from(site.word(site::ALLOC_BYTES)) - i128::from(site.word(site::FREE_BYTES))
@@ -86,19 +71,14 @@ fn conservation(context: &Context<'_>, blocks: &Blocks) -> i64 {
     i64::try_from(counted - there).unwrap_or(if counted > there { i64::MAX } else { i64::MIN })
 }
 
-fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String> {
-    let recording = context.recording;
-    let mut notes = Vec::new();
-    let mut note = |when: bool, text: String| {
-        if when {
-            notes.push(text);
-        }
-    };
-    let state = recording.header(header::STATE);
-    note(
-        state & header::STATE_NO_STACKS != 0,
-        "stacks cannot be unwound safely on that system, so no call sites are known".into(),
-    );
+/// Of sentences and when each is true those that are.
+fn true_ones<const N: usize>(notes: [(bool, String); N]) -> Vec<String> {
+    let said = notes.into_iter().filter(|(when, _)| *when);
+    said.map(|(_, text)| text).collect()
+}
+
+/// What is not known of call stacks.
+fn of_stacks(recording: &Recording) -> Vec<String> {
     let interpreter = recording.header(header::INTERPRETER);
     let version = interpreter >> 32;
     let why = match interpreter & 0xFFFF_FFFF {
@@ -106,210 +86,227 @@ fn notes(context: &Context<'_>, honesty: &Honesty, sites: &[Site]) -> Vec<String
         header::INTERPRETER_REFUSED => Some("its frames are not where this version keeps them"),
         _ => None,
     };
-    if let Some(why) = why {
-        note(
-            true,
+    let dropped = recording.header(header::SCRIPTS_DROPPED);
+    true_ones([
+        (
+            recording.header(header::STATE) & header::STATE_NO_STACKS != 0,
+            "stacks cannot be unwound safely on that system, so no call sites are known".into(),
+        ),
+        (
+            why.is_some(),
             format!(
                 "the code in Python that runs is not known, for this interpreter ({}.{}) cannot be \
-                 read: {why}",
+                 read: {}",
                 version >> 24,
-                version >> 16 & 0xFF
+                version >> 16 & 0xFF,
+                why.unwrap_or_default()
             ),
-        );
-    }
-    note(
-        interpreter != 0,
-        "Python keeps objects of up to 512 bytes in arenas of its own, which no figure here has in \
-         it (PYTHONMALLOC=malloc shows them)"
-            .into(),
-    );
-    let dropped = recording.header(header::SCRIPTS_DROPPED);
-    note(
-        dropped > 0,
-        format!("{dropped} places in Python found no room, so their functions have no names"),
-    );
-    note(
-        state & header::STATE_PRIVATE != 0,
-        format!(
-            "the recording lay in private memory{}, so only the process itself could write it out, \
-             and nothing is left after `kill -9`",
-            if state & header::STATE_DIR_FULL != 0 {
-                ", for the directory already held as many recordings as it may (`mapgrow list \
-                 --prune` removes those of processes that are gone)"
-            } else {
-                ""
-            }
         ),
+        (
+            interpreter != 0,
+            "Python keeps objects of up to 512 bytes in arenas of its own, which no figure here \
+             has in it (PYTHONMALLOC=malloc shows them)"
+                .into(),
+        ),
+        (
+            dropped > 0,
+            format!("{dropped} places in Python found no room, so their functions have no names"),
+        ),
+    ])
+}
+
+/// What the system did not let the recorder have.
+fn of_limits(recording: &Recording) -> Vec<String> {
+    let state = recording.header(header::STATE);
+    let private = format!(
+        "the recording lay in private memory{}, so only the process itself could write it out, and \
+         nothing is left after `kill -9`",
+        if state & header::STATE_DIR_FULL != 0 {
+            ", for the directory already held as many recordings as it may (`mapgrow list --prune` \
+             removes those of processes that are gone)"
+        } else {
+            ""
+        }
     );
     let limited_by = recording.header(header::LIMITED_BY);
-    for (bit, what) in [
+    let limits = LIMITS.iter().filter(|(bit, _)| limited_by & bit != 0);
+    let limits = limits
+        .map(|(_, what)| format!("the recording was kept small, or out of a file, by {what}"));
+    let others = true_ones([
         (
-            header::LIMIT_ADDRESS_SPACE,
-            "the address space that the process may have (`ulimit -v`)",
+            limited_by & header::LIMIT_TIMELINE != 0,
+            "the timeline was left out of the dump, which would have been too large for the limit \
+             of file sizes (`ulimit -f`)"
+                .into(),
         ),
         (
-            header::LIMIT_FILE_SIZE,
-            "the size that its files may have (`ulimit -f`)",
+            state & header::STATE_FORKS_UNSEEN != 0,
+            "the system does not let children of `fork` be told from their parent, so they were \
+             not recorded"
+                .into(),
         ),
-        (
-            header::LIMIT_LOCKED,
-            "the memory that it may lock (`ulimit -l`)",
-        ),
-        (
-            header::LIMIT_FILE_SYSTEM,
-            "the room in the recording's directory (`MAPGROW_DIR` names another)",
-        ),
-        (
-            header::LIMIT_SANDBOX,
-            "the sandbox that the program entered",
-        ),
-        (
-            header::LIMIT_REFUSED,
-            "that the system refused to make or map its file (an old kernel, a sandbox, no \
-             descriptor left)",
-        ),
-    ] {
-        note(
-            limited_by & bit != 0,
-            format!("the recording was kept small, or out of a file, by {what}"),
-        );
-    }
-    note(
-        limited_by & header::LIMIT_TIMELINE != 0,
-        "the timeline was left out of the dump, which would have been too large for the limit of \
-         file sizes (`ulimit -f`)"
-            .into(),
-    );
-    note(
-        state & header::STATE_FORKS_UNSEEN != 0,
-        "the system does not let children of `fork` be told from their parent, so they were not \
-         recorded"
-            .into(),
-    );
-    note(
-        context.clock.span(1).is_none(),
-        "the recording holds no calibration of its clock, so times and pauses are unknown".into(),
-    );
-    note(
-        honesty.paused,
-        "recording is paused, and what is allocated now is in no figure (`mapgrow on PID` \
-         resumes it)"
-            .into(),
-    );
+    ]);
+    let private = true_ones([(state & header::STATE_PRIVATE != 0, private)]);
+    private.into_iter().chain(limits).chain(others).collect()
+}
+
+/// What kept a recording small, or out of a file.
+const LIMITS: [(u64, &str); 6] = [
+    (
+        header::LIMIT_ADDRESS_SPACE,
+        "the address space that the process may have (`ulimit -v`)",
+    ),
+    (
+        header::LIMIT_FILE_SIZE,
+        "the size that its files may have (`ulimit -f`)",
+    ),
+    (
+        header::LIMIT_LOCKED,
+        "the memory that it may lock (`ulimit -l`)",
+    ),
+    (
+        header::LIMIT_FILE_SYSTEM,
+        "the room in the recording's directory (`MAPGROW_DIR` names another)",
+    ),
+    (
+        header::LIMIT_SANDBOX,
+        "the sandbox that the program entered",
+    ),
+    (
+        header::LIMIT_REFUSED,
+        "that the system refused to make or map its file (an old kernel, a sandbox, no descriptor \
+         left)",
+    ),
+];
+
+/// Of what times nothing is known.
+fn of_pauses(facts: &Facts<'_>, honesty: &Honesty) -> Vec<String> {
     let ended_pauses = honesty.pauses.saturating_sub(u64::from(honesty.paused));
-    note(
-        ended_pauses > 0,
-        format!(
-            "recording was paused {}, and what was allocated meanwhile is in no figure",
-            match ended_pauses {
-                1 => "once".to_owned(),
-                times => format!("{times} times"),
-            }
+    let times = match ended_pauses {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    true_ones([
+        (
+            facts.clock.span(1).is_none(),
+            "the recording holds no calibration of its clock, so times and pauses are unknown"
+                .into(),
         ),
-    );
-    note(
-        honesty.sites_folded > 0,
-        format!(
-            "{} found no room for their call site; they are counted outside the containers",
-            count(honesty.sites_folded, "block"),
+        (
+            honesty.paused,
+            "recording is paused, and what is allocated now is in no figure (`mapgrow on PID` \
+             resumes it)"
+                .into(),
         ),
-    );
-    note(
-        honesty.maps_untracked > 0,
-        format!(
-            "{} found no room in the recording and are missing from all figures",
-            count(honesty.maps_untracked, "table"),
+        (
+            ended_pauses > 0,
+            format!(
+                "recording was paused {times}, and what was allocated meanwhile is in no figure"
+            ),
         ),
-    );
-    note(
-        honesty.resizes_folded > 0,
-        format!(
-            "{} could not be told apart by place",
-            count(honesty.resizes_folded, "resize")
+    ])
+}
+
+/// What found no room, or does not add up.
+fn of_losses(honesty: &Honesty) -> Vec<String> {
+    let lost = |number: u64, noun: &str, what: &str| {
+        (number > 0, format!("{} {what}", count(number, noun)))
+    };
+    true_ones([
+        lost(
+            honesty.sites_folded,
+            "block",
+            "found no room for their call site; they are counted outside the containers",
         ),
-    );
-    note(
-        honesty.history_dropped > 0,
-        format!(
-            "{} are missing from the chain of their map",
-            count(honesty.history_dropped, "table"),
+        lost(
+            honesty.maps_untracked,
+            "table",
+            "found no room in the recording and are missing from all figures",
         ),
-    );
-    note(
-        honesty.budget_skipped > 0,
-        format!(
-            "the CPU budget left out {} ({}), which samples stand for: figures with \"about\" have \
-             them in, within the error told; those without count the others alone",
-            count(honesty.budget_skipped, "table"),
-            bytes(honesty.budget_skipped_bytes),
+        lost(
+            honesty.resizes_folded,
+            "resize",
+            "could not be told apart by place",
         ),
-    );
-    note(
-        honesty.memo_mismatches > 0,
-        format!(
-            "{} of {} checked stacks were wrong: some figures may stand at the wrong site",
-            honesty.memo_mismatches, honesty.memo_checks,
+        lost(
+            honesty.history_dropped,
+            "table",
+            "are missing from the chain of their map",
         ),
-    );
-    note(
-        honesty.conservation_difference_bytes != 0,
-        format!(
-            "counts and live tables differ by {} bytes: tables in flight when this was taken",
-            honesty.conservation_difference_bytes,
+        (
+            honesty.budget_skipped > 0,
+            format!(
+                "the CPU budget left out {} ({}), which samples stand for: figures with \"about\" \
+                 have them in, within the error told; those without count the others alone",
+                count(honesty.budget_skipped, "table"),
+                bytes(honesty.budget_skipped_bytes),
+            ),
         ),
-    );
-    note(
-        honesty.modules_dropped > 0,
-        format!(
-            "{} found no room: their functions have no names",
-            count(honesty.modules_dropped, "loaded object"),
+        (
+            honesty.memo_mismatches > 0,
+            format!(
+                "{} of {} checked stacks were wrong: some figures may stand at the wrong site",
+                honesty.memo_mismatches, honesty.memo_checks,
+            ),
         ),
-    );
-    note(
-        honesty.threads_folded > 0,
-        format!(
-            "{} found no slot and are nameless",
-            count(honesty.threads_folded, "thread")
+        (
+            honesty.conservation_difference_bytes != 0,
+            format!(
+                "counts and live tables differ by {} bytes: tables in flight when this was taken",
+                honesty.conservation_difference_bytes,
+            ),
         ),
-    );
+        lost(
+            honesty.modules_dropped,
+            "loaded object",
+            "found no room: their functions have no names",
+        ),
+        lost(
+            honesty.threads_folded,
+            "thread",
+            "found no slot and are nameless",
+        ),
+    ])
+}
+
+/// Which figures are less than they seem.
+fn of_figures(recording: &Recording, honesty: &Honesty, sites: &[Site]) -> Vec<String> {
     let replaces = sum(sites.iter().filter_map(|site| site.replaces));
-    note(
-        replaces > 0,
-        format!(
-            "{} may be resizes or rebuilds: line tables would tell (gcc and clang: \
-             -g; Rust: debug = \"line-tables-only\")",
-            count(replaces, "replacement"),
+    let is_bound = |site: &&Site| site.peak_live_error_bytes.is_some_and(|error| error > 0);
+    let bounded = sites.iter().filter(is_bound).count() as u64;
+    true_ones([
+        (
+            replaces > 0,
+            format!(
+                "{} may be resizes or rebuilds: line tables would tell (gcc and clang: \
+                 -g; Rust: debug = \"line-tables-only\")",
+                count(replaces, "replacement"),
+            ),
         ),
-    );
-    let bounded = sites
-        .iter()
-        .filter(|site| site.peak_live_error_bytes.is_some_and(|e| e > 0));
-    let bounded = bounded.count() as u64;
-    note(
-        bounded > 0,
-        format!("the peak of {} is an upper bound", count(bounded, "site")),
-    );
-    let below = sites.iter().any(|site| site.coverage != Coverage::All);
-    note(
-        below,
-        format!(
-            "tables below {} are sampled, not counted (MAPGROW=exact counts all)",
-            bytes(recording.header(header::FLOOR)),
+        (
+            bounded > 0,
+            format!("the peak of {} is an upper bound", count(bounded, "site")),
         ),
-    );
-    note(
-        honesty.tables_not_read > 0,
-        format!(
-            "what {} held was not read, for want of time or room",
-            count(honesty.tables_not_read, "smaller live table"),
+        (
+            sites.iter().any(|site| site.coverage != Coverage::All),
+            format!(
+                "tables below {} are sampled, not counted (MAPGROW=exact counts all)",
+                bytes(recording.header(header::FLOOR)),
+            ),
         ),
-    );
-    note(
-        honesty.maps_omitted > 0,
-        format!(
-            "{} are counted but not listed",
-            count(honesty.maps_omitted, "smaller live map")
+        (
+            honesty.tables_not_read > 0,
+            format!(
+                "what {} held was not read, for want of time or room",
+                count(honesty.tables_not_read, "smaller live table"),
+            ),
         ),
-    );
-    notes
+        (
+            honesty.maps_omitted > 0,
+            format!(
+                "{} are counted but not listed",
+                count(honesty.maps_omitted, "smaller live map")
+            ),
+        ),
+    ])
 }

@@ -2,49 +2,65 @@
 //! for each, as those of C++'s unordered containers.
 //!
 //! The table and what lies beside it are blocks of their own, with stacks of their own; for the program
-//! they are one map.
+//! they are one map. Rows of tables and of what lies beside them go in, rows of maps come out.
 
-use super::advice::indexed_shrink;
-use crate::merge::fold;
-use crate::model::{Coverage, Sampled, Site, error_of_sum};
+use super::advice::advised_as_one;
+use crate::model::{Caller, Coverage, Sampled, Site, error_of_sum};
+use crate::rows::fold::fold;
+use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::nodes_of;
 
-/// Puts the vectors and nodes of such maps to their tables.
-pub(crate) fn join(rows: &mut Vec<Site>) {
-    for at in (0..rows.len()).rev() {
-        let nodes = rows[at]
-            .family
-            .is_some_and(|family| nodes_of(family).is_some());
-        if !nodes && (rows[at].family != Some("raw_vec") || !indexed(&rows[at])) {
-            continue;
-        }
-        let belongs = if nodes { hang_on } else { belongs };
-        let mut alike = (0..rows.len()).filter(|&of| belongs(&rows[at], &rows[of]));
-        let (Some(table), None) = (alike.next(), alike.next()) else {
+/// The rows with the vectors and nodes of such maps put to their tables.
+pub(crate) fn joined(rows: Vec<Site>) -> Vec<Site> {
+    let tables = tables(&rows);
+    let mut rows: Vec<Option<Site>> = rows.into_iter().map(Some).collect();
+    // A row has a table or is one, never both: the last come first.
+    for (at, table) in tables.into_iter().enumerate().rev() {
+        let Some(to) = table else {
             continue;
         };
-        let beside = rows[at].clone();
-        if nodes {
-            add_nodes(&mut rows[table], &beside);
-        } else {
-            add(&mut rows[table], &beside);
+        if let (Some(beside), Some(table)) = (rows[at].take(), rows[to].take()) {
+            let nodes = beside.family.and_then(nodes_of).is_some();
+            rows[to] = Some(match nodes {
+                true => with_nodes(table, &beside),
+                false => advised_as_one(with_vector(table, &beside)),
+            });
         }
-        rows.remove(at);
     }
+    rows.into_iter().flatten().collect()
 }
 
-/// Nodes are made where the table grows.
+/// For each row that is no map of its own the place of its table, where that can be one alone.
+fn tables(rows: &[Site]) -> Vec<Option<usize>> {
+    let mut grown_by: HashMap<&Caller, Vec<usize>> = HashMap::default();
+    for (at, row) in rows.iter().enumerate() {
+        if let Some(caller) = &row.caller {
+            grown_by.entry(caller).or_default().push(at);
+        }
+    }
+    let table = |row: &Site| {
+        let belongs = match row.family.and_then(nodes_of) {
+            Some(_) => hang_on,
+            None if row.family == Some("raw_vec") && indexed(row) => belongs,
+            None => return None,
+        };
+        let near = grown_by.get(row.caller.as_ref()?)?.iter().copied();
+        let mut alike = near.filter(|&of| belongs(row, &rows[of]));
+        alike.next().filter(|_| alike.next().is_none())
+    };
+    rows.iter().map(table).collect()
+}
+
+/// Whether nodes that are made where a table grows may be of that table.
 fn hang_on(nodes: &Site, table: &Site) -> bool {
     let types = nodes.type_name.as_ref().zip(table.type_name.as_ref());
     table.family.is_some()
         && table.family == nodes.family.and_then(nodes_of)
         && types.is_none_or(|(nodes, table)| nodes == table)
-        && table.caller == nodes.caller
-        && nodes.caller.is_some()
 }
 
 /// Counts, resizes and contents stay those of the table; what is held is that of both.
-fn add_nodes(table: &mut Site, nodes: &Site) {
+fn with_nodes(mut table: Site, nodes: &Site) -> Site {
     if nodes.coverage != Coverage::Sampled {
         for (sum, more) in [
             (&mut table.live_bytes, nodes.live_bytes),
@@ -66,7 +82,7 @@ fn add_nodes(table: &mut Site, nodes: &Site) {
             Coverage::Sampled => (0, 0),
             _ => (nodes.live_bytes, nodes.allocated_bytes),
         };
-        let own = table.sampled.take().unwrap_or_else(|| counted(table));
+        let own = table.sampled.take().unwrap_or_else(|| counted(&table));
         table.sampled = Some(Sampled {
             samples: own.samples.saturating_add(more.samples),
             est_allocated_bytes: own.est_allocated_bytes + more.est_allocated_bytes
@@ -84,6 +100,7 @@ fn add_nodes(table: &mut Site, nodes: &Site) {
     table.exact &= nodes.exact;
     table.recorded_sites.extend(&nodes.recorded_sites);
     table.recorded_sites.sort_unstable();
+    table
 }
 
 /// What was counted one by one, as an estimate without an error.
@@ -108,46 +125,48 @@ fn indexed(row: &Site) -> bool {
     row.type_name.as_deref().is_some_and(named)
 }
 
+/// Whether a vector that is made where a table grows may have its entries.
 fn belongs(vector: &Site, table: &Site) -> bool {
-    table.family == Some("hashbrown")
-        && table.type_name == vector.type_name
-        && table.caller == vector.caller
-        && vector.caller.is_some()
+    table.family == Some("hashbrown") && table.type_name == vector.type_name
 }
 
 /// The maps stay those of the table: each has one vector.
-fn add(table: &mut Site, vector: &Site) {
-    let own = table.clone();
-    fold(table, vector, 0);
-    table.maps_created = own.maps_created;
-    table.maps_late = own.maps_late;
-    table.maps_live = own.maps_live;
-    table.maps_dropped = own.maps_dropped;
-    table.known_by = own.known_by;
-    table.retained_bytes = retained(&own, vector);
-    (table.entries, table.capacity) = (own.entries, own.capacity);
-    table.entries_error = own.entries_error;
-    table.retained_error_bytes = table.retained_bytes.map(|_| 0);
-    table.tombstones = own.tombstones;
-    table.example_tables = own.example_tables;
-    table.suggestions = own.suggestions;
-    table.recorded_sites.extend(&vector.recorded_sites);
-    table.recorded_sites.sort_unstable();
+fn with_vector(table: Site, vector: &Site) -> Site {
+    let retained_bytes = retained(&table, vector);
+    let mut both = table.clone();
+    fold(&mut both, vector, 0);
+    both.recorded_sites.extend(&vector.recorded_sites);
+    both.recorded_sites.sort_unstable();
     // Each reached its peak at a moment of its own.
     let peaks = [
-        (own.peak_live_bytes, own.peak_live_error_bytes),
+        (table.peak_live_bytes, table.peak_live_error_bytes),
         (vector.peak_live_bytes, vector.peak_live_error_bytes),
     ];
-    let (mut upper, mut least) = (0u64, table.live_bytes);
+    let (mut upper, mut least) = (0u64, both.live_bytes);
     for (peak, error) in peaks {
         let peak = peak.unwrap_or(0);
         upper = upper.saturating_add(peak);
         least = least.max(peak.saturating_sub(error.unwrap_or(0)));
     }
-    table.peak_live_bytes = Some(upper);
-    table.peak_live_error_bytes = Some(upper.saturating_sub(least));
-    table.exact &= upper == least;
-    indexed_shrink(table);
+    Site {
+        exact: both.exact && upper == least,
+        maps_created: table.maps_created,
+        maps_late: table.maps_late,
+        maps_live: table.maps_live,
+        maps_dropped: table.maps_dropped,
+        known_by: table.known_by,
+        retained_bytes,
+        retained_error_bytes: retained_bytes.map(|_| 0),
+        entries: table.entries,
+        entries_error: table.entries_error,
+        capacity: table.capacity,
+        tombstones: table.tombstones,
+        example_tables: table.example_tables,
+        suggestions: table.suggestions,
+        peak_live_bytes: Some(upper),
+        peak_live_error_bytes: Some(upper.saturating_sub(least)),
+        ..both
+    }
 }
 
 /// What both keep that the entries do not need: known where the vector has room for as many as

@@ -1,12 +1,15 @@
-//! The rows of the report's sites.
+//! The rows of the report's sites: the figures of each group go in, its row comes out, complete but for
+//! what is judged.
 
+use super::cost;
 use crate::facts::callers::Position;
 use crate::facts::context::Context;
 use crate::facts::evidence::SiteFacts;
 use crate::facts::groups::Group;
 use crate::facts::resolve::{PhysicalFrame, Resolver};
 use crate::figures::flows::Flow;
-use crate::figures::roots::Roots;
+use crate::figures::group::GroupFigures;
+use crate::figures::holdings::{Contained, Holdings};
 use crate::figures::samples::LiveSamples;
 use crate::figures::sums::Sums;
 use crate::model::{Caller, Coverage, Site, StackFrame};
@@ -14,78 +17,82 @@ use mapgrow_containers::classify::catalogue::Container;
 use mapgrow_format::layout::header;
 use std::sync::Arc;
 
-/// What a site's row is made from, besides the context.
-pub(crate) struct Parts<'a> {
-    pub group: &'a Group,
-    pub sums: &'a Sums,
-    pub flow: &'a Flow,
-    pub samples: &'a LiveSamples,
-    /// Sizes that the largest known map of the group went through.
-    pub example: &'a [u64],
+/// The row of a group, and what is judged with it.
+pub(crate) struct Row {
+    pub site: Site,
+    pub holdings: Holdings,
+    /// Buckets of the largest table, where the size of its elements tells.
+    pub largest_buckets: Option<u64>,
+}
+
+/// The rows of all groups, most harmful first.
+pub(crate) fn rows(
+    context: &Context<'_>,
+    resolver: &Resolver<'_>,
+    figures: Vec<GroupFigures>,
+) -> Vec<Row> {
+    let counting_failed = counting_failed(context);
+    let groups = context.groups.all.iter().zip(figures);
+    let mut rows: Vec<Row> = groups
+        .map(|(group, figures)| {
+            let fact = context.analysis.fact(group.first);
+            let stack = fact.map(|fact| stack(fact, resolver));
+            row(
+                context,
+                group,
+                figures,
+                stack.unwrap_or_default(),
+                counting_failed,
+            )
+        })
+        .collect();
+    rows.sort_by_key(|row| cost::order_of_places(&row.site));
+    rows
 }
 
 /// The row of a group.
-pub(crate) fn site(
+fn row(
     context: &Context<'_>,
-    roots: &Roots,
-    resolver: &Resolver<'_>,
-    parts: &Parts<'_>,
-) -> Site {
-    let &Parts {
-        group,
-        sums,
-        flow,
-        samples,
-        example,
-    } = parts;
-    let (recording, clock) = (context.recording, context.clock);
+    group: &Group,
+    figures: GroupFigures,
+    stack: Vec<StackFrame>,
+    counting_failed: bool,
+) -> Row {
+    let clock = context.clock;
     let tree = group.family.container == Container::Tree;
-    let coverage = sums.coverage(recording, tree);
-    let estimated = coverage == Coverage::Sampled;
-    let counts = Counts::of(sums, flow, samples, estimated);
-    let counted_peak =
-        (!estimated).then(|| roots.peak(recording, &group.members, sums.live_bytes()));
-    let peak = counted_peak.map(|peak| {
-        let most = context.most.min(sums.alloc_bytes);
-        peak.at_most(most).at_least(flow.overlap_peak)
-    });
+    let estimated = figures.coverage == Coverage::Sampled;
+    let (sums, flow, peak) = (&figures.sums, &figures.flow, figures.peak);
+    let counts = Counts::of(sums, flow, &figures.samples, estimated);
+    let sampled = sums.sampled(&figures.samples, (!tree).then_some(flow));
+    let (held, _) = cost::held_of(counts.live_bytes, sampled.as_ref());
+    let contained = figures.holdings.contained(held);
+    let caller_of = |site: u32| context.analysis.fact(site).and_then(caller);
     // Figures that only weight-1 edges carry are unknown where nothing was certain.
     let certain = |figure: u64| (!tree && !estimated).then_some(figure);
     let resize = |figure: u64| (!tree).then_some(figure);
-    let fact = context.analysis.fact(group.first);
-    Site {
+    let site = Site {
         id: group.id(),
         recorded_sites: group.members.clone(),
         family: Some(group.family.name),
         known_by: Some(group.known_by),
-        exact: !estimated
-            && counted_peak.is_none_or(|peak| peak.error == 0)
-            && !counting_failed(context),
-        coverage,
-        caller: fact.and_then(caller),
-        stack: fact.map(|fact| stack(fact, resolver)).unwrap_or_default(),
+        exact: !estimated && figures.peak_is_exact && !counting_failed,
+        coverage: figures.coverage,
+        caller: caller_of(group.first),
+        stack,
         stack_truncated: sums.truncated,
         type_name: group.type_name.clone(),
         maps_created: resize(counts.created),
         maps_late: resize(flow.late),
         maps_dropped: resize(counts.dropped),
         maps_live: resize(counts.live),
-        tables_of_each: None,
+        tables_of_each: figures.tables_of_each,
         maps_moved_on: resize(flow.moved_on),
-        moved_on_to: flow
-            .moved_on_to
-            .and_then(|site| caller(context.analysis.fact(site)?)),
+        moved_on_to: flow.moved_on_to.and_then(caller_of),
         places: Vec::new(),
         resizes: resize(counts.resizes),
         grows: resize(counts.grows),
         shrinks: resize(counts.shrinks),
-        rehashes: resize(
-            counts
-                .resizes
-                .saturating_sub(counts.grows)
-                .saturating_sub(counts.shrinks),
-        )
-        .filter(|_| !group.family.rehashes_unseen),
+        rehashes: resize(counts.rehashes()).filter(|_| !group.family.rehashes_unseen),
         aborted: certain(flow.aborted),
         rebuilds: certain(flow.rebuilds),
         replaces: certain(flow.replaces),
@@ -103,25 +110,34 @@ pub(crate) fn site(
         overlap_peak_at_ns: certain(flow.overlap_ticks).and_then(|t| clock.moment_if_set(t)),
         overlap_longest_ns: flow.both_lived.and_then(|ticks| clock.span(ticks)),
         pause_ns: flow.pauses.model(clock).filter(|_| !tree),
-        entries: None,
-        entries_error: None,
-        tombstones: None,
-        capacity: None,
-        retained_bytes: None,
-        retained_error_bytes: None,
-        retained_for_at_most_ns: None,
-        had_entries_at_least: None,
         smallest_table_bytes: sums.smallest,
         largest_table_bytes: sums.largest,
-        example_tables: example.to_vec(),
+        example_tables: figures.example,
         first_at_ns: clock.moment_if_set(sums.first_ticks),
         freed_sizes: sums.freed_sizes(),
-        series: roots
-            .series(recording, &group.members, clock)
-            .filter(|_| !estimated),
-        sampled: sums.sampled(samples, (!tree).then_some(flow)),
-        advice: Vec::new(),
-        suggestions: Vec::new(),
+        series: figures.series,
+        sampled,
+        ..of_contents(contained)
+    };
+    Row {
+        site,
+        holdings: figures.holdings,
+        largest_buckets: figures.largest_buckets,
+    }
+}
+
+/// The part of a row that tells what is in its maps.
+pub(crate) fn of_contents(contained: Contained) -> Site {
+    Site {
+        entries: contained.entries,
+        entries_error: contained.entries_error,
+        tombstones: contained.tombstones,
+        capacity: contained.capacity,
+        retained_bytes: contained.retained_bytes,
+        retained_error_bytes: contained.retained_error_bytes,
+        retained_for_at_most_ns: contained.retained_for_at_most_ns,
+        had_entries_at_least: contained.had_entries_at_least,
+        ..Site::default()
     }
 }
 
@@ -152,6 +168,12 @@ struct Counts {
 }
 
 impl Counts {
+    /// Resizes to a table of the same size.
+    fn rehashes(&self) -> u64 {
+        let others = self.grows.saturating_add(self.shrinks);
+        self.resizes.saturating_sub(others)
+    }
+
     fn of(sums: &Sums, flow: &Flow, samples: &LiveSamples, estimated: bool) -> Self {
         let whole = |estimate: f64| estimate.max(0.0).round() as u64;
         let certain = Self {

@@ -1,11 +1,14 @@
 //! Rows completed from what their maps hold.
 
 use super::*;
+use crate::judgement::advice::advised;
 use crate::judgement::gates::{Rule, judge};
 use crate::judgement::measure::Measure;
-use crate::model::Report;
+use crate::model::{Report, Site};
+use crate::rows::cost::held;
+use crate::rows::sites::Row;
 use crate::tests::{Names, program, report, table};
-use crate::text::units::bytes;
+use crate::words::units::bytes;
 use mapgrow_containers::occupancy::{Count, HashQuality};
 use mapgrow_format::layout::{edge, site};
 
@@ -26,6 +29,27 @@ fn grown() -> Site {
     let mut site = report(&mut program, &mut names).sites.remove(0);
     site.advice.clear();
     site
+}
+
+/// A row of which the contents of its maps are told, with the advice for it.
+fn completed(site: Site, holdings: Holdings, largest_buckets: Option<u64>) -> Site {
+    let told = holdings.contained(held(&site).0);
+    let site = Site {
+        entries: told.entries,
+        entries_error: told.entries_error,
+        tombstones: told.tombstones,
+        capacity: told.capacity,
+        retained_bytes: told.retained_bytes,
+        retained_error_bytes: told.retained_error_bytes,
+        retained_for_at_most_ns: told.retained_for_at_most_ns,
+        had_entries_at_least: told.had_entries_at_least,
+        ..site
+    };
+    advised(Row {
+        site,
+        holdings,
+        largest_buckets,
+    })
 }
 
 /// The sum of one table.
@@ -49,8 +73,7 @@ fn read(entries: u64, retained: u64) -> Holdings {
 
 #[test]
 fn a_full_map_should_have_been_made_large_at_once() {
-    let mut site = grown();
-    read(50_000, 0).complete(&mut site, |_| Some(1 << 16));
+    let site = completed(grown(), read(50_000, 0), Some(1 << 16));
     assert_eq!((site.entries, site.retained_bytes), (Some(50_000), Some(0)));
     let copied = bytes((10..16).map(|log2| table(1 << log2, 40)).sum());
     let overlap = bytes(table(1 << 15, 40) + table(1 << 16, 40));
@@ -66,7 +89,7 @@ fn all_resizes_that_were_counted_are_saved() {
     // Two more, out of tables below the floor.
     let mut site = grown();
     site.grows = Some(8);
-    read(50_000, 0).complete(&mut site, |_| Some(1 << 16));
+    let site = completed(site, read(50_000, 0), Some(1 << 16));
     assert!(
         site.advice[0].contains("to save 8 resizes, "),
         "{:?}",
@@ -83,7 +106,7 @@ fn several_maps_are_told_of_by_their_sizes() {
     (site.maps_created, site.grows) = (Some(2), Some(12));
     let mut two = read(100_000, 0);
     two.sizes.values_mut().for_each(|maps| *maps *= 2);
-    two.complete(&mut site, |_| Some(1 << 16));
+    let site = completed(site, two, Some(1 << 16));
     let start = "create them with_capacity(57344): of 2 maps all but 5 % end with a \
                  table of 2.6 MiB or less; it saves 12 resizes";
     assert!(site.advice[0].starts_with(start), "{:?}", site.advice);
@@ -91,8 +114,7 @@ fn several_maps_are_told_of_by_their_sizes() {
 
 #[test]
 fn an_emptied_map_should_shrink_and_not_be_made_larger() {
-    let mut site = grown();
-    read(1, 2 << 20).complete(&mut site, |_| Some(1 << 16));
+    let site = completed(grown(), read(1, 2 << 20), Some(1 << 16));
     assert_eq!(
         site.advice,
         ["shrink_to_fit() would give back 2.0 MiB: 1 entry left in tables for 57,344"]
@@ -101,8 +123,7 @@ fn an_emptied_map_should_shrink_and_not_be_made_larger() {
 
 #[test]
 fn a_failed_gate_is_told_what_cures_it() {
-    let mut site = grown();
-    read(1, 2 << 20).complete(&mut site, |_| Some(1 << 16));
+    let site = completed(grown(), read(1, 2 << 20), Some(1 << 16));
     let report = Report {
         sites: vec![site],
         ..Report::default()
@@ -149,9 +170,7 @@ fn a_hash_that_piles_entries_up_is_named_on_a_small_map() {
             }),
             ..Holdings::default()
         };
-        let mut site = Site::default();
-        holdings.complete(&mut site, |_| None);
-        site.advice
+        completed(Site::default(), holdings, None).advice
     };
     let advice = with(HashVerdict::Clustered);
     assert_eq!(advice.len(), 1, "{advice:?}");
@@ -164,7 +183,7 @@ fn a_hash_that_piles_entries_up_is_named_on_a_small_map() {
 #[test]
 fn other_languages_are_told_what_they_can_do() {
     let advice = |family, table: Foreign| {
-        let mut site = Site {
+        let site = Site {
             family: Some(family),
             live_bytes: 11 << 20,
             ..grown()
@@ -183,8 +202,7 @@ fn other_languages_are_told_what_they_can_do() {
         holdings
             .retained
             .add(11 << 20, 1.0, table.retained(11 << 20));
-        holdings.complete(&mut site, |_| None);
-        site.advice
+        completed(site, holdings, None).advice
     };
     fn table_log2() -> u32 {
         table(1 << 16, 40).ilog2()
@@ -240,14 +258,13 @@ fn other_languages_are_told_what_they_can_do() {
 
 #[test]
 fn what_was_not_read_is_unknown_and_draws_no_advice() {
-    let mut site = grown();
     let mut half_read = Holdings {
         live: 2,
         ..read(1, 2 << 20)
     };
     half_read.entries.add(table(1 << 16, 40), 1.0, None);
     half_read.retained.add(table(1 << 16, 40), 1.0, None);
-    half_read.complete(&mut site, |_| None);
+    let site = completed(grown(), half_read, None);
     assert_eq!((site.entries, site.retained_bytes), (None, None));
     assert!(site.advice.is_empty(), "{:?}", site.advice);
 }

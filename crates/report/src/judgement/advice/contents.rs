@@ -17,13 +17,13 @@ const TOMBSTONE_SHARE: u64 = 8;
 const GROUP: f64 = 16.0;
 
 /// Maps that keep at least half of their memory for nothing.
-pub(super) fn shrink(site: &Site, holdings: &Holdings) -> Option<Advice> {
+pub(super) fn shrink(site: &Site, capacity: Option<u64>) -> Option<Advice> {
     let retained = site.retained_bytes?;
     let call = methods::of(site.family).shrink?;
     if retained < WORTHWHILE_BYTES || retained < held(site).0 / 2 {
         return None;
     }
-    let room = holdings.capacity().filter(|_| site.capacity.is_some());
+    let room = capacity.filter(|_| site.capacity.is_some());
     let room = room.map_or_else(
         || format!("in {}", bytes(held(site).0)),
         |room| format!("in tables for {}", thousands(room)),

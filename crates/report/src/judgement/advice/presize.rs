@@ -110,7 +110,7 @@ impl Tables {
 pub(super) fn presize(
     site: &Site,
     holdings: &Holdings,
-    buckets: &dyn Fn(u64) -> Option<u64>,
+    largest_buckets: Option<u64>,
 ) -> Option<Advice> {
     // Tables that grow together are of several sizes: what holds for one is nothing for the map.
     if site.tables_of_each.is_some() {
@@ -146,7 +146,14 @@ pub(super) fn presize(
     let allocated = copied.saturating_sub(risk(size).saturating_mul(finals.maps()));
     let overlap = site.overlap_peak_bytes?;
     let left = if size < finals.largest() { overlap } else { 0 };
-    let call = call(site, holdings, &tables, size, finals.maps(), buckets)?;
+    let call = call(
+        site,
+        holdings,
+        &tables,
+        size,
+        finals.maps(),
+        largest_buckets,
+    )?;
     let (resized, moved) = (count(resizes, "resize"), bytes(copied));
     let saves = match overlap.saturating_sub(left) {
         0 => format!("{resized} and {moved} of copying"),
@@ -207,11 +214,11 @@ fn call(
     tables: &Tables,
     size: u32,
     maps: u64,
-    buckets: &dyn Fn(u64) -> Option<u64>,
+    largest_buckets: Option<u64>,
 ) -> Option<String> {
     let methods = methods::of(site.family);
     let largest = site.largest_table_bytes?;
-    let of_largest = buckets(largest).or_else(|| holdings.buckets_of(largest));
+    let of_largest = largest_buckets.or_else(|| holdings.buckets_of(largest));
     let of_size = of_largest.map(|buckets| buckets >> (tables.largest - size).min(63));
     let room = tables.bytes(size);
     let entries = match (of_size, holdings.element(), site.family) {
