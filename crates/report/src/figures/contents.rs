@@ -80,53 +80,71 @@ fn filling(
     being_filled(&seen.collect::<Vec<_>>())
 }
 
+/// Readings of tables by the number of each, and those before of the tables that were read twice: the
+/// later one says what they hold.
+type Readings = (HashMap<u64, Reading>, HashMap<u64, Reading>);
+
+fn readings(recording: &Recording, chains: &[Chain]) -> Readings {
+    let (mut readings, mut earlier): Readings = Default::default();
+    let filled = filled_at(chains);
+    for reading in Reading::of(recording) {
+        let serial = reading.serial;
+        // Read while the map was being moved there, it held a part of it.
+        if filled.get(&serial).is_some_and(|&at| reading.ticks < at) {
+            continue;
+        }
+        if let Some(before) = readings.insert(serial, reading) {
+            earlier.insert(serial, before);
+        }
+    }
+    (readings, earlier)
+}
+
+/// What is known of the elements of a map's tables.
+fn known(types: &ElementTypes, chain: &Chain) -> Option<Elements> {
+    let known = types.of_site(chain.block.site);
+    known.map(|known| narrowed(known, &chain.sizes()))
+}
+
+/// What a table held, where what is known of its elements leaves one answer.
+fn settle(types: &ElementTypes, chain: &Chain, reading: &Reading) -> Option<Occupancy> {
+    let known = known(types, chain);
+    reading
+        .survey
+        .settle_where(&|element| known.as_ref().is_none_or(|known| known.allows(element)))
+}
+
+/// What is known of elements, with what tables tell: one whose bytes leave one answer tells the size
+/// of the elements of all its siblings.
+fn with_siblings(mut types: ElementTypes, tables: &[(&Chain, &Reading)]) -> ElementTypes {
+    let mut told: HashMap<usize, Option<u64>> = HashMap::default();
+    for (chain, reading) in tables {
+        let element = settle(&types, chain, reading)
+            .and_then(|occupancy| occupancy.element_bytes)
+            .zip(types.class_of(chain.block.site));
+        if let Some((element, class)) = element {
+            let before = told.entry(class).or_insert(Some(element));
+            // Siblings that disagree are none.
+            *before = before.filter(|&before| before == element);
+        }
+    }
+    for (class, element) in told {
+        if let Some(element) = element {
+            types.know(class, element);
+        }
+    }
+    types
+}
+
 impl Contents {
     pub fn of(recording: &Recording, analysis: &Analysis, chains: &[Chain], clock: &Clock) -> Self {
-        let mut types = ElementTypes::of(recording, analysis);
-        // Of tables that were read twice, the later reading says what they hold.
-        let mut readings: HashMap<u64, Reading> = HashMap::default();
-        let mut earlier: HashMap<u64, Reading> = HashMap::default();
-        let filled = filled_at(chains);
-        for reading in Reading::of(recording) {
-            let serial = reading.serial;
-            // Read while the map was being moved there, it held a part of it.
-            if filled.get(&serial).is_some_and(|&at| reading.ticks < at) {
-                continue;
-            }
-            if let Some(before) = readings.insert(serial, reading) {
-                earlier.insert(serial, before);
-            }
-        }
+        let (readings, earlier) = readings(recording, chains);
         let tables: Vec<(&Chain, &Reading)> = chains
             .iter()
             .filter(|chain| analysis.family(chain.block.site) == Some(&HASHBROWN))
             .filter_map(|chain| Some((chain, readings.get(&chain.block.serial)?)))
             .collect();
-        let settle = |types: &ElementTypes, chain: &Chain, reading: &Reading| {
-            let known = types
-                .of_site(chain.block.site)
-                .map(|known| narrowed(known, &chain.sizes()));
-            reading
-                .survey
-                .settle_where(&|element| known.as_ref().is_none_or(|known| known.allows(element)))
-        };
-        // A table whose bytes leave one answer tells the element size of all its siblings.
-        let mut told: HashMap<usize, Option<u64>> = HashMap::default();
-        for (chain, reading) in &tables {
-            let element = settle(&types, chain, reading)
-                .and_then(|occupancy| occupancy.element_bytes)
-                .zip(types.class_of(chain.block.site));
-            if let Some((element, class)) = element {
-                let before = told.entry(class).or_insert(Some(element));
-                // Siblings that disagree are none.
-                *before = before.filter(|&before| before == element);
-            }
-        }
-        for (class, element) in told {
-            if let Some(element) = element {
-                types.know(class, element);
-            }
-        }
+        let types = with_siblings(ElementTypes::of(recording, analysis), &tables);
         let mut by_serial: HashMap<u64, Content> = tables
             .iter()
             .filter_map(|(chain, reading)| {
@@ -146,15 +164,11 @@ impl Contents {
             .collect();
         let bounds = tables.iter().filter_map(|(chain, reading)| {
             let serial = chain.block.serial;
-            if by_serial
-                .get(&serial)
-                .is_some_and(|told| told.occupancy.retained_bytes.is_some())
-            {
+            let told = by_serial.get(&serial);
+            if told.is_some_and(|told| told.occupancy.retained_bytes.is_some()) {
                 return None;
             }
-            let known = types
-                .of_site(chain.block.site)
-                .map(|known| narrowed(known, &chain.sizes()));
+            let known = known(&types, chain);
             let possible = |element| known.as_ref().is_none_or(|known| known.allows(element));
             Some((serial, reading.survey.bounds_where(&possible)?))
         });
@@ -168,12 +182,11 @@ impl Contents {
             let kind = kind_of(analysis.family(chain.block.site)?)?;
             (reading.kind == kind).then_some((chain.block.serial, reading))
         });
-        let foreign = foreign.collect();
         Self {
+            foreign: foreign.collect(),
             types,
             by_serial,
             bounds,
-            foreign,
         }
     }
 

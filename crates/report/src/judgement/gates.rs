@@ -8,7 +8,7 @@ use super::diff::{Became, Diff, SiteChange, Tolerance, diff};
 use super::measure::Measure;
 use crate::model::{Caller, Report, Site};
 use crate::rows::summary::Figure;
-use crate::words::phrases::{named, place, title};
+use crate::words::names::{named, place, title};
 use crate::words::units::count;
 
 /// A bound on a figure.

@@ -4,7 +4,7 @@ use super::advice::cures;
 use super::gates::{Finding, Outcome};
 use crate::model::{Map, NextResize, Report};
 use crate::words::units::{bytes, count, time};
-use crate::words::{contents, phrases};
+use crate::words::{contents, names};
 
 /// Of all resizes that come within `within_ns`, the first for which there is no room, and its
 /// map.
@@ -31,8 +31,8 @@ pub(crate) fn sentence(report: &Report, map: &Map, next: &NextResize) -> String 
     let when = next.eta_ns.map(|eta| format!(" in about {}", time(eta)));
     format!(
         "{} at {} {again}{}: {}.",
-        phrases::container(map.family, map.type_name.as_deref()),
-        phrases::place(site.and_then(|site| site.caller.as_ref())),
+        names::container(map.family, map.type_name.as_deref()),
+        names::place(site.and_then(|site| site.caller.as_ref())),
         when.unwrap_or_default(),
         contents::room_for(next, report.memory.as_ref()),
     )

@@ -6,9 +6,9 @@ use crate::judgement::outlook;
 use crate::model::{Member, Process, ProcessState, Report, Site, error_of_sum};
 use crate::rows::cost::{harm, held};
 use crate::words::fit::{fit, printable};
-use crate::words::phrases::capital;
+use crate::words::names::capital;
 use crate::words::units::{bytes, count, estimated, thousands, time};
-use crate::words::{contents, estimates, phrases};
+use crate::words::{contents, estimates, names, phrases};
 
 /// The sentences that a report begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +70,8 @@ fn headline(report: &Report) -> String {
     format!(
         "{}{} at {} holds most: {}.",
         if nothing_grew { "Nothing grew. " } else { "" },
-        capital(&phrases::container(site.family, site.type_name.as_deref())),
-        phrases::place(site.caller.as_ref()),
+        capital(&names::container(site.family, site.type_name.as_deref())),
+        names::place(site.caller.as_ref()),
         phrases::holds(site),
     )
 }
@@ -82,8 +82,8 @@ fn unmoved(site: &Site) -> bool {
 }
 
 fn cost(site: &Site) -> String {
-    let what = capital(&phrases::container(site.family, site.type_name.as_deref()));
-    let place = phrases::place(site.caller.as_ref());
+    let what = capital(&names::container(site.family, site.type_name.as_deref()));
+    let place = names::place(site.caller.as_ref());
     let (grows, resizes) = (site.grows.unwrap_or(0), site.resizes.unwrap_or(0));
     let did = match site.largest_table_bytes {
         Some(size) if grows > 0 => format!("grew {}, to {}", phrases::often(grows), bytes(size)),
@@ -150,11 +150,8 @@ fn kept(report: &Report) -> Option<String> {
     let since = since.unwrap_or_default();
     Some(format!(
         "{} at {} keeps {} that it does not need: {}{}{maps}{since}.",
-        capital(&phrases::container(
-            worst.family,
-            worst.type_name.as_deref()
-        )),
-        phrases::place(worst.caller.as_ref()),
+        capital(&names::container(worst.family, worst.type_name.as_deref())),
+        names::place(worst.caller.as_ref()),
         estimated(retained, worst.retained_error_bytes, bytes),
         contents::entries(entries, worst.entries_error),
         room.unwrap_or_default(),
@@ -172,8 +169,8 @@ fn piled(report: &Report) -> Option<String> {
     Some(format!(
         "{} at {}: many of its {} entries have the same hash or nearly, so inserts and look-ups \
          are slow.",
-        capital(&phrases::container(map.family, map.type_name.as_deref())),
-        phrases::place(site.and_then(|site| site.caller.as_ref())),
+        capital(&names::container(map.family, map.type_name.as_deref())),
+        names::place(site.and_then(|site| site.caller.as_ref())),
         thousands(map.entries?),
     ))
 }
@@ -227,8 +224,7 @@ fn nothing(report: &Report) -> String {
 }
 
 fn summary(report: &Report) -> String {
-    let totals = &report.totals;
-    let mut text = if report.members.is_empty() {
+    let text = if report.members.is_empty() {
         whose(&report.process)
     } else {
         several(report)
@@ -236,7 +232,12 @@ fn summary(report: &Report) -> String {
     if report.sites.is_empty() {
         return text;
     }
-    text.push_str(": ");
+    format!("{text}: {}. {}.", resized(report), contained(report))
+}
+
+/// How often containers were resized, and what that cost.
+fn resized(report: &Report) -> String {
+    let totals = &report.totals;
     let resizing = report
         .blocks()
         .iter()
@@ -263,7 +264,12 @@ fn summary(report: &Report) -> String {
     if let Some(copied) = totals.copied_bytes.filter(|&copied| copied > 0) {
         parts.push(format!("{} copied", bytes(copied)));
     }
-    text.push_str(&parts.join(", "));
+    parts.join(", ")
+}
+
+/// What containers hold, and held at their peak.
+fn contained(report: &Report) -> String {
+    let totals = &report.totals;
     let bound = if totals.peak_error_bytes > 0 {
         "at most "
     } else {
@@ -306,8 +312,7 @@ fn summary(report: &Report) -> String {
         true => format!("their peak was {} or more{when}", bytes(totals.peak_bytes)),
         false => format!("their peak was {bound}{}{when}", bytes(totals.peak_bytes)),
     };
-    text.push_str(&format!(". Containers hold {now}{share}{kept}; {peak}."));
-    text
+    format!("Containers hold {now}{share}{kept}; {peak}")
 }
 
 fn whose(process: &Process) -> String {

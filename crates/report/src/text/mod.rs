@@ -14,7 +14,8 @@ mod table;
 pub use crate::words::contents::contents as contents_of;
 pub use crate::words::estimates::{live, live_of_all};
 pub use crate::words::fit::fit;
-pub use crate::words::phrases::{caller_at, chain, frame_place, is_own, place, title, what};
+pub use crate::words::names::{caller_at, frame_place, is_own, place, title, what};
+pub use crate::words::phrases::chain;
 pub use crate::words::units;
 pub use lead::Headlines;
 pub use table::table;
@@ -24,7 +25,7 @@ use crate::model::{EventKind, Honesty, Map, Report, Site};
 use crate::rows::cost::harm;
 use crate::rows::summary::{Figure, Summary};
 use crate::words::fit::printable;
-use crate::words::phrases::{self, named};
+use crate::words::names::{self, named};
 use blocks::Sum;
 use mapgrow_containers::classify::catalogue::HASHBROWN;
 use page::{Page, Style};
@@ -224,7 +225,7 @@ fn by_type(page: &mut Page, report: &Report, options: &TextOptions) {
     for site in &report.sites {
         let name = match (&site.type_name, site.family) {
             (Some(name), _) => name.clone(),
-            (None, family) => format!("{} of unknown type", phrases::container(family, None)),
+            (None, family) => format!("{} of unknown type", names::container(family, None)),
         };
         types.entry(name).or_default().add(site);
     }

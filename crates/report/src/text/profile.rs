@@ -6,7 +6,7 @@ use super::page::{Page, Style};
 use crate::model::{ProfileFacts, Report, Site};
 use crate::words::fit::{fit, printable};
 use crate::words::units::{bytes, count, thousands, time};
-use crate::words::{estimates, phrases};
+use crate::words::{estimates, names, phrases};
 use mapgrow_containers::classify::go::{GO_MAP, GO_SLICE};
 
 pub(super) fn lead(page: &mut Page, report: &Report, facts: &ProfileFacts) {
@@ -34,8 +34,8 @@ pub(super) fn headlines(report: &Report, facts: &ProfileFacts) -> Headlines {
 fn what(site: &Site) -> String {
     format!(
         "{} at {}",
-        phrases::container(site.family, site.type_name.as_deref()),
-        phrases::place(site.caller.as_ref())
+        names::container(site.family, site.type_name.as_deref()),
+        names::place(site.caller.as_ref())
     )
 }
 
@@ -45,7 +45,7 @@ fn headline(report: &Report) -> String {
     };
     format!(
         "{} has most in use: about {}{}, of {} allocated.",
-        phrases::capital(&what(site)),
+        names::capital(&what(site)),
         bytes(site.live_bytes),
         share(site, report),
         bytes(site.allocated_bytes)
@@ -60,7 +60,7 @@ fn kept(report: &Report) -> Option<String> {
         .max_by_key(|site| site.retained_bytes)?;
     Some(format!(
         "{} was probably emptied and kept: about {} of its tables are in use for nothing.",
-        phrases::capital(&what(site)),
+        names::capital(&what(site)),
         bytes(site.retained_bytes?)
     ))
 }
@@ -132,7 +132,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site, report: &Report)
     if let Some(bars) = bars {
         page.row("over time", &bars);
     }
-    let callers = phrases::callers(site, 3);
+    let callers = names::callers(site, 3);
     for (index, caller) in callers.iter().enumerate() {
         let label = if index == 0 { "called by" } else { "" };
         page.row(label, &fit(caller, room));

@@ -4,7 +4,7 @@ use super::{Sort, sorted};
 use crate::model::{Report, Site};
 use crate::rows::summary::{Bound, Figure, Summary};
 use crate::words::fit::printable;
-use crate::words::phrases::place;
+use crate::words::names::place;
 
 const COLUMNS: [&str; 10] = [
     "bytes",

@@ -154,17 +154,43 @@ pub(super) fn presize(
         finals.maps(),
         largest_buckets,
     )?;
-    let (resized, moved) = (count(resizes, "resize"), bytes(copied));
-    let saves = match overlap.saturating_sub(left) {
+    let saves = Saving {
+        resizes: Some(resizes),
+        copied_bytes: Some(copied),
+        allocated_bytes: Some(allocated),
+        overlap_bytes: Some(overlap.saturating_sub(left)),
+        ..Saving::default()
+    };
+    let sizes = (tables.bytes(half), tables.bytes(most));
+    let text = sentence(site, finals.maps(), &call, &saves, sizes, risk(size));
+    Some(Advice {
+        saves,
+        risks_bytes: Some(risk(size)).filter(|&risk| risk > 0),
+        ..advice(AdviceKind::Presize, text)
+    })
+}
+
+/// The advice in words. `sizes`: of the tables with which half of the maps end at most, and nearly
+/// all.
+fn sentence(
+    site: &Site,
+    number: u64,
+    call: &str,
+    saves: &Saving,
+    (half, most): (u64, u64),
+    risk: u64,
+) -> String {
+    let resized = count(saves.resizes.unwrap_or(0), "resize");
+    let moved = bytes(saves.copied_bytes.unwrap_or(0));
+    let saves = match saves.overlap_bytes.unwrap_or(0) {
         0 => format!("{resized} and {moved} of copying"),
         less => format!(
             "{resized}, {moved} of copying and {} of old and new table at once",
             bytes(less)
         ),
     };
-    let maps = count(finals.maps(), "map");
-    let (half, most) = (tables.bytes(half), tables.bytes(most));
-    let mut text = match finals.maps() {
+    let maps = count(number, "map");
+    let mut text = match number {
         1 => format!("{call} to save {saves}"),
         _ if half == most => format!(
             "{call}: of {maps} all but 5 % end with a table of {} or less; it saves {saves}",
@@ -177,33 +203,20 @@ pub(super) fn presize(
             bytes(most),
         ),
     };
-    if risk(size) > 0 {
-        text.push_str(&format!(
-            ", for {} more in each on average",
-            bytes(risk(size))
-        ));
+    if risk > 0 {
+        text.push_str(&format!(", for {} more in each on average", bytes(risk)));
     }
     // What nobody could look into may have been emptied since.
     if site.entries.is_none() && site.maps_live > Some(0) {
         let else_do = methods::of(site.family).shrink.unwrap_or("a smaller one");
-        let (it, is) = if finals.maps() == 1 {
+        let (it, is) = if number == 1 {
             ("it", "is")
         } else {
             ("they", "are")
         };
         text = format!("if {it} {is} full, {text}; if not, {else_do} gives back what is not used");
     }
-    Some(Advice {
-        saves: Saving {
-            resizes: Some(resizes),
-            copied_bytes: Some(copied),
-            allocated_bytes: Some(allocated),
-            overlap_bytes: Some(overlap.saturating_sub(left)),
-            ..Saving::default()
-        },
-        risks_bytes: Some(risk(size)).filter(|&risk| risk > 0),
-        ..advice(AdviceKind::Presize, text)
-    })
+    text
 }
 
 /// What to do: with a number of entries, where that is known. `None` where the family has no call
