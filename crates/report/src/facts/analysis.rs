@@ -1,4 +1,4 @@
-//! From recorded sites and edges to families and relations.
+//! Recorded sites and edges go in; the family of each site and the relation of each edge come out.
 //!
 //! Strongest evidence first: the functions on a site's own stack, then the shape of its blocks,
 //! then how its blocks replace each other, last what they were seen to turn into or to come

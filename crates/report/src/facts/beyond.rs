@@ -1,4 +1,5 @@
-//! Where the code of a container ends that nobody catalogued, and what it is called.
+//! Where the code of a container ends that nobody catalogued, and what it is called: the frames of a
+//! site and of a growth go in, a position in the stack and a class come out.
 //!
 //! The function that grows such a container is seldom the one that uses it: it is a method of a class,
 //! or one of a header's functions, and the class or the header has others around it. To the person

@@ -1,4 +1,4 @@
-//! The blocks and events of a recording, read once.
+//! A recording goes in; its live blocks and the events of its rings come out, read once.
 
 use mapgrow_format::reader::{BlockEvent, LiveBlock, Recording};
 

@@ -1,4 +1,4 @@
-//! Whose frames a stack has: what serves an allocator, and where the program's own code begins.
+//! A stack goes in; what in it serves an allocator, and where the program's own code begins, comes out.
 
 use super::resolve::{Function, PhysicalFrame};
 use mapgrow_containers::classify::whose::{Whose, allocates_for_others, is_library_file};

@@ -1,4 +1,4 @@
-//! Ticks to nanoseconds.
+//! Ticks go in, nanoseconds come out.
 
 use mapgrow_format::layout::header;
 use mapgrow_format::reader::Recording;

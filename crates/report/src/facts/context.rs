@@ -1,4 +1,4 @@
-//! What is known of a recording before anything is counted.
+//! What later stages are given of the facts, with one of the two groupings.
 
 use super::analysis::Analysis;
 use super::clock::Clock;

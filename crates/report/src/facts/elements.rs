@@ -1,4 +1,4 @@
-//! Element sizes of hashbrown's tables.
+//! Sizes of tables go in; the sizes that an element of hashbrown's tables can have come out, by site.
 
 use super::analysis::Analysis;
 use super::evidence::group_width;

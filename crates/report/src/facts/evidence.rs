@@ -1,4 +1,4 @@
-//! What each recorded site is, as far as its own stack and blocks tell.
+//! A recorded site goes in; what it is comes out, as far as its own stack and blocks tell.
 
 use super::callers::{Position, caller, first_user, look_through_allocators, scripts_function};
 use super::resolve::{Function, PhysicalFrame, Resolver};

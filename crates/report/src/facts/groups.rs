@@ -1,4 +1,4 @@
-//! Which recorded sites are shown as one.
+//! Analysed sites go in, groups of those that are shown as one come out.
 //!
 //! A vector's first block comes from `alloc` and the next from `realloc`, a tree's nodes from
 //! two functions: different stacks, but the same place in the program. Sites of one family are

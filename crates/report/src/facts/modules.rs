@@ -1,4 +1,4 @@
-//! Which loaded object an address belonged to.
+//! An address and its moment go in, the loaded object that it belonged to comes out.
 
 use crate::model::LoadedModule;
 use crate::symbols::Module;

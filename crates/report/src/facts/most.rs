@@ -19,7 +19,6 @@ pub(crate) struct Most {
 
 impl Most {
     /// What the recorder saw, or more where a `realloc` copied.
-
     pub fn of(recording: &Recording, blocks: &Blocks) -> Self {
         let (_, from) = complete_from(recording, blocks);
         let mut most = Self {

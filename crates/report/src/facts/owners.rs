@@ -1,4 +1,4 @@
-//! Which sites hold the maps that the program's author takes for one.
+//! Groups of sites go in; groups that hold the maps that the program's author takes for one come out.
 //!
 //! A map is known by its type and by the line of the program where it began to grow. Called from
 //! several places, or filled by one function and then by another, it has as many sites as there

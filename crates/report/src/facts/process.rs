@@ -1,4 +1,4 @@
-//! What the header and the thread slots say: process, settings, threads.
+//! The header and the thread slots go in; process, settings and threads come out.
 
 use super::clock::Clock;
 use crate::Options;

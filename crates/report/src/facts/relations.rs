@@ -1,4 +1,5 @@
-//! What an edge means: a resize, or one container in place of another.
+//! An edge and the facts of both its sites go in; what it means comes out: a resize, or one container
+//! in place of another.
 
 use super::evidence::{SiteFacts, group_width};
 use super::resolve::{Function, PhysicalFrame, Resolver};

@@ -1,4 +1,5 @@
-//! Containers that nobody catalogued, known by how their blocks replace each other.
+//! Sites and edges that nothing else told go in; containers that nobody catalogued come out, known by
+//! how their blocks replace each other.
 
 use super::analysis::Analysis;
 use super::beyond::{akin, beyond, class_of, class_within, part, same_class};

@@ -1,4 +1,4 @@
-//! Addresses to functions, each address once.
+//! Addresses go in, functions come out; each address is looked up once.
 
 use super::modules::Modules;
 use crate::symbols::{Frame, Module, Symbolizer};

@@ -1,4 +1,4 @@
-//! Things that belong together, found pair by pair.
+//! Pairs of things that belong together go in, sets come out.
 
 /// Sets of groups, or of sites, each called by its first one.
 pub(crate) struct Sets(pub Vec<usize>);

@@ -1,4 +1,5 @@
-//! Containers that move their entries step by step, as Redis's `dict` does.
+//! Containers that move their entries step by step, as Redis's `dict` does: events go in, moves from
+//! one table to the next come out.
 //!
 //! The new table is allocated in one call, every later operation moves a few entries, and the old
 //! table is freed by whichever of them moved the last: nothing on the stacks joins the two. The

@@ -1,4 +1,4 @@
-//! Weights of samples.
+//! Weights of samples: fixed-point numbers go in, numbers come out.
 
 use mapgrow_format::layout::WEIGHT_ONE;
 

@@ -1,5 +1,6 @@
 //! Containers with several tables each, that grow together: keys in one array and values in another, or
-//! buckets and what tells which of them are taken.
+//! buckets and what tells which of them are taken. Resizes go in, the number of tables of each
+//! container comes out.
 
 use crate::facts::analysis::Analysis;
 use crate::facts::groups::Groups;

@@ -1,5 +1,5 @@
-//! What the live tables hold, as far as they were read and as far as what is known of their
-//! types settles it.
+//! Chains and the readings of their tables go in; what the live tables hold comes out, as far as they
+//! were read and as far as what is known of their types settles it.
 
 use super::moving::{Seen, being_filled};
 use crate::facts::analysis::Analysis;

@@ -1,4 +1,5 @@
-//! When a map grows next, what that takes, and whether there is room for it.
+//! A chain and what its table holds go in; when the map grows next, what that takes, and whether there
+//! is room for it, come out.
 
 use super::contents::{Content, Contents};
 use crate::facts::chains::Chain;

@@ -1,4 +1,4 @@
-//! All figures of a group of sites in one place.
+//! The figures of each kind go in; all figures of each group of sites come out, in one place.
 
 use super::columns::Columns;
 use super::contents::Contents;

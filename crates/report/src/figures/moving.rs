@@ -1,4 +1,5 @@
-//! Tables that were read while a resize was filling them.
+//! Tables that were read while a resize was filling them: what tables held goes in, the numbers of
+//! those come out.
 //!
 //! Until a resize ends, its new table looks like another map that holds a part of the entries. It
 //! is told from one by the full table beside it.

@@ -1,4 +1,4 @@
-//! How long resizes took: sums and quantiles of histograms.
+//! How long resizes took: histograms of edges go in, sums and quantiles come out.
 
 use crate::facts::clock::Clock;
 use crate::model::Pauses;

@@ -1,4 +1,5 @@
-//! The peak of the process, taken apart: what of it was old tables beside new ones.
+//! The peak of the process, taken apart: events go in; what of it was old tables beside new ones comes
+//! out.
 //!
 //! What was live at any moment follows from what is live at the end and from the events, read
 //! backwards, as far back as the rings reach. A `realloc` takes the old block's place at once

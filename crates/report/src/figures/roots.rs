@@ -1,4 +1,5 @@
-//! Peaks and series of sites together, bounded by those of the roots that the recorder kept.
+//! The peaks and series of single roots go in, which the recorder kept; those of sites together come
+//! out, as bounds.
 
 use crate::facts::analysis::Analysis;
 use crate::facts::clock::Clock;

@@ -1,4 +1,4 @@
-//! What live samples stand for.
+//! Live samples go in, what they stand for comes out.
 
 use crate::facts::blocks::Blocks;
 use crate::facts::groups::Groups;

@@ -1,4 +1,5 @@
-//! Sums over many tables of which some were looked at: those of a group, by size.
+//! Sums over many tables of which some were looked at: figures of tables of a group go in, by size, the
+//! sum of all and its error come out.
 //!
 //! Two things make a sum an estimate. Small tables are recorded as samples, each of which stands
 //! for as many as its weight says; and of the live ones only some may have been read. Tables are

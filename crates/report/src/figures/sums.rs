@@ -1,4 +1,4 @@
-//! What the sites of a group counted, summed.
+//! The counts of sites go in, those of each group come out.
 
 use super::flows::Flow;
 use super::samples::LiveSamples;

@@ -1,4 +1,4 @@
-//! Sums over all containers.
+//! Figures of groups go in, the sums over all containers come out.
 
 use super::flows::Flow;
 use super::group::GroupFigures;

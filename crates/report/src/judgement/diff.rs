@@ -1,4 +1,4 @@
-//! Two reports compared site by site.
+//! Two reports go in; what became of each site comes out.
 
 use super::advice::cures;
 use super::matching::{self, MatchedBy};

@@ -1,4 +1,4 @@
-//! The figures of a site that reports are compared and judged by.
+//! A site or a report goes in; the figures that reports are compared and judged by come out.
 
 use crate::model::{Report, Site};
 use crate::rows::summary::{Figure, Summary};

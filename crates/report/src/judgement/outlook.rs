@@ -1,4 +1,4 @@
-//! Whether there is room for the resizes that are foretold.
+//! A report goes in; whether there is room for the resizes that are foretold comes out.
 
 use super::advice::cures;
 use super::gates::{Finding, Outcome};

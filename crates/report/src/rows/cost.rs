@@ -1,4 +1,4 @@
-//! What a row holds, and what it costs.
+//! A row goes in; what it holds, what it costs, and where it stands among others come out.
 
 use crate::figures::samples::MATTERS;
 use crate::model::{Coverage, Sampled, Site};

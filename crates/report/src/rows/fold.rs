@@ -1,4 +1,4 @@
-//! The figures of two rows, added.
+//! The figures of two rows go in, those of both together come out.
 
 use crate::model::{Coverage, Pauses, Sampled, Site, SizeCount, error_of_sum};
 

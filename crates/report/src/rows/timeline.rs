@@ -1,4 +1,5 @@
-//! The timeline: events of both rings, and marks, in the order in which they happened.
+//! The timeline: events of both rings and marks go in, a row for each comes out, in the order in which
+//! they happened.
 
 use crate::facts::blocks::Blocks;
 use crate::facts::context::Context;
@@ -67,10 +68,10 @@ pub(crate) fn timeline(
     }
     for event in blocks.resizes.iter().chain(replaced) {
         let suppressed = ended_by(event, successions).is_some();
-        if let Some(mut model) = resize(context, event, serials).filter(|_| !suppressed) {
+        if let Some(model) = resize(context, event, serials).filter(|_| !suppressed) {
             let began = model.map.is_some() && model.old_bytes.is_some() && !model.sampled;
-            model.late = began && event.new_serial != 0 && samples.contains(&event.old_serial);
-            events.push((event.ticks, 1, model));
+            let late = began && event.new_serial != 0 && samples.contains(&event.old_serial);
+            events.push((event.ticks, 1, Event { late, ..model }));
         }
     }
     for event in blocks.births.iter().chain(&blocks.resizes) {
@@ -178,36 +179,40 @@ fn resize(context: &Context<'_>, event: &BlockEvent, serials: &Serials) -> Optio
         (Relation::Unrelated, _) => (EventKind::Drop, old_site?),
         (Relation::Unknown, _) => return None,
     };
-    let mut model = Event {
+    let model = Event {
         site: Some(site),
         ..plain(context, event, kind)
     };
-    let pause = context.clock.span(event.pause);
-    match (kind, event.kind) {
+    let pause_ns = context.clock.span(event.pause);
+    Some(match (kind, event.kind) {
         // The block that was freed is the new one.
-        (EventKind::Drop, event::KIND_ABANDON) => {
-            model.map = serials.map_of(event.new_serial);
-            model.old_bytes = Some(event.new_bytes);
-        }
-        (EventKind::Drop, _) => {
-            model.map = serials.map_of(event.old_serial);
-            model.old_bytes = Some(event.old_bytes);
-        }
-        (EventKind::Aborted, _) => {
-            model.new_bytes = Some(event.new_bytes);
-            model.pause_ns = pause;
-        }
+        (EventKind::Drop, event::KIND_ABANDON) => Event {
+            map: serials.map_of(event.new_serial),
+            old_bytes: Some(event.new_bytes),
+            ..model
+        },
+        (EventKind::Drop, _) => Event {
+            map: serials.map_of(event.old_serial),
+            old_bytes: Some(event.old_bytes),
+            ..model
+        },
+        (EventKind::Aborted, _) => Event {
+            new_bytes: Some(event.new_bytes),
+            pause_ns,
+            ..model
+        },
         _ => {
-            model.map = serials.map_of(event.new_serial);
-            model.old_bytes = Some(event.old_bytes);
-            model.new_bytes = Some(event.new_bytes);
-            model.pause_ns = pause;
-            if matches!(kind, EventKind::Rebuild | EventKind::Replace) {
-                model.old_map = serials.map_of(event.old_serial);
+            let old_map = matches!(kind, EventKind::Rebuild | EventKind::Replace);
+            Event {
+                map: serials.map_of(event.new_serial),
+                old_map: serials.map_of(event.old_serial).filter(|_| old_map),
+                old_bytes: Some(event.old_bytes),
+                new_bytes: Some(event.new_bytes),
+                pause_ns,
+                ..model
             }
         }
-    }
-    Some(model)
+    })
 }
 
 fn of_mark(context: &Context<'_>, mark: &Mark) -> Event {

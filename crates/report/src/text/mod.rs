@@ -1,4 +1,4 @@
-//! The report as text, for a person who has little time.
+//! The last stage: a report goes in; text comes out, for a person who has little time.
 //!
 //! The first line says what grew and what it cost; then comes one block for each site, the
 //! most harmful first; the honesty line ends it.

@@ -1,4 +1,4 @@
-//! Phrases about what is in maps, and what comes next.
+//! Rows go in; phrases about what is in maps, and what comes next, come out.
 
 use super::estimates::rounded;
 use super::methods;

@@ -1,4 +1,4 @@
-//! Phrases about figures that samples have a part in, and the row of bars.
+//! Figures that samples have a part in go in, phrases about them come out; and the row of bars.
 
 use super::units::{bytes, count, time};
 use crate::model::{Report, Series, Site};

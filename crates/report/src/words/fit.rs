@@ -1,4 +1,4 @@
-//! Text from a recording, made fit to be shown.
+//! Text from a recording goes in, text that is fit to be shown comes out.
 
 /// Text in at most `room` columns; what does not fit is cut out of its middle.
 #[must_use]

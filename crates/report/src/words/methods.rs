@@ -1,4 +1,4 @@
-//! What to call, in the words of each container's language.
+//! A family goes in; what to call comes out, in the words of its language.
 
 /// The methods of a family. `None` where it has none for it.
 pub(crate) struct Methods {

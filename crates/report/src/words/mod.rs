@@ -1,4 +1,5 @@
-//! Words: how figures, places and containers are told.
+//! Words: rows and figures go in; how they are told comes out. They stand below judgement, whose
+//! results are sentences, and below text, which sets sentences on a page.
 
 pub(crate) mod contents;
 pub(crate) mod estimates;

@@ -1,4 +1,4 @@
-//! What containers, frames and places are called.
+//! Containers, frames and places go in, what they are called comes out.
 
 use super::fit::{fit, printable};
 use crate::model::{Caller, Site, StackFrame};

@@ -1,4 +1,4 @@
-//! Phrases about figures of the report.
+//! Rows go in, phrases about their figures come out.
 
 use super::estimates::rounded;
 use super::names::{function_and_place, place};

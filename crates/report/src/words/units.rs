@@ -1,4 +1,4 @@
-//! Figures as people read them.
+//! Figures go in, figures as people read them come out.
 
 use crate::rows::summary::Figure;
 

@@ -1,4 +1,4 @@
-//! Advice for a site: what would help, and what it would save.
+//! Advice: a row goes in; what would help and what it would save come out with it.
 //!
 //! Each kind is a function of what is known of the site, and silent where it does not pay. What
 //! a kind says it would save is arithmetic on bytes and counts; how much faster a program gets

@@ -1,4 +1,4 @@
-//! The laws of conservation: what any recording must add up to.
+//! The laws of conservation, what any recording must add up to: a recording goes in, findings come out.
 //!
 //! Counts are kept three times over: at the site of each block, in the live table, and on the
 //! timeline. Each law sets two of them against each other, for every site, every family and in
