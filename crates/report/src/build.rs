@@ -5,7 +5,7 @@ use super::facts::{Facts, modules, process};
 use super::figures::Figures;
 use super::judgement::Judged;
 use super::model::{Report, VERSION};
-use super::rows::Rows;
+use super::rows::{Happened, Rows};
 use super::symbols::Symbolizer;
 use mapgrow_format::reader::Recording;
 
@@ -17,7 +17,10 @@ pub(super) fn build(
     let facts = Facts::of(recording, symbolizer, options);
     let figures = Figures::of(&facts);
     let rows = Rows::of(&facts, figures.places, figures.owners, &figures.contents);
+    drop(figures.contents);
     let judged = Judged::of(&facts, rows.places, rows.owners, rows.maps_omitted);
+    // Most of a large report: it comes when what the others were made from is gone.
+    let happened = Happened::of(&facts);
     Report {
         format: "mapgrow-report",
         version: VERSION,
@@ -28,8 +31,8 @@ pub(super) fn build(
         sites: judged.places,
         blocks: judged.blocks,
         maps: rows.maps,
-        timeline: rows.timeline,
-        marks: rows.marks,
+        timeline: happened.timeline,
+        marks: happened.marks,
         threads: facts.threads.model(&facts.clock),
         modules: modules::loaded(recording),
         honesty: judged.honesty,

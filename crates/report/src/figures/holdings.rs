@@ -47,8 +47,8 @@ pub(crate) struct Holdings {
     /// Live samples, and those whose table was read.
     samples: u64,
     /// Entries, and bytes beyond what they need, of all live maps.
-    entries: Strata,
-    retained: Strata,
+    entries: Option<Estimate>,
+    retained: Option<Estimate>,
     /// Tables by log2 of their bytes.
     sizes: BTreeMap<u32, u64>,
     /// Bytes from which every table is counted.
@@ -130,33 +130,31 @@ impl Holdings {
             ..Self::default()
         };
         let forecaster = Forecaster::new(context, contents);
-        let mut all = vec![empty; context.groups.all.len()];
+        let mut all = vec![(empty, Sums::default()); context.groups.all.len()];
         for chain in chains.iter().filter(|chain| !chain.block.followed()) {
             let Some(group) = context.groups.index(chain.block.site) else {
                 continue;
             };
-            all[group].add_to_sums(chain, contents);
+            let (holdings, sums) = &mut all[group];
+            holdings.samples += u64::from(!chain.block.certain());
+            sums.add(chain, contents);
             if chain.block.certain() {
-                all[group].add(context, chain, contents, &forecaster);
+                holdings.add(context, chain, contents, &forecaster);
             }
         }
-        for (holdings, group) in all.iter_mut().zip(&context.groups.all) {
-            let facts = group
-                .members
-                .iter()
-                .filter_map(|&site| context.analysis.fact(site));
-            holdings.element = facts.filter_map(|fact| fact.element_bytes).next();
-        }
-        all
-    }
-
-    fn add_to_sums(&mut self, chain: &Chain, contents: &Contents) {
-        let block = &chain.block;
-        let weight = fixed(u64::from(block.weight));
-        let (entries, retained) = contents.bounds(block.serial, block.bytes);
-        self.samples += u64::from(!block.certain());
-        self.entries.add(block.bytes, weight, entries);
-        self.retained.add(block.bytes, weight, retained);
+        let groups = context.groups.all.iter().zip(all);
+        groups
+            .map(|(group, (holdings, sums))| {
+                let members = group.members.iter();
+                let mut facts = members.filter_map(|&site| context.analysis.fact(site));
+                Self {
+                    entries: sums.entries.sum(),
+                    retained: sums.retained.sum(),
+                    element: facts.find_map(|fact| fact.element_bytes),
+                    ..holdings
+                }
+            })
+            .collect()
     }
 
     fn add(
@@ -274,8 +272,8 @@ impl Holdings {
         let all_read = self.live > 0 && self.measured == self.live && self.samples == 0;
         let known = |figure: Option<u64>| figure.filter(|_| all_read);
         let figures = |sum: Option<Estimate>| sum.map(Estimate::rounded).unzip();
-        let (entries, entries_error) = figures(self.entries.sum());
-        let (retained, retained_error_bytes) = figures(self.retained.sum().filter(told));
+        let (entries, entries_error) = figures(self.entries);
+        let (retained, retained_error_bytes) = figures(self.retained.filter(told));
         let kept = self.kept.filter(|kept| kept.retained > 0);
         Contained {
             entries,
@@ -288,6 +286,23 @@ impl Holdings {
             retained_for_at_most_ns: kept.and_then(|kept| kept.for_at_most_ns),
             had_entries_at_least: kept.and_then(|kept| kept.had_entries),
         }
+    }
+}
+
+/// Sums over the live maps of a group while they are gone through.
+#[derive(Clone, Default)]
+struct Sums {
+    entries: Strata,
+    retained: Strata,
+}
+
+impl Sums {
+    fn add(&mut self, chain: &Chain, contents: &Contents) {
+        let block = &chain.block;
+        let weight = fixed(u64::from(block.weight));
+        let (entries, retained) = contents.bounds(block.serial, block.bytes);
+        self.entries.add(block.bytes, weight, entries);
+        self.retained.add(block.bytes, weight, retained);
     }
 }
 

@@ -26,8 +26,6 @@ pub(crate) struct Rows {
     pub maps: Vec<Map>,
     /// Smaller ones that are left out.
     pub maps_omitted: u64,
-    pub timeline: Vec<Event>,
-    pub marks: Vec<Mark>,
 }
 
 impl Rows {
@@ -42,9 +40,27 @@ impl Rows {
         let places = sites::rows(&context, &facts.resolver, places);
         let owners = sites::rows(&facts.context(&facts.owners), &facts.resolver, owners);
         let (maps, maps_omitted) = maps::maps(&context, &facts.chains, &facts.serials, contents);
+        Self {
+            places,
+            owners,
+            maps,
+            maps_omitted,
+        }
+    }
+}
+
+/// What happened, oldest first.
+pub(crate) struct Happened {
+    pub timeline: Vec<Event>,
+    pub marks: Vec<Mark>,
+}
+
+impl Happened {
+    pub fn of(facts: &Facts<'_>) -> Self {
         let marks = facts.recording.marks();
         let timeline = if facts.options.timeline {
             let (blocks, moves) = (&facts.blocks, &facts.successions);
+            let context = facts.context(&facts.places);
             timeline::timeline(&context, blocks, moves, &marks, &facts.serials)
         } else {
             Vec::new()
@@ -55,10 +71,6 @@ impl Rows {
             label: mark.label,
         };
         Self {
-            places,
-            owners,
-            maps,
-            maps_omitted,
             timeline,
             marks: marks.into_iter().map(mark).collect(),
         }

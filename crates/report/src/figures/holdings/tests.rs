@@ -52,21 +52,28 @@ fn completed(site: Site, holdings: Holdings, largest_buckets: Option<u64>) -> Si
     })
 }
 
-/// The sum of one table.
-fn sum(figure: u64) -> Strata {
+/// The sum of tables of so many bytes.
+fn sum(bytes: u64, figures: &[Option<(u64, u64)>]) -> Option<Estimate> {
     let mut sum = Strata::default();
-    sum.add(table(1 << 16, 40), 1.0, Some((figure, figure)));
-    sum
+    for &figure in figures {
+        sum.add(bytes, 1.0, figure);
+    }
+    sum.sum()
+}
+
+/// The sum of one table of a grown map.
+fn one(figure: u64) -> Option<Estimate> {
+    sum(table(1 << 16, 40), &[Some((figure, figure))])
 }
 
 fn read(entries: u64, retained: u64) -> Holdings {
     Holdings {
         live: 1,
         measured: 1,
-        entries: sum(entries),
+        entries: one(entries),
         sizes: BTreeMap::from([(table(1 << 16, 40).ilog2(), 1)]),
         capacity: Some(57_344),
-        retained: sum(retained),
+        retained: one(retained),
         ..Holdings::default()
     }
 }
@@ -188,20 +195,17 @@ fn other_languages_are_told_what_they_can_do() {
             live_bytes: 11 << 20,
             ..grown()
         };
-        let mut holdings = Holdings {
+        let range = |figure| (figure, figure);
+        let holdings = Holdings {
             emptied: Emptied::of(&table, 11 << 20),
             sizes: BTreeMap::from([(table_log2(), 1)]),
             live: 1,
             measured: 1,
             capacity: table.capacity,
+            entries: sum(11 << 20, &[table.entries.map(range)]),
+            retained: sum(11 << 20, &[table.retained(11 << 20)]),
             ..Holdings::default()
         };
-        let range = |figure| (figure, figure);
-        let entries = table.entries.map(range);
-        holdings.entries.add(11 << 20, 1.0, entries);
-        holdings
-            .retained
-            .add(11 << 20, 1.0, table.retained(11 << 20));
         completed(site, holdings, None).advice
     };
     fn table_log2() -> u32 {
@@ -258,12 +262,13 @@ fn other_languages_are_told_what_they_can_do() {
 
 #[test]
 fn what_was_not_read_is_unknown_and_draws_no_advice() {
-    let mut half_read = Holdings {
+    let half = |figure: u64| sum(table(1 << 16, 40), &[Some((figure, figure)), None]);
+    let half_read = Holdings {
         live: 2,
+        entries: half(1),
+        retained: half(2 << 20),
         ..read(1, 2 << 20)
     };
-    half_read.entries.add(table(1 << 16, 40), 1.0, None);
-    half_read.retained.add(table(1 << 16, 40), 1.0, None);
     let site = completed(grown(), half_read, None);
     assert_eq!((site.entries, site.retained_bytes), (None, None));
     assert!(site.advice.is_empty(), "{:?}", site.advice);
