@@ -77,53 +77,142 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Top-level modules of a crate.
+/// The modules that lie directly in a folder.
 fn modules(folder: &Path) -> BTreeSet<String> {
     let names = sources(folder)
         .into_iter()
         .map(|file| module_of(folder, &file));
-    names
-        .filter(|name| name != "lib" && name != "main")
-        .collect()
+    names.filter(|name| !is_head(name)).collect()
 }
 
-/// The top-level module that a file belongs to.
+/// Whether a file is the head of its folder, which knows all that is in it.
+fn is_head(name: &str) -> bool {
+    matches!(name, "lib" | "main" | "mod")
+}
+
+/// The module, of those that lie directly in a folder, that a file belongs to.
 fn module_of(folder: &Path, file: &Path) -> String {
     let inside = file.strip_prefix(folder).expect("a file of the folder");
     let first = inside.iter().next().expect("a name").to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// Names that follow `start` in the text.
-fn names_after<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
-    text.split(start).skip(1).map(|rest| {
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        &rest[..end.unwrap_or(rest.len())]
-    })
+/// The folder that a crate's sources begin in.
+fn top_of_crate(folder: &Path) -> &Path {
+    let mut above = folder.ancestors();
+    above
+        .find(|above| above.ends_with("src"))
+        .expect("a folder of a crate's sources")
 }
 
-/// Top-level modules that a file imports or names, other than its own.
-fn imports(folder: &Path, file: &Path, all: &BTreeSet<String>) -> BTreeSet<String> {
+/// A module as its path from the top of the crate.
+type Module = Vec<String>;
+
+/// The module of a file or a folder.
+fn path_of(top: &Path, file: &Path) -> Module {
+    let inside = file.strip_prefix(top).expect("a file of the crate");
+    let names = inside.iter().map(|name| name.to_string_lossy());
+    let mut path: Module = names
+        .map(|name| name.trim_end_matches(".rs").to_owned())
+        .collect();
+    if path.last().is_some_and(|last| is_head(last)) {
+        path.pop();
+    }
+    path
+}
+
+/// What of a source file is compiled outside tests.
+fn code_of(file: &Path) -> String {
     let text = fs::read_to_string(file).expect("a source file");
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
-    let code: String = code
-        .lines()
+    code.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .map(|line| format!("{line}\n"))
-        .collect();
-    let mut named: BTreeSet<&str> = names_after(&code, "crate::").collect();
-    if file.parent() == Some(folder) {
-        named.extend(names_after(&code, "super::"));
+        .collect()
+}
+
+/// Reads the path that a text begins with, with all that its braces hold; what is left of the text.
+fn read_path<'a>(mut text: &'a str, above: &[String], found: &mut Vec<Module>) -> &'a str {
+    let mut path = above.to_vec();
+    loop {
+        text = text.trim_start();
+        if let Some(mut list) = text.strip_prefix('{') {
+            loop {
+                list = list.trim_start_matches([',', ' ', '\n']);
+                if list.is_empty() || list.starts_with('}') {
+                    return list.strip_prefix('}').unwrap_or(list);
+                }
+                list = read_path(list, &path, found);
+            }
+        }
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let (name, rest) = text.split_at(end.unwrap_or(text.len()));
+        match name {
+            "super" => drop(path.pop()),
+            "self" | "" => {}
+            name => path.push(name.to_owned()),
+        }
+        let Some(inside) = rest.strip_prefix("::") else {
+            found.push(path);
+            // A new name, or the sign for all names, tells nothing.
+            let next = rest.find([',', '}', ';']).unwrap_or(rest.len());
+            return &rest[next..];
+        };
+        text = inside;
     }
-    for list in code.split("crate::{").skip(1) {
-        let list = list.split('}').next().unwrap_or("");
-        named.extend(list.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+}
+
+/// Everything that code names by a path that begins with one of these words.
+fn named(code: &str, from: &str, above: &[String]) -> Vec<Module> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(from) {
+        let before = code[..at].chars().next_back();
+        let inner = before.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
+        if !inner {
+            read_path(&code[at + from.len()..], above, &mut found);
+        }
     }
-    let own = module_of(folder, file);
-    let found = named
+    found
+}
+
+/// Modules that the top of a crate calls by a name of its own, by that name.
+fn renamed(top: &Path) -> Vec<(String, Module)> {
+    let heads = ["lib.rs", "main.rs"].map(|name| top.join(name));
+    let head = heads.iter().find(|head| head.exists());
+    let code = head.map(|head| code_of(head)).unwrap_or_default();
+    let exported = named(&code, "pub use ", &[]).into_iter();
+    let is_module = |path: &Module| {
+        let place = top.join(path.join("/"));
+        place.is_dir() || place.with_extension("rs").exists()
+    };
+    exported
+        .filter(is_module)
+        .filter_map(|path| Some((path.last()?.clone(), path)))
+        .collect()
+}
+
+/// Modules of a folder that a file of it imports or names, other than its own.
+fn imports(folder: &Path, file: &Path, all: &BTreeSet<String>) -> BTreeSet<String> {
+    let top = top_of_crate(folder);
+    let code = code_of(file);
+    let mut above = path_of(top, file);
+    above.pop();
+    let mut found = named(&code, "crate::", &[]);
+    found.extend(named(&code, "super::", &above));
+    let renamed = renamed(top);
+    for path in &mut found {
+        let first = path.first().cloned().unwrap_or_default();
+        if let Some((_, whole)) = renamed.iter().find(|(name, _)| *name == first) {
+            path.splice(..1, whole.iter().cloned());
+        }
+    }
+    let (prefix, own) = (path_of(top, folder), module_of(folder, file));
+    let inside = found
         .into_iter()
-        .filter(|name| all.contains(*name) && *name != own);
-    found.map(str::to_owned).collect()
+        .filter_map(|path| path.strip_prefix(prefix.as_slice())?.first().cloned());
+    inside
+        .filter(|name| all.contains(name) && *name != own)
+        .collect()
 }
 
 /// Whether a file is there for tests alone.
@@ -146,7 +235,7 @@ fn modules_import_what_is_drawn_below_them() {
         }
         for file in sources(&folder) {
             let own = module_of(&folder, &file);
-            if is_test(&folder, &file) || own == "lib" || own == "main" {
+            if is_test(&folder, &file) || is_head(&own) {
                 continue;
             }
             let imported = imports(&folder, &file, &all);
@@ -183,6 +272,17 @@ fn crates_depend_on_what_is_drawn_below_them() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn names_are_found_in_lists_and_from_below() {
+    let path = |text: &str| -> Module { text.split("::").map(str::to_owned).collect() };
+    let code = "use crate::{a, b::{c, d::E as F}};\nuse crate::g::*;\nlet x = crate::h::i(j);\n";
+    let found = ["a", "b::c", "b::d::E", "g", "h::i"].map(path);
+    assert_eq!(named(code, "crate::", &[]), found);
+    let code = "use super::{a, b::c};\nuse super::super::d;\npub(super) fn e() {}\n";
+    let found = ["one::a", "one::b::c", "d"].map(path);
+    assert_eq!(named(code, "super::", &path("one")), found);
 }
 
 #[test]

@@ -2,15 +2,16 @@
 //! sampled.
 
 use super::Options;
-use super::analysis::{Analysis, Blocks};
-use super::clock::Clock;
 use super::model::{LoadedModule, StackFrame};
-use super::modules;
-use super::process;
-use super::resolve::Resolver;
-use super::sites;
 use super::symbols::Symbolizer;
-use super::text::units::bytes;
+use crate::facts::analysis::Analysis;
+use crate::facts::blocks::Blocks;
+use crate::facts::clock::Clock;
+use crate::facts::modules;
+use crate::facts::process;
+use crate::facts::resolve::Resolver;
+use crate::rows::sites;
+use crate::words::units::bytes;
 use mapgrow_format::layout::{WEIGHT_ONE, header, site};
 use mapgrow_format::reader::Recording;
 use std::collections::HashMap;

@@ -1,6 +1,24 @@
 //! From a recording to answers: the model that the command, the in-process API and the test
 //! assertions share. Depends on the recording's reader alone, never on the recorder.
 //!
+//! A report comes about in a line of stages. Each is a folder, imports only what stands to the left
+//! of it, and returns a value that no later one changes:
+//!
+//! ```text
+//! recording -> facts -> figures -> rows -> judgement -> report -> text
+//!                |         |        |          |                    |
+//!              what it   what it  one for    advice, what hangs   words set
+//!              says,     adds up  each       together, what is    on a page
+//!              resolved  to       place,     uncertain; gates,
+//!                                 map and    outlook and diff
+//!                                 event      on finished reports
+//! ```
+//!
+//! `words` tell figures and places, to judgement, whose results are sentences, and to text. The types
+//! of the report itself (`model`) stand below all. Beside `build`, which is the line, other ways lead
+//! to a report or away from it: [`merge`] from many reports to one, [`profile`] from heap profiles,
+//! [`Heap`] from a recording to the whole heap.
+//!
 //! ```
 //! use mapgrow_format::reader::Recording;
 //! use mapgrow_report::symbols::{Frame, Module, Symbolizer};
@@ -24,59 +42,23 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod advice;
-mod analysis;
-mod beyond;
 mod build;
-mod callers;
-mod chains;
-mod clock;
-mod columns;
-mod contents;
-pub mod curve;
-pub mod diff;
-mod elements;
-mod ends;
 mod facts;
 mod figures;
-mod forecast;
-pub mod gates;
-mod groups;
 mod heap;
-mod holdings;
-mod honesty;
-mod indexed;
-pub mod laws;
-mod maps;
-pub mod matching;
-pub mod measure;
+mod judgement;
 pub mod merge;
 mod model;
-mod modules;
-mod moving;
-pub mod outlook;
-mod owners;
-mod pauses;
-mod peak;
-mod process;
 pub mod profile;
-mod relations;
-mod replacing;
-mod resolve;
-mod serials;
-pub mod series;
-mod sets;
-mod sites;
-mod strata;
-mod succession;
-pub mod summary;
+mod rows;
 pub mod symbols;
 pub mod text;
-mod timeline;
-mod totals;
+mod words;
 
 pub use heap::{Heap, HeapStack};
+pub use judgement::{diff, gates, laws, matching, measure, outlook};
 pub use model::*;
+pub use rows::{curve, series, summary};
 
 use mapgrow_format::reader::Recording;
 use symbols::Symbolizer;

@@ -9,11 +9,10 @@ mod blocks;
 mod events;
 mod sites;
 
-pub(super) use sites::fold;
-
 use super::model::{
     Honesty, Member, Process, ProcessState, Report, Settings, Totals, VERSION, error_of_sum,
 };
+use crate::rows::fold::add;
 use std::collections::BTreeSet;
 
 /// A report to be merged, and what its process is called in the merged one.
@@ -171,11 +170,6 @@ impl Peaks {
     fn error(&self) -> u64 {
         self.upper - self.least.min(self.upper)
     }
-}
-
-/// Adds where both are known.
-fn add(sum: &mut Option<u64>, more: Option<u64>) {
-    *sum = sum.zip(more).map(|(sum, more)| sum.saturating_add(more));
 }
 
 fn totals(sum: &mut Totals, more: &Totals, shift: u64) {

@@ -255,17 +255,15 @@ impl Site {
     /// view shows. Sums over all sites are those of the totals.
     #[must_use]
     pub fn live(&self) -> (u64, u64) {
-        self.with_samples(self.live_bytes, |told| {
-            (told.est_live_bytes, told.est_live_bytes_error)
-        })
+        let counted = (self.live_bytes, 0);
+        self.sampled.as_ref().map_or(counted, Sampled::live)
     }
 
     /// Bytes ever allocated, in the same way.
     #[must_use]
     pub fn allocated(&self) -> (u64, u64) {
-        self.with_samples(self.allocated_bytes, |told| {
-            (told.est_allocated_bytes, told.est_allocated_bytes_error)
-        })
+        let counted = (self.allocated_bytes, 0);
+        self.sampled.as_ref().map_or(counted, Sampled::allocated)
     }
 
     /// Whether a site is this one, or one that this block is made of: nodes of its tables are, too.
@@ -279,14 +277,6 @@ impl Site {
     pub fn sites(&self) -> impl Iterator<Item = u32> {
         let places = self.places.iter().map(|place| place.site);
         places.chain(self.recorded_sites.iter().copied())
-    }
-
-    fn with_samples(&self, counted: u64, told: impl Fn(&Sampled) -> (f64, f64)) -> (u64, u64) {
-        let whole = |figure: f64| figure.max(0.0).round() as u64;
-        match self.sampled.as_ref().map(told) {
-            Some((estimate, error)) => (whole(estimate), whole(error)),
-            None => (counted, 0),
-        }
     }
 }
 
@@ -317,6 +307,23 @@ pub struct Sampled {
     pub est_resizes: Option<f64>,
     /// Standard error.
     pub est_resizes_error: Option<f64>,
+}
+
+impl Sampled {
+    /// Live bytes and their standard error.
+    pub(crate) fn live(&self) -> (u64, u64) {
+        (whole(self.est_live_bytes), whole(self.est_live_bytes_error))
+    }
+
+    /// Bytes ever allocated and their standard error.
+    pub(crate) fn allocated(&self) -> (u64, u64) {
+        let error = whole(self.est_allocated_bytes_error);
+        (whole(self.est_allocated_bytes), error)
+    }
+}
+
+fn whole(figure: f64) -> u64 {
+    figure.max(0.0).round() as u64
 }
 
 /// How long resizes took, from the allocation of the new table to the free of the old.

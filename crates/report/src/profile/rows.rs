@@ -8,7 +8,7 @@ use crate::model::{
     Advice, AdviceKind, Coverage, Event, EventKind, Honesty, Process, ProcessState, ProfileFacts,
     Report, Sampled, Saving, Series, Settings, Site, SizeCount, Totals,
 };
-use crate::text::units::bytes;
+use crate::words::units::bytes;
 use mapgrow_containers::classify::catalogue::Container;
 use mapgrow_containers::classify::go::{GO_MAP, GO_SLICE, MapRuntime};
 use std::collections::BTreeMap;

@@ -300,8 +300,7 @@ fn the_entries_of_an_indexed_map_are_part_of_it() {
     };
     // 48 bytes for each of 458,752 entries.
     let vector = row("raw_vec", 458_752 * 48, 2);
-    let mut rows = vec![vector, table];
-    crate::indexed::join(&mut rows);
+    let rows = crate::judgement::indexed::joined(vec![vector, table]);
     assert_eq!(rows.len(), 1);
     let map = &rows[0];
     assert_eq!((map.id, map.maps_live), (1, Some(1)));
@@ -356,12 +355,12 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
         ..row("libstdcxx_hashtable_node", type_name, id)
     };
     // Two maps of different types grow at one line.
-    let mut rows = vec![
+    let rows = vec![
         nodes("unordered_map<unsigned, User>", 4),
         table("unordered_map<unsigned, User>", 1),
         table("unordered_map<unsigned, unsigned>", 2),
     ];
-    crate::indexed::join(&mut rows);
+    let rows = crate::judgement::indexed::joined(rows);
     assert_eq!(rows.len(), 2);
     let users = &rows[0];
     assert_eq!(
@@ -384,7 +383,7 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
     assert!(text.contains(holds), "{text}");
 
     // Of which the nodes are nobody knows where both have one type.
-    let mut rows = vec![nodes("set", 4), table("set", 1), table("set", 2)];
-    crate::indexed::join(&mut rows);
+    let rows = vec![nodes("set", 4), table("set", 1), table("set", 2)];
+    let rows = crate::judgement::indexed::joined(rows);
     assert_eq!(rows.len(), 3);
 }

@@ -2,7 +2,7 @@
 //! those of programs that chance makes.
 
 use super::{Names, program, report, table};
-use crate::sites::{harm, held};
+use crate::rows::cost::{harm, held};
 use crate::text::headlines;
 use crate::{Coverage, Report, Site};
 use mapgrow_fixture::Block;

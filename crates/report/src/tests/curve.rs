@@ -2,7 +2,7 @@
 
 use super::counts::{grow, grower};
 use super::{Names, program, report, table};
-use crate::curve::LiveCurve;
+use crate::rows::curve::LiveCurve;
 use crate::{Series, Site, series};
 use mapgrow_format::layout::{header, region};
 

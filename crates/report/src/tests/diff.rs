@@ -3,9 +3,9 @@
 use super::blocks::{mostly_sampled, moved};
 use super::{Names, program, report};
 use crate::Report;
-use crate::diff::{Became, Diff, Tolerance, diff};
-use crate::gates::{Outcome, Rule, judge};
-use crate::measure::Measure;
+use crate::judgement::diff::{Became, Diff, Tolerance, diff};
+use crate::judgement::gates::{Outcome, Rule, judge};
+use crate::judgement::measure::Measure;
 use mapgrow_format::layout::{live, site};
 
 const WEIGHT: u64 = 1000;

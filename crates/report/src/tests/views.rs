@@ -2,7 +2,7 @@
 //! these tests build.
 
 use super::text::service_report;
-use crate::summary::{Bound, Figure, Summary};
+use crate::rows::summary::{Bound, Figure, Summary};
 use crate::text::units::{bytes, thousands};
 use crate::text::{Sort, TextOptions, place, render, table, title};
 use crate::{AdviceKind, Report, Sampled, Site};

@@ -1,20 +1,21 @@
 //! One block for each site, map, type or thread.
 
-use super::page::{Page, Style, fit, printable};
-use super::units::{bytes, count, thousands, time};
-use super::{contents, estimates, words};
+use super::page::{Page, Style};
 use crate::model::{Coverage, Map, Report, Site};
-use crate::sites::{held, only_samples};
-use crate::summary::Summary;
+use crate::rows::cost::{held, only_samples};
+use crate::rows::summary::Summary;
+use crate::words::fit::{fit, printable};
+use crate::words::units::{bytes, count, thousands, time};
+use crate::words::{contents, estimates, names, phrases};
 
 /// The block of a site.
 pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
-    let what = words::container(site.family, site.type_name.as_deref());
+    let what = names::container(site.family, site.type_name.as_deref());
     page.blank();
     page.paragraph(
         &format!(
             "{number:>2}. {what} at {}",
-            words::place(site.caller.as_ref())
+            names::place(site.caller.as_ref())
         ),
         4,
         Style::Strong,
@@ -23,11 +24,42 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
     if let Some(caller) = site.caller.as_ref().filter(|caller| caller.line.is_some()) {
         page.row("in", &fit(&printable(&caller.function), room));
     }
-    if let Some(why) = words::known_by(site) {
+    if let Some(why) = phrases::known_by(site) {
         page.row("known", why);
     }
-    let grew = words::resizes(site);
-    let maps = words::maps(site);
+    growth(page, site);
+    cost(page, site);
+    if !only_samples(site) {
+        page.row("holds", &phrases::holds(site));
+    }
+    if let Some(contents) = contents::contents(site) {
+        page.row("contents", &contents);
+    }
+    if let Some(samples) = estimates::samples(site) {
+        page.row("samples", &samples);
+    }
+    if let Some(bars) = over_time(site, room) {
+        page.row("over time", &bars);
+    }
+    for (index, place) in phrases::places(site, room).iter().enumerate() {
+        page.row(if index == 0 { "places" } else { "" }, place);
+    }
+    let callers = names::callers(site, 3);
+    for (index, caller) in callers.iter().enumerate() {
+        page.row(
+            if index == 0 { "called by" } else { "" },
+            &fit(caller, room),
+        );
+    }
+    for advice in &site.advice {
+        page.row("advice", advice);
+    }
+}
+
+/// How often the maps of a site were resized, and through which tables they went.
+fn growth(page: &mut Page, site: &Site) {
+    let grew = phrases::resizes(site);
+    let maps = phrases::maps(site);
     match (grew, maps) {
         (Some(grew), Some(maps)) => page.row("resizes", &format!("{grew} ({maps})")),
         (Some(grew), None) => page.row("resizes", &grew),
@@ -43,12 +75,16 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
         (None, None) => {}
     }
     if site.example_tables.len() > 1 {
-        page.row("tables", &words::chain(&site.example_tables));
+        page.row("tables", &phrases::chain(&site.example_tables));
     }
+}
+
+/// What the resizes of a site cost, and what else became of its maps.
+fn cost(page: &mut Page, site: &Site) {
     if let Some(overlap) = site.overlap_peak_bytes.filter(|&overlap| overlap > 0) {
         let when = site
             .overlap_peak_at_ns
-            .map(|ns| format!(", {}", words::after(ns)));
+            .map(|ns| format!(", {}", phrases::after(ns)));
         let long = site
             .overlap_longest_ns
             .map(|ns| format!(", for up to {}", time(ns)));
@@ -60,7 +96,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
         );
         page.row("overlap", &text);
     }
-    if let Some(pauses) = words::pauses(site) {
+    if let Some(pauses) = phrases::pauses(site) {
         page.row("stalls", &pauses);
     }
     let copied = Summary::of(site).copied_bytes;
@@ -74,7 +110,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
             "rebuilt",
             &format!(
                 "{} by the program: a new one filled, the old dropped",
-                words::often(rebuilds)
+                phrases::often(rebuilds)
             ),
         );
     }
@@ -83,58 +119,33 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
             "replaced",
             &format!(
                 "{}: resize or rebuild, nothing can tell",
-                words::often(replaces)
+                phrases::often(replaces)
             ),
         );
     }
-    if !only_samples(site) {
-        page.row("holds", &words::holds(site));
-    }
-    if let Some(contents) = contents::contents(site) {
-        page.row("contents", &contents);
-    }
-    if let Some(samples) = estimates::samples(site) {
-        page.row("samples", &samples);
-    }
-    if let Some(bars) = site
-        .series
-        .as_ref()
-        // They count what was counted one by one alone.
-        .filter(|_| held(site).1.is_none())
-        // Those of places that others share show more than these held.
-        .filter(|series| {
-            let most = series.max_live_bytes.iter().copied().flatten().max();
-            series.exact || most <= site.peak_live_bytes
-        })
-        .and_then(|series| estimates::bars(series, room))
-    {
-        page.row("over time", &bars);
-    }
-    for (index, place) in words::places(site, room).iter().enumerate() {
-        page.row(if index == 0 { "places" } else { "" }, place);
-    }
-    let callers = words::callers(site, 3);
-    for (index, caller) in callers.iter().enumerate() {
-        page.row(
-            if index == 0 { "called by" } else { "" },
-            &fit(caller, room),
-        );
-    }
-    for advice in &site.advice {
-        page.row("advice", advice);
-    }
+}
+
+/// Live bytes over time as a row of bars.
+fn over_time(site: &Site, room: usize) -> Option<String> {
+    let series = site.series.as_ref();
+    // They count what was counted one by one alone.
+    let series = series.filter(|_| held(site).1.is_none())?;
+    // Those of places that others share show more than these held.
+    let most = series.max_live_bytes.iter().copied().flatten().max();
+    let own = series.exact || most <= site.peak_live_bytes;
+    estimates::bars(series, room).filter(|_| own)
 }
 
 /// A site in two lines or three.
 pub(super) fn brief(page: &mut Page, number: usize, site: &Site) {
-    let what = words::container(site.family, site.type_name.as_deref());
+    let what = names::container(site.family, site.type_name.as_deref());
     page.blank();
-    let place = words::place(site.caller.as_ref());
+    let place = names::place(site.caller.as_ref());
     page.paragraph(&format!("{number:>2}. {what} at {place}"), 4, Style::Strong);
-    let grew = words::resizes(site).map(|grew| format!("; {grew}"));
+    let grew = phrases::resizes(site).map(|grew| format!("; {grew}"));
     let held = match only_samples(site) {
         true => estimates::samples(site).unwrap_or_default(),
-        false => words::holds(site) + &grew.unwrap_or_default(),
+        false => phrases::holds(site) + &grew.unwrap_or_default(),
     };
     page.row("holds", &held);
     if let Some(advice) = site.advice.first() {
@@ -144,7 +155,7 @@ pub(super) fn brief(page: &mut Page, number: usize, site: &Site) {
 
 /// The block of a live map.
 pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
-    let what = words::container(map.family, map.type_name.as_deref());
+    let what = names::container(map.family, map.type_name.as_deref());
     page.blank();
     page.paragraph(
         &format!(
@@ -161,9 +172,9 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
         let site = report.sites.iter().find(|site| Some(site.id) == id)?;
         site.caller
             .as_ref()
-            .map(|caller| words::function_and_place(caller, room))
+            .map(|caller| names::function_and_place(caller, room))
     };
-    let born = map.born_at_ns.map(words::after);
+    let born = map.born_at_ns.map(phrases::after);
     if let Some(place) = at(map.site) {
         let when = born.map(|born| format!(", {born}")).unwrap_or_default();
         page.row("born", &format!("{place}{when}"));
@@ -175,8 +186,23 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
     }
     if map.tables.len() > 1 {
         let begun = if map.history_complete { "" } else { "... -> " };
-        page.row("tables", &format!("{begun}{}", words::chain(&map.tables)));
+        page.row("tables", &format!("{begun}{}", phrases::chain(&map.tables)));
     }
+    table(page, map);
+    prospects(page, map, report);
+    if let Some(thread) = &map.thread {
+        page.row("thread", &printable(thread));
+    }
+    if map.weight > 1.0 {
+        page.row(
+            "samples",
+            &format!("stands for about {:.0} maps", map.weight),
+        );
+    }
+}
+
+/// The table of a map, and what is in it.
+fn table(page: &mut Page, map: &Map) {
     if let (Some(capacity), Some(buckets)) = (map.capacity, map.buckets) {
         let element = map
             .element_bytes
@@ -211,6 +237,10 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
         let text = format!("{} of {} not empty", thousands(used), thousands(buckets));
         page.row("buckets", &text);
     }
+}
+
+/// What goes on in a map, and what comes next.
+fn prospects(page: &mut Page, map: &Map, report: &Report) {
     let ended = report.process.state.ended();
     if let Some(goes_on) = contents::activity(map, ended) {
         page.row("activity", &goes_on);
@@ -225,15 +255,6 @@ pub(super) fn map(page: &mut Page, number: usize, map: &Map, report: &Report) {
             false => ("grows", report.memory.as_ref()),
         };
         page.row(label, &contents::next_resize(next, memory));
-    }
-    if let Some(thread) = &map.thread {
-        page.row("thread", &printable(thread));
-    }
-    if map.weight > 1.0 {
-        page.row(
-            "samples",
-            &format!("stands for about {:.0} maps", map.weight),
-        );
     }
 }
 

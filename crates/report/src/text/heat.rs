@@ -1,8 +1,8 @@
 //! A picture of a table in characters.
 
 use super::page::Page;
-use super::units::thousands;
 use crate::model::HeatMap;
+use crate::words::units::thousands;
 
 /// Parts in a line.
 const COLUMNS: usize = 32;

@@ -1,12 +1,14 @@
 //! The first lines: what grew and what it cost, and whose recording this is.
 
-use super::page::{Page, Style, fit, printable};
-use super::units::{bytes, count, estimated, thousands, time};
-use super::{contents, estimates, profile, words};
-use crate::advice::PILED_ENTRIES;
+use super::page::{Page, Style};
+use crate::judgement::advice::PILED_ENTRIES;
+use crate::judgement::outlook;
 use crate::model::{Member, Process, ProcessState, Report, Site, error_of_sum};
-use crate::outlook;
-use crate::sites::{harm, held};
+use crate::rows::cost::{harm, held};
+use crate::words::fit::{fit, printable};
+use crate::words::names::capital;
+use crate::words::units::{bytes, count, estimated, thousands, time};
+use crate::words::{contents, estimates, names, phrases};
 
 /// The sentences that a report begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +20,8 @@ pub struct Headlines {
     pub sums: Vec<String>,
 }
 
-/// The sentences that a report begins with.
-#[must_use]
-pub fn headlines(report: &Report) -> Headlines {
-    if let Some(facts) = &report.profile {
-        return profile::headlines(report, facts);
-    }
+/// The sentences that a report of a recording begins with.
+pub(super) fn headlines(report: &Report) -> Headlines {
     // What is still to come can be helped.
     let findings = [
         foretold(report),
@@ -72,9 +70,9 @@ fn headline(report: &Report) -> String {
     format!(
         "{}{} at {} holds most: {}.",
         if nothing_grew { "Nothing grew. " } else { "" },
-        capital(&words::container(site.family, site.type_name.as_deref())),
-        words::place(site.caller.as_ref()),
-        words::holds(site),
+        capital(&names::container(site.family, site.type_name.as_deref())),
+        names::place(site.caller.as_ref()),
+        phrases::holds(site),
     )
 }
 
@@ -84,13 +82,13 @@ fn unmoved(site: &Site) -> bool {
 }
 
 fn cost(site: &Site) -> String {
-    let what = capital(&words::container(site.family, site.type_name.as_deref()));
-    let place = words::place(site.caller.as_ref());
+    let what = capital(&names::container(site.family, site.type_name.as_deref()));
+    let place = names::place(site.caller.as_ref());
     let (grows, resizes) = (site.grows.unwrap_or(0), site.resizes.unwrap_or(0));
     let did = match site.largest_table_bytes {
-        Some(size) if grows > 0 => format!("grew {}, to {}", words::often(grows), bytes(size)),
-        _ if grows > 0 => format!("grew {}", words::often(grows)),
-        _ => format!("was resized {}", words::often(resizes)),
+        Some(size) if grows > 0 => format!("grew {}, to {}", phrases::often(grows), bytes(size)),
+        _ if grows > 0 => format!("grew {}", phrases::often(grows)),
+        _ => format!("was resized {}", phrases::often(resizes)),
     };
     let overlap = site.overlap_peak_bytes.filter(|&overlap| overlap > 0);
     let overlap =
@@ -105,10 +103,10 @@ fn cost(site: &Site) -> String {
             if site.overlap_peak_bytes.unwrap_or(0) < held / 100 {
                 costs.clear();
             }
-            let resizes = words::resizes(site).map(|told| format!(", {told}"));
+            let resizes = phrases::resizes(site).map(|told| format!(", {told}"));
             format!(
                 "holds {}{}",
-                words::holds(site),
+                phrases::holds(site),
                 resizes.unwrap_or_default()
             )
         }
@@ -152,8 +150,8 @@ fn kept(report: &Report) -> Option<String> {
     let since = since.unwrap_or_default();
     Some(format!(
         "{} at {} keeps {} that it does not need: {}{}{maps}{since}.",
-        capital(&words::container(worst.family, worst.type_name.as_deref())),
-        words::place(worst.caller.as_ref()),
+        capital(&names::container(worst.family, worst.type_name.as_deref())),
+        names::place(worst.caller.as_ref()),
         estimated(retained, worst.retained_error_bytes, bytes),
         contents::entries(entries, worst.entries_error),
         room.unwrap_or_default(),
@@ -171,8 +169,8 @@ fn piled(report: &Report) -> Option<String> {
     Some(format!(
         "{} at {}: many of its {} entries have the same hash or nearly, so inserts and look-ups \
          are slow.",
-        capital(&words::container(map.family, map.type_name.as_deref())),
-        words::place(site.and_then(|site| site.caller.as_ref())),
+        capital(&names::container(map.family, map.type_name.as_deref())),
+        names::place(site.and_then(|site| site.caller.as_ref())),
         thousands(map.entries?),
     ))
 }
@@ -226,8 +224,7 @@ fn nothing(report: &Report) -> String {
 }
 
 fn summary(report: &Report) -> String {
-    let totals = &report.totals;
-    let mut text = if report.members.is_empty() {
+    let text = if report.members.is_empty() {
         whose(&report.process)
     } else {
         several(report)
@@ -235,7 +232,12 @@ fn summary(report: &Report) -> String {
     if report.sites.is_empty() {
         return text;
     }
-    text.push_str(": ");
+    format!("{text}: {}. {}.", resized(report), contained(report))
+}
+
+/// How often containers were resized, and what that cost.
+fn resized(report: &Report) -> String {
+    let totals = &report.totals;
     let resizing = report
         .blocks()
         .iter()
@@ -262,7 +264,12 @@ fn summary(report: &Report) -> String {
     if let Some(copied) = totals.copied_bytes.filter(|&copied| copied > 0) {
         parts.push(format!("{} copied", bytes(copied)));
     }
-    text.push_str(&parts.join(", "));
+    parts.join(", ")
+}
+
+/// What containers hold, and held at their peak.
+fn contained(report: &Report) -> String {
+    let totals = &report.totals;
     let bound = if totals.peak_error_bytes > 0 {
         "at most "
     } else {
@@ -295,7 +302,7 @@ fn summary(report: &Report) -> String {
     };
     let when = totals
         .peak_at_ns
-        .map(|ns| format!(", {}", words::after(ns)));
+        .map(|ns| format!(", {}", phrases::after(ns)));
     let when = when.unwrap_or_default();
     // The peak is that of counted tables; what is live may have an estimate in it.
     let peak = match totals.peak_at_least {
@@ -305,8 +312,7 @@ fn summary(report: &Report) -> String {
         true => format!("their peak was {} or more{when}", bytes(totals.peak_bytes)),
         false => format!("their peak was {bound}{}{when}", bytes(totals.peak_bytes)),
     };
-    text.push_str(&format!(". Containers hold {now}{share}{kept}; {peak}."));
-    text
+    format!("Containers hold {now}{share}{kept}; {peak}")
 }
 
 fn whose(process: &Process) -> String {
@@ -319,7 +325,7 @@ fn whose(process: &Process) -> String {
         (ProcessState::Killed, None) => "was killed".to_owned(),
         (ProcessState::Live, Some(ns)) => format!("running for {}", time(ns)),
         (ProcessState::Live, None) => "running".to_owned(),
-        (ProcessState::Snapshot, Some(ns)) => format!("dumped {}", words::after(ns)),
+        (ProcessState::Snapshot, Some(ns)) => format!("dumped {}", phrases::after(ns)),
         (ProcessState::Snapshot, None) => "dumped while running".to_owned(),
         (ProcessState::Unfinished, Some(ns)) => format!("running or killed, {} recorded", time(ns)),
         (ProcessState::Unfinished, None) => "running or killed".to_owned(),
@@ -352,13 +358,4 @@ fn several(report: &Report) -> String {
         all => format!("{} processes", thousands(all as u64)),
     };
     format!("{all} (peaks: {}{more})", shown.join(", "))
-}
-
-pub(super) fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        // Types keep the case that the program gives them.
-        Some(first) if text.starts_with("a ") => first.to_uppercase().chain(chars).collect(),
-        _ => text.to_owned(),
-    }
 }

@@ -1,33 +1,34 @@
-//! The report as text, for a person who has little time.
+//! The last stage: a report goes in; text comes out, for a person who has little time.
 //!
 //! The first line says what grew and what it cost; then comes one block for each site, the
 //! most harmful first; the honesty line ends it.
 
 mod blocks;
-pub(super) mod contents;
-pub(super) mod estimates;
 mod heat;
 mod lead;
 mod page;
 mod profile;
 mod screen;
 mod table;
-pub mod units;
-pub(super) mod words;
 
-pub use contents::contents as contents_of;
-pub use estimates::{live, live_of_all};
-pub use lead::{Headlines, headlines};
+pub use crate::words::contents::contents as contents_of;
+pub use crate::words::estimates::{live, live_of_all};
+pub use crate::words::fit::fit;
+pub use crate::words::names::{caller_at, frame_place, is_own, place, title, what};
+pub use crate::words::phrases::chain;
+pub use crate::words::units;
+pub use lead::Headlines;
 pub use table::table;
-pub use words::{caller_at, frame_place, is_own, what};
 
-use super::diff::SiteSide;
-use super::model::{Caller, EventKind, Honesty, Map, Report, Site};
-use super::sites::harm;
-use super::summary::{Figure, Summary};
+use crate::judgement::diff::SiteSide;
+use crate::model::{EventKind, Honesty, Map, Report, Site};
+use crate::rows::cost::harm;
+use crate::rows::summary::{Figure, Summary};
+use crate::words::fit::printable;
+use crate::words::names::{self, named};
 use blocks::Sum;
 use mapgrow_containers::classify::catalogue::HASHBROWN;
-use page::{Page, Style, printable};
+use page::{Page, Style};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use units::{bytes, count};
@@ -108,6 +109,15 @@ pub fn render(report: &Report, options: &TextOptions) -> String {
     }
     end(&mut page, report);
     page.finish()
+}
+
+/// The sentences that a report begins with.
+#[must_use]
+pub fn headlines(report: &Report) -> Headlines {
+    match &report.profile {
+        Some(facts) => profile::headlines(report, facts),
+        None => lead::headlines(report),
+    }
 }
 
 /// What is missing or uncertain.
@@ -215,7 +225,7 @@ fn by_type(page: &mut Page, report: &Report, options: &TextOptions) {
     for site in &report.sites {
         let name = match (&site.type_name, site.family) {
             (Some(name), _) => name.clone(),
-            (None, family) => format!("{} of unknown type", words::container(family, None)),
+            (None, family) => format!("{} of unknown type", names::container(family, None)),
         };
         types.entry(name).or_default().add(site);
     }
@@ -345,37 +355,8 @@ fn honesty(honesty: &Honesty) -> String {
     format!("honesty: {}.", parts.join(", "))
 }
 
-/// What a site is called: `HashMap<u64, Session> at src/cache.rs:58`.
-#[must_use]
-pub fn title(site: &Site) -> String {
-    named(site.family, site.type_name.as_deref(), site.caller.as_ref())
-}
-
 /// The same for a site of a comparison.
 #[must_use]
 pub fn title_of(side: &SiteSide) -> String {
     named(side.family, side.type_name.as_deref(), side.caller.as_ref())
-}
-
-fn named(family: Option<&str>, type_name: Option<&str>, caller: Option<&Caller>) -> String {
-    let what = words::container(family, type_name);
-    format!("{what} at {}", place(caller))
-}
-
-/// Where a call was made: `src/cache.rs:58`, or what else is known of it.
-#[must_use]
-pub fn place(caller: Option<&Caller>) -> String {
-    words::place(caller)
-}
-
-/// `1.1 MiB -> 2.2 MiB -> ... (9 more) -> 640 MiB`.
-#[must_use]
-pub fn chain(sizes: &[u64]) -> String {
-    words::chain(sizes)
-}
-
-/// Text in at most `room` columns; what does not fit is cut out of its middle.
-#[must_use]
-pub fn fit(text: &str, room: usize) -> String {
-    page::fit(text, room)
 }

@@ -161,25 +161,6 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Cuts the middle out of text that is longer than `room`.
-pub(super) fn fit(text: &str, room: usize) -> String {
-    let length = text.chars().count();
-    if length <= room || room < 8 {
-        return text.to_owned();
-    }
-    let kept = room - 3;
-    let head: String = text.chars().take(kept / 3).collect();
-    let tail: String = text.chars().skip(length - (kept - kept / 3)).collect();
-    format!("{head}...{tail}")
-}
-
-/// What a recording says may hold control characters; a terminal must not obey them.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|next| if next.is_control() { '?' } else { next })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,18 +175,5 @@ mod tests {
             wrap("held 147 MiB, then 3 ms.", 9, 0),
             ["held", "147 MiB,", "then", "3 ms."]
         );
-    }
-
-    #[test]
-    fn long_text_loses_its_middle() {
-        assert_eq!(fit("short", 10), "short");
-        let fitted = fit("/home/someone/project/src/cache.rs:58", 20);
-        assert_eq!(fitted.chars().count(), 20);
-        assert!(fitted.ends_with("/cache.rs:58"), "{fitted}");
-    }
-
-    #[test]
-    fn nothing_obeys_the_recording() {
-        assert_eq!(printable("a\x1b[2Jb\nc"), "a?[2Jb?c");
     }
 }

@@ -2,10 +2,11 @@
 //! peaks and pauses, and estimates throughout.
 
 use super::lead::Headlines;
-use super::page::{Page, Style, fit, printable};
-use super::units::{bytes, count, thousands, time};
-use super::{estimates, words};
+use super::page::{Page, Style};
 use crate::model::{ProfileFacts, Report, Site};
+use crate::words::fit::{fit, printable};
+use crate::words::units::{bytes, count, thousands, time};
+use crate::words::{estimates, names, phrases};
 use mapgrow_containers::classify::go::{GO_MAP, GO_SLICE};
 
 pub(super) fn lead(page: &mut Page, report: &Report, facts: &ProfileFacts) {
@@ -33,8 +34,8 @@ pub(super) fn headlines(report: &Report, facts: &ProfileFacts) -> Headlines {
 fn what(site: &Site) -> String {
     format!(
         "{} at {}",
-        words::container(site.family, site.type_name.as_deref()),
-        words::place(site.caller.as_ref())
+        names::container(site.family, site.type_name.as_deref()),
+        names::place(site.caller.as_ref())
     )
 }
 
@@ -44,7 +45,7 @@ fn headline(report: &Report) -> String {
     };
     format!(
         "{} has most in use: about {}{}, of {} allocated.",
-        super::lead::capital(&what(site)),
+        names::capital(&what(site)),
         bytes(site.live_bytes),
         share(site, report),
         bytes(site.allocated_bytes)
@@ -59,7 +60,7 @@ fn kept(report: &Report) -> Option<String> {
         .max_by_key(|site| site.retained_bytes)?;
     Some(format!(
         "{} was probably emptied and kept: about {} of its tables are in use for nothing.",
-        super::lead::capital(&what(site)),
+        names::capital(&what(site)),
         bytes(site.retained_bytes?)
     ))
 }
@@ -113,7 +114,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site, report: &Report)
     if let Some(caller) = site.caller.as_ref().filter(|caller| caller.line.is_some()) {
         page.row("in", &fit(&printable(&caller.function), room));
     }
-    if let Some(why) = words::known_by(site) {
+    if let Some(why) = phrases::known_by(site) {
         page.row("known", why);
     }
     page.row("growth", &growth(site));
@@ -131,7 +132,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site, report: &Report)
     if let Some(bars) = bars {
         page.row("over time", &bars);
     }
-    let callers = words::callers(site, 3);
+    let callers = names::callers(site, 3);
     for (index, caller) in callers.iter().enumerate() {
         let label = if index == 0 { "called by" } else { "" };
         page.row(label, &fit(caller, room));

@@ -3,10 +3,10 @@
 
 use super::blocks::{self, Sum};
 use super::page::{Page, Style};
-use super::units::{bytes, count};
 use super::{TextOptions, end};
 use crate::model::{Report, Site};
-use crate::sites::{harm, held};
+use crate::rows::cost::{harm, held};
+use crate::words::units::{bytes, count};
 
 /// A block that costs less than one part in so many of what all do is told with the others.
 const MATTERS: u64 = 1000;

@@ -1,9 +1,10 @@
 //! All blocks, one a line.
 
-use super::page::printable;
-use super::{Sort, place, sorted};
+use super::{Sort, sorted};
 use crate::model::{Report, Site};
-use crate::summary::{Bound, Figure, Summary};
+use crate::rows::summary::{Bound, Figure, Summary};
+use crate::words::fit::printable;
+use crate::words::names::place;
 
 const COLUMNS: [&str; 10] = [
     "bytes",

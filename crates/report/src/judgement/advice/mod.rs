@@ -1,0 +1,82 @@
+//! Advice: a row goes in; what would help and what it would save come out with it.
+//!
+//! Each kind is a function of what is known of the site, and silent where it does not pay. What
+//! a kind says it would save is arithmetic on bytes and counts; how much faster a program gets
+//! nobody has measured, and so nobody promises it.
+
+mod contents;
+pub(crate) mod cures;
+mod presize;
+mod resizing;
+
+use crate::figures::holdings::Holdings;
+use crate::model::{Advice, AdviceKind, Site};
+use crate::rows::sites::Row;
+
+/// Advice is for what is worth somebody's time.
+const WORTHWHILE_BYTES: u64 = 1 << 20;
+
+/// Entries from which on it is harm that they pile up.
+pub(crate) const PILED_ENTRIES: u64 = 1000;
+
+/// A row with the advice for it.
+pub(crate) fn advised(row: Row) -> Site {
+    let suggestions = suggestions(&row.site, &row.holdings, row.largest_buckets);
+    // What is too large now needs no larger start, what is kept for the next needs none, and how
+    // large one gets that goes on growing nobody knows. To those who ask for fewer resizes it is
+    // an answer all the same.
+    let asked = |one: &Advice| matches!(one.kind, AdviceKind::Shrink | AdviceKind::Bound);
+    let unasked = !suggestions.iter().any(asked);
+    let told = suggestions.iter();
+    let told = told.filter(|one| unasked || one.kind != AdviceKind::Presize);
+    Site {
+        advice: told.map(|one| one.text.clone()).collect(),
+        suggestions,
+        ..row.site
+    }
+}
+
+/// All that would help a site. `largest_buckets`: of its largest table, where that is known.
+fn suggestions(site: &Site, holdings: &Holdings, largest_buckets: Option<u64>) -> Vec<Advice> {
+    let reuse = resizing::reuse(site);
+    let presize = if reuse.is_none() {
+        presize::presize(site, holdings, largest_buckets)
+    } else {
+        None
+    };
+    let all = [
+        contents::shrink(site, holdings.capacity())
+            .or_else(|| contents::shrink_foreign(site, holdings)),
+        presize,
+        reuse,
+        contents::rebuild(site, holdings),
+        contents::bound(site, holdings),
+        contents::hasher(site, holdings),
+        resizing::split(site),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// A map whose entries lie in a vector beside its table, with what shrinking both would give back in
+/// the place of what the table alone would.
+pub(crate) fn advised_as_one(map: Site) -> Site {
+    let Some(shrink) = contents::shrink(&map, map.capacity) else {
+        return map;
+    };
+    let others = map.suggestions.into_iter();
+    let others = others.filter(|one| !matches!(one.kind, AdviceKind::Shrink | AdviceKind::Presize));
+    Site {
+        advice: vec![shrink.text.clone()],
+        suggestions: [shrink].into_iter().chain(others).collect(),
+        ..map
+    }
+}
+
+fn advice(kind: AdviceKind, text: String) -> Advice {
+    Advice {
+        kind,
+        text,
+        saves: crate::model::Saving::default(),
+        risks_bytes: None,
+    }
+}

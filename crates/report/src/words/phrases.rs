@@ -1,0 +1,284 @@
+//! Rows go in, phrases about their figures come out.
+
+use super::estimates::rounded;
+use super::names::{function_and_place, place};
+use super::units::{bytes, count, thousands, time};
+use crate::model::{Caller, KnownBy, Site};
+use crate::rows::cost::{held, only_samples};
+use crate::rows::summary::{Figure, Summary};
+use mapgrow_containers::classify::catalogue;
+use mapgrow_containers::classify::catalogue::Container;
+
+/// `1.1 MiB -> 2.2 MiB -> ... (9 more) -> 640 MiB`.
+#[must_use]
+pub fn chain(sizes: &[u64]) -> String {
+    let shown = |sizes: &[u64]| sizes.iter().map(|&size| bytes(size)).collect::<Vec<_>>();
+    let parts = match sizes.len() {
+        0..=6 => shown(sizes),
+        length => {
+            let mut parts = shown(&sizes[..2]);
+            parts.push(format!("... ({} more)", length - 5));
+            parts.extend(shown(&sizes[length - 3..]));
+            parts
+        }
+    };
+    parts.join(" -> ")
+}
+
+/// `grew 20 times, shrank twice`.
+pub(crate) fn resizes(site: &Site) -> Option<String> {
+    if let Some(Figure {
+        value,
+        error: Some(error),
+        ..
+    }) = Summary::of(site).resizes
+    {
+        let (all, error) = (often(rounded(value)), thousands(rounded(error)));
+        return Some(format!("resized about {all} (+- {error})"));
+    }
+    let times = |verb: &str, figure: Option<u64>| {
+        figure
+            .filter(|&figure| figure > 0)
+            .map(|figure| format!("{verb} {}", often(figure)))
+    };
+    let mut parts: Vec<String> = [
+        times("grew", site.grows),
+        times("shrank", site.shrinks),
+        times("rehashed", site.rehashes),
+        times("gave up growing", site.aborted),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if let Some(in_place) = site.in_place.filter(|&in_place| in_place > 0) {
+        parts.push(format!("{} of these without copying", thousands(in_place)));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+pub(crate) fn often(times: u64) -> String {
+    match times {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{} times", thousands(times)),
+    }
+}
+
+/// `3 maps, 1 live`.
+pub(crate) fn maps(site: &Site) -> Option<String> {
+    let all = site
+        .maps_created?
+        .saturating_add(site.maps_late.unwrap_or(0));
+    let live = site.maps_live?;
+    let noun = noun(site.family);
+    if only_samples(site) {
+        return None;
+    }
+    if let Some(Figure {
+        value,
+        error: Some(error),
+        ..
+    }) = Summary::of(site).maps_live
+    {
+        return Some(format!(
+            "about {} live, +- {}",
+            count(rounded(value), noun),
+            thousands(rounded(error))
+        ));
+    }
+    if live == 0
+        && let Some(moved) = site.maps_moved_on.filter(|&moved| moved > 0)
+    {
+        return Some(moved_on(site, all, moved, noun));
+    }
+    let each = site.tables_of_each.filter(|each| *each > 1);
+    let each = each.filter(|each| all.is_multiple_of(*each) && live.is_multiple_of(*each));
+    let tables = each.map_or(String::new(), |each| format!("; {each} tables to each"));
+    let (all, live) = (all / each.unwrap_or(1), live / each.unwrap_or(1));
+    let maps = match (all, live) {
+        // All its maps were born elsewhere and grew here.
+        (0, 0) => "its maps began and ended elsewhere".to_owned(),
+        (0, live) => count(live, &format!("live {noun}")),
+        (1, 1) => format!("1 {noun}, live"),
+        (1, 0) => format!("1 {noun}, dropped"),
+        (all, 0) => format!("{}, all dropped", count(all, noun)),
+        (all, live) if live >= all => count(live, &format!("live {noun}")),
+        (all, live) => format!("{}, {} live", count(all, noun), thousands(live)),
+    };
+    Some(maps + &tables)
+}
+
+/// What one of them is called in general.
+fn noun(family: Option<&str>) -> &'static str {
+    let kind = family.and_then(catalogue::named).map(|of| of.container);
+    match (family, kind) {
+        (Some("unknown_container"), _) => "container",
+        (Some(name), _) if name.ends_with("_list") => "list",
+        (Some(name), _) if name.ends_with("_string") => "string",
+        (_, Some(Container::Vector)) => "vector",
+        _ => "map",
+    }
+}
+
+/// Of maps that went on elsewhere nothing was dropped here.
+fn moved_on(site: &Site, all: u64, moved: u64, noun: &str) -> String {
+    let to = match &site.moved_on_to {
+        Some(to) => format!("moved on to {}", place(Some(to))),
+        None => "moved on to another place".to_owned(),
+    };
+    let dropped = site.maps_dropped.unwrap_or(0);
+    match (all.max(moved), dropped) {
+        (1, _) => format!("1 {noun}, {to}"),
+        (all, 0) => format!("{}, {to}", count(all, noun)),
+        (all, dropped) => format!(
+            "{}, {} {to}, {} dropped",
+            count(all, noun),
+            thousands(moved),
+            thousands(dropped)
+        ),
+    }
+}
+
+/// The places at which the maps of a block grew, where there are several: `load, src/a.rs:5: grew
+/// 12 times` and `serve, src/a.rs:9: twice, holds 4.2 MiB now`.
+pub(crate) fn places(site: &Site, room: usize) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let mut lines: Vec<(&Option<Caller>, u64, u64)> = Vec::new();
+    for one in &site.places {
+        let resizes = one.resizes.unwrap_or(0);
+        match lines.iter_mut().find(|(caller, ..)| **caller == one.caller) {
+            Some((_, sum, live)) => {
+                *sum = sum.saturating_add(resizes);
+                *live = live.saturating_add(one.live_bytes);
+            }
+            None => lines.push((&one.caller, resizes, one.live_bytes)),
+        }
+    }
+    if lines.len() < 2 {
+        return Vec::new();
+    }
+    // The first one is where they began, then come those that hold most.
+    lines[1..].sort_by_key(|&(_, resizes, live)| std::cmp::Reverse((live, resizes)));
+    let shown = lines.iter().take(SHOWN).map(|&(caller, resizes, live)| {
+        let holds = match live {
+            0 => String::new(),
+            live => format!(", holds {} now", bytes(live)),
+        };
+        let told = format!("{}{holds}", count(resizes, "resize"));
+        let room = room.saturating_sub(told.chars().count() + 2);
+        match caller {
+            Some(caller) => format!("{}: {told}", function_and_place(caller, room)),
+            None => format!("an unknown place: {told}"),
+        }
+    });
+    let mut shown: Vec<String> = shown.collect();
+    if lines.len() > SHOWN {
+        shown.push(format!(
+            "and {}",
+            count((lines.len() - SHOWN) as u64, "more place")
+        ));
+    }
+    shown
+}
+
+/// `worst 312 ms, median 3.1 ms, 1.2 s in all`.
+pub(crate) fn pauses(site: &Site) -> Option<String> {
+    let pauses = site.pause_ns.as_ref()?;
+    let (max, total) = (pauses.max?, pauses.total?);
+    let waited = waited(max, site.overlap_peak_bytes);
+    let waited = waited.map_or_else(String::new, |moved| {
+        format!(
+            " (longer than to move {} takes: the thread waited, or its hash function is slow)",
+            bytes(moved)
+        )
+    });
+    if pauses.count == 1 {
+        return Some(time(max) + &waited);
+    }
+    let median = pauses
+        .p50
+        .map(|p50| format!(", median {}", time(p50)))
+        .unwrap_or_default();
+    let least = Summary::of(site).pause_ns.and_then(|told| told.bound);
+    let least = least.map_or("", |_| "at least ");
+    Some(format!(
+        "worst {}{waited}{median}, {least}{} in all",
+        time(max),
+        time(total)
+    ))
+}
+
+/// The bytes of a resize that took longer than moving them explains: whoever is stopped meanwhile,
+/// because others want the processor, moves no entries.
+fn waited(ns: u64, moved: Option<u64>) -> Option<u64> {
+    /// A debug build with the standard hash function takes no longer for a byte.
+    const MOST_NS_PER_BYTE: u64 = 100;
+    const WORTHWHILE_NS: u64 = 1_000_000;
+    moved.filter(|moved| ns >= WORTHWHILE_NS && ns / MOST_NS_PER_BYTE > *moved)
+}
+
+/// `640 MiB now, 960 MiB at its peak 12 s after the start`.
+pub(crate) fn holds(site: &Site) -> String {
+    if let (bytes_held, Some(error)) = held(site) {
+        let (estimate, error) = (bytes(bytes_held), bytes(error));
+        let counted = match site.live_bytes {
+            0 => String::new(),
+            counted => format!(" ({} of it counted one by one)", bytes(counted)),
+        };
+        return format!("about {estimate} +- {error} now{counted}");
+    }
+    let now = if site.live_bytes == 0 {
+        "nothing now".to_owned()
+    } else {
+        format!("{} now", bytes(site.live_bytes))
+    };
+    let Some(peak) = site.peak_live_bytes.filter(|&peak| peak > site.live_bytes) else {
+        return now;
+    };
+    let bound = if site.peak_live_error_bytes.unwrap_or(0) > 0 {
+        "at most "
+    } else {
+        ""
+    };
+    let when = site
+        .peak_at_ns
+        .map(|ns| format!(", {}", after(ns)))
+        .unwrap_or_default();
+    format!("{now}, {bound}{} at its peak{when}", bytes(peak))
+}
+
+/// `12 s after the start`.
+pub(crate) fn after(ns: u64) -> String {
+    if ns < 1_000 {
+        "at the start".to_owned()
+    } else {
+        format!("{} after the start", time(ns))
+    }
+}
+
+/// How a family is known, where it is not by name.
+pub(crate) fn known_by(site: &Site) -> Option<&'static str> {
+    match site.known_by {
+        Some(KnownBy::Source) => {
+            Some("by the line of source and the sizes of its blocks; no name tells")
+        }
+        Some(KnownBy::Layout) => Some("by the shape of its tables; no name tells"),
+        Some(KnownBy::Behaviour) if told_by_interface(site) => {
+            Some("by how its blocks follow each other, below functions of its interface")
+        }
+        Some(KnownBy::Behaviour) => Some("by how its blocks follow each other; no name tells"),
+        Some(KnownBy::Symbol) | None => None,
+    }
+}
+
+/// Whether a container that is known by its behaviour has a name all the same: a stripped library
+/// keeps the names of the functions that others call.
+fn told_by_interface(site: &Site) -> bool {
+    let by_blocks_alone = [
+        &catalogue::UNKNOWN,
+        &catalogue::HASHBROWN,
+        &catalogue::RAW_VEC,
+    ];
+    site.family
+        .is_some_and(|name| by_blocks_alone.iter().all(|family| family.name != name))
+}
