@@ -1,53 +1,31 @@
 //! Resizes as they happen, for programs that log or alarm on growth.
 //!
 //! The allocator never sends: a channel's locks have no place there. A thread that is started
-//! with the first subscription reads the recording's timeline and hands on what is new.
+//! with the first subscription reads the ring of resizes from where it stopped, and hands on what is
+//! new. A place where containers grow is looked at when it is met first; no report is built.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use crate::inprocess;
+use crate::inprocess::{self, OwnSymbols};
 use crate::life::existing_recording;
+use crate::recording::Recording;
 use crate::thread::Busy;
-use mapgrow_report::{Caller, EventKind, NextResize, Options, Report};
+use mapgrow_format::reader::BlockEvent;
+pub use mapgrow_report::growth::GrowthEvent;
+use mapgrow_report::growth::{Growth, Present};
 
 /// Events that a slow subscriber may fall behind.
 const CAPACITY: usize = 1024;
-/// Maps whose next resize is foretold, the largest.
-const FORETOLD_MAPS: usize = 256;
-/// How often the timeline is looked at.
+/// How often the ring is looked at.
 const PERIOD: Duration = Duration::from_millis(50);
-
-/// A resize.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrowthEvent {
-    /// When it was over, since recording began.
-    pub at: Duration,
-    /// `Grow`, `Shrink` or `Rehash`; `Replace` where the program's symbols cannot tell a resize
-    /// from a rebuild.
-    pub kind: EventKind,
-    /// Bytes of the old table; `None` when it is not known.
-    pub old_bytes: Option<u64>,
-    /// Bytes of the new table.
-    pub new_bytes: u64,
-    /// How long the thread was at it.
-    pub pause: Option<Duration>,
-    /// Thread that did it: name and id.
-    pub thread: Option<String>,
-    /// Family of the container: `hashbrown`, `raw_vec`...
-    pub family: Option<&'static str>,
-    /// First frame of the program's own code.
-    pub caller: Option<Caller>,
-    /// Type of the container, where debug information names it.
-    pub type_name: Option<String>,
-    /// The resize that the same map comes to next, as far as it can be foretold of one of the
-    /// largest live maps. It is worth an alarm when [`NextResize::fits`] is false: the process
-    /// will then be killed, or the allocation fail.
-    pub next_resize: Option<NextResize>,
-}
+/// New places are looked at for at most this share of the time.
+const LEARNING_SHARE: u32 = 10;
+/// Events that are handed on at a time.
+const BATCH: usize = 1024;
 
 static CHANNEL: OnceLock<(Sender<GrowthEvent>, Receiver<GrowthEvent>)> = OnceLock::new();
 static DROPPED: AtomicU64 = AtomicU64::new(0);
@@ -62,11 +40,11 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 pub fn growth_events() -> Receiver<GrowthEvent> {
     let (_, receiver) = CHANNEL.get_or_init(|| {
         let (sender, receiver) = bounded(CAPACITY);
-        let mark = Progress::now();
+        let next = existing_recording().map_or(0, |recording| recording.resizes.head());
         let to_pump = sender.clone();
         let started = std::thread::Builder::new()
             .name("mapgrow-events".into())
-            .spawn(move || pump(&to_pump, mark));
+            .spawn(move || Pump::new(next).run(&to_pump));
         if started.is_err() {
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }
@@ -82,75 +60,120 @@ pub fn growth_events_dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// How far the timeline has been handed on.
-struct Progress {
+/// What the thread keeps from one look at the ring to the next.
+struct Pump {
     /// Number of the next resize.
     next: u64,
+    /// A number that was handed out but had no record when last looked for: its writer may be at
+    /// it, or have dropped it.
+    missing: Option<u64>,
+    growth: Growth,
+    /// When new places may be looked at again.
+    learn_at: Instant,
 }
 
-impl Progress {
-    fn now() -> Self {
-        let next = existing_recording().map_or(0, |recording| recording.resizes.head());
-        Self { next }
+impl Pump {
+    fn new(next: u64) -> Self {
+        Self {
+            next,
+            missing: None,
+            growth: Growth::new(),
+            learn_at: Instant::now(),
+        }
     }
-}
 
-fn pump(sender: &Sender<GrowthEvent>, mut progress: Progress) {
-    loop {
-        std::thread::sleep(PERIOD);
-        let _busy = Busy::report();
-        let Some(recording) = existing_recording() else {
-            continue;
-        };
-        if recording.resizes.head() == progress.next {
-            continue;
-        }
-        let options = Options {
-            alive: Some(true),
-            max_maps: FORETOLD_MAPS,
-            timeline: true,
-        };
-        if let Some(report) = inprocess::build(recording, &options) {
-            hand_on(&report, sender, &mut progress);
+    fn run(mut self, sender: &Sender<GrowthEvent>) {
+        loop {
+            std::thread::sleep(PERIOD);
+            // What this allocates is not the program's.
+            let _busy = Busy::report();
+            if let Some(recording) = existing_recording() {
+                while self.hand_on(recording, sender) {}
+            }
         }
     }
-}
 
-fn hand_on(report: &Report, sender: &Sender<GrowthEvent>, progress: &mut Progress) {
-    let mut next = progress.next;
-    for event in &report.timeline {
-        let (Some(number), Some(new_bytes)) = (event.number, event.new_bytes) else {
-            continue;
+    /// Hands on a few events. True when there may be more.
+    fn hand_on(&mut self, recording: &Recording, sender: &Sender<GrowthEvent>) -> bool {
+        let mut events = self.events(recording);
+        if events.is_empty() {
+            return false;
+        }
+        if events.iter().any(|event| self.growth.is_new(event)) {
+            self.learn(recording);
+        }
+        // One of a place that nobody has looked at waits, and so do those after it.
+        let known = events.iter().position(|event| self.growth.is_new(event));
+        events.truncate(known.unwrap_or(events.len()));
+        let Some(last) = events.last() else {
+            return false;
         };
-        let resize = matches!(
-            event.kind,
-            EventKind::Grow | EventKind::Shrink | EventKind::Rehash | EventKind::Replace
-        );
-        if number < progress.next || !resize {
-            continue;
+        // Between those that are there some may have been dropped.
+        let after = last.number + 1;
+        let gone = (after - self.next).saturating_sub(events.len() as u64);
+        DROPPED.fetch_add(gone, Ordering::Relaxed);
+        self.next = after;
+        let Some(present) = inprocess::header_and_threads(recording) else {
+            return false;
+        };
+        for event in self.growth.tell(&events, &Present::of(&present)) {
+            let sent = sender.try_send(event);
+            if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sent {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            }
         }
-        next = next.max(number + 1);
-        let site = report.sites.iter().find(|site| Some(site.id) == event.site);
-        // A table that has been replaced since tells nothing of the map's next.
-        let map = report
-            .maps
-            .iter()
-            .find(|map| Some(map.id) == event.map && map.bytes == new_bytes);
-        let handed_on = sender.try_send(GrowthEvent {
-            at: Duration::from_nanos(event.t_ns.unwrap_or(0)),
-            kind: event.kind,
-            old_bytes: event.old_bytes,
-            new_bytes,
-            pause: event.pause_ns.map(Duration::from_nanos),
-            thread: event.thread.clone(),
-            family: site.and_then(|site| site.family),
-            caller: site.and_then(|site| site.caller.clone()),
-            type_name: site.and_then(|site| site.type_name.clone()),
-            next_resize: map.and_then(|map| map.next_resize.clone()),
-        });
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = handed_on {
-            DROPPED.fetch_add(1, Ordering::Relaxed);
-        }
+        known.is_none() && events.len() == BATCH
     }
-    progress.next = next;
+
+    /// The next events, up to one that is not there yet.
+    fn events(&mut self, recording: &Recording) -> Vec<BlockEvent> {
+        let ring = &recording.resizes;
+        let head = ring.head();
+        let oldest = head.saturating_sub(ring.capacity());
+        if self.next < oldest {
+            DROPPED.fetch_add(oldest - self.next, Ordering::Relaxed);
+            self.next = oldest;
+        }
+        let mut events = Vec::new();
+        for number in (self.next..head).take(BATCH) {
+            match ring.read(number) {
+                Some(event) => events.push(BlockEvent {
+                    number,
+                    ticks: event.ticks,
+                    old_serial: event.old_serial,
+                    new_serial: event.new_serial,
+                    old_bytes: event.old_bytes,
+                    new_bytes: event.new_bytes,
+                    what: event.subject,
+                    thread: event.thread,
+                    kind: u64::from(event.kind),
+                    flags: u64::from(event.flags),
+                    pause: event.pause_ticks,
+                }),
+                // Looked for twice: it will not come any more.
+                None if self.missing.is_some_and(|missing| missing >= number) => {
+                    if events.is_empty() {
+                        DROPPED.fetch_add(1, Ordering::Relaxed);
+                        self.next = number + 1;
+                    }
+                }
+                None => {
+                    self.missing = Some(head - 1);
+                    break;
+                }
+            }
+        }
+        events
+    }
+
+    fn learn(&mut self, recording: &Recording) {
+        let begun = Instant::now();
+        if begun < self.learn_at {
+            return;
+        }
+        if let Some(parsed) = inprocess::parsed(recording) {
+            self.growth.learn(&parsed, &mut OwnSymbols);
+        }
+        self.learn_at = Instant::now() + begun.elapsed() * LEARNING_SHARE;
+    }
 }

@@ -76,21 +76,22 @@ fn with_module<'n>(
     }
 }
 
-/// A copy of the recording in the form of a dump, taken word by word while others write.
-fn copy(recording: &Recording, reason: u64) -> Vec<u8> {
+/// A copy of parts of the recording in the form of a dump, taken word by word while others write.
+fn copy(recording: &Recording, regions: impl Fn(usize) -> bool) -> Option<reader::Recording> {
     recording.note_clocks();
     let mut words: Vec<u64> = recording
         .header()
         .iter()
         .map(|word| word.load(Ordering::Acquire))
         .collect();
-    words[header::DUMP_REASON] = reason;
+    words[header::DUMP_REASON] = header::REASON_API;
     words[header::DUMP_TICKS] = mapgrow_system::clock::ticks();
     for (word, value) in headroom::of(None).encode() {
         words[word] = value;
     }
     for kind in 0..region::COUNT {
-        let committed = recording.committed_words(kind);
+        let committed = Some(kind).filter(|&kind| regions(kind));
+        let committed = committed.map_or(&[][..], |kind| recording.committed_words(kind));
         words[RegionRow::offset_word(kind)] = words.len() as u64 * 8;
         words[RegionRow::committed_word(kind)] = committed.len() as u64 * 8;
         words.extend(committed.iter().map(|word| word.load(Ordering::Acquire)));
@@ -99,7 +100,18 @@ fn copy(recording: &Recording, reason: u64) -> Vec<u8> {
     for word in words {
         bytes.extend_from_slice(&word.to_le_bytes());
     }
-    bytes
+    reader::Recording::parse(bytes).ok()
+}
+
+/// The header, with the memory that is left, and the threads of the recording.
+pub(crate) fn header_and_threads(recording: &Recording) -> Option<reader::Recording> {
+    copy(recording, |kind| kind == region::THREADS)
+}
+
+/// The recording, with its live tables read.
+pub(crate) fn parsed(recording: &Recording) -> Option<reader::Recording> {
+    crate::measure::measure(recording);
+    copy(recording, |_| true)
 }
 
 /// Reads and classifies the running recording. `None` when nothing is recorded.
@@ -110,8 +122,7 @@ pub(crate) fn report(options: &Options) -> Option<Report> {
 
 /// As [`report`], for a caller that holds the recorder off already.
 pub(crate) fn build(recording: &Recording, options: &Options) -> Option<Report> {
-    crate::measure::measure(recording);
-    let parsed = reader::Recording::parse(copy(recording, header::REASON_API)).ok()?;
+    let parsed = parsed(recording)?;
     Some(Report::build(&parsed, &mut OwnSymbols, options))
 }
 

@@ -73,7 +73,7 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
 
     /// Lets `read` look at record `number`; `None` when it is not there (not complete, dropped,
     /// overwritten) or went while it was read.
-    #[cfg(any(test, loom))]
+    #[cfg(any(test, feature = "report"))]
     pub(crate) fn read<T>(
         &self,
         number: u64,
@@ -200,7 +200,7 @@ impl<'a, C: Commit> EventRing<'a, C> {
     }
 
     /// Event `number`, if the ring still holds it.
-    #[cfg(any(test, loom))]
+    #[cfg(any(test, feature = "report"))]
     pub(crate) fn read(&self, number: u64) -> Option<Event> {
         self.0.read(number, |words| {
             let what = EventWhat::unpack(words[event::WHAT].load(Ordering::Relaxed));

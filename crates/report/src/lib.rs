@@ -45,6 +45,7 @@
 mod build;
 mod facts;
 mod figures;
+pub mod growth;
 mod heap;
 mod judgement;
 pub mod merge;

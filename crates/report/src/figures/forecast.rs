@@ -40,22 +40,18 @@ pub(crate) struct Forecast {
 
 /// What forecasts are made from.
 pub(crate) struct Forecaster<'a> {
-    clock: &'a Clock,
+    moment: Moment<'a>,
     contents: &'a Contents,
-    /// The moment from which all is foretold, ticks.
-    now: u64,
-    /// Bytes that the process can still have.
-    left: Option<u64>,
     /// Width of a control group.
     group: u64,
-    /// Whether the process has ended: nothing then has a time to come.
-    ended: bool,
 }
 
 /// A moment at which it is known how far a map was filled.
-struct Point {
-    ticks: u64,
-    filled: u64,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Point {
+    pub ticks: u64,
+    /// Entries, or where those are not known bytes.
+    pub filled: u64,
 }
 
 impl<'a> Forecaster<'a> {
@@ -64,16 +60,18 @@ impl<'a> Forecaster<'a> {
         let dump = recording.header(header::DUMP_TICKS);
         let left = Headroom::decode(|word| recording.header(word)).left();
         Self {
-            clock,
-            contents,
-            now: if dump == 0 {
-                recording.header(header::NOW_TICKS)
-            } else {
-                dump
+            moment: Moment {
+                clock,
+                now: if dump == 0 {
+                    recording.header(header::NOW_TICKS)
+                } else {
+                    dump
+                },
+                left: left.map(|(_, left)| left),
+                ended: process::state(recording, context.options).ended(),
             },
-            left: left.map(|(_, left)| left),
+            contents,
             group: group_width(recording),
-            ended: process::state(recording, context.options).ended(),
         }
     }
 
@@ -90,27 +88,19 @@ impl<'a> Forecaster<'a> {
         if let Some(content) = self.contents.of_table(chain.block.serial) {
             return self.by_entries(content, chain);
         }
-        if family.container == Container::Vector {
-            return self.by_bytes(chain, |bytes| (None, bytes.checked_mul(2)));
-        }
-        let Some((block, elements)) = self.block(chain).zip(elements) else {
-            return Forecast::default();
-        };
-        self.by_bytes(chain, |bytes| {
-            let buckets = elements.buckets(bytes);
-            let twice = buckets.and_then(|buckets| buckets.checked_mul(2));
-            let next = twice.zip(elements.element());
-            (
-                buckets.map(|buckets| capacity_of(buckets).saturating_add(1)),
-                next.and_then(|(buckets, element)| block.bytes_with(buckets, element)),
-            )
-        })
-    }
-
-    fn block(&self, chain: &Chain) -> Option<Block> {
-        let align = 1_u64.checked_shl(u32::from(chain.block.align_log2))?;
+        let align = 1_u64.checked_shl(u32::from(chain.block.align_log2));
         // `malloc` is not told an alignment.
-        Block::new(chain.block.bytes, Some(align.max(self.group)), self.group)
+        let align = align.map(|align| align.max(self.group));
+        let table = Table::new(family, chain.block.bytes, align, self.group, elements);
+        let points = self.points(chain, Some);
+        match (table, points.as_slice()) {
+            // Without a rate nobody knows whether it goes on.
+            (Some(table), [.., _, _]) => Forecast {
+                upcoming: table.ahead(&points, &self.moment),
+                ..Forecast::default()
+            },
+            _ => Forecast::default(),
+        }
     }
 
     /// Of a table that was read. One that was grown into had, at that moment, one entry more
@@ -131,7 +121,7 @@ impl<'a> Forecaster<'a> {
         let Some(mut at) = occupancy.entries_at_growth() else {
             return Forecast::default();
         };
-        let mut plan = self.plan(chain.block.bytes);
+        let mut plan = self.moment.plan(chain.block.bytes);
         for _ in 0..AHEAD {
             let Some(next) = buckets.checked_mul(2) else {
                 break;
@@ -152,46 +142,6 @@ impl<'a> Forecaster<'a> {
             entries_per_s: per_ns.map(per_second),
             steady: pace.slowed.is_none() && self.steady(&points, &now),
             slowed: pace.slowed,
-            upcoming: plan.resizes,
-        }
-    }
-
-    /// Of a table that was not read: by how fast it filled those before, in bytes. `next`: the
-    /// entries at which a table of so many bytes is replaced, and the bytes of the one after.
-    fn by_bytes(
-        &self,
-        chain: &Chain,
-        next: impl Fn(u64) -> (Option<u64>, Option<u64>),
-    ) -> Forecast {
-        let points = self.points(chain, Some);
-        let [.., before, last] = points.as_slice() else {
-            return Forecast::default();
-        };
-        let size = chain.block.bytes;
-        // One that did not double may have been given its size, and says nothing of the next.
-        if size < last.filled || size / 3 > last.filled {
-            return Forecast::default();
-        }
-        let per_ns = self.rate(std::slice::from_ref(before), last, 0);
-        let since = self.clock.span(self.now.saturating_sub(last.ticks));
-        let mut plan = self.plan(size);
-        let mut full = size;
-        for _ in 0..AHEAD {
-            let (at_entries, Some(needs)) = next(full) else {
-                break;
-            };
-            let eta = per_ns.zip(since).and_then(|(per_ns, since)| {
-                let due = (full - last.filled) as f64 / per_ns;
-                let overdue = since as f64 > due * (1.0 + OVERDUE);
-                (!overdue).then(|| (due - since as f64).max(0.0))
-            });
-            plan.add(at_entries, needs, eta);
-            full = needs.max(full);
-        }
-        Forecast {
-            entries_per_s: None,
-            steady: false,
-            slowed: None,
             upcoming: plan.resizes,
         }
     }
@@ -222,7 +172,7 @@ impl<'a> Forecaster<'a> {
     /// down or stopped. Then only what was seen at two moments close together counts.
     fn pace(&self, points: &[Point], now: &Point, content: &Content) -> Pace {
         let capacity = content.occupancy.capacity.unwrap_or(0);
-        let average = self.rate(points, now, capacity / 4);
+        let average = self.moment.rate(points, now, capacity / 4);
         let present = self.present(content);
         let slowed = match self.slowed(points, now, capacity) {
             // Without a resize there is nothing to compare with but the present.
@@ -248,7 +198,7 @@ impl<'a> Forecaster<'a> {
     /// counted.
     fn present(&self, content: &Content) -> Option<f64> {
         let (ticks, entries) = content.earlier?;
-        let time = self.clock.span(content.ticks.checked_sub(ticks)?)?;
+        let time = self.moment.clock.span(content.ticks.checked_sub(ticks)?)?;
         let counted = entries.error == 0 && content.occupancy.entries.error == 0;
         let added = content
             .occupancy
@@ -264,7 +214,10 @@ impl<'a> Forecaster<'a> {
             return None;
         };
         let filled = last.filled.checked_sub(before.filled)?;
-        let time = self.clock.span(last.ticks.checked_sub(before.ticks)?)?;
+        let time = self
+            .moment
+            .clock
+            .span(last.ticks.checked_sub(before.ticks)?)?;
         let per_ns = filled as f64 / time.max(LEAST_NS) as f64;
         let since = self.since(points, now)?;
         let expected = per_ns * since.for_ns as f64;
@@ -281,7 +234,7 @@ impl<'a> Forecaster<'a> {
     fn since(&self, points: &[Point], now: &Point) -> Option<Slowed> {
         let last = points.last()?;
         let added = now.filled.checked_sub(last.filled)?;
-        let for_ns = self.clock.span(now.ticks.checked_sub(last.ticks)?)?;
+        let for_ns = self.moment.clock.span(now.ticks.checked_sub(last.ticks)?)?;
         Some(Slowed {
             entries_per_s: per_second(added as f64 / for_ns.max(1) as f64),
             for_ns,
@@ -289,6 +242,40 @@ impl<'a> Forecaster<'a> {
         })
     }
 
+    /// Whether what was added since the last resize came at least a quarter as fast as what came
+    /// between that and the one before it.
+    fn steady(&self, points: &[Point], now: &Point) -> bool {
+        let [.., before, last] = points else {
+            return false;
+        };
+        let rate = |from: &Point, to: &Point| self.moment.rate(std::slice::from_ref(from), to, 0);
+        rate(last, now)
+            .zip(rate(before, last))
+            .is_some_and(|(now, before)| now * 4.0 >= before)
+    }
+
+    /// Entries that a map must have had when its present table was made: one more than the table
+    /// before took. `None` when it is its first.
+    pub fn had_entries(&self, content: &Content, chain: &Chain) -> Option<u64> {
+        let (bytes, _) = chain.replaced().last()?;
+        (bytes < chain.block.bytes)
+            .then(|| full_at(content, bytes))
+            .flatten()
+    }
+}
+
+/// The moment from which all is foretold.
+pub(crate) struct Moment<'a> {
+    pub clock: &'a Clock,
+    /// Ticks.
+    pub now: u64,
+    /// Bytes that the process can still have.
+    pub left: Option<u64>,
+    /// Whether the process has ended: nothing then has a time to come.
+    pub ended: bool,
+}
+
+impl Moment<'_> {
     /// Growth per nanosecond up to `now`, from the latest point since which at least `enough`
     /// was added; `None` when nothing was.
     fn rate(&self, points: &[Point], now: &Point, enough: u64) -> Option<f64> {
@@ -304,27 +291,6 @@ impl<'a> Forecaster<'a> {
         Some(added as f64 / time as f64)
     }
 
-    /// Whether what was added since the last resize came at least a quarter as fast as what came
-    /// between that and the one before it.
-    fn steady(&self, points: &[Point], now: &Point) -> bool {
-        let [.., before, last] = points else {
-            return false;
-        };
-        let rate = |from: &Point, to: &Point| self.rate(std::slice::from_ref(from), to, 0);
-        rate(last, now)
-            .zip(rate(before, last))
-            .is_some_and(|(now, before)| now * 4.0 >= before)
-    }
-
-    /// Entries that a map must have had when its present table was made: one more than the table
-    /// before took. `None` when it is its first.
-    pub fn had_entries(&self, content: &Content, chain: &Chain) -> Option<u64> {
-        let (bytes, _) = chain.replaced().last()?;
-        (bytes < chain.block.bytes)
-            .then(|| full_at(content, bytes))
-            .flatten()
-    }
-
     fn plan(&self, bytes: u64) -> Plan {
         Plan {
             left: self.left.map(i128::from),
@@ -332,6 +298,75 @@ impl<'a> Forecaster<'a> {
             ended: self.ended,
             resizes: Vec::new(),
         }
+    }
+}
+
+/// A table that was not read.
+pub(crate) struct Table<'a> {
+    bytes: u64,
+    /// Of a hash table; of a vector nothing more is known.
+    hashed: Option<(Block, &'a Elements)>,
+}
+
+impl<'a> Table<'a> {
+    /// `None` where nobody knows what comes after it.
+    pub fn new(
+        family: &Family,
+        bytes: u64,
+        align: Option<u64>,
+        group: u64,
+        elements: Option<&'a Elements>,
+    ) -> Option<Self> {
+        let hashed = match family.container {
+            Container::Vector => None,
+            _ => Some((Block::new(bytes, Some(align?), group)?, elements?)),
+        };
+        Some(Self { bytes, hashed })
+    }
+
+    /// The entries at which one of so many bytes is replaced, and the bytes of the next.
+    fn next(&self, bytes: u64) -> (Option<u64>, Option<u64>) {
+        let Some((block, elements)) = &self.hashed else {
+            return (None, bytes.checked_mul(2));
+        };
+        let buckets = elements.buckets(bytes);
+        let twice = buckets.and_then(|buckets| buckets.checked_mul(2));
+        let next = twice.zip(elements.element());
+        (
+            buckets.map(|buckets| capacity_of(buckets).saturating_add(1)),
+            next.and_then(|(buckets, element)| block.bytes_with(buckets, element)),
+        )
+    }
+
+    /// The next resizes, by when those before it were filled, in bytes. Without two such points
+    /// they have no time.
+    pub fn ahead(&self, points: &[Point], moment: &Moment<'_>) -> Vec<NextResize> {
+        let Some((last, before)) = points.split_last() else {
+            return Vec::new();
+        };
+        let size = self.bytes;
+        // One that did not double may have been given its size, and says nothing of the next.
+        if size < last.filled || size / 3 > last.filled {
+            return Vec::new();
+        }
+        let latest = &before[before.len().saturating_sub(1)..];
+        let per_ns = moment.rate(latest, last, 0);
+        let since = moment.clock.span(moment.now.saturating_sub(last.ticks));
+        let mut plan = moment.plan(size);
+        let mut full = size;
+        for _ in 0..AHEAD {
+            let (at_entries, Some(needs)) = self.next(full) else {
+                break;
+            };
+            let eta = per_ns.zip(since).and_then(|(per_ns, since)| {
+                let due = (full - last.filled) as f64 / per_ns;
+                let overdue = since as f64 > due * (1.0 + OVERDUE);
+                (!overdue).then(|| (due - since as f64).max(0.0))
+            });
+            plan.add(at_entries, needs, eta);
+            full = needs.max(full);
+        }
+        plan.resizes
     }
 }
 

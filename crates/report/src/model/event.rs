@@ -25,6 +25,17 @@ pub enum EventKind {
     Mark,
 }
 
+impl EventKind {
+    /// What a resize between tables of these sizes is.
+    pub(crate) fn of_sizes(old: u64, new: u64) -> Self {
+        match new.cmp(&old) {
+            std::cmp::Ordering::Greater => Self::Grow,
+            std::cmp::Ordering::Less => Self::Shrink,
+            std::cmp::Ordering::Equal => Self::Rehash,
+        }
+    }
+}
+
 /// An event of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]

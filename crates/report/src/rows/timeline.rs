@@ -121,7 +121,7 @@ fn step_by_step(
     moved: &Move,
     serials: &Serials,
 ) -> Event {
-    let kind = by_bytes(moved.old.bytes, moved.new.bytes);
+    let kind = EventKind::of_sizes(moved.old.bytes, moved.new.bytes);
     Event {
         map: serials.map_of(moved.new.serial),
         site: context.groups.id(moved.new.site),
@@ -129,14 +129,6 @@ fn step_by_step(
         new_bytes: Some(moved.new.bytes),
         overlap_ns: context.clock.span(moved.both_lived()),
         ..plain(context, event, kind)
-    }
-}
-
-fn by_bytes(old: u64, new: u64) -> EventKind {
-    match new.cmp(&old) {
-        std::cmp::Ordering::Greater => EventKind::Grow,
-        std::cmp::Ordering::Less => EventKind::Shrink,
-        std::cmp::Ordering::Equal => EventKind::Rehash,
     }
 }
 
@@ -169,7 +161,7 @@ fn resize(context: &Context<'_>, event: &BlockEvent, serials: &Serials) -> Optio
         .old_site()
         .and_then(|old| context.groups.id(old))
         .filter(|_| edge.id != 0);
-    let by_bytes = by_bytes(event.old_bytes, event.new_bytes);
+    let by_bytes = EventKind::of_sizes(event.old_bytes, event.new_bytes);
     let (kind, site) = match (context.analysis.relation(event.what), event.kind) {
         (_, event::KIND_REALLOC) | (Relation::Resize, _) => (by_bytes, new_site?),
         (Relation::Rebuild, _) => (EventKind::Rebuild, new_site?),

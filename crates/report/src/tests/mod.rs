@@ -7,6 +7,7 @@ mod consistent;
 pub(super) mod counts;
 mod curve;
 mod diff;
+mod growth;
 mod kinds;
 mod lead;
 mod nameless;
@@ -117,5 +118,6 @@ pub(super) fn report_with(program: &mut Program, names: &mut Names, options: &Op
     let report = Report::build(&recording, names, options);
     consistent::check(&report);
     views::check(&report);
+    growth::check(&recording, names, &report);
     report
 }
