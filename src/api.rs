@@ -5,7 +5,7 @@ use crate::inprocess;
 use crate::life::{State, existing_recording};
 use crate::measure;
 use crate::process;
-use crate::snapshot as dumps;
+use crate::snapshot::{self as dumps, DumpError};
 use crate::thread::{self, Busy};
 use mapgrow_format::layout::header;
 #[cfg(feature = "report")]
@@ -43,21 +43,32 @@ pub fn snapshot() -> Option<Report> {
 /// # Errors
 /// When nothing was recorded yet, when another dump is being written (it will be followed by
 /// one more), or when the file cannot be made.
-pub fn dump() -> std::io::Result<std::path::PathBuf> {
+///
+/// ```no_run
+/// use mapgrow::DumpError;
+///
+/// match mapgrow::dump() {
+///     Ok(path) => println!("written: {}", path.display()),
+///     // Somebody else's will do.
+///     Err(DumpError::Busy) => {}
+///     Err(error) => eprintln!("no dump: {error}"),
+/// }
+/// ```
+pub fn dump() -> Result<std::path::PathBuf, DumpError> {
     use std::os::unix::ffi::OsStringExt;
     let mut path = Vec::new();
     let written = {
         let _busy = Busy::report();
         let (state, recording) = State::get()
             .zip(existing_recording())
-            .ok_or_else(|| std::io::Error::other("nothing was recorded yet"))?;
+            .ok_or(DumpError::Nothing)?;
         let _errno = ErrnoGuard::save();
         measure::measure(recording);
         dumps::dump(recording, &state.settings, header::REASON_API, |written| {
             path.extend_from_slice(written);
         })
     };
-    written.map_err(|error| std::io::Error::other(error.sentence()))?;
+    written?;
     Ok(std::ffi::OsString::from_vec(path).into())
 }
 

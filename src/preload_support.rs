@@ -8,7 +8,8 @@ use crate::hook;
 use crate::life::{State, existing_recording};
 pub use crate::record::Entry;
 use crate::record::{self, AllocationPlan, Moved, Session, driver};
-use crate::snapshot::{self, DumpError, Ending};
+pub use crate::snapshot::DumpError;
+use crate::snapshot::{self, Ending};
 use crate::stack;
 pub use crate::stack::python::{Interpreter, meet as meet_interpreter};
 use crate::thread::Busy;
@@ -250,38 +251,17 @@ pub fn before_exec() {
     snapshot::leave(Ending::Replaced);
 }
 
-/// Why no dump was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// Nothing was recorded.
-    Nothing,
-    /// Another is being written.
-    Busy,
-    /// The file could not be created.
-    Create,
-    /// The file could not be written.
-    Write,
-    /// No name for it was free.
-    Name,
-}
-
 /// Writes a dump and hands its path on. Safe in a signal handler.
 ///
 /// # Errors
 /// When there is nothing to write or no file for it.
-pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), Refused> {
+pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), DumpError> {
     let _busy = Busy::report();
     let (state, recording) = State::get()
         .zip(existing_recording())
-        .ok_or(Refused::Nothing)?;
+        .ok_or(DumpError::Nothing)?;
     let _errno = ErrnoGuard::save();
-    match snapshot::dump(recording, &state.settings, header::REASON_API, path) {
-        Ok(()) => Ok(()),
-        Err(DumpError::Busy) => Err(Refused::Busy),
-        Err(DumpError::Create) => Err(Refused::Create),
-        Err(DumpError::Write | DumpError::TooLarge | DumpError::Memory) => Err(Refused::Write),
-        Err(DumpError::Name) => Err(Refused::Name),
-    }
+    snapshot::dump(recording, &state.settings, header::REASON_API, path)
 }
 
 /// Whether blocks are being recorded.

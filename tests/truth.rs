@@ -5,6 +5,8 @@
 
 #[path = "support/books.rs"]
 mod books;
+#[path = "support/deviations.rs"]
+mod deviations;
 mod support;
 
 use books::{Books, Table};
@@ -114,7 +116,7 @@ fn estimates_keep_to_their_stated_error() {
         books.estimates(seed, &mut deviations, &mut rows);
     }
     rows.assert_empty("release, default mode");
-    books::assert_calibrated(&deviations);
+    deviations::assert_calibrated(&deviations);
 }
 
 /// The shapes are all there: a truth without them would agree with anything.

@@ -5,7 +5,7 @@
  * functions are weak, and the macros below do nothing where they are missing.
  *
  *     MAPGROW_MARK("cache warmed up");
- *     if (MAPGROW_IS_LOADED() && mapgrow_snapshot(NULL, 0) != MAPGROW_OK) ...
+ *     if (MAPGROW_IS_LOADED() && mapgrow_dump(NULL, 0) != MAPGROW_OK) ...
  */
 #ifndef MAPGROW_H
 #define MAPGROW_H
@@ -27,7 +27,7 @@ extern "C" {
 #define MAPGROW_VERSION_MINOR 1
 #define MAPGROW_VERSION_PATCH 0
 
-/* What mapgrow_snapshot returns. */
+/* What mapgrow_dump returns. */
 #define MAPGROW_OK 0
 /* Nothing was recorded yet, or recording is off. */
 #define MAPGROW_NOTHING 1
@@ -53,6 +53,9 @@ const char *mapgrow_version(void) MAPGROW_WEAK;
  * the buffer unless that is null. Allocates nothing and takes no lock: may be called in a
  * signal handler.
  */
+int mapgrow_dump(char *path, size_t path_size) MAPGROW_WEAK;
+
+/* mapgrow_dump by the name that it had first. */
 int mapgrow_snapshot(char *path, size_t path_size) MAPGROW_WEAK;
 
 /* Sets a mark on the timeline. The label is UTF-8. */

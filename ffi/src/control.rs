@@ -2,7 +2,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
-use recorder::preload_support::{Refused, dump, is_recording, mark, set_recording};
+use recorder::preload_support::{DumpError, dump, is_recording, mark, set_recording};
 
 const OK: c_int = 0;
 const NOTHING: c_int = 1;
@@ -23,7 +23,7 @@ pub extern "C" fn mapgrow_version() -> *const c_char {
 /// # Safety
 /// `path` is null or may be written to for `path_size` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mapgrow_snapshot(path: *mut c_char, path_size: usize) -> c_int {
+pub unsafe extern "C" fn mapgrow_dump(path: *mut c_char, path_size: usize) -> c_int {
     let mut result = OK;
     let written = dump(|written| {
         let Some(room) = path_size.checked_sub(1).filter(|_| !path.is_null()) else {
@@ -41,12 +41,23 @@ pub unsafe extern "C" fn mapgrow_snapshot(path: *mut c_char, path_size: usize) -
     });
     match written {
         Ok(()) => result,
-        Err(Refused::Nothing) => NOTHING,
-        Err(Refused::Busy) => BUSY,
-        Err(Refused::Create) => CANNOT_CREATE,
-        Err(Refused::Write) => CANNOT_WRITE,
-        Err(Refused::Name) => NO_NAME,
+        Err(DumpError::Nothing) => NOTHING,
+        Err(DumpError::Busy) => BUSY,
+        Err(DumpError::Create) => CANNOT_CREATE,
+        Err(DumpError::Name) => NO_NAME,
+        // What is wrong with the file, or will be some day.
+        Err(_) => CANNOT_WRITE,
     }
+}
+
+/// [`mapgrow_dump`] by the name that it had first.
+///
+/// # Safety
+/// As for that function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mapgrow_snapshot(path: *mut c_char, path_size: usize) -> c_int {
+    // SAFETY: `path` is null or may be written to for `path_size` bytes.
+    unsafe { mapgrow_dump(path, path_size) }
 }
 
 /// Sets a mark on the timeline.

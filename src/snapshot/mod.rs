@@ -12,6 +12,7 @@ mod signal;
 mod sudden;
 
 use core::cell::UnsafeCell;
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(crate) use exit::{Ending, leave};
@@ -34,9 +35,12 @@ static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 /// Copy of the header, too large for the stack of a signal handler. Guarded by `WRITING`.
 static HEADER: [AtomicU64; header::WORDS] = [const { AtomicU64::new(0) }; header::WORDS];
 
-/// Why a dump was not written.
+/// Why no dump was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DumpError {
+#[non_exhaustive]
+pub enum DumpError {
+    /// Nothing was recorded yet, or recording is off.
+    Nothing,
     /// Another dump is being written; it will be followed by one more.
     Busy,
     /// The file could not be created.
@@ -55,6 +59,7 @@ impl DumpError {
     /// What is wrong, and what to do.
     pub(crate) fn sentence(self) -> &'static str {
         match self {
+            Self::Nothing => "nothing was recorded yet",
             Self::Busy => "another dump is being written",
             Self::Create => "the dump could not be written; set MAPGROW_OUT to a writable place",
             Self::Write => {
@@ -68,6 +73,20 @@ impl DumpError {
             }
             Self::Memory => "there is no memory to write the dump with",
         }
+    }
+}
+
+impl fmt::Display for DumpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+impl std::error::Error for DumpError {}
+
+impl From<DumpError> for std::io::Error {
+    fn from(error: DumpError) -> Self {
+        Self::other(error)
     }
 }
 

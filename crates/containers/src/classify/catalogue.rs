@@ -5,10 +5,12 @@
 //! path with `a::` in it, `name_*` any C function that starts so (`a::name_*` any in `a`), anything
 //! else the whole path.
 
-use super::c_families::{C_FAMILIES, C_PLUMBING};
+use super::c_families::C_FAMILIES;
 pub use super::c_families::{HASHTABLE_NODES, nodes_of};
+use super::c_plumbing::C_PLUMBING;
 use super::header_families::HEADER_FAMILIES;
 use super::names::Name;
+use super::std_cxx_families::STD_CXX_FAMILIES;
 use super::table::{self, Table, TableError};
 use std::sync::OnceLock;
 
@@ -189,7 +191,10 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 
 /// Those of C and C++.
 fn c_families() -> impl Iterator<Item = &'static Family> {
-    HEADER_FAMILIES.into_iter().chain(C_FAMILIES)
+    HEADER_FAMILIES
+        .into_iter()
+        .chain(STD_CXX_FAMILIES)
+        .chain(C_FAMILIES)
 }
 
 /// Functions of C and C++, and the user's, that only hand requests on to the allocator.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod c_families;
+mod c_plumbing;
 pub mod catalogue;
 pub mod closures;
 pub mod cpython;
@@ -10,6 +11,7 @@ mod header_families;
 pub mod names;
 pub mod shape;
 pub mod sources;
+mod std_cxx_families;
 pub mod table;
 pub mod types;
 pub mod whose;

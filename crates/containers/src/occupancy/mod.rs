@@ -38,6 +38,7 @@ pub(crate) mod quality;
 pub(crate) mod scan;
 mod shape;
 mod stored;
+mod sums;
 mod survey;
 
 pub use bounds::Bounds;
