@@ -157,16 +157,10 @@ fn is_read_only(addresses: core::ops::Range<usize>) -> bool {
 
 /// Where the first call of an operator goes on, when nothing else was called here before.
 extern "C" fn find(operator: &Operator) -> Address {
-    /// Another thread looks meanwhile, and needs no longer than this.
-    const PATIENCE: u32 = 1_000_000;
-    for _ in 0..PATIENCE {
-        if next::next().is_some() {
-            return operator.go.load(Ordering::Acquire);
-        }
-        // SAFETY: no preconditions.
-        unsafe { libc::sched_yield() };
+    match next::next_soon() {
+        Some(_) => operator.go.load(Ordering::Acquire),
+        None => operator.plain(),
     }
-    operator.plain()
 }
 
 impl Operator {

@@ -178,6 +178,24 @@ fn a_program_that_forbids_the_counter_goes_on() {
     assert!(total(&reports[0], "pause_total_ns") < 60_000_000_000);
 }
 
+/// Nothing has come by the recorder before: no block, and not its own constructor.
+#[test]
+fn a_program_may_run_another_before_anything_else() {
+    let place = Place::new();
+    let source = "#include <unistd.h>\n\
+         static void begin(int count, char **words, char **environment) {\n\
+           char again[] = \"again\";\n\
+           char *arguments[] = {words[0], again, nullptr};\n\
+           if (count == 1) execve(\"/proc/self/exe\", arguments, environment); }\n\
+         __attribute__((section(\".preinit_array\"), used))\n\
+         static void (*const first)(int, char **, char **) = begin;\n\
+         int main(int count, char **) { return count == 2 ? 7 : 1; }\n";
+    let program = place.compile_text("early_exec", source, &["-O1", "-Wl,--as-needed"]);
+    let mut command = Command::new(program);
+    let status = command.env("LD_PRELOAD", library(&place)).status().unwrap();
+    assert_eq!(status.code(), GOOD, "{status}");
+}
+
 #[test]
 fn the_strict_sandbox_is_survived() {
     let victim = Victim::new();
