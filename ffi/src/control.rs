@@ -4,6 +4,8 @@ use core::ffi::{CStr, c_char, c_int};
 
 use recorder::preload_support::{Refused, dump, is_recording, mark, set_recording};
 
+use crate::next::next;
+
 const OK: c_int = 0;
 const NOTHING: c_int = 1;
 const BUSY: c_int = 2;
@@ -67,7 +69,10 @@ pub unsafe extern "C" fn mapgrow_mark(label: *const c_char) {
             core::str::from_utf8(good).unwrap_or("")
         }
     };
-    mark(valid);
+    // A mark may come before any block.
+    if next().is_some() {
+        mark(valid);
+    }
 }
 
 /// Whether blocks are being recorded.
