@@ -178,6 +178,15 @@ fn a_program_that_forbids_the_counter_goes_on() {
     assert!(total(&reports[0], "pause_total_ns") < 60_000_000_000);
 }
 
+/// A signal handler may allocate after the counter was forbidden and before the call is back.
+#[test]
+fn the_counter_is_given_up_before_it_is_forbidden() {
+    let victim = Victim::new();
+    let (output, reports) = victim.run(&["no-counter-in-handler"]);
+    assert_eq!(output.status.code(), GOOD, "{output:?}");
+    assert!(total(&reports[0], "resizes") >= 8);
+}
+
 /// Nothing has come by the recorder before: no block, and not its own constructor.
 #[test]
 fn a_program_may_run_another_before_anything_else() {
