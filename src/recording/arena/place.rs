@@ -130,10 +130,11 @@ fn push_directory(which: usize, settings: &Settings, path: &mut Text<PATH_MAX>) 
         }
         (0, true) => {
             let own = |path: &&[u8]| path.first() == Some(&b'/') && !is_anothers(path);
-            let Some(directory) = sys::env(c"XDG_RUNTIME_DIR").filter(own) else {
-                return false;
-            };
-            path.push(directory).push(b"/mapgrow");
+            return sys::with_env(c"XDG_RUNTIME_DIR", |directory| {
+                let directory = directory.filter(own);
+                let pushed = directory.map(|directory| path.push(directory).push(b"/mapgrow"));
+                pushed.is_some()
+            });
         }
         (1, true) => {
             // SAFETY: `geteuid` has no preconditions.
