@@ -193,8 +193,8 @@ fn is_mapped(address: usize, usable: usize) -> bool {
 /// does not tell without a lock (before glibc 2.35).
 #[must_use]
 pub fn object_start(address: usize) -> Option<usize> {
-    let object = stack::find_object(address as u64)?;
-    usize::try_from(object.map_start).ok()
+    let mapping = stack::mapping(address as u64)?;
+    usize::try_from(mapping.start).ok()
 }
 
 /// To be called when the library is loaded.

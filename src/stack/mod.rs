@@ -66,7 +66,7 @@ mod tests;
 mod walk;
 
 pub(crate) use entry::EntryFrames;
-pub(crate) use loader::{Object, available, build_id, find_object};
+pub(crate) use loader::{Object, available, build_id, find_object, mapping};
 
 use cache::RuleCache;
 use memo::{Memo, Probe};
