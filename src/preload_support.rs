@@ -33,7 +33,8 @@ pub fn allocation_is_fast(bytes: usize, align: usize) -> bool {
 }
 
 /// Whether a block can be freed without a look at the records. False for a thread that was
-/// never in [`allocate`], [`free`] or [`reallocate`].
+/// never in [`allocate`], [`free`] or [`reallocate`], nor in what asks for the allocator as they do
+/// ([`mark`], [`prepare_for_sandbox`]).
 #[inline(always)]
 #[must_use]
 pub fn free_is_fast(address: usize) -> bool {

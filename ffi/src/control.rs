@@ -35,7 +35,7 @@ pub unsafe extern "C" fn mapgrow_snapshot(path: *mut c_char, path_size: usize) -
         if bytes < written.len() {
             result = PATH_CUT;
         }
-        // SAFETY: `bytes < path_size`, for which the caller promises room.
+        // SAFETY: `bytes < path_size`, and `path` may be written to for that many (this contract).
         unsafe {
             path.cast::<u8>().copy_from(written.as_ptr(), bytes);
             path.add(bytes).write(0);
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn mapgrow_mark(label: *const c_char) {
     if label.is_null() {
         return;
     }
-    // SAFETY: not null, hence a C string.
+    // SAFETY: not null, hence a C string (this contract).
     let label = unsafe { CStr::from_ptr(label) }.to_bytes();
     let valid = match core::str::from_utf8(label) {
         Ok(label) => label,
