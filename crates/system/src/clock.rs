@@ -129,6 +129,7 @@ pub fn counter_allowed() -> bool {
     how == libc::PR_TSC_ENABLE
 }
 
+/// Whether this process may read the counter.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn counter_allowed() -> bool {
     true
