@@ -9,7 +9,6 @@ use core::ffi::c_int;
 use recorder::preload_support::before_exec;
 use recorder::preload_support::before_exit;
 
-#[cfg(target_arch = "x86_64")]
 use crate::next::next;
 #[cfg(target_arch = "x86_64")]
 use crate::next::{exec, next_soon};
