@@ -236,40 +236,46 @@ unsafe impl<B: GlobalAlloc> GlobalAlloc for MapGrow<B> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if hook::allocation_is_fast(layout.size(), layout.align()) {
-            // SAFETY: the caller's promise.
+            // SAFETY: `layout` is not zero-sized: `GlobalAlloc`'s contract, which is the backend's
+            // too.
             return unsafe { self.backend.alloc(layout) };
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: `layout` is not zero-sized, which is all that `alloc_recorded` asks.
         unsafe { self.alloc_recorded(Entry::Alloc, layout) }
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if hook::free_is_fast(block.addr(), layout.size(), layout.align()) {
-            // SAFETY: the caller's promise.
+            // SAFETY: `block` came from here with this `layout`, hence from the backend, and is
+            // freed once.
             return unsafe { self.backend.dealloc(block, layout) };
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` came from here with this `layout`, hence from the backend, and is freed
+        // once.
         unsafe { self.dealloc_recorded(block, layout) }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if hook::allocation_is_fast(layout.size(), layout.align()) {
-            // SAFETY: the caller's promise.
+            // SAFETY: `layout` is not zero-sized: `GlobalAlloc`'s contract, which is the backend's
+            // too.
             return unsafe { self.backend.alloc_zeroed(layout) };
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: `layout` is not zero-sized, which is all that `alloc_recorded` asks.
         unsafe { self.alloc_recorded(Entry::Zeroed, layout) }
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if hook::realloc_is_fast(block.addr(), layout.size(), size, layout.align()) {
-            // SAFETY: the caller's promise.
+            // SAFETY: `block` came from here with this `layout`, hence from the backend; `size` is
+            // not 0 and does not overflow `isize` when rounded up.
             return unsafe { self.backend.realloc(block, layout, size) };
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` came from here with this `layout`, hence from the backend; `size` is not
+        // 0 and does not overflow `isize` when rounded up.
         unsafe { self.realloc_recorded(block, layout, size) }
     }
 }

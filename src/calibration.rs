@@ -89,7 +89,7 @@ pub(crate) unsafe fn learn(from: &Registers) {
     let own = calibrate as fn() -> EntryFrames as usize as u64;
     if let Some(end) = starts.iter().position(|&start| start == own) {
         for &start in starts.iter().take(end) {
-            // SAFETY: as above.
+            // SAFETY: `calibrate` lends its lesson to this thread alone.
             unsafe { (*lesson).frames.insert(start) };
         }
     }
@@ -100,8 +100,8 @@ pub(crate) unsafe fn learn(from: &Registers) {
 pub(crate) fn own_object() -> EntryFrames {
     let mut frames = EntryFrames::new();
     let here = own_object as fn() -> EntryFrames as usize as u64;
-    if let Some(object) = crate::stack::find_object(here) {
-        frames.insert_object(&object);
+    if let Some(mapping) = crate::stack::mapping(here) {
+        frames.insert_object(&mapping);
     }
     frames
 }

@@ -135,13 +135,19 @@ impl Settings {
         let size = |name, default| read(name, default, SIZE, |v| bytes(v).map(|b| b as usize));
         let in_bounds = |bytes: &usize| (MAX_MEMORY_LEAST..=MAX_MEMORY_MOST).contains(bytes);
         let (mut out, mut state_dir, mut dir) = (Text::new(), Text::new(), Text::new());
-        out.push(read(
+        read(
             c"MAPGROW_OUT",
-            b"",
+            (),
             "the path of a file, with %p, %n and %e",
-            |path| names_a_file(path).then_some(path),
-        ));
-        dir.push(sys::env(c"MAPGROW_DIR").unwrap_or(b""));
+            |path| {
+                names_a_file(path).then(|| {
+                    out.push(path);
+                })
+            },
+        );
+        sys::with_env(c"MAPGROW_DIR", |path| {
+            dir.push(path.unwrap_or(b""));
+        });
         default_state_dir(&mut state_dir);
         if !defaults.sizes_known {
             read(
@@ -212,25 +218,22 @@ fn zero_or_one(value: &[u8]) -> Option<bool> {
 }
 
 /// Reads one variable; a value that `parse` refuses is named on stderr.
-fn read<T>(
-    name: &CStr,
-    default: T,
-    expected: &str,
-    parse: impl Fn(&'static [u8]) -> Option<T>,
-) -> T {
-    let Some(value) = sys::env(name) else {
-        return default;
-    };
-    parse(value).unwrap_or_else(|| {
-        sys::complain(&[
-            name.to_bytes(),
-            b"=",
-            value.get(..80).unwrap_or(value),
-            b" is not understood (expected ",
-            expected.as_bytes(),
-            b"); the default stays",
-        ]);
-        default
+fn read<T>(name: &CStr, default: T, expected: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> T {
+    sys::with_env(name, |value| {
+        let Some(value) = value else {
+            return default;
+        };
+        parse(value).unwrap_or_else(|| {
+            sys::complain(&[
+                name.to_bytes(),
+                b"=",
+                value.get(..80).unwrap_or(value),
+                b" is not understood (expected ",
+                expected.as_bytes(),
+                b"); the default stays",
+            ]);
+            default
+        })
     })
 }
 
@@ -253,12 +256,18 @@ fn names_a_file(path: &[u8]) -> bool {
 /// `/var/tmp`.
 fn default_state_dir(path: &mut Text<PATH_MAX>) {
     let absolute = |value: &&[u8]| value.first() == Some(&b'/');
-    if let Some(state) = sys::env(c"XDG_STATE_HOME").filter(absolute) {
-        path.push(state).push(b"/mapgrow");
-    } else if let Some(home) = sys::env(c"HOME").filter(|home| absolute(home) && !is_anothers(home))
-    {
-        path.push(home).push(b"/.local/state/mapgrow");
-    } else {
+    let found = sys::with_env(c"XDG_STATE_HOME", |state| {
+        let state = state.filter(absolute);
+        let pushed = state.map(|state| path.push(state).push(b"/mapgrow"));
+        pushed.is_some()
+    });
+    let found = found
+        || sys::with_env(c"HOME", |home| {
+            let home = home.filter(|home| absolute(home) && !is_anothers(home));
+            let pushed = home.map(|home| path.push(home).push(b"/.local/state/mapgrow"));
+            pushed.is_some()
+        });
+    if !found {
         // SAFETY: `geteuid` has no preconditions.
         path.push(b"/var/tmp/mapgrow-")
             .push_decimal(u64::from(unsafe { libc::geteuid() }));

@@ -76,8 +76,8 @@ pub(crate) fn on_stack<F: FnOnce() -> R, R>(
     }
     let end = area.as_mut_ptr_range().end;
     let top = end.wrapping_byte_sub(ABOVE + end as usize % 16);
-    // SAFETY: the memory below `top` is lent to this call, and large enough for what the callers
-    // do; `run` is of the type that the errand is.
+    // SAFETY: `top` is aligned to 16 and lies in `area`, which is borrowed for this call alone.
+    // `run` is `extern "C"`: a panic aborts there. `errand` outlives the call.
     unsafe { call_on(top.cast(), run::<F, R>, (&raw mut errand).cast()) };
     debug_assert!(area.first() == Some(&LOWEST), "the stack was too small");
     errand.result

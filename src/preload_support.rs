@@ -14,6 +14,7 @@ use crate::stack;
 pub use crate::stack::python::{Interpreter, meet as meet_interpreter};
 use crate::thread::Busy;
 use mapgrow_format::layout::header;
+use mapgrow_system::clock;
 use mapgrow_system::sys::{self, ErrnoGuard};
 
 static DEFAULTS: Defaults = Defaults::sizes_unknown();
@@ -33,7 +34,8 @@ pub fn allocation_is_fast(bytes: usize, align: usize) -> bool {
 }
 
 /// Whether a block can be freed without a look at the records. False for a thread that was
-/// never in [`allocate`], [`free`] or [`reallocate`].
+/// never in [`allocate`], [`free`] or [`reallocate`], nor in what asks for the allocator as they do
+/// ([`mark`], [`prepare_for_sandbox`]).
 #[inline(always)]
 #[must_use]
 pub fn free_is_fast(address: usize) -> bool {
@@ -193,8 +195,8 @@ fn is_mapped(address: usize, usable: usize) -> bool {
 /// does not tell without a lock (before glibc 2.35).
 #[must_use]
 pub fn object_start(address: usize) -> Option<usize> {
-    let object = stack::find_object(address as u64)?;
-    usize::try_from(object.map_start).ok()
+    let mapping = stack::mapping(address as u64)?;
+    usize::try_from(mapping.start).ok()
 }
 
 /// To be called when the library is loaded.
@@ -213,29 +215,63 @@ pub enum Sandbox {
     NoCounter,
 }
 
-/// To be called before a program does so: what must be asked of the system is asked now.
-pub fn before_sandbox(sandbox: Sandbox) {
+/// To be called before a program does so: what must be asked of the system is asked now. Like
+/// [`allocate`], only where the program's allocator was found: the thread may be on the fast path
+/// afterwards.
+pub fn prepare_for_sandbox(sandbox: Sandbox) {
     let _errno = ErrnoGuard::save();
     if let Some(mut session) = begin()
         && sandbox != Sandbox::NoCounter
     {
         session.prepare_for_sandbox();
     }
-    if let Some(state) = State::get() {
-        mapgrow_system::clock::prepare(state.began);
+}
+
+/// A program is about to do so, or to fail in it. Nothing that it forbids is done from here on, for
+/// a signal handler may allocate before the program's call is back.
+#[derive(Debug)]
+pub struct Entering {
+    sandbox: Sandbox,
+    clock: Option<clock::Before>,
+}
+
+impl Entering {
+    /// To be called right before.
+    #[must_use]
+    pub fn begin(sandbox: Sandbox) -> Self {
+        let _errno = ErrnoGuard::save();
+        if let Some(state) = State::get() {
+            clock::prepare(state.began);
+        }
+        let clock = give_up_clock(sandbox);
+        Self { sandbox, clock }
+    }
+
+    /// It has done so.
+    pub fn succeeded(self) {
+        // The first time may have been told meanwhile.
+        give_up_clock(self.sandbox);
+        if self.sandbox != Sandbox::NoCounter {
+            mapgrow_system::sandbox::enter();
+        }
+        if self.sandbox == Sandbox::Strict {
+            set_recording(false);
+        }
+    }
+
+    /// It has not.
+    pub fn failed(self) {
+        if let Some(before) = self.clock {
+            clock::put_back(before);
+        }
     }
 }
 
-/// To be called when it has done so.
-pub fn in_sandbox(sandbox: Sandbox) {
+fn give_up_clock(sandbox: Sandbox) -> Option<clock::Before> {
     match sandbox {
-        Sandbox::NoCounter => mapgrow_system::clock::forbid_counter(),
-        Sandbox::Filter => mapgrow_system::sandbox::enter(),
-        Sandbox::Strict => {
-            mapgrow_system::clock::stop();
-            mapgrow_system::sandbox::enter();
-            set_recording(false);
-        }
+        Sandbox::Filter => None,
+        Sandbox::Strict => Some(clock::stop()),
+        Sandbox::NoCounter => Some(clock::forbid_counter()),
     }
 }
 
@@ -270,7 +306,9 @@ pub fn is_recording() -> bool {
     existing_recording().is_some_and(|recording| !recording.paused())
 }
 
-/// Sets a mark, as [`crate::mark`] does, though it may be the first thing that the program does.
+/// Sets a mark, as [`crate::mark`] does, though it may be the first thing that the program does. Like
+/// [`allocate`], only where the program's allocator was found: the thread may be on the fast path
+/// afterwards.
 pub fn mark(label: &str) {
     drop(begin());
     crate::api::mark(label);

@@ -84,7 +84,8 @@ pub(crate) unsafe fn cold<'a>(
     if let Some(cold) = unsafe { existing.as_mut() }.filter(|c| c.recording_id == recording.id()) {
         return Some(cold);
     }
-    // SAFETY: as this function's contract says.
+    // SAFETY: `busy` is the calling thread's, held as long as the result is used, and no other
+    // result is in use (this contract).
     unsafe { attach(busy, recording, settings) }
 }
 

@@ -70,10 +70,14 @@ fn monotonic_ns() -> Option<u64> {
 /// The counter between two readings of the clock that lie closest together.
 #[cfg(target_arch = "x86_64")]
 fn counter_with_clock() -> Option<Moment> {
+    if !mapgrow_system::clock::counter_allowed() {
+        return None;
+    }
     (0..8)
         .filter_map(|_| {
             let before = monotonic_ns()?;
-            // SAFETY: every x86_64 processor has the instruction; it touches no memory.
+            // SAFETY: the processor has the instruction, and `PR_GET_TSC` says that this process may
+            // use it.
             let ticks = unsafe { core::arch::x86_64::_rdtsc() };
             let after = monotonic_ns()?;
             let mono_ns = before + (after - before) / 2;
@@ -86,4 +90,25 @@ fn counter_with_clock() -> Option<Moment> {
 #[cfg(not(target_arch = "x86_64"))]
 fn counter_with_clock() -> Option<Moment> {
     None
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_that_may_not_be_read_is_not() {
+        let forbidden = std::thread::spawn(|| {
+            let set = |how: libc::c_int| {
+                // SAFETY: takes a number, and is of this thread alone.
+                unsafe { libc::prctl(libc::PR_SET_TSC, how, 0, 0, 0) }
+            };
+            let forbidden = set(libc::PR_TSC_SIGSEGV) == 0;
+            let found = counter_with_clock();
+            set(libc::PR_TSC_ENABLE);
+            (forbidden, found.is_none())
+        });
+        let (forbidden, none) = forbidden.join().unwrap();
+        assert!(none || !forbidden);
+    }
 }

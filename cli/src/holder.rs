@@ -143,7 +143,7 @@ fn is_written_to(file: &File) -> Option<bool> {
         libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK)
     };
     if granted == 0 {
-        // SAFETY: as above.
+        // SAFETY: the descriptor is open; the call takes numbers alone.
         unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) };
         return Some(false);
     }

@@ -4,6 +4,8 @@ use core::ffi::{CStr, c_char, c_int};
 
 use recorder::preload_support::{DumpError, dump, is_recording, mark, set_recording};
 
+use crate::next::next;
+
 const OK: c_int = 0;
 const NOTHING: c_int = 1;
 const BUSY: c_int = 2;
@@ -33,7 +35,7 @@ pub unsafe extern "C" fn mapgrow_dump(path: *mut c_char, path_size: usize) -> c_
         if bytes < written.len() {
             result = PATH_CUT;
         }
-        // SAFETY: `bytes < path_size`, for which the caller promises room.
+        // SAFETY: `bytes < path_size`, and `path` may be written to for that many (this contract).
         unsafe {
             path.cast::<u8>().copy_from(written.as_ptr(), bytes);
             path.add(bytes).write(0);
@@ -69,7 +71,7 @@ pub unsafe extern "C" fn mapgrow_mark(label: *const c_char) {
     if label.is_null() {
         return;
     }
-    // SAFETY: not null, hence a C string.
+    // SAFETY: not null, hence a C string (this contract).
     let label = unsafe { CStr::from_ptr(label) }.to_bytes();
     let valid = match core::str::from_utf8(label) {
         Ok(label) => label,
@@ -78,7 +80,10 @@ pub unsafe extern "C" fn mapgrow_mark(label: *const c_char) {
             core::str::from_utf8(good).unwrap_or("")
         }
     };
-    mark(valid);
+    // A mark may come before any block.
+    if next().is_some() {
+        mark(valid);
+    }
 }
 
 /// Whether blocks are being recorded.

@@ -69,10 +69,11 @@ pub(crate) unsafe fn allocate_slowly(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(size: usize) -> Block {
     if allocation_is_fast(size, MALLOC_ALIGN) {
-        // SAFETY: a thread on the fast way was on the slow one before; the call is the caller's.
+        // SAFETY: nothing opens a thread's fast way before `next` has succeeded once, so the
+        // address is set; `malloc` takes any size.
         return unsafe { Next::assume().malloc(size) };
     }
-    // SAFETY: forwards the caller's request.
+    // SAFETY: the allocator was found when `forward` runs, and it takes any number.
     unsafe {
         allocate_slowly(Entry::Alloc, size, MALLOC_ALIGN, move |next| {
             next.malloc(size)
@@ -88,10 +89,11 @@ pub unsafe extern "C" fn malloc(size: usize) -> Block {
 pub unsafe extern "C" fn calloc(count: usize, size: usize) -> Block {
     let bytes = count.saturating_mul(size);
     if allocation_is_fast(bytes, MALLOC_ALIGN) {
-        // SAFETY: as in `malloc`.
+        // SAFETY: nothing opens a thread's fast way before `next` has succeeded once, so the
+        // address is set; `calloc` takes any two numbers.
         return unsafe { Next::assume().calloc(count, size) };
     }
-    // SAFETY: forwards the caller's request.
+    // SAFETY: the allocator was found when `forward` runs, and it takes any number.
     unsafe {
         allocate_slowly(Entry::Zeroed, bytes, MALLOC_ALIGN, move |next| {
             next.calloc(count, size)
@@ -106,10 +108,12 @@ pub unsafe extern "C" fn calloc(count: usize, size: usize) -> Block {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: Block) {
     if free_is_fast(block as usize) {
-        // SAFETY: as in `malloc`.
+        // SAFETY: nothing opens a thread's fast way before `next` has succeeded once, so the
+        // address is set; `block` is null or a live block of that allocator (those of `bootstrap`
+        // never pass).
         return unsafe { Next::assume().free(block) };
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `block` is null or live, and `forward` frees it at most once.
     unsafe { free_slowly(block, move |next| next.free(block)) }
 }
 
@@ -127,7 +131,8 @@ pub(crate) unsafe fn free_slowly(block: Block, forward: impl FnOnce(Next)) {
     let Some(next) = next() else { return };
     free_recorded(
         block as usize,
-        // SAFETY: a live block of the program's allocator.
+        // SAFETY: `block` is live, of the program's allocator: null and `bootstrap` went another
+        // way above.
         || unsafe { next.least_size(block) },
         || forward(next),
     );
@@ -141,10 +146,13 @@ pub(crate) unsafe fn free_slowly(block: Block, forward: impl FnOnce(Next)) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: Block, size: usize) -> Block {
     if reallocation_is_fast(block as usize, size) {
-        // SAFETY: as in `malloc`.
+        // SAFETY: nothing opens a thread's fast way before `next` has succeeded once, so the
+        // address is set; `block` is null or a live block of that allocator (those of `bootstrap`
+        // never pass), and the old address is not used after.
         return unsafe { Next::assume().realloc(block, size) };
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `block` is null or a live block of this allocator, and the program uses it no more
+    // unless it gets null.
     unsafe { reallocate_slowly(block, size) }
 }
 
@@ -154,7 +162,7 @@ pub unsafe extern "C" fn realloc(block: Block, size: usize) -> Block {
 #[inline(never)]
 unsafe fn reallocate_slowly(block: Block, size: usize) -> Block {
     if block.is_null() {
-        // SAFETY: forwards the caller's request.
+        // SAFETY: the allocator was found when `forward` runs, and it takes any number.
         return unsafe {
             allocate_slowly(Entry::Alloc, size, MALLOC_ALIGN, move |next| {
                 next.realloc(ptr::null_mut(), size)
@@ -173,9 +181,11 @@ unsafe fn reallocate_slowly(block: Block, size: usize) -> Block {
         // glibc frees the block and returns null. Others return a new one, too small to matter.
         free_recorded(
             block as usize,
-            // SAFETY: a live block of the program's allocator.
+            // SAFETY: `block` is live, of the program's allocator: null and `bootstrap` went
+            // another way above.
             || unsafe { next.least_size(block) },
-            // SAFETY: the caller's promise.
+            // SAFETY: `block` is live, of the program's allocator (null and `bootstrap` went
+            // another way above), and is passed on once.
             || moved = unsafe { next.realloc(block, 0) },
         );
         return moved;
@@ -183,9 +193,10 @@ unsafe fn reallocate_slowly(block: Block, size: usize) -> Block {
     reallocate(
         block as usize,
         size,
-        // SAFETY: asked of live blocks of the program's allocator.
+        // SAFETY: asked of the live block, before it is passed on, and of the new one after.
         |block| unsafe { next.least_size(block as Block) },
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` is live, of the program's allocator (null and `bootstrap` went another
+        // way above), and is passed on once.
         || unsafe { next.realloc(block, size) },
     )
 }
@@ -193,7 +204,8 @@ unsafe fn reallocate_slowly(block: Block, size: usize) -> Block {
 /// # Safety
 /// `block` is one of [`bootstrap`]'s.
 unsafe fn move_out_of_bootstrap(block: Block, size: usize) -> Block {
-    // SAFETY: the caller's promise; the new block is as large as what is copied, and distinct.
+    // SAFETY: `block` has `bootstrap::size` readable bytes; `moved` is new, at least as long as
+    // what is copied, and another block.
     unsafe {
         let moved = malloc(size);
         if !moved.is_null() {
@@ -214,7 +226,8 @@ pub unsafe extern "C" fn reallocarray(block: Block, count: usize, size: usize) -
         set_errno(libc::ENOMEM);
         return ptr::null_mut();
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: `block` is null or a live block of this allocator, and the program uses it no more
+    // unless it gets null.
     unsafe { realloc(block, bytes) }
 }
 
@@ -228,16 +241,18 @@ pub unsafe extern "C" fn posix_memalign(place: *mut Block, align: usize, size: u
     let mut forwarded = false;
     let request = |next: Next| {
         forwarded = true;
-        // SAFETY: the caller's promise.
+        // SAFETY: `place` may be written to (`posix_memalign`'s contract); it is read only after a
+        // success, which has set it.
         unsafe {
             result = next.posix_memalign(place, align, size);
             if result == 0 { *place } else { ptr::null_mut() }
         }
     };
-    // SAFETY: forwards the caller's request.
+    // SAFETY: the allocator was found when `request` runs; `place` may be written to (this
+    // contract); any numbers will do.
     let block = unsafe { allocate_slowly(Entry::Alloc, size, align, request) };
     if !forwarded && !block.is_null() {
-        // SAFETY: the caller's promise.
+        // SAFETY: `place` may be written to (`posix_memalign`'s contract).
         unsafe { *place = block };
         result = 0;
     }
@@ -250,7 +265,7 @@ pub unsafe extern "C" fn posix_memalign(place: *mut Block, align: usize, size: u
 /// None beyond the C calling convention.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> Block {
-    // SAFETY: forwards the caller's request.
+    // SAFETY: the allocator was found when `forward` runs, and it takes any number.
     unsafe {
         allocate_slowly(Entry::Alloc, size, align, move |next| {
             next.aligned_alloc(align, size)
@@ -264,7 +279,7 @@ pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> Block {
 /// None beyond the C calling convention.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memalign(align: usize, size: usize) -> Block {
-    // SAFETY: forwards the caller's request.
+    // SAFETY: the allocator was found when `forward` runs, and it takes any number.
     unsafe {
         allocate_slowly(Entry::Alloc, size, align, move |next| {
             next.memalign(align, size)
@@ -273,7 +288,7 @@ pub unsafe extern "C" fn memalign(align: usize, size: usize) -> Block {
 }
 
 fn page() -> usize {
-    // SAFETY: a query.
+    // SAFETY: `sysconf` takes a number and touches no memory of ours.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
@@ -283,7 +298,7 @@ fn page() -> usize {
 /// None beyond the C calling convention.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn valloc(size: usize) -> Block {
-    // SAFETY: forwards the caller's request.
+    // SAFETY: the allocator was found when `forward` runs, and it takes any number.
     unsafe { allocate_slowly(Entry::Alloc, size, page(), move |next| next.valloc(size)) }
 }
 
@@ -294,7 +309,7 @@ pub unsafe extern "C" fn valloc(size: usize) -> Block {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvalloc(size: usize) -> Block {
     let bytes = size.checked_next_multiple_of(page()).unwrap_or(usize::MAX);
-    // SAFETY: forwards the caller's request.
+    // SAFETY: the allocator was found when `forward` runs, and it takes any number.
     unsafe { allocate_slowly(Entry::Alloc, bytes, page(), move |next| next.pvalloc(size)) }
 }
 
@@ -309,7 +324,7 @@ pub unsafe extern "C" fn malloc_usable_size(block: Block) -> usize {
         return unsafe { bootstrap::size(block) };
     }
     match next() {
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` is null or a live block of the allocator that `next` stands for.
         Some(next) => unsafe { next.usable_size(block) },
         None => 0,
     }

@@ -9,9 +9,9 @@ use core::ffi::c_int;
 use recorder::preload_support::before_exec;
 use recorder::preload_support::before_exit;
 
-#[cfg(target_arch = "x86_64")]
-use crate::next::exec;
 use crate::next::next;
+#[cfg(target_arch = "x86_64")]
+use crate::next::{exec, next_soon};
 use crate::python;
 
 /// Makes `quick_exit` come by here. In a constructor, because registering takes a lock, under
@@ -45,7 +45,7 @@ extern "C" fn on_quick_exit() {
 pub unsafe extern "C" fn _exit(status: c_int) -> ! {
     before_exit();
     loop {
-        // SAFETY: what the C library's own does.
+        // SAFETY: `exit_group` takes a number and touches no memory of ours.
         unsafe { libc::syscall(libc::SYS_exit_group, status) };
     }
 }
@@ -56,12 +56,14 @@ pub unsafe extern "C" fn _exit(status: c_int) -> ! {
 /// None beyond the C calling convention.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn _Exit(status: c_int) -> ! {
-    // SAFETY: the same function.
+    // SAFETY: `_exit` takes any number.
     unsafe { _exit(status) }
 }
 
 #[cfg(target_arch = "x86_64")]
 extern "C" fn leaving() {
+    // Nothing may have come by here before: then it is not known yet where to go on.
+    let _ = next_soon();
     before_exec();
 }
 

@@ -96,20 +96,28 @@ mod missing {
 /// The C library's `exec` family.
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod exec {
-    use core::ffi::{CStr, c_void};
-    use core::ptr;
+    use core::ffi::{CStr, c_int, c_void};
     use core::sync::atomic::AtomicPtr;
 
     type Address = AtomicPtr<c_void>;
 
-    pub(crate) static EXECVE: Address = Address::new(ptr::null_mut());
-    pub(crate) static EXECV: Address = Address::new(ptr::null_mut());
-    pub(crate) static EXECVP: Address = Address::new(ptr::null_mut());
-    pub(crate) static EXECVPE: Address = Address::new(ptr::null_mut());
-    pub(crate) static FEXECVE: Address = Address::new(ptr::null_mut());
-    pub(crate) static EXECL: Address = Address::new(ptr::null_mut());
-    pub(crate) static EXECLP: Address = Address::new(ptr::null_mut());
-    pub(crate) static EXECLE: Address = Address::new(ptr::null_mut());
+    /// Stands for one that was not found (yet): it fails, as they do.
+    extern "C" fn missing() -> c_int {
+        // SAFETY: `__errno_location` returns the calling thread's errno, valid for its life.
+        unsafe { *libc::__errno_location() = libc::ENOSYS };
+        -1
+    }
+
+    const MISSING: *mut c_void = missing as *mut c_void;
+
+    pub(crate) static EXECVE: Address = Address::new(MISSING);
+    pub(crate) static EXECV: Address = Address::new(MISSING);
+    pub(crate) static EXECVP: Address = Address::new(MISSING);
+    pub(crate) static EXECVPE: Address = Address::new(MISSING);
+    pub(crate) static FEXECVE: Address = Address::new(MISSING);
+    pub(crate) static EXECL: Address = Address::new(MISSING);
+    pub(crate) static EXECLP: Address = Address::new(MISSING);
+    pub(crate) static EXECLE: Address = Address::new(MISSING);
 
     pub(super) static ALL: [(&CStr, &Address); 8] = [
         (c"execve", &EXECVE),
@@ -141,6 +149,20 @@ pub(crate) fn next() -> Option<Next> {
     look()
 }
 
+/// The same for what can do nothing without it: another thread that looks needs no longer than this.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn next_soon() -> Option<Next> {
+    const PATIENCE: u32 = 1_000_000;
+    for _ in 0..PATIENCE {
+        if let Some(next) = next() {
+            return Some(next);
+        }
+        // SAFETY: no preconditions.
+        unsafe { libc::sched_yield() };
+    }
+    None
+}
+
 #[cold]
 #[inline(never)]
 fn look() -> Option<Next> {
@@ -169,11 +191,11 @@ fn look() -> Option<Next> {
     }
     #[cfg(target_arch = "x86_64")]
     for (name, address) in exec::ALL {
-        // SAFETY: as above.
-        address.store(
-            unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) },
-            Ordering::Release,
-        );
+        // SAFETY: `name` is a C string.
+        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+        if !found.is_null() {
+            address.store(found, Ordering::Release);
+        }
     }
     let needed = [&MALLOC, &CALLOC, &REALLOC, &FREE];
     if needed.iter().any(|function| function.address().is_null()) {
@@ -188,11 +210,11 @@ fn look() -> Option<Next> {
     // What was not there is no error that the program should meet: one that succeeds clears it.
     // (`dlerror` would too, but takes locks, under which the program may be allocating: `newlocale`
     // does.)
-    // SAFETY: as above.
+    // SAFETY: the name is a C string.
     unsafe { libc::dlsym(libc::RTLD_NEXT, MALLOC.name.as_ptr()) };
     FOUND.store(true, Ordering::Release);
     BOOTSTRAPPED.store(bootstrap::close(), Ordering::Release);
-    // SAFETY: as above.
+    // SAFETY: `__errno_location` returns the calling thread's errno, valid for its life.
     unsafe { *libc::__errno_location() = errno };
     Some(Next(()))
 }
@@ -246,7 +268,8 @@ impl Next {
     /// A live block of the program's allocator.
     pub(crate) unsafe fn least_size(self, block: Block) -> usize {
         if tells_sizes() {
-            // SAFETY: the caller's promise.
+            // SAFETY: `block` is a live block of the program's allocator (this contract), and
+            // `malloc_usable_size` is of that same allocator.
             unsafe { self.usable_size(block) }
         } else {
             0

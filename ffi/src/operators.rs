@@ -85,7 +85,7 @@ fn hide(operators: impl Iterator<Item = &'static Operator>) {
     let (Some(first), Some(last)) = (found().min(), found().max()) else {
         return;
     };
-    // SAFETY: a query.
+    // SAFETY: `sysconf` takes a number and touches no memory of ours.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     let start = first.addr() / page * page;
     let end = last.wrapping_add(1).addr();
@@ -121,7 +121,8 @@ fn own_symbol(operator: &Operator) -> Option<*mut libc::Elf64_Sym> {
     }
     let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
     let mut symbol = ptr::null_mut();
-    // SAFETY: both may be written to; the names of a loaded object are C strings.
+    // SAFETY: both places may be written to; `info` was zeroed, so it is initialised even if the
+    // call fails; a loaded object's names are C strings.
     unsafe {
         let address = operator.exported as *const c_void;
         let found = dladdr1(address, info.as_mut_ptr(), &raw mut symbol, RTLD_DL_SYMENT) != 0;
@@ -157,16 +158,10 @@ fn is_read_only(addresses: core::ops::Range<usize>) -> bool {
 
 /// Where the first call of an operator goes on, when nothing else was called here before.
 extern "C" fn find(operator: &Operator) -> Address {
-    /// Another thread looks meanwhile, and needs no longer than this.
-    const PATIENCE: u32 = 1_000_000;
-    for _ in 0..PATIENCE {
-        if next::next().is_some() {
-            return operator.go.load(Ordering::Acquire);
-        }
-        // SAFETY: no preconditions.
-        unsafe { libc::sched_yield() };
+    match next::next_soon() {
+        Some(_) => operator.go.load(Ordering::Acquire),
+        None => operator.plain(),
     }
-    operator.plain()
 }
 
 impl Operator {
@@ -226,7 +221,8 @@ unsafe extern "C" fn record_new(
     block: Block,
     operator: &Operator,
 ) -> Block {
-    // SAFETY: the caller's promise.
+    // SAFETY: the assembly calls this only if the plan function returned true, and then it has
+    // written `planned`.
     let planned = unsafe { planned.assume_init_ref() };
     if block.is_null() {
         return block;
@@ -423,7 +419,8 @@ mod deletes {
                     if free_is_fast(block as usize) {
                         return forward();
                     }
-                    // SAFETY: the caller's promise.
+                    // SAFETY: `block` is null or a live block that the program gives up; `forward`
+                    // frees it once.
                     unsafe { free_slowly(block, move |_| forward()) }
                 }
             )*

@@ -38,9 +38,9 @@ fn interpreter() -> Option<Interpreter> {
     Some(Interpreter {
         // SAFETY: `const unsigned long Py_Version` (Include/pylifecycle.h).
         version: u32::try_from(unsafe { version.read() }).ok()?,
-        // SAFETY: both take nothing and return a pointer (Include/cpython/pystate.h, pystate.h).
+        // SAFETY: the function takes nothing and returns a pointer (Include/cpython/pystate.h).
         running: unsafe { transmute::<*mut c_void, State>(running) },
-        // SAFETY: as above.
+        // SAFETY: `PyGILState_GetThisThreadState` takes nothing and returns a pointer.
         own: unsafe { transmute::<*mut c_void, State>(own) },
         code_type: find(c"PyCode_Type")?.addr(),
         text_type: find(c"PyUnicode_Type")?.addr(),

@@ -5,7 +5,9 @@
 
 use core::ffi::{c_int, c_long, c_ulong};
 
-use recorder::preload_support::{Sandbox, before_sandbox, in_sandbox};
+use recorder::preload_support::{Entering, Sandbox, prepare_for_sandbox};
+
+use crate::next::next;
 
 const SECCOMP_SET_MODE_STRICT: c_ulong = 0;
 const SECCOMP_SET_MODE_FILTER: c_ulong = 1;
@@ -39,21 +41,31 @@ fn by_call(number: c_long, arguments: &[c_ulong; 6]) -> Option<Sandbox> {
     }
 }
 
-/// Makes a system call, with the recorder told before and, if it did what it was to do, after.
-fn call(number: c_long, arguments: &[c_ulong; 6], sandbox: Option<Sandbox>) -> c_long {
-    if let Some(sandbox) = sandbox {
-        before_sandbox(sandbox);
+/// Makes a system call, with the recorder told before and after.
+///
+/// # Safety
+/// As for the call.
+unsafe fn call(number: c_long, arguments: &[c_ulong; 6], sandbox: Option<Sandbox>) -> c_long {
+    if let Some(sandbox) = sandbox
+        && next().is_some()
+    {
+        prepare_for_sandbox(sandbox);
     }
-    // SAFETY: the program's own request.
+    let entering = sandbox.map(Entering::begin);
+    // SAFETY: number and arguments are the program's own; what they ask for is its duty (this
+    // contract).
     let result = unsafe { kernel(number, arguments) };
     const ERRORS: c_long = -4095;
     if (ERRORS..0).contains(&result) {
+        if let Some(entering) = entering {
+            entering.failed();
+        }
         // SAFETY: `__errno_location` returns the calling thread's errno, valid for its life.
         unsafe { *libc::__errno_location() = -result as c_int };
         return -1;
     }
-    if let Some(sandbox) = sandbox {
-        in_sandbox(sandbox);
+    if let Some(entering) = entering {
+        entering.succeeded();
     }
     result
 }
@@ -99,7 +111,9 @@ pub unsafe extern "C" fn prctl(
 ) -> c_int {
     let option = option as c_ulong;
     let arguments = [option, second, third, fourth, fifth, 0];
-    call(libc::SYS_prctl, &arguments, by_prctl(option, second)) as c_int
+    let sandbox = by_prctl(option, second);
+    // SAFETY: the program's own call of `prctl` (this contract).
+    unsafe { call(libc::SYS_prctl, &arguments, sandbox) as c_int }
 }
 
 /// `syscall(2)`. A call takes up to six arguments; what stands where others would is anything.
@@ -117,5 +131,7 @@ pub unsafe extern "C" fn syscall(
     sixth: c_ulong,
 ) -> c_long {
     let arguments = [first, second, third, fourth, fifth, sixth];
-    call(number, &arguments, by_call(number, &arguments))
+    let sandbox = by_call(number, &arguments);
+    // SAFETY: the program's own call (this contract).
+    unsafe { call(number, &arguments, sandbox) }
 }

@@ -115,7 +115,8 @@ fn find_site(recording: &Recording, entry: Entry, capture: &mut Capture<'_>) -> 
         note_scripts(recording, capture);
         SiteOrigin {
             ticks: clock::ticks(),
-            module_epoch: recording.register_modules(addresses.clone()),
+            // SAFETY: the capture is of this call, so the thread is still in the frames.
+            module_epoch: unsafe { recording.register_modules(addresses.clone()) },
             group: (capture.caller_function_start != 0).then(|| {
                 addresses
                     .clone()

@@ -245,8 +245,8 @@ impl Session {
         let Some((state, recording, cold)) = self.attach() else {
             return;
         };
-        // SAFETY: the registers were read in this function, which does not return before the
-        // capture is made.
+        // SAFETY: the registers are this function's, which returns after the capture; `Busy` proves
+        // that `stacks` is in use nowhere else on this thread.
         let mut capture = unsafe {
             cold.stacks
                 .capture_for_site(&Registers::here(), &state.entry_frames)
@@ -306,7 +306,7 @@ impl Session {
     #[inline(never)]
     pub(crate) fn freed(&mut self, address: usize, bytes: usize, align: usize) -> Option<Freed> {
         let Some(state) = self.state else {
-            // SAFETY: as in `allocated`.
+            // SAFETY: the registers are this function's, which has not returned.
             unsafe { calibration::learn(&Registers::here()) };
             return None;
         };
@@ -373,7 +373,8 @@ impl Session {
         let own = state.may_be_unwinding() && cold.pending.holds(address);
         let newer = (sure || expected || old.is_none()) && cold.pending.any_since(since);
         let outcome = if own || newer {
-            // SAFETY: as in `allocated`.
+            // SAFETY: the registers are this function's, which returns after the capture; `Busy`
+            // proves that `stacks` is in use nowhere else on this thread.
             let capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
             cold.counters.captured(&capture);
             let freed = FreedBlock {

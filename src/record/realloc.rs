@@ -135,7 +135,8 @@ impl Session {
             (Some(weight), _) => (weight, false),
             (None, Some(old)) => (old.weight, true),
         };
-        // SAFETY: as in `allocated`.
+        // SAFETY: the registers are this function's, which returns after the capture; `Busy` proves
+        // that `stacks` is in use nowhere else on this thread.
         let mut capture = unsafe {
             cold.stacks
                 .capture_for_site(&Registers::here(), &state.entry_frames)

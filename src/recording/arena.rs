@@ -83,11 +83,6 @@ pub(crate) struct Arena {
     file: File,
 }
 
-// SAFETY: the mappings are shared memory accessed through atomics only.
-unsafe impl Send for Arena {}
-// SAFETY: as above.
-unsafe impl Sync for Arena {}
-
 fn page_up(bytes: usize) -> usize {
     bytes.next_multiple_of(PAGE)
 }
@@ -112,11 +107,9 @@ impl Arena {
         let ground = Ground::take(settings, request, file)?;
         let base = ground.base;
         let words = |offset: usize, count: usize| -> &'static [AtomicU64] {
-            // SAFETY: the range is aligned, and reserved for this region by convention: the part
-            // of it that is mapped lives for ever (a recording is never unmapped while it is
-            // reachable) and is only ever accessed through these atomics. Words beyond the
-            // committed prefix are never touched: all users go by `commit`. (References to
-            // atomics of which none is touched make no access of their own.)
+            // SAFETY: the range is aligned and was set aside for this region. Only the committed
+            // part is mapped and ever touched, by atomics; the rest is no valid memory, which
+            // `from_raw_parts` does ask for.
             unsafe {
                 core::slice::from_raw_parts(base.wrapping_add(offset).cast::<AtomicU64>(), count)
             }
@@ -318,7 +311,10 @@ impl Arena {
     }
 
     /// Unmaps a recording that was never published.
-    pub(crate) fn discard(&self) {
+    ///
+    /// # Safety
+    /// No reference into the mappings (the header, the regions) is used afterwards.
+    pub(crate) unsafe fn discard(&self) {
         self.unlink();
         let header = (self.header.as_ptr() as usize, sizes::HEADER_BYTES);
         let regions = self.regions.iter().zip(&self.mapped);
@@ -329,7 +325,8 @@ impl Arena {
             )
         });
         for (start, length) in regions.chain([header]) {
-            // SAFETY: the mapping is ours, and nobody else has seen it.
+            // SAFETY: this mapping was made with this length, and nobody uses its words any more
+            // (this contract).
             unsafe { libc::munmap(start as *mut _, length) };
         }
     }

@@ -100,7 +100,8 @@ impl Recording {
             forks_seen: origin.forks_seen,
         };
         // SAFETY: the arena is written before it is borrowed, and neither is moved or dropped from
-        // then on. The borrows end before the pages do: on failure all that was lent them is gone.
+        // then on. The borrows end before the pages do: on failure all that was lent them is gone,
+        // and nobody has seen the arena that is discarded.
         unsafe {
             Arena::create(&raw mut (*place).arena, settings, &request)?;
             let arena: &'static Arena = &(*place).arena;
@@ -130,7 +131,8 @@ impl Recording {
     /// # Safety
     /// Nobody else has seen `recording`, which came from `create`.
     pub(crate) unsafe fn discard(recording: *mut Recording) {
-        // SAFETY: the caller's promise; the few private pages stay behind.
+        // SAFETY: nobody has seen `recording` (this contract), so no word of its mappings is in use.
+        // The few private pages stay behind.
         unsafe { (*recording).arena.discard() };
     }
 

@@ -120,7 +120,7 @@ pub(super) fn prune(settings: &Settings, names: &mut Names) {
             remove_older(&directory, names.program.as_bytes(), oldest);
         }
     }
-    // SAFETY: mapped above.
+    // SAFETY: mapped above with this size; `room`, the only reference to it, is not used again.
     unsafe { libc::munmap(pages.cast(), size) };
 }
 

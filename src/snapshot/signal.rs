@@ -45,8 +45,7 @@ fn take(signal: i32, handler: Handler) -> bool {
     action.sa_sigaction = handler as usize;
     action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
     // No handler of the program's runs within ours: it may jump away.
-    // SAFETY: `action` is a complete description of a handler that makes async-signal-safe calls
-    // only.
+    // SAFETY: `action` is initialised; the handler calls only what is async-signal-safe.
     unsafe {
         libc::sigfillset(&raw mut action.sa_mask);
         libc::sigaction(signal, &raw const action, core::ptr::null_mut()) == 0

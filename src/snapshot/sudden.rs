@@ -18,8 +18,8 @@ extern "C" fn at_start() {
     unsafe extern "C" {
         fn at_quick_exit(function: extern "C" fn()) -> c_int;
     }
-    // SAFETY: the function stays where it is for as long as the program. The first to be
-    // registered runs last.
+    // SAFETY: `on_quick_exit` lies in this object, and the C library drops the entry when the
+    // object is unloaded. The first to be registered runs last.
     unsafe { at_quick_exit(on_quick_exit) };
 }
 
@@ -35,7 +35,7 @@ extern "C" fn on_quick_exit() {
 unsafe extern "C" fn _exit(status: c_int) -> ! {
     leave(Ending::Sudden);
     loop {
-        // SAFETY: what the C library's own does.
+        // SAFETY: `exit_group` takes a number and touches no memory of ours.
         unsafe { libc::syscall(libc::SYS_exit_group, status) };
     }
 }
@@ -47,6 +47,6 @@ unsafe extern "C" fn _exit(status: c_int) -> ! {
 /// None beyond the C calling convention.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _Exit(status: c_int) -> ! {
-    // SAFETY: takes a number.
+    // SAFETY: `_exit` takes any number.
     unsafe { _exit(status) }
 }

@@ -70,7 +70,7 @@ pub(super) fn mix(value: u64) -> u64 {
 /// # Safety
 /// Eight bytes at `address` must be readable.
 unsafe fn read_id(address: u64) -> u64 {
-    // SAFETY: the caller's contract.
+    // SAFETY: eight bytes at `address` are readable (this contract); any alignment will do.
     unsafe { core::ptr::read_unaligned(address as usize as *const u64) }
 }
 
@@ -81,7 +81,7 @@ unsafe fn read_id(address: u64) -> u64 {
 #[cold]
 #[inline(never)]
 unsafe fn read_aside(object: &Object, address: u64, stack: &mut [u64]) -> Rule {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the object is loaded: this thread's stack leads into it until this returns.
     let read = || unsafe { read_rule(object, address) };
     if !sandbox::SEEN || sandbox::entered() {
         return read();
@@ -114,7 +114,7 @@ impl RuleCache {
     /// lies in, if any, stays loaded during the call.
     #[inline]
     pub(super) unsafe fn rule(&mut self, address: u64) -> Rule {
-        // SAFETY: passed on to the caller.
+        // SAFETY: `address` is a pc of this thread's stack (this contract), so its object stays loaded.
         if !self.current.contains(address) && !unsafe { self.enter_object(address) } {
             return const { Rule::stop(Kind::NoInfo) };
         }
@@ -125,7 +125,7 @@ impl RuleCache {
                 return set.rules[way];
             }
         }
-        // SAFETY: the object was found by `address`, which the caller vouches for.
+        // SAFETY: the object was found by `address`, a pc of this thread's stack: it stays loaded.
         let rule = unsafe { read_aside(&self.current, address, &mut self.stack) };
         set.newest = set.newest.wrapping_add(1);
         let way = set.newest as usize % WAYS;
@@ -142,7 +142,8 @@ impl RuleCache {
     #[inline(never)]
     unsafe fn enter_object(&mut self, address: u64) -> bool {
         self.current.map_end = 0;
-        let Some(object) = loader::find_object(address) else {
+        // SAFETY: `address` is a pc of this thread's stack (this contract), so its object stays loaded.
+        let Some(object) = (unsafe { loader::find_object(address) }) else {
             return false;
         };
         let known = &mut self.objects[mix(object.map_start >> 12) as usize % OBJECTS];
@@ -154,7 +155,7 @@ impl RuleCache {
             // loader has just said that an object is mapped there.
             && (known.id_address == 0 || unsafe { read_id(known.id_address) } == known.id);
         if !same {
-            // SAFETY: the object was found by `address`, which the caller vouches for.
+            // SAFETY: the object was found by `address`, a pc of this thread's stack: it stays loaded.
             *known = unsafe { identify(&object) };
         }
         self.current_tag = known.tag;
@@ -170,7 +171,7 @@ impl RuleCache {
 #[cold]
 #[inline(never)]
 unsafe fn identify(object: &Object) -> KnownObject {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the object is loaded until this returns (this contract).
     let id_address = match unsafe { object.build_id_location() } {
         Some((address, length))
             if length >= 8

@@ -1,6 +1,6 @@
 //! The allocator's own functions, which no stack begins with.
 
-use super::Object;
+use core::ops::Range;
 
 /// Functions that may count as the allocator's own.
 const MAX_ENTRY_FUNCTIONS: usize = 16;
@@ -47,10 +47,10 @@ impl EntryFrames {
         true
     }
 
-    /// Adds all functions of a loaded object.
-    pub(crate) fn insert_object(&mut self, object: &Object) {
-        self.object = (object.map_start, object.map_end);
-        self.mix(object.map_start);
+    /// Adds all functions of a loaded object that is mapped there.
+    pub(crate) fn insert_object(&mut self, mapping: &Range<u64>) {
+        self.object = (mapping.start, mapping.end);
+        self.mix(mapping.start);
     }
 
     fn mix(&mut self, start: u64) {

@@ -28,14 +28,14 @@ pub(super) type UnwinderStack = [u64; if cfg!(debug_assertions) { 8192 } else { 
 /// frames cannot be told from the program's, so never.
 fn may_ask(scratch: &Scratch) -> bool {
     let unwinder = _Unwind_Backtrace as *const () as u64;
-    let Some(object) = loader::find_object(unwinder) else {
+    let Some(object) = loader::mapping(unwinder) else {
         return false;
     };
-    !object.contains(may_ask as *const () as u64)
+    !object.contains(&(may_ask as *const () as u64))
         && !scratch
             .returns()
             .iter()
-            .any(|frame| object.contains(frame.pc))
+            .any(|frame| object.contains(&frame.pc))
 }
 
 /// Calls `each` with the frames from the innermost one that `scratch` knows, outwards, until it
@@ -45,8 +45,7 @@ fn may_ask(scratch: &Scratch) -> bool {
 /// Must be called from inside the frames that `scratch` holds.
 unsafe fn trace(first_slot: u64, mut each: impl FnMut(Return) -> bool) {
     let mut inside = true;
-    // SAFETY: `trace_unsynchronized` must not run in parallel with itself where the platform's
-    // unwinder keeps global state; the one of ELF systems keeps none.
+    // SAFETY: the unwinder of ELF systems keeps no global state that two runs could share.
     unsafe {
         backtrace::trace_unsynchronized(|frame| {
             let slot = (frame.sp() as u64).wrapping_sub(8);
@@ -75,7 +74,8 @@ pub(super) unsafe fn extend(
     if scratch.first.slot == 0 || sandbox::entered() || !may_ask(scratch) {
         return false;
     }
-    // SAFETY: passed on to the caller: another stack leads on to the frames, too.
+    // SAFETY: we are inside the frames of `scratch` (`call_on` leaves a frame pointer that leads back),
+    // on the thread that owns `rules` (this contract).
     let mut extend = || unsafe { extend_here(scratch, rules, entry) };
     if !sandbox::SEEN {
         return extend();
@@ -90,7 +90,7 @@ unsafe fn extend_here(scratch: &mut Scratch, rules: &mut RuleCache, entry: &Entr
     let first_slot = scratch.first.slot;
     let known = scratch.met;
     let mut found = 0;
-    // SAFETY: passed on to the caller.
+    // SAFETY: we are inside the frames of `scratch` (this contract).
     unsafe {
         trace(first_slot, |_| {
             found += 1;
@@ -100,7 +100,7 @@ unsafe fn extend_here(scratch: &mut Scratch, rules: &mut RuleCache, entry: &Entr
     if found <= known {
         return false;
     }
-    // SAFETY: passed on to the caller.
+    // SAFETY: we are inside the frames of `scratch`, on the thread that owns `rules` (this contract).
     unsafe { replace(scratch, rules, entry, first_slot) };
     true
 }
@@ -114,14 +114,14 @@ unsafe fn extend_here(scratch: &mut Scratch, rules: &mut RuleCache, entry: &Entr
 pub(super) unsafe fn walk(scratch: &mut Scratch, rules: &mut RuleCache, entry: &EntryFrames) {
     let inside = scratch.start.sp;
     let mut first_slot = 0;
-    // SAFETY: as in `trace`.
+    // SAFETY: the unwinder of ELF systems keeps no global state that two runs could share.
     unsafe {
         backtrace::trace_unsynchronized(|frame| {
             first_slot = (frame.sp() as u64).wrapping_sub(8);
             first_slot < inside
         });
     }
-    // SAFETY: passed on to the caller.
+    // SAFETY: we are inside the frames of `scratch`, on the thread that owns `rules` (this contract).
     unsafe { replace(scratch, rules, entry, first_slot) };
 }
 
@@ -140,7 +140,8 @@ unsafe fn replace(
     rules.begin_walk();
     let mut leading = true;
     let mut room = true;
-    // SAFETY: passed on to the caller; the rules are asked for return addresses of this thread.
+    // SAFETY: we are inside the frames of `scratch` (this contract). Return addresses come from this
+    // thread's active frames, so their objects stay loaded.
     unsafe {
         trace(first_slot, |frame| {
             if leading {
@@ -163,7 +164,7 @@ unsafe fn replace(
         });
     }
     let outermost = scratch.returns().last().is_some_and(|last| {
-        // SAFETY: a return address of the calling thread.
+        // SAFETY: a return address of an active frame of this thread: its object stays loaded.
         let rule = unsafe { rules.rule(last.pc.wrapping_sub(1)) };
         rule.kind == Kind::Outermost || !arch::OWN_UNWINDER
     });

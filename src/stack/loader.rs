@@ -11,6 +11,7 @@
 
 use core::ffi::{CStr, c_char, c_void};
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 /// The public head of glibc's `struct link_map`.
 #[repr(C)]
@@ -54,8 +55,7 @@ pub(crate) struct Object {
 fn lookup_function() -> Option<FindObject> {
     let address: usize;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: reads one word of our own global offset table, which is 0 for a weak symbol that
-    // nobody defines.
+    // SAFETY: reads one word of our own global offset table, 0 if nobody defines the symbol.
     unsafe {
         core::arch::asm!(
             ".weak _dl_find_object",
@@ -65,7 +65,7 @@ fn lookup_function() -> Option<FindObject> {
         );
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: as above.
+    // SAFETY: reads one word of our own global offset table, 0 if nobody defines the symbol.
     unsafe {
         core::arch::asm!(
             ".weak _dl_find_object",
@@ -91,23 +91,35 @@ pub(crate) fn available() -> bool {
     lookup_function().is_some()
 }
 
-/// The object that `address` lies in. `None` for generated code, and always where the C library
-/// has no `_dl_find_object`.
-pub(crate) fn find_object(address: u64) -> Option<Object> {
+/// What the loader says of an address. The link map in it goes when its object is unloaded.
+fn ask(address: u64) -> Option<Found> {
     let find = lookup_function()?;
     let mut found = MaybeUninit::<Found>::uninit();
     // SAFETY: the function takes any address, and fills in `found` when it returns 0.
-    let found = unsafe {
-        if find(address as usize as *mut c_void, found.as_mut_ptr()) != 0 {
-            return None;
-        }
-        found.assume_init()
-    };
+    unsafe {
+        let is_there = find(address as usize as *mut c_void, found.as_mut_ptr()) == 0;
+        is_there.then(|| found.assume_init())
+    }
+}
+
+/// Where the object that `address` lies in is mapped, or was just now: see [`find_object`].
+pub(crate) fn mapping(address: u64) -> Option<Range<u64>> {
+    let found = ask(address)?;
+    Some(found.map_start as u64..found.map_end as u64)
+}
+
+/// The object that `address` lies in. `None` for generated code, and always where the C library
+/// has no `_dl_find_object`.
+///
+/// # Safety
+/// That object is not unloaded until this returns: as one is not that a thread's stack leads into.
+pub(crate) unsafe fn find_object(address: u64) -> Option<Object> {
+    let found = ask(address)?;
     let (bias, name) = if found.link_map.is_null() {
         (0, c"".as_ptr())
     } else {
-        // SAFETY: the link map of a loaded object stays valid as long as the object is loaded,
-        // and one whose code is on the stack (or is being asked for) cannot be unloaded.
+        // SAFETY: the link map stays as long as the object is loaded: until this returns (this
+        // contract).
         unsafe { ((*found.link_map).bias, (*found.link_map).name) }
     };
     Some(Object {
@@ -142,7 +154,7 @@ impl Object {
     /// # Safety
     /// The object must still be loaded.
     unsafe fn program_headers(&self) -> &[libc::Elf64_Phdr] {
-        // SAFETY: passed on to the caller.
+        // SAFETY: the object is loaded until this returns (this contract).
         unsafe {
             match self.headers_at_start() {
                 Some(headers) => headers,
@@ -185,7 +197,7 @@ impl Object {
     /// # Safety
     /// As [`program_headers`](Self::program_headers).
     unsafe fn headers_of_program(&self) -> Option<&[libc::Elf64_Phdr]> {
-        // SAFETY: queries.
+        // SAFETY: `getauxval` takes any number and touches no memory of ours.
         let [table, count, entry] = [libc::AT_PHDR, libc::AT_PHNUM, libc::AT_PHENT]
             .map(|what| unsafe { libc::getauxval(what) });
         if table == 0 || !table.is_multiple_of(8) || entry != size_of::<libc::Elf64_Phdr>() as u64 {
@@ -220,7 +232,7 @@ impl Object {
             let hit = entry.p_type == libc::PT_LOAD && (start..stop).contains(&address);
             hit.then_some(stop)
         };
-        // SAFETY: passed on to the caller.
+        // SAFETY: the object is loaded until this returns (this contract).
         let mut headers = unsafe { self.program_headers() }.iter();
         let end = headers.find_map(stop);
         end.or_else(|| self.contains(address).then_some(self.map_end))
@@ -231,7 +243,7 @@ impl Object {
     /// # Safety
     /// The object must still be loaded.
     pub(crate) unsafe fn build_id_location(&self) -> Option<(u64, usize)> {
-        // SAFETY: passed on to the caller.
+        // SAFETY: the object is loaded until this returns (this contract).
         let headers = unsafe { self.program_headers() };
         headers
             .iter()
@@ -256,7 +268,7 @@ impl Object {
 ///
 /// # Safety
 /// The addresses may be read.
-unsafe fn build_id_among(notes: core::ops::Range<u64>, align: u64) -> Option<(u64, usize)> {
+unsafe fn build_id_among(notes: Range<u64>, align: u64) -> Option<(u64, usize)> {
     const NT_GNU_BUILD_ID: u32 = 3;
     let (mut at, end) = (notes.start, notes.end);
     while at.is_multiple_of(4) && end - at >= 16 {
@@ -282,7 +294,7 @@ unsafe fn build_id_among(notes: core::ops::Range<u64>, align: u64) -> Option<(u6
 /// # Safety
 /// The object must still be loaded.
 pub(crate) unsafe fn build_id(object: &Object, out: &mut [u8; 32]) -> usize {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the object is loaded until this returns (this contract).
     let Some((address, length)) = (unsafe { object.build_id_location() }) else {
         return 0;
     };

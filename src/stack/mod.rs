@@ -66,7 +66,7 @@ mod tests;
 mod walk;
 
 pub(crate) use entry::EntryFrames;
-pub(crate) use loader::{Object, available, build_id, find_object};
+pub(crate) use loader::{Object, available, build_id, find_object, mapping};
 
 use cache::RuleCache;
 use memo::{Memo, Probe};
@@ -221,8 +221,9 @@ impl ThreadStacks {
     /// `memory` must be valid for [`SIZE`] bytes, aligned to [`ALIGN`], and either all-zero or
     /// used for this before; it must stay where it is, and nobody else may use it for `'a`.
     pub(crate) unsafe fn from_zeroed<'a>(memory: *mut u8) -> &'a mut ThreadStacks {
-        // SAFETY: the caller's contract; every field is valid when zero (integers, arrays of
-        // such, and enums whose first variant is 0).
+        // SAFETY: the memory is large and aligned enough, stays, and is used by nobody else (this
+        // contract). Every field is valid when zero (integers, arrays of such, and enums whose
+        // first variant is 0).
         unsafe { &mut *memory.cast::<ThreadStacks>() }
     }
 
@@ -244,7 +245,8 @@ impl ThreadStacks {
     /// stack (a signal handler that interrupted a capture).
     #[inline]
     pub(crate) unsafe fn capture(&mut self, start: &Registers, entry: &EntryFrames) -> Capture<'_> {
-        // SAFETY: passed on to the caller.
+        // SAFETY: `start` was read in a frame of this thread that has not returned, and `self` is
+        // this thread's and idle (this contract).
         unsafe { self.capture_for(false, start, entry) }
     }
 
@@ -259,7 +261,8 @@ impl ThreadStacks {
         start: &Registers,
         entry: &EntryFrames,
     ) -> Capture<'_> {
-        // SAFETY: passed on to the caller.
+        // SAFETY: `start` was read in a frame of this thread that has not returned, and `self` is
+        // this thread's and idle (this contract).
         unsafe { self.capture_for(true, start, entry) }
     }
 
@@ -278,7 +281,8 @@ impl ThreadStacks {
             self.scratch.script.thread_state = python::thread_state();
         }
         if known_by(entry) == self.trimmed_by {
-            // SAFETY: the caller's contract, and `scratch` never moves.
+            // SAFETY: `scratch.start` holds registers of an active frame, at the address that the
+            // entries know; `scratch` never moves.
             let probe = unsafe { self.memo.probe(&self.scratch.start) };
             match probe {
                 Probe::Hit(number)
@@ -287,11 +291,13 @@ impl ThreadStacks {
                     self.until_check -= 1;
                     return self.known(number, Outcome::Hit);
                 }
-                // SAFETY: passed on to the caller.
+                // SAFETY: `scratch.start` holds registers of a frame of this thread that has not
+                // returned.
                 other => return unsafe { self.capture_slowly(entry, other) },
             }
         }
-        // SAFETY: passed on to the caller.
+        // SAFETY: `start` was read in a frame of this thread that has not returned, and `self` is
+        // this thread's and idle (this contract).
         unsafe { self.capture_trimmed_anew(entry) }
     }
 
@@ -304,7 +310,7 @@ impl ThreadStacks {
     unsafe fn capture_trimmed_anew(&mut self, entry: &EntryFrames) -> Capture<'_> {
         self.memo.clear();
         self.trimmed_by = known_by(entry);
-        // SAFETY: passed on to the caller.
+        // SAFETY: `scratch.start` holds registers of a frame of this thread that has not returned.
         unsafe { self.capture_slowly(entry, Probe::NOTHING) }
     }
 
@@ -363,11 +369,12 @@ impl ThreadStacks {
         let scratch = &mut self.scratch;
         let rules = &mut self.rules;
         if !arch::OWN_UNWINDER {
-            // SAFETY: passed on to the caller.
+            // SAFETY: `scratch.start` holds registers of a frame of this thread that has not
+            // returned.
             unsafe { fallback::walk(scratch, rules, entry) };
             return self.unkept(Outcome::Fallback);
         }
-        // SAFETY: passed on to the caller.
+        // SAFETY: `scratch.start` holds registers of a frame of this thread that has not returned.
         unsafe { scratch.walk(rules, entry) };
         if let Probe::Hit(number) = probe {
             self.until_check = if self.check_all {
@@ -379,21 +386,21 @@ impl ThreadStacks {
                 return self.known(number, Outcome::Checked);
             }
             self.forget();
-            // SAFETY: passed on to the caller.
+            // SAFETY: the walk just made started from these registers, whose frame is still active.
             return match unsafe { self.memo.insert(&self.scratch, Probe::NOTHING) } {
                 Some(number) => self.known(number, Outcome::Mismatch),
                 None => self.unkept(Outcome::Mismatch),
             };
         }
         let stuck = matches!(scratch.stop, Stop::NoInfo | Stop::Unsupported);
-        // SAFETY: passed on to the caller.
+        // SAFETY: `scratch.start` holds registers of a frame of this thread that has not returned.
         if stuck && unsafe { fallback::extend(scratch, rules, entry, &mut self.unwinder) } {
             return self.unkept(Outcome::Fallback);
         }
         if self.scratch.is_doubtful() {
             return self.unkept(Outcome::Miss);
         }
-        // SAFETY: passed on to the caller.
+        // SAFETY: the walk just made started from these registers, whose frame is still active.
         match unsafe { self.memo.insert(&self.scratch, probe) } {
             Some(number) => self.known(number, Outcome::Miss),
             None => self.unkept(Outcome::Miss),
@@ -414,7 +421,7 @@ impl ThreadStacks {
             return 0;
         }
         self.scratch.start = *start;
-        // SAFETY: passed on to the caller.
+        // SAFETY: `scratch.start` holds registers of a frame of this thread that has not returned.
         unsafe { walk::function_starts(&mut self.scratch, &mut self.rules, out) }
     }
 }

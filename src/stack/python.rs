@@ -157,7 +157,7 @@ fn running_state() -> u64 {
     // SAFETY: whoever made it known vouches for the functions, which take nothing and read a
     // variable each.
     let state = unsafe { (interpreter.running)() };
-    // SAFETY: as above.
+    // SAFETY: `own` takes nothing, returns a pointer, and is vouched for by `meet`.
     if state.is_null() || layout.own_known && unsafe { (interpreter.own)() } != state {
         return 0;
     }
@@ -203,7 +203,7 @@ impl PythonFrame {
     /// As for [`line`](Self::line).
     pub(crate) unsafe fn file(&self, take: impl FnMut(u8)) {
         if let Some((_, layout)) = known() {
-            // SAFETY: passed on to the caller.
+            // SAFETY: this thread is still in the frame (this contract), so its code lives.
             unsafe { self.text(layout.file, script::FILE_WORDS * 8, take) };
         }
     }
@@ -214,7 +214,7 @@ impl PythonFrame {
     /// As for [`line`](Self::line).
     pub(crate) unsafe fn function(&self, take: impl FnMut(u8)) {
         if let Some((_, layout)) = known() {
-            // SAFETY: passed on to the caller.
+            // SAFETY: this thread is still in the frame (this contract), so its code lives.
             unsafe { self.text(layout.name, script::FUNCTION_WORDS * 8, take) };
         }
     }

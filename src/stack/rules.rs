@@ -336,7 +336,7 @@ impl Folder<'_> {
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn read_rule(object: &Object, address: u64) -> Rule {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the object is loaded until this returns (this contract).
     unsafe { find_rule(object, address) }.unwrap_or(const { Rule::stop(Kind::NoInfo) })
 }
 
@@ -345,11 +345,12 @@ pub(super) unsafe fn read_rule(object: &Object, address: u64) -> Rule {
 /// # Safety
 /// As for [`read_rule`].
 unsafe fn segment_bytes(object: &Object, address: u64) -> Option<Bytes> {
-    // SAFETY: the caller vouches for the object.
+    // SAFETY: the object is loaded until this returns (this contract).
     let end = unsafe { object.segment_end(address) }?;
     let length = usize::try_from(end.checked_sub(address)?).ok()?;
-    // SAFETY: a loaded segment is readable from any address in it to its end, and stays as it
-    // is while the object is loaded.
+    // SAFETY: a loaded segment is readable from any address in it to its end, as long as the object is
+    // loaded. Nobody writes to the tables; but a few objects (LLVM's libunwind 14) have theirs in a
+    // segment of variables, of which others do change what lies behind: nothing of that is read.
     let bytes = unsafe { core::slice::from_raw_parts(address as usize as *const u8, length) };
     Some(EndianSlice::new(bytes, NativeEndian))
 }
@@ -357,13 +358,13 @@ unsafe fn segment_bytes(object: &Object, address: u64) -> Option<Bytes> {
 /// # Safety
 /// As for [`read_rule`].
 unsafe fn find_rule(object: &Object, address: u64) -> Option<Rule> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the object is loaded until this returns (this contract).
     let hdr_bytes = unsafe { segment_bytes(object, object.eh_frame_hdr) }?;
     let bases = BaseAddresses::default().set_eh_frame_hdr(object.eh_frame_hdr);
     let hdr = EhFrameHdr::from(hdr_bytes).parse(&bases, 8).ok()?;
     let eh_frame = hdr.eh_frame_ptr().direct().ok()?;
     let bases = bases.set_eh_frame(eh_frame);
-    // SAFETY: passed on to the caller.
+    // SAFETY: the object is loaded until this returns (this contract).
     let section = EhFrame::from(unsafe { segment_bytes(object, eh_frame) }?);
     let fde = hdr
         .table()?

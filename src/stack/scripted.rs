@@ -245,7 +245,8 @@ impl Scratch {
             let mut last = (0, 0);
             let mut found = None;
             self.reset();
-            // SAFETY: passed on to the caller.
+            // SAFETY: `start` holds registers of a frame of this thread that is active until this
+            // returns.
             unsafe {
                 self.walk_frames(rules, |_, frame, start| {
                     let (inner_start, inner) = core::mem::replace(&mut last, (start, frame.slot));

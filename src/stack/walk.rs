@@ -72,7 +72,8 @@ pub(super) struct Scratch {
 /// `address` must be aligned and readable.
 #[inline(always)]
 pub(super) unsafe fn read(address: u64) -> u64 {
-    // SAFETY: the caller's contract. Volatile, because this memory belongs to other frames.
+    // SAFETY: `address` is aligned and readable (this contract). Volatile: other frames own the
+    // word.
     unsafe { core::ptr::with_exposed_provenance::<u64>(address as usize).read_volatile() }
 }
 
@@ -176,7 +177,8 @@ impl Scratch {
         else {
             return Err(Stop::Limit);
         };
-        // SAFETY: the caller's contract, and aligned (checked above).
+        // SAFETY: `plausible` has checked the alignment; that it is readable follows from the
+        // unwind tables being right (this contract).
         let value = unsafe { read(address) };
         *word = Word { address, value };
         self.word_count += 1;
@@ -199,12 +201,15 @@ impl Scratch {
     /// The registers must have been captured in a frame of the calling thread that is still
     /// active.
     pub(super) unsafe fn walk(&mut self, rules: &mut RuleCache, entry: &EntryFrames) {
-        // SAFETY: passed on to the caller.
+        // SAFETY: `start` holds registers of a frame of this thread that is active until this
+        // returns.
         unsafe { self.walk_once(rules, entry) };
         #[cfg(feature = "preload")]
-        // SAFETY: passed on to the caller.
+        // SAFETY: `start` holds registers of a frame of this thread that is active until this
+        // returns.
         if unsafe { self.learn_script(rules) } {
-            // SAFETY: passed on to the caller.
+            // SAFETY: `start` holds registers of a frame of this thread that is active until this
+            // returns.
             unsafe { self.walk_once(rules, entry) };
         }
     }
@@ -214,7 +219,8 @@ impl Scratch {
     unsafe fn walk_once(&mut self, rules: &mut RuleCache, entry: &EntryFrames) {
         self.reset();
         let (mut leading, mut unkept) = (true, false);
-        // SAFETY: passed on to the caller.
+        // SAFETY: `start` holds registers of a frame of this thread that is active until this
+        // returns.
         unsafe {
             self.walk_frames(rules, |scratch, frame, function_start| {
                 if leading && entry.contains(function_start) {
@@ -287,7 +293,7 @@ impl Scratch {
                 Kind::NoInfo => break Stop::NoInfo,
                 Kind::Unsupported => break Stop::Unsupported,
             }
-            // SAFETY: passed on to the caller.
+            // SAFETY: `frame` is active on this thread, and `rule` was looked up for its pc.
             frame = match unsafe { self.step(&frame, &rule) } {
                 Ok(caller) => caller,
                 Err(stop) => break stop,
@@ -399,7 +405,7 @@ pub(super) unsafe fn function_starts(
         _ => pc.wrapping_sub(u64::from(rule.into_function)),
     };
     let mut count = 1;
-    // SAFETY: passed on to the caller.
+    // SAFETY: `start` holds registers of a frame of this thread that is active until this returns.
     unsafe {
         scratch.walk_frames(rules, |_, _, start| {
             let place = out.get_mut(count).ok_or(Stop::Limit)?;

@@ -57,7 +57,7 @@ pub(crate) fn fetch_add(word: &AtomicU64, amount: u64) -> u64 {
 /// Adds to a word in one instruction, as [`fetch_add`].
 #[inline(always)]
 pub(crate) fn add(word: &AtomicU64, amount: u64) {
-    // SAFETY: as in `fetch_add`.
+    // SAFETY: the reference is valid for 8 aligned bytes; one instruction reads and writes them.
     unsafe {
         core::arch::asm!(
             "add qword ptr [{word}], {amount}",
@@ -73,7 +73,7 @@ pub(crate) fn add(word: &AtomicU64, amount: u64) {
 #[inline(always)]
 pub(crate) fn compare_exchange(word: &AtomicU64, current: u64, new: u64) -> Result<u64, u64> {
     let before;
-    // SAFETY: as in `fetch_add`; `cmpxchg` compares with `rax` and leaves there what it found.
+    // SAFETY: the same; `cmpxchg` writes `new` or leaves the word, and `rax` is declared.
     unsafe {
         core::arch::asm!(
             "cmpxchg qword ptr [{word}], {new}",

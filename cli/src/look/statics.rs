@@ -26,7 +26,8 @@ impl Statics {
             File::open(format!("/proc/{pid}/root{path}")).ok()?
         };
         // SAFETY: whoever cuts the file off meanwhile ends this command with a signal, as with every
-        // file that it maps; nothing is written.
+        // file that it maps; nothing is written. One that is changed in place shows other bytes; nothing
+        // here relies on them staying.
         let bytes = unsafe { Mmap::map(&file) }.ok()?;
         let file = object::File::parse(&*bytes).ok()?;
         let first = (file.segments())

@@ -6,6 +6,8 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use mapgrow_system::sys::ErrnoGuard;
+
 /// Signals that are meant for the command, not for us.
 const PASSED_ON: [i32; 8] = [
     libc::SIGINT,
@@ -38,13 +40,14 @@ pub fn start(command: &[OsString], variables: &[(&str, OsString)]) -> io::Result
     CHILD.store(child.id() as i32, Ordering::SeqCst);
     let early = EARLY.swap(0, Ordering::SeqCst);
     if early != 0 {
-        // SAFETY: as in `on_signal`.
+        // SAFETY: the child was just started and not waited for, so its id is its own.
         unsafe { libc::kill(child.id() as i32, early) };
     }
     Ok(child)
 }
 
 extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let _errno = ErrnoGuard::save();
     let child = CHILD.load(Ordering::Acquire);
     // What comes from the terminal goes to the whole foreground, the command included.
     // SAFETY: the kernel gives a valid description to handlers installed with `SA_SIGINFO`.
@@ -59,8 +62,8 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c
     }
     let child = CHILD.load(Ordering::SeqCst);
     if child > 0 && !from_terminal {
-        // SAFETY: `kill` may be called in a handler; the process is our child and was not waited
-        // for yet, so its id is its own.
+        // SAFETY: `kill` may be called in a handler; `CHILD` becomes -1 before the child is reaped, so
+        // the id is its own.
         unsafe { libc::kill(child, signal) };
     }
 }
@@ -85,10 +88,27 @@ fn pass_on(signal: i32) {
 
 /// Waits for the command.
 pub fn wait(child: &mut Child) -> io::Result<ExitStatus> {
-    let status = child.wait();
-    // Ended: signals are for nobody any more.
+    let ended = wait_for_end(child);
+    // Ended: signals are for nobody any more. Once it is reaped another process may have its id.
     CHILD.store(-1, Ordering::SeqCst);
-    status
+    ended.and_then(|()| child.wait())
+}
+
+/// Waits until the command has ended, and leaves it to be reaped.
+fn wait_for_end(child: &Child) -> io::Result<()> {
+    loop {
+        // SAFETY: `siginfo_t` is plain data for which zero is valid.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let how = libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: `info` is a place for the result.
+        if unsafe { libc::waitid(libc::P_PID, child.id(), &raw mut info, how) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
 }
 
 /// Ends this process as the command ended: with its status, or by the same signal.
@@ -109,4 +129,20 @@ pub fn end_as(status: ExitStatus) -> ExitCode {
         return ExitCode::from(128u8.saturating_add(signal as u8));
     }
     ExitCode::from(status.code().unwrap_or(1) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_has_ended_can_still_be_reaped() {
+        let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+        wait_for_end(&child).unwrap();
+        // It has its id still, and takes a signal.
+        // SAFETY: the child was not waited for, so its id is its own.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGTERM) }, 0);
+        assert_eq!(wait(&mut child).unwrap().code(), Some(3));
+        assert_eq!(CHILD.load(Ordering::SeqCst), -1);
+    }
 }

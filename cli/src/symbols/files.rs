@@ -38,8 +38,9 @@ impl Files {
     /// Gives the memory of all files back until somebody reads them again.
     pub(super) fn rest(&self) {
         for &(start, bytes) in self.mapped.borrow().iter() {
-            // SAFETY: this is a mapping of a file that lives as long as `self` and is never
-            // written to: its pages come back with the same bytes when they are read again.
+            // SAFETY: a private, read-only mapping that lives as long as `self`. If the file was
+            // changed in place other bytes come back; the parser checks bounds, but borrows see the
+            // change.
             unsafe { libc::madvise(start as *mut libc::c_void, bytes, libc::MADV_DONTNEED) };
         }
     }
@@ -64,7 +65,8 @@ fn map_regular(file: &File) -> io::Result<Mmap> {
         return Err(io::Error::other("not a regular file"));
     }
     // SAFETY: the mapping is private and read only. A file that shrinks meanwhile would end
-    // this process with SIGBUS; compilers and package managers replace binaries by rename.
+    // this process with SIGBUS; compilers and package managers replace binaries by rename. One that
+    // is changed in place shows other bytes; nothing here relies on them staying.
     unsafe { Mmap::map(file) }
 }
 

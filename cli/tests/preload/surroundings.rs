@@ -178,6 +178,69 @@ fn a_program_that_forbids_the_counter_goes_on() {
     assert!(total(&reports[0], "pause_total_ns") < 60_000_000_000);
 }
 
+/// A signal handler may allocate after the counter was forbidden and before the call is back.
+#[test]
+fn the_counter_is_given_up_before_it_is_forbidden() {
+    let victim = Victim::new();
+    let (output, reports) = victim.run(&["no-counter-in-handler"]);
+    assert_eq!(output.status.code(), GOOD, "{output:?}");
+    assert!(total(&reports[0], "resizes") >= 8);
+}
+
+/// Nothing has come by the recorder before: no block, and not its own constructor.
+#[test]
+fn a_program_may_run_another_before_anything_else() {
+    let place = Place::new();
+    let source = "#include <unistd.h>\n\
+         static void begin(int count, char **words, char **environment) {\n\
+           char again[] = \"again\";\n\
+           char *arguments[] = {words[0], again, nullptr};\n\
+           if (count == 1) execve(\"/proc/self/exe\", arguments, environment); }\n\
+         __attribute__((section(\".preinit_array\"), used))\n\
+         static void (*const first)(int, char **, char **) = begin;\n\
+         int main(int count, char **) { return count == 2 ? 7 : 1; }\n";
+    let program = place.compile_text("early_exec", source, &["-O1", "-Wl,--as-needed"]);
+    let mut command = Command::new(program);
+    let status = command.env("LD_PRELOAD", library(&place)).status().unwrap();
+    assert_eq!(status.code(), GOOD, "{status}");
+}
+
+/// The first block comes after what else the recorder looks at.
+#[test]
+fn the_first_block_may_come_after_a_mark_or_a_sandbox() {
+    for first in [
+        "if (mapgrow_mark) mapgrow_mark(\"first\");",
+        // There is no such filter.
+        "prctl(PR_SET_SECCOMP, 2, nullptr, 0, 0);",
+    ] {
+        let place = Place::new();
+        let source = format!(
+            "#include <stdlib.h>\n#include <sys/prctl.h>\n\
+             extern \"C\" void mapgrow_mark(const char *) __attribute__((weak));\n\
+             static void *volatile block;\n\
+             __attribute__((constructor)) static void begin() {{ {first} block = malloc(16); }}\n\
+             extern \"C\" bool has_block() {{ return block; }}\n"
+        );
+        let flags = ["-O1", "-shared", "-fPIC", "-Wl,--as-needed"];
+        let early = place.compile_text("early_block", &source, &flags);
+        let early = early.to_str().unwrap();
+        // Its constructor comes before the recorder's; and there is none of the C++ library.
+        let flags = ["-O1", "-Wl,--no-as-needed", early, "-Wl,--as-needed"];
+        let source = "extern \"C\" bool has_block();\n\
+             int main() { return has_block() ? 7 : 1; }\n";
+        let program = place.compile_text("host", source, &flags);
+        for mode in ["on", "off"] {
+            let status = Command::new(&program)
+                .env("LD_PRELOAD", library(&place))
+                .env("MAPGROW", mode)
+                .env("MAPGROW_OUT", place.path("out-%n"))
+                .status()
+                .unwrap();
+            assert_eq!(status.code(), GOOD, "{mode}, {first}: {status}");
+        }
+    }
+}
+
 #[test]
 fn the_strict_sandbox_is_survived() {
     let victim = Victim::new();

@@ -97,6 +97,47 @@ static int no_counter() {
     return as_it_should_be(fill(50000) == 50000);
 }
 
+static long kernel(long number, long first, long second, long third) {
+    long result;
+    asm volatile("syscall"
+                 : "=a"(result)
+                 : "a"(number), "D"(first), "S"(second), "d"(third)
+                 : "rcx", "r11", "memory");
+    return result;
+}
+
+static const unsigned by_hand = 1;
+
+static void forbid_and_allocate(int, siginfo_t *, void *context) {
+    long result = kernel(SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, by_hand);
+    churn(20);
+    static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_RAX] = result;
+}
+
+// A signal comes when the counter is forbidden already, and the call is not back yet.
+static int no_counter_in_handler() {
+    fill(1000);
+    struct sigaction action = {};
+    action.sa_sigaction = forbid_and_allocate;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGSYS, &action, nullptr);
+    sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 5),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_TSC, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, by_hand, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return 2;
+    // The recorder does not see it.
+    long set = kernel(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, reinterpret_cast<long>(&program));
+    if (set || prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0)) return 2;
+    return as_it_should_be(fill(50000) == 50000);
+}
+
 // Only read, write, exit.
 static int strict() {
     fill(1000);
@@ -297,6 +338,7 @@ int main(int count, char **words) {
     if (what == "fill") return as_it_should_be(fill(50000) == 50000);
     if (what == "sandbox") return sandbox(word(2));
     if (what == "no-counter") return no_counter();
+    if (what == "no-counter-in-handler") return no_counter_in_handler();
     if (what == "strict") return strict();
     if (what == "locked") return locked();
     if (what == "thread") return thread_stack(word(2), number(3));

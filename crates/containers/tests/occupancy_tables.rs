@@ -22,7 +22,7 @@ thread_local! {
 // SAFETY: hands everything on to `System`; fresh memory may hold anything.
 unsafe impl GlobalAlloc for Noting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: `layout` is not zero-sized: `GlobalAlloc`'s contract, which is `System`'s too.
         let block = unsafe { System.alloc(layout) };
         if NOTING.get() && layout.align() >= 16 && !block.is_null() {
             NOTING.set(false);
@@ -35,7 +35,7 @@ unsafe impl GlobalAlloc for Noting {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` came from `System` with this `layout`, and is freed once.
         unsafe { System.dealloc(block, layout) }
     }
 }

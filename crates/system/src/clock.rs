@@ -122,22 +122,24 @@ pub fn kind() -> u64 {
 
 /// Whether this process may read the counter: the right is inherited, and can be taken away.
 #[cfg(target_arch = "x86_64")]
-fn counter_allowed() -> bool {
+pub fn counter_allowed() -> bool {
     let mut how: libc::c_int = libc::PR_TSC_ENABLE;
     // SAFETY: `how` is a place for the result.
     unsafe { libc::prctl(libc::PR_GET_TSC, &raw mut how) };
     how == libc::PR_TSC_ENABLE
 }
 
+/// Whether this process may read the counter.
 #[cfg(not(target_arch = "x86_64"))]
-fn counter_allowed() -> bool {
+pub fn counter_allowed() -> bool {
     true
 }
 
 /// What is left of the clocks once the program has given up the counter.
 mod later {
     use super::{
-        AtomicU64, CONVERTED, KIND, Moment, Ordering, STOPPED, TIME_STAMP_COUNTER, monotonic_ns,
+        AtomicU64, CONVERTED, KIND, Moment, NANOSECONDS, Ordering, STOPPED, SYSTEM_CALL,
+        TIME_STAMP_COUNTER, monotonic_ns,
     };
 
     /// Counts and nanoseconds at one moment, and how many of each passed before it.
@@ -156,20 +158,39 @@ mod later {
         NS[1].store(passed.max(1), Ordering::Release);
     }
 
-    /// It is.
-    pub fn forbid_counter() {
-        let from = TIME_STAMP_COUNTER;
-        let changed = KIND.compare_exchange(from, CONVERTED, Ordering::AcqRel, Ordering::Acquire);
-        let _ = changed.map_err(|_| {
-            let from = super::NANOSECONDS;
-            let to = super::SYSTEM_CALL;
-            KIND.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
-        });
+    /// What the time was told by before: see [`put_back`].
+    #[derive(Debug, Clone, Copy)]
+    pub struct Before {
+        was: u8,
+        is: u8,
     }
 
-    /// Nothing may be asked any more.
-    pub fn stop() {
-        KIND.store(STOPPED, Ordering::Release);
+    /// The counter is not read from here on.
+    pub fn forbid_counter() -> Before {
+        let mut was = KIND.load(Ordering::Acquire);
+        loop {
+            let is = match was {
+                TIME_STAMP_COUNTER => CONVERTED,
+                NANOSECONDS => SYSTEM_CALL,
+                other => other,
+            };
+            match KIND.compare_exchange(was, is, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Before { was, is },
+                Err(now) => was = now,
+            }
+        }
+    }
+
+    /// Nothing is asked from here on.
+    pub fn stop() -> Before {
+        let was = KIND.swap(STOPPED, Ordering::AcqRel);
+        Before { was, is: STOPPED }
+    }
+
+    /// It may go on as before, unless something else has come about meanwhile.
+    pub fn put_back(before: Before) {
+        let Before { was, is } = before;
+        let _ = KIND.compare_exchange(is, was, Ordering::AcqRel, Ordering::Acquire);
     }
 
     pub(super) fn converted_ticks() -> u64 {
@@ -198,7 +219,7 @@ mod later {
     }
 }
 
-pub use later::{forbid_counter, prepare, stop};
+pub use later::{Before, forbid_counter, prepare, put_back, stop};
 
 /// CPUID leaf 0x8000_0007, EDX bit 8: "invariant TSC" (Intel SDM vol. 3, 18.17.1).
 #[cfg(target_arch = "x86_64")]
@@ -214,4 +235,33 @@ fn invariant_counter() -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn invariant_counter() -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_is_given_up_before_it_is_forbidden_and_taken_up_if_it_was_not() {
+        let began = Moment::now();
+        let kind = KIND.load(Ordering::Relaxed);
+        prepare(began);
+        let before = forbid_counter();
+        assert!(KIND.load(Ordering::Relaxed) >= SYSTEM_CALL);
+        assert!(ticks() >= began.ticks);
+        put_back(before);
+        assert_eq!(KIND.load(Ordering::Relaxed), kind);
+        let before = stop();
+        assert_eq!(ticks(), ticks());
+        put_back(before);
+        assert_eq!(KIND.load(Ordering::Relaxed), kind);
+        // What came about meanwhile stays.
+        let before = forbid_counter();
+        let stopped = stop();
+        put_back(before);
+        assert_eq!(KIND.load(Ordering::Relaxed), STOPPED);
+        put_back(stopped);
+        put_back(before);
+        assert_eq!(KIND.load(Ordering::Relaxed), kind);
+    }
 }

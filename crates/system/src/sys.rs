@@ -50,21 +50,23 @@ pub fn current_directory(buffer: &mut [u8]) -> Option<usize> {
     let length = usize::try_from(n).ok()?.checked_sub(1)?;
     (buffer.first() == Some(&b'/')).then_some(length)
 }
-/// An environment variable. Set-user-id programs take none.
+
+/// Hands on the value of an environment variable, if it is set. Set-user-id programs take none.
 ///
-/// The value points into the environment block and must be copied before the program can change
-/// it.
-pub fn env(name: &CStr) -> Option<&'static [u8]> {
+/// The value lies in the environment block, which the program may change: what is to be kept of it
+/// is to be copied by `with`, at once.
+pub fn with_env<R>(name: &CStr, with: impl FnOnce(Option<&[u8]>) -> R) -> R {
     unsafe extern "C" {
         fn secure_getenv(name: *const libc::c_char) -> *const libc::c_char;
     }
     // SAFETY: `name` is a C string; the result is null or a C string in the environment block.
     let value = unsafe { secure_getenv(name.as_ptr()) };
     if value.is_null() {
-        return None;
+        return with(None);
     }
-    // SAFETY: not null, hence NUL-terminated.
-    Some(unsafe { CStr::from_ptr(value) }.to_bytes())
+    // SAFETY: not null, hence NUL-terminated, and there until the program changes the variable. No
+    // thread of a C program may do that while another is about to copy what `getenv` has found.
+    with(Some(unsafe { CStr::from_ptr(value) }.to_bytes()))
 }
 
 /// Zeroed private pages of the recorder's own, never part of the profiled heap.

@@ -107,7 +107,7 @@ fn all_is_locked(lockable: usize) -> bool {
     if probe == libc::MAP_FAILED {
         return sys::errno() == libc::EAGAIN;
     }
-    // SAFETY: mapped above.
+    // SAFETY: mapped just now with this length, its address given to nobody.
     unsafe { libc::munmap(probe, lockable) };
     false
 }

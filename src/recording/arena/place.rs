@@ -130,10 +130,11 @@ fn push_directory(which: usize, settings: &Settings, path: &mut Text<PATH_MAX>) 
         }
         (0, true) => {
             let own = |path: &&[u8]| path.first() == Some(&b'/') && !is_anothers(path);
-            let Some(directory) = sys::env(c"XDG_RUNTIME_DIR").filter(own) else {
-                return false;
-            };
-            path.push(directory).push(b"/mapgrow");
+            return sys::with_env(c"XDG_RUNTIME_DIR", |directory| {
+                let directory = directory.filter(own);
+                let pushed = directory.map(|directory| path.push(directory).push(b"/mapgrow"));
+                pushed.is_some()
+            });
         }
         (1, true) => {
             // SAFETY: `geteuid` has no preconditions.
@@ -281,7 +282,7 @@ fn create_and_map(
         .ok_or(header::LIMIT_REFUSED)?;
     let mapped = || {
         // SAFETY: the descriptor is open. The file is sparse: only what is populated takes room.
-        if unsafe { libc::ftruncate(open.0, sizes.length() as libc::off_t) } != 0 {
+        if unsafe { libc::ftruncate(open.number(), sizes.length() as libc::off_t) } != 0 {
             return Err(header::LIMIT_FILE_SIZE);
         }
         let base =
@@ -292,7 +293,8 @@ fn create_and_map(
         if populate(start, start + HEADER_BYTES) {
             return Ok((base, hold && open.hold()));
         }
-        unmap_pieces(base, sizes, region::COUNT + 1);
+        // SAFETY: all were mapped just now, and nobody else has seen them.
+        unsafe { unmap_pieces(base, sizes, region::COUNT + 1) };
         Err(header::LIMIT_REFUSED)
     };
     let result = mapped();
@@ -309,9 +311,12 @@ fn pieces(sizes: &Sizes) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Unmaps the first `count` pieces.
-fn unmap_pieces(base: *mut u8, sizes: &Sizes, count: usize) {
+///
+/// # Safety
+/// They are mapped at `base`, and no reference into them is used afterwards.
+unsafe fn unmap_pieces(base: *mut u8, sizes: &Sizes, count: usize) {
     for (offset, length) in pieces(sizes).take(count) {
-        // SAFETY: the piece was mapped by `map_at`, and nobody else has seen it.
+        // SAFETY: the piece is mapped with this length, and nobody uses it any more (this contract).
         unsafe { libc::munmap(base.wrapping_add(offset).cast(), length) };
     }
 }
@@ -344,7 +349,7 @@ fn map_at(
     request: &Request,
 ) -> Option<*mut u8> {
     let (kind, descriptor) = match file {
-        Some(file) => (libc::MAP_SHARED, file.0),
+        Some(file) => (libc::MAP_SHARED, file.number()),
         None => (
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
             -1,
@@ -369,7 +374,8 @@ fn map_at(
                 // SAFETY: mapped just now.
                 unsafe { libc::munmap(mapped, length) };
             }
-            unmap_pieces(start, sizes, done);
+            // SAFETY: so many were mapped before this one, and nobody else has seen them.
+            unsafe { unmap_pieces(start, sizes, done) };
             return None;
         }
         // Children of fork get no mapping at all: they can never write into ours. In private
@@ -378,7 +384,8 @@ fn map_at(
         let unforked = request.forks_seen
             && unsafe { libc::madvise(mapped, length, libc::MADV_DONTFORK) } == 0;
         if !unforked && file.is_some() {
-            unmap_pieces(start, sizes, done + 1);
+            // SAFETY: this one and those before it are mapped, and nobody else has seen them.
+            unsafe { unmap_pieces(start, sizes, done + 1) };
             return None;
         }
     }

@@ -12,28 +12,35 @@ use mapgrow_system::sys::{self, Text};
 impl Recording {
     /// Makes sure that the objects in which these addresses lie are on record; the number of
     /// modules known then.
-    pub(crate) fn register_modules(&self, addresses: impl Iterator<Item = u64>) -> u64 {
+    ///
+    /// # Safety
+    /// The calling thread's stack leads through these addresses.
+    pub(crate) unsafe fn register_modules(&self, addresses: impl Iterator<Item = u64>) -> u64 {
         self.note_clocks();
         let mut last = 0..0;
         for address in addresses {
             if last.contains(&address) || address & script::MARK != 0 {
                 continue;
             }
-            if let Some(object) = stack::find_object(address) {
+            // SAFETY: this thread's stack leads into the object (this contract): it stays loaded.
+            if let Some(object) = unsafe { stack::find_object(address) } {
                 last = object.map_start..object.map_end;
-                self.register(&object);
+                // SAFETY: as above.
+                unsafe { self.register(&object) };
             }
         }
         self.load(header::MODULE_COUNT)
     }
 
     /// Apart from its caller: what it keeps on the stack is not on that of every record.
+    ///
+    /// # Safety
+    /// The object is loaded until this returns.
     #[cold]
     #[inline(never)]
-    fn register(&self, object: &stack::Object) {
+    unsafe fn register(&self, object: &stack::Object) {
         let mut id = [0u8; 32];
-        // SAFETY: the object was just found to be loaded; an object that a running call stack
-        // leads through is not unloaded meanwhile.
+        // SAFETY: the object is loaded until this returns (this contract).
         let id_length = unsafe { stack::build_id(object, &mut id) };
         let id = id.get(..id_length).unwrap_or(&[]);
         let modules = self.arena.region(region::MODULES);
@@ -75,7 +82,7 @@ impl Recording {
         set(module::END, object.map_end);
         set(module::BIAS, object.bias);
         store_text(words.iter().skip(module::BUILD_ID), id);
-        // SAFETY: as above.
+        // SAFETY: the object is still loaded (this contract); the loader keeps its name as long.
         let path = unsafe { object.path() }.to_bytes();
         let place = words.iter().skip(module::PATH).take(module::PATH_WORDS);
         if path.is_empty() {

@@ -47,7 +47,7 @@ impl Memo {
         }
         let miss = match miss {
             // The parent had to go: look again for the place.
-            // SAFETY: passed on to the caller.
+            // SAFETY: the walk just made started from these registers, whose frame is still active.
             Probe::Miss { .. } if full => unsafe { self.probe(&fresh.start) },
             miss => miss,
         };

@@ -81,8 +81,8 @@ pub(in crate::stack) fn learn(
     let learnt = place(state, stack).and_then(|place| {
         let (start, outer) = frame_at(place)?;
         let (interpreter, _) = known()?;
-        let home = loader::find_object(interpreter.running as usize as u64)?;
-        home.contains(start)
+        let home = loader::mapping(interpreter.running as usize as u64)?;
+        home.contains(&start)
             .then(|| add(start, outer.wrapping_sub(place)))
     });
     if learnt == Some(true) {

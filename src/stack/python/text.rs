@@ -113,7 +113,8 @@ unsafe fn is_a(object: u64, kind: usize) -> bool {
 /// # Safety
 /// `object` is 0 or an object of CPython's, which lives as long as what is returned.
 pub(super) unsafe fn bytes<'o>(interpreter: &Interpreter, object: u64) -> &'o [u8] {
-    // SAFETY: the caller's contract; a bytes object has its length, and as many bytes.
+    // SAFETY: `object` is 0 or a live object (this contract); a bytes object has its length, and as
+    // many bytes.
     unsafe {
         if !is_a(object, interpreter.bytes_type) {
             return &[];
@@ -138,8 +139,8 @@ pub(super) unsafe fn text(
     most: usize,
     mut take: impl FnMut(u8),
 ) {
-    // SAFETY: the caller's contract; a text has its length and its state, which says where its
-    // characters are and of how many bytes.
+    // SAFETY: `object` is 0 or an object (this contract); a text has its length and its state,
+    // which says where its characters are and of how many bytes.
     unsafe {
         if !is_a(object, interpreter.text_type) {
             return;

@@ -316,16 +316,21 @@ fn capturing_allocates_nothing_and_uses_little_stack() {
 
 #[test]
 fn build_ids_are_those_in_the_files() {
-    let object = super::find_object(build_ids_are_those_in_the_files as *const () as u64)
-        .expect("the test is in an object");
+    let here = build_ids_are_those_in_the_files as *const () as u64;
+    // SAFETY: this program is never unloaded.
+    let object = unsafe { super::find_object(here) }.expect("the test is in an object");
+    let mapping = super::mapping(here).expect("the same");
+    assert_eq!(mapping, object.map_start..object.map_end);
     let mut id = [0; 32];
     // SAFETY: the object is the one that is running.
     let length = unsafe { super::build_id(&object, &mut id) };
-    let libc = super::find_object(libc::abort as *const () as u64).expect("the C library");
+    let inside = libc::abort as *const () as u64;
     // SAFETY: the C library is never unloaded.
+    let libc = unsafe { super::find_object(inside) }.expect("the C library");
+    // SAFETY: as above.
     let path = unsafe { libc.path() }.to_str().expect("a path").to_owned();
     assert!(path.contains("libc.so"), "{path}");
-    // SAFETY: as above.
+    // SAFETY: the C library is never unloaded.
     let libc_length = unsafe { super::build_id(&libc, &mut id) };
     assert_eq!(libc_length, 20);
     let file = std::fs::read(path).expect("the C library's file");
@@ -340,5 +345,5 @@ fn build_ids_are_those_in_the_files() {
         .expect("a build id in the file");
     assert_eq!(id[..20], file[at + 16..at + 36]);
     assert!(length == 0 || length >= 8);
-    assert!(super::find_object(8).is_none());
+    assert!(super::mapping(8).is_none());
 }

@@ -16,11 +16,11 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's contract is the same.
+        // SAFETY: `layout` is not zero-sized: `GlobalAlloc`'s contract, which is `System`'s too.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is the same.
+        // SAFETY: `pointer` came from `System` with this `layout`, and is freed once.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -53,7 +53,7 @@ pub(super) fn returns(here: &Registers) -> Vec<Return> {
 
 /// Walks the stack with the system's unwinder and throws the result away.
 pub(super) fn system_walk() {
-    // SAFETY: as above.
+    // SAFETY: the platform's unwinder keeps no global state that would need a lock.
     unsafe {
         backtrace::trace_unsynchronized(|frame| {
             black_box((frame.sp(), frame.ip()));

@@ -21,7 +21,8 @@ const RA: Register = Register(16);
 /// Compares all rows of all functions in the object that `inside` lies in. Returns how many
 /// rows were compared, and how many rules were not supported.
 fn compare_object(inside: u64) -> (usize, usize) {
-    let object = find_object(inside).expect("an object");
+    // SAFETY: the object is never unloaded, as in what follows.
+    let object = unsafe { find_object(inside) }.expect("an object");
     // SAFETY: loaded, and never unloaded during the test.
     let bytes = |from: u64| unsafe {
         let end = object
@@ -55,7 +56,7 @@ fn compare_object(inside: u64) -> (usize, usize) {
                 continue;
             }
             for address in [row.start_address(), row.end_address() - 1] {
-                // SAFETY: as above.
+                // SAFETY: the object is never unloaded.
                 let rule = unsafe { read_rule(&object, address) };
                 rows += 1;
                 assert_eq!(
@@ -115,7 +116,8 @@ fn rules_agree_with_gimli_on_every_row() {
 #[test]
 fn a_program_whose_segments_leave_gaps_has_rules() {
     let inside = a_program_whose_segments_leave_gaps_has_rules as fn() as usize as u64;
-    let whole = find_object(inside).expect("an object");
+    // SAFETY: this program is never unloaded.
+    let whole = unsafe { find_object(inside) }.expect("an object");
     // As glibc gives it then: the mapping of the code alone, with the unwind tables before it.
     let code = Object {
         map_start: inside / 4096 * 4096,

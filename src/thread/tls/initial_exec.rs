@@ -81,9 +81,9 @@ impl Key {
                 options(nomem, nostack),
             );
         }
-        // SAFETY: the variable of this thread, as large and as aligned as the type, and a valid
-        // value at first (integers, null pointers, and enums whose variant 0 exists). Others never
-        // see it, and references to it do not outlive the call.
+        // SAFETY: this thread's variable, large and aligned as the type; all zero but for the
+        // countdowns, which is valid. No other thread reaches it; a signal handler of this thread
+        // uses the same `Cell`s and leaves `busy` as it found it.
         f(unsafe { &*hot })
     }
 }

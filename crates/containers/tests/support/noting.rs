@@ -12,7 +12,8 @@ thread_local! {
 // SAFETY: hands everything on to `System`.
 unsafe impl GlobalAlloc for Noting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise. Zeroed, so that every byte may be read.
+        // SAFETY: `layout` is not zero-sized: `GlobalAlloc`'s contract, which is `System`'s too.
+        // Zeroed, so that every byte may be read.
         let block = unsafe { System.alloc_zeroed(layout) };
         if layout.align() == 16 {
             let _ = LAST.try_with(|last| last.set((block as usize, layout.size())));
@@ -21,7 +22,7 @@ unsafe impl GlobalAlloc for Noting {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` came from `System` with this `layout`, and is freed once.
         unsafe { System.dealloc(block, layout) }
     }
 }

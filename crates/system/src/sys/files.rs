@@ -5,16 +5,29 @@ use core::ffi::CStr;
 use super::{Text, errno};
 
 /// Closes the descriptor when dropped.
-pub struct Descriptor(pub i32);
+pub struct Descriptor(i32);
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: the descriptor is owned by this value.
+        // SAFETY: the descriptor is this value's own: nobody else closes it, or uses it from here on.
         unsafe { libc::syscall(libc::SYS_close, self.0) };
     }
 }
 
 impl Descriptor {
+    /// Takes over a descriptor.
+    ///
+    /// # Safety
+    /// It is open, and nobody else closes it, or uses it once this is dropped.
+    pub unsafe fn from_raw(number: i32) -> Self {
+        Self(number)
+    }
+
+    /// Its number, for calls that take one; it stays this value's own.
+    pub fn number(&self) -> i32 {
+        self.0
+    }
+
     /// `open` with `O_CLOEXEC`.
     pub fn open(path: &CStr, flags: i32, mode: u32) -> Option<Self> {
         Self::open_at(libc::AT_FDCWD, path, flags, mode)

@@ -98,9 +98,10 @@ mod tests {
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             libc::close(ends[0]);
         }
-        let pipe = Descriptor(ends[1]);
+        // SAFETY: nobody else has it.
+        let pipe = unsafe { Descriptor::from_raw(ends[1]) };
         let blocked = SignalsBlocked::new();
-        assert!(!blocked.write(pipe.0, b"nobody reads this"));
+        assert!(!blocked.write(pipe.number(), b"nobody reads this"));
         assert!(!blocked.is_pending(libc::SIGPIPE));
         drop(blocked);
     }
