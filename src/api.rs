@@ -1,11 +1,11 @@
 //! What a program can ask of its own recording.
 
+use crate::dumps::{self, DumpError};
 #[cfg(feature = "report")]
 use crate::inprocess;
 use crate::life::{State, existing_recording};
-use crate::measure;
-use crate::process;
-use crate::snapshot::{self as dumps, DumpError};
+use crate::readings;
+use crate::start;
 use crate::thread::{self, Busy};
 use mapgrow_format::layout::header;
 #[cfg(feature = "report")]
@@ -63,7 +63,7 @@ pub fn dump() -> Result<std::path::PathBuf, DumpError> {
             .zip(existing_recording())
             .ok_or(DumpError::Nothing)?;
         let _errno = ErrnoGuard::save();
-        measure::measure(recording);
+        readings::read_tables(recording);
         dumps::dump(recording, &state.settings, header::REASON_API, |written| {
             path.extend_from_slice(written);
         })
@@ -80,7 +80,7 @@ pub fn mark(label: &str) {
     };
     // A mark may be the first thing there is to record.
     let Some((state, recording)) =
-        State::get().and_then(|state| Some((state, process::recording(state)?)))
+        State::get().and_then(|state| Some((state, start::recording(state)?)))
     else {
         return;
     };

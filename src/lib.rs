@@ -55,6 +55,7 @@ mod allocator;
 mod api;
 mod calibration;
 mod config;
+mod dumps;
 #[cfg(feature = "report")]
 mod events;
 mod hook;
@@ -62,20 +63,19 @@ mod hook;
 mod inprocess;
 mod life;
 mod lineage;
-mod measure;
 mod own_stack;
 mod pool;
 #[cfg(feature = "preload")]
 #[doc(hidden)]
 pub mod preload_support;
-mod process;
+mod readings;
 mod record;
 mod recording;
 mod run;
 mod sampler;
 mod sandbox;
-mod snapshot;
 mod stack;
+mod start;
 mod sync;
 mod tables;
 mod task;
@@ -88,11 +88,11 @@ pub use allocator::MapGrow;
 #[cfg(feature = "report")]
 pub use api::snapshot;
 pub use api::{dump, mark};
+pub use dumps::DumpError;
 #[cfg(feature = "report")]
 pub use events::{GrowthEvent, growth_events, growth_events_dropped};
 #[cfg(feature = "report")]
 /// What a report says, and its parts.
 pub use mapgrow_report as report;
-pub use snapshot::DumpError;
 #[doc(hidden)]
 pub use stack::bench_support;

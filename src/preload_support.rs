@@ -4,12 +4,12 @@
 use core::ffi::c_void;
 
 use crate::config::Defaults;
+pub use crate::dumps::DumpError;
+use crate::dumps::{self, Ending};
 use crate::hook;
 use crate::life::{State, existing_recording};
 pub use crate::record::Entry;
 use crate::record::{self, AllocationPlan, Moved, Session, driver};
-pub use crate::snapshot::DumpError;
-use crate::snapshot::{self, Ending};
 use crate::stack;
 pub use crate::stack::python::{Interpreter, meet as meet_interpreter};
 use crate::thread::Busy;
@@ -278,13 +278,13 @@ fn give_up_clock(sandbox: Sandbox) -> Option<clock::Before> {
 /// To be called when the process ends by `_exit` or `quick_exit`, which run no destructors. Safe
 /// in a signal handler.
 pub fn before_exit() {
-    snapshot::leave(Ending::Sudden);
+    dumps::leave(Ending::Sudden);
 }
 
 /// To be called before another program takes the place of this one, which may fail. Safe in a
 /// signal handler, and in a child of `vfork`.
 pub fn before_exec() {
-    snapshot::leave(Ending::Replaced);
+    dumps::leave(Ending::Replaced);
 }
 
 /// Writes a dump and hands its path on. Safe in a signal handler.
@@ -297,7 +297,7 @@ pub fn dump(path: impl FnOnce(&[u8])) -> Result<(), DumpError> {
         .zip(existing_recording())
         .ok_or(DumpError::Nothing)?;
     let _errno = ErrnoGuard::save();
-    snapshot::dump(recording, &state.settings, header::REASON_API, path)
+    dumps::dump(recording, &state.settings, header::REASON_API, path)
 }
 
 /// Whether blocks are being recorded.

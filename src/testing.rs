@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use crate::inprocess;
 use crate::life::{State, existing_recording};
-use crate::process;
+use crate::start;
 use crate::task::own_tid;
 use crate::thread::{self, Busy};
 pub use mapgrow_report::gates::Rule;
@@ -70,7 +70,7 @@ fn begin_watch() -> Option<u32> {
     drop(std::hint::black_box(Box::new(0u64)));
     let mut busy = Busy::enter()?;
     let state = State::get()?;
-    let recording = process::recording(state)?;
+    let recording = start::recording(state)?;
     // SAFETY: the token is this thread's and outlives the use.
     unsafe { thread::cold(&mut busy, recording, &state.settings) }?.begin_watch();
     Some(own_tid() as u32)

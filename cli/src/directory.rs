@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
 
-use crate::process::own_uid;
+use crate::proc::own_uid;
 
 /// An open directory.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::directory::{Directory, Written};
 use crate::failure::{Failure, plain};
-use crate::process::own_uid;
+use crate::proc::own_uid;
 
 /// Directories in which a process puts its dumps, the first that it can use.
 pub fn directories() -> Vec<PathBuf> {

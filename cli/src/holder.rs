@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use mapgrow_format::layout::header;
 
 use crate::load::Header;
-use crate::process::{all, start_time};
+use crate::proc::{all, start_time};
 
 /// Whether a recording's process still records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

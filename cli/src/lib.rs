@@ -4,7 +4,6 @@
 mod binaries;
 mod clock;
 pub mod command;
-mod contents;
 mod directory;
 mod dumps;
 #[cfg(feature = "parquet")]
@@ -20,10 +19,11 @@ mod many;
 mod output;
 pub mod pprof;
 mod preload;
-mod process;
+mod proc;
 mod profile;
 mod progress;
 mod quantity;
+mod readings;
 mod recordings;
 mod render;
 mod rules;

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::holder::{self, Holder, Life};
 use crate::load::{self, Header};
 use crate::preload::{program, runs};
-use crate::process::{self, own_uid};
+use crate::proc::{self, own_uid};
 
 /// A recording file, open.
 pub struct RecordingFile {
@@ -163,7 +163,7 @@ pub fn of_process(pid: u32, write: bool) -> Result<RecordingFile, Failure> {
 /// What a process of this id left behind. While there is such a process: what it recorded as
 /// another program, for all else is another process's.
 fn left_behind(pid: u32) -> Option<RecordingFile> {
-    let wanted = match process::exists(pid) {
+    let wanted = match proc::exists(pid) {
         true => Life::Replaced,
         false => Life::Gone,
     };
@@ -177,14 +177,14 @@ fn left_behind(pid: u32) -> Option<RecordingFile> {
 }
 
 fn no_recording(pid: u32) -> Failure {
-    if process::exists(pid) {
-        return Failure::new(match process::has_recorder(pid) {
+    if proc::exists(pid) {
+        return Failure::new(match proc::has_recorder(pid) {
             None => format!(
                 "process {pid} has no recording that can be read, nor can its program: it may be \
                  another user's; try again as that user"
             ),
             // To a program without the recorder the signal may mean anything.
-            Some(true) if process::catches(pid, libc::SIGUSR1) => format!(
+            Some(true) if proc::catches(pid, libc::SIGUSR1) => format!(
                 "process {pid} has no recording file that can be read: if its recording is in \
                  private memory, `kill -USR1 {pid}` makes it write a dump itself"
             ),
@@ -206,7 +206,7 @@ fn no_recording(pid: u32) -> Failure {
 
 /// What to do about a process that knows nothing of mapgrow.
 fn without_recorder(pid: u32) -> String {
-    let executable = process::executable(pid);
+    let executable = proc::executable(pid);
     if let Some(blind) = executable.as_deref().and_then(program::inspect_binary) {
         return blind.explanation(&format!("process {pid}"));
     }

@@ -8,12 +8,12 @@ use mapgrow_format::reader::Recording;
 use mapgrow_system::headroom;
 
 use crate::clock::Moment;
-use crate::contents;
 use crate::dumps;
 use crate::failure::Failure;
 use crate::holder::Life;
 use crate::load;
-use crate::process;
+use crate::proc;
+use crate::readings;
 use crate::recordings::{self, RecordingFile};
 use crate::symbols::{Files, GeneratedCode, ObjectSymbolizer, Places};
 
@@ -94,7 +94,7 @@ impl Source {
         match recordings::of_process(pid, false) {
             Ok(live) => Source::from_recording(live),
             Err(failure) => match dumps::newest(Some(pid)) {
-                Some(path) if !process::exists(pid) => Source::from_file(&path),
+                Some(path) if !proc::exists(pid) => Source::from_file(&path),
                 _ => Err(failure),
             },
         }
@@ -105,7 +105,7 @@ impl Source {
         calibrate(&mut packed, &live);
         let running = live.life == Life::Running;
         // The memory of one that runs elsewhere cannot be read either.
-        let contents_refused = running && !contents::read_into(&mut packed, &live);
+        let contents_refused = running && !readings::read_into(&mut packed, &live);
         if running {
             let headroom = live.pid.map(|pid| headroom::of(Some(pid)));
             load::set_words(&mut packed, &headroom.unwrap_or_default().encode());
@@ -132,7 +132,7 @@ pub fn calibrate(packed: &mut [u8], live: &RecordingFile) {
         return;
     };
     let never = live.header.word(header::NOW_TICKS) == live.header.word(header::START_TICKS);
-    if live.pid.is_some_and(process::shares_clock) {
+    if live.pid.is_some_and(proc::shares_clock) {
         load::set_words(packed, &now.calibration());
     } else if !running && never {
         load::set_words(packed, &now.rate_only(&live.header));

@@ -16,9 +16,9 @@ use crate::config::{Defaults, Mode};
 use crate::hook::FILTER;
 use crate::life::{LIFE, Phase, State, existing_recording};
 use crate::lineage::{Block, FreedBlock, Outcome};
-use crate::process;
 use crate::recording::Recording;
 use crate::stack::Registers;
+use crate::start;
 use crate::tables::edges::ReplaceFigures;
 use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, Cold, HOT};
@@ -136,7 +136,7 @@ impl Session {
         if thread::is_off_here() {
             return None;
         }
-        let state = process::state(defaults, backend)?;
+        let state = start::state(defaults, backend)?;
         if state.settings.mode == Mode::Off {
             thread::switch_off_here();
             return None;
@@ -151,7 +151,7 @@ impl Session {
     /// paused or cannot be had.
     fn attach(&mut self) -> Option<(&'static State, &'static Recording, &mut Cold)> {
         let state = self.state?;
-        let Some(recording) = process::recording(state) else {
+        let Some(recording) = start::recording(state) else {
             // Not while another thread makes one: this one may be handed its blocks.
             if matches!(LIFE.phase(), Phase::Off) {
                 thread::switch_off_here();
@@ -334,7 +334,7 @@ impl Session {
         // Nothing can be recorded of this block if nothing is recorded at all.
         if existing_recording().is_none() {
             if is_large {
-                process::early_frees::count();
+                start::early_frees::count();
             }
             return None;
         }

@@ -1,6 +1,6 @@
 //! Edges: in which way one block followed another, how often, and at what cost.
 
-use super::figures::{add, add_to_histogram, mix, raise, raise_max, variance, weighted};
+use super::counting::{add, add_to_histogram, mix, raise, raise_max, variance, weighted};
 use super::index::{Index, Indexed};
 use crate::pool::{Commit, Pool, word};
 use crate::sync::{AtomicU64, Ordering};

@@ -12,7 +12,7 @@
 //! wanted to put its own, uses the winner's record and leaves its candidate behind, unused and
 //! without the bit that says complete. That costs one record for each such race.
 
-use super::figures::mix;
+use super::counting::mix;
 use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 

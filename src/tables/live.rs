@@ -40,7 +40,7 @@ mod record;
 
 pub(crate) use record::{Heritage, LiveRecord};
 
-use super::figures::mix;
+use super::counting::mix;
 use crate::pool::{Commit, word};
 use crate::sync::{
     AtomicU64, Ordering, compare_exchange, fence, fetch_add_ordered, preemption_point,

@@ -6,8 +6,8 @@
 //! any instruction, so whatever consists of several words is written first and made known by one
 //! word last.
 
+mod counting;
 pub(crate) mod edges;
-mod figures;
 pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod live;

@@ -1,6 +1,6 @@
 //! Sites: the call stacks from which blocks are allocated, and their exact counts.
 
-use super::figures::{add, add_to_histogram, lower_min, raise, raise_max, variance, weighted};
+use super::counting::{add, add_to_histogram, lower_min, raise, raise_max, variance, weighted};
 use super::index::{Index, Indexed};
 use crate::pool::{Commit, Pool, TRIES, word};
 use crate::sync::{AtomicU64, Ordering, fetch_add};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::directory::{Directory, is_safe};
 use crate::failure::Failure;
-use crate::process::own_uid;
+use crate::proc::own_uid;
 
 static LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libmapgrow.so"));
 

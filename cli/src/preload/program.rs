@@ -11,7 +11,7 @@ use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, ReadCache, ReadRef};
 
 use crate::load;
-use crate::process::own_uid;
+use crate::proc::own_uid;
 
 /// Interpreters of scripts that lead to one another, at most: as the kernel has it.
 const MOST_INTERPRETERS: usize = 4;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::directory::Directory;
 use crate::holder::Life;
-use crate::process::own_uid;
+use crate::proc::own_uid;
 use crate::recordings;
 
 const PREFIX: &str = "mapgrow-run-";

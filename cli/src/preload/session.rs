@@ -19,7 +19,7 @@ use crate::failure::{Failure, plain};
 use crate::holder::Life;
 use crate::load::{self, Header};
 use crate::preload::runs;
-use crate::process::own_uid;
+use crate::proc::own_uid;
 use crate::recordings;
 use crate::source::calibrate;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::program::{self, Blind};
-use crate::process;
+use crate::proc;
 
 /// Programs looked into, at most: a build may run thousands that it has just made.
 const MOST_PROGRAMS: usize = 1024;
@@ -67,9 +67,9 @@ impl Unseen {
         let mut at = 0;
         while let Some(&pid) = family.get(at).filter(|_| at < MOST_PROCESSES) {
             at += 1;
-            family.extend(process::children(pid));
-            found.users.extend(process::user(pid));
-            if let Some(path) = process::executable(pid) {
+            family.extend(proc::children(pid));
+            found.users.extend(proc::user(pid));
+            if let Some(path) = proc::executable(pid) {
                 found.note(pid, path, self.library.as_deref());
             }
         }
@@ -124,13 +124,13 @@ impl Found {
             return None;
         }
         self.environments.insert(key);
-        let environment = process::environment(pid)?;
+        let environment = proc::environment(pid)?;
         let preload = environment.variable("LD_PRELOAD");
         let blind = program::inspect_preload(preload, library)?;
         // Some write their title over their environment: what is loaded, was told to be.
-        let loaded = blind != Blind::Behind && process::maps(pid, library)?;
+        let loaded = blind != Blind::Behind && proc::maps(pid, library)?;
         // It may have become another program meanwhile.
-        let same = process::executable(pid).as_deref() == Some(path);
+        let same = proc::executable(pid).as_deref() == Some(path);
         (same && !loaded).then_some(blind)
     }
 }

@@ -16,7 +16,7 @@ use mapgrow_format::layout::packed::Pids;
 use mapgrow_format::reader::Recording;
 use mapgrow_report::symbols::Frame;
 
-use crate::process::own_uid;
+use crate::proc::own_uid;
 
 /// Most bytes read of such a file, and of a line of it.
 const MOST_BYTES: u64 = 256 << 20;

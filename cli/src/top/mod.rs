@@ -1,8 +1,8 @@
 //! The live view: what a recorded process does now, read from its recording.
 
 mod feed;
-mod figures;
 mod readings;
+mod rows;
 mod site;
 mod state;
 mod view;

@@ -7,7 +7,7 @@ use mapgrow_report::{Report, Site};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::feed::Reading;
-use super::figures::{Before, Due, Row, rows};
+use super::rows::{Before, Due, Row, rows};
 
 /// What comes first in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table, TableState};
 
-use super::figures::{Due, Row, is_timed};
+use super::rows::{Due, Row, is_timed};
 use super::site;
 use super::state::{Page, State};
 

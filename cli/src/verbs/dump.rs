@@ -7,10 +7,10 @@ use mapgrow_format::layout::header;
 use mapgrow_system::headroom;
 
 use crate::clock::Moment;
-use crate::contents;
 use crate::directory::write_new;
 use crate::failure::Failure;
 use crate::holder::Life;
+use crate::readings;
 use crate::source::calibrate;
 use crate::{dumps, load, output, recordings};
 
@@ -38,7 +38,7 @@ pub fn run(args: &DumpArgs) -> Result<(), Failure> {
     calibrate(&mut packed, &live);
     if live.life == Life::Running {
         // Without the right to read its memory the copy lacks what its maps hold.
-        contents::read_into(&mut packed, &live);
+        readings::read_into(&mut packed, &live);
         load::set_words(&mut packed, &headroom::of(Some(args.pid)).encode());
         let ticks = Moment::now(&live.header).map_or(0, |now| now.ticks);
         load::set_words(

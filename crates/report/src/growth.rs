@@ -18,7 +18,7 @@ use crate::rows::sites::caller;
 use crate::symbols::Symbolizer;
 use foldhash::{HashMap, HashSet};
 use mapgrow_containers::classify::catalogue::Family;
-use mapgrow_containers::classify::shape::Elements;
+use mapgrow_containers::classify::elements::Elements;
 use mapgrow_format::headroom::Headroom;
 use mapgrow_format::layout::{event, header};
 use mapgrow_format::reader::{BlockEvent, Recording};

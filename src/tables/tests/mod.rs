@@ -1,7 +1,7 @@
 //! Tests of the tables on real atomics.
 
+mod counting;
 mod edges;
-mod figures;
 mod history;
 mod index;
 mod live;

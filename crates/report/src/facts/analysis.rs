@@ -10,7 +10,7 @@ use super::relations::{Relation, doubles, relation};
 use super::resolve::Resolver;
 use crate::model::KnownBy;
 use mapgrow_containers::classify::catalogue::{self, Family, HASHBROWN, RAW_VEC, UNKNOWN};
-use mapgrow_containers::classify::shape::Elements;
+use mapgrow_containers::classify::elements::Elements;
 use mapgrow_format::layout::{edge, event, header};
 use mapgrow_format::reader::{Edge, EdgeKind, Recording};
 

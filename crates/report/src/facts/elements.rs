@@ -4,7 +4,7 @@ use super::analysis::Analysis;
 use super::evidence::group_width;
 use super::relations::Relation;
 use mapgrow_containers::classify::catalogue::HASHBROWN;
-use mapgrow_containers::classify::shape::Elements;
+use mapgrow_containers::classify::elements::Elements;
 use mapgrow_format::reader::Recording;
 use std::collections::HashMap;
 

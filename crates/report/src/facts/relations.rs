@@ -5,7 +5,7 @@ use super::evidence::{SiteFacts, group_width};
 use super::resolve::{Function, PhysicalFrame, Resolver};
 use crate::model::KnownBy;
 use mapgrow_containers::classify::catalogue::{self, Container, Family, HASHBROWN, RAW_VEC};
-use mapgrow_containers::classify::shape::Elements;
+use mapgrow_containers::classify::elements::Elements;
 use mapgrow_containers::classify::whose::Whose;
 use mapgrow_format::layout::edge;
 use mapgrow_format::reader::{Edge, EdgeKind, Recording};

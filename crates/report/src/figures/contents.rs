@@ -8,7 +8,7 @@ use crate::facts::clock::Clock;
 use crate::facts::elements::{ElementTypes, narrowed};
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::{Family, HASHBROWN};
-use mapgrow_containers::classify::shape::Elements;
+use mapgrow_containers::classify::elements::Elements;
 use mapgrow_containers::occupancy::{
     Block, Bounds, Count, Foreign, ForeignKind, Heat, Occupancy, Reading,
 };

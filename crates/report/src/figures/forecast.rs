@@ -9,7 +9,7 @@ use crate::facts::evidence::group_width;
 use crate::facts::process;
 use crate::model::{NextResize, Slowed};
 use mapgrow_containers::classify::catalogue::{Container, Family};
-use mapgrow_containers::classify::shape::Elements;
+use mapgrow_containers::classify::elements::Elements;
 use mapgrow_containers::occupancy::{Block, capacity_of};
 use mapgrow_format::headroom::Headroom;
 use mapgrow_format::layout::header;

@@ -4,7 +4,7 @@ use super::advice::cures;
 use super::gates::{Finding, Outcome};
 use crate::model::{Map, NextResize, Report};
 use crate::words::units::{bytes, count, time};
-use crate::words::{contents, names};
+use crate::words::{held, names};
 
 /// Of all resizes that come within `within_ns`, the first for which there is no room, and its
 /// map.
@@ -34,7 +34,7 @@ pub(crate) fn sentence(report: &Report, map: &Map, next: &NextResize) -> String 
         names::container(map.family, map.type_name.as_deref()),
         names::place(site.and_then(|site| site.caller.as_ref())),
         when.unwrap_or_default(),
-        contents::room_for(next, report.memory.as_ref()),
+        held::room_for(next, report.memory.as_ref()),
     )
 }
 

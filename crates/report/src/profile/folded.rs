@@ -2,7 +2,7 @@
 
 use super::beside::Beside;
 use super::sampling::{Sum, block_bytes};
-use super::shape;
+use super::sizes;
 use super::{HeapProfile, HeapSample, Innermost, MapType, ProfileFunction, ProfilePlace};
 use crate::model::{Caller, KnownBy, LoadedModule, StackFrame};
 use mapgrow_containers::classify::catalogue::{Container, Family};
@@ -246,7 +246,7 @@ impl<'a> Folding<'a> {
         for (leaf, samples) in calls {
             let place = self.place(leaf);
             let hint = place.and_then(|place| self.innermost.source(self.profile, place));
-            match shape::told(&samples, hint) {
+            match sizes::told(&samples, hint) {
                 Some((family, known_by)) => {
                     let grower = Grower { family, grew: true };
                     for sample in samples {

@@ -9,7 +9,7 @@ mod folded;
 mod history;
 mod rows;
 mod sampling;
-mod shape;
+mod sizes;
 
 use super::model::{LoadedModule, Report};
 pub use history::History;

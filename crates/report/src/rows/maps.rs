@@ -9,8 +9,8 @@ use crate::figures::contents::{Content, Contents, Range};
 use crate::figures::forecast::{Forecast, Forecaster};
 use crate::model::{Activity, HeatMap, Map};
 use mapgrow_containers::classify::catalogue::{Family, HASHBROWN};
-use mapgrow_containers::classify::shape;
-use mapgrow_containers::classify::shape::Elements;
+use mapgrow_containers::classify::elements;
+use mapgrow_containers::classify::elements::Elements;
 use mapgrow_containers::occupancy::{Foreign, Heat, Occupancy};
 use mapgrow_format::layout::WEIGHT_ONE;
 
@@ -147,7 +147,7 @@ fn map(
         bytes: block.bytes,
         capacity: match foreign {
             Some(foreign) => foreign.capacity,
-            None => buckets.map(shape::capacity),
+            None => buckets.map(elements::capacity),
         },
         entries,
         entries_error: occupancy

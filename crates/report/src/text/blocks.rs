@@ -6,7 +6,7 @@ use crate::rows::cost::{held, only_samples};
 use crate::rows::summary::Summary;
 use crate::words::fit::{fit, printable};
 use crate::words::units::{bytes, count, thousands, time};
-use crate::words::{contents, estimates, names, phrases};
+use crate::words::{estimates, held, names, phrases};
 
 /// The block of a site.
 pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
@@ -32,7 +32,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
     if !only_samples(site) {
         page.row("holds", &phrases::holds(site));
     }
-    if let Some(contents) = contents::contents(site) {
+    if let Some(contents) = held::contents(site) {
         page.row("contents", &contents);
     }
     if let Some(samples) = estimates::samples(site) {
@@ -242,7 +242,7 @@ fn table(page: &mut Page, map: &Map) {
 /// What goes on in a map, and what comes next.
 fn prospects(page: &mut Page, map: &Map, report: &Report) {
     let ended = report.process.state.ended();
-    if let Some(goes_on) = contents::activity(map, ended) {
+    if let Some(goes_on) = held::activity(map, ended) {
         page.row("activity", &goes_on);
     }
     if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
@@ -254,7 +254,7 @@ fn prospects(page: &mut Page, map: &Map, report: &Report) {
             true => ("full", None),
             false => ("grows", report.memory.as_ref()),
         };
-        page.row(label, &contents::next_resize(next, memory));
+        page.row(label, &held::next_resize(next, memory));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::rows::cost::{harm, held};
 use crate::words::fit::{fit, printable};
 use crate::words::names::capital;
 use crate::words::units::{bytes, count, estimated, thousands, time};
-use crate::words::{contents, estimates, names, phrases};
+use crate::words::{estimates, held, names, phrases};
 
 /// The sentences that a report begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +153,7 @@ fn kept(report: &Report) -> Option<String> {
         capital(&names::container(worst.family, worst.type_name.as_deref())),
         names::place(worst.caller.as_ref()),
         estimated(retained, worst.retained_error_bytes, bytes),
-        contents::entries(entries, worst.entries_error),
+        held::entries(entries, worst.entries_error),
         room.unwrap_or_default(),
     ))
 }

@@ -4,10 +4,10 @@
 //! a kind says it would save is arithmetic on bytes and counts; how much faster a program gets
 //! nobody has measured, and so nobody promises it.
 
-mod contents;
 pub(crate) mod cures;
 mod presize;
 mod resizing;
+mod retained;
 
 use crate::figures::holdings::Holdings;
 use crate::model::{Advice, AdviceKind, Site};
@@ -45,13 +45,13 @@ fn suggestions(site: &Site, holdings: &Holdings, largest_buckets: Option<u64>) -
         None
     };
     let all = [
-        contents::shrink(site, holdings.capacity())
-            .or_else(|| contents::shrink_foreign(site, holdings)),
+        retained::shrink(site, holdings.capacity())
+            .or_else(|| retained::shrink_foreign(site, holdings)),
         presize,
         reuse,
-        contents::rebuild(site, holdings),
-        contents::bound(site, holdings),
-        contents::hasher(site, holdings),
+        retained::rebuild(site, holdings),
+        retained::bound(site, holdings),
+        retained::hasher(site, holdings),
         resizing::split(site),
     ];
     all.into_iter().flatten().collect()
@@ -60,7 +60,7 @@ fn suggestions(site: &Site, holdings: &Holdings, largest_buckets: Option<u64>) -
 /// A map whose entries lie in a vector beside its table, with what shrinking both would give back in
 /// the place of what the table alone would.
 pub(crate) fn advised_as_one(map: Site) -> Site {
-    let Some(shrink) = contents::shrink(&map, map.capacity) else {
+    let Some(shrink) = retained::shrink(&map, map.capacity) else {
         return map;
     };
     let others = map.suggestions.into_iter();

@@ -5,7 +5,7 @@ use crate::figures::holdings::Holdings;
 use crate::model::{Advice, AdviceKind, Saving, Site};
 use crate::words::methods;
 use crate::words::units::{bytes, count};
-use mapgrow_containers::classify::shape;
+use mapgrow_containers::classify::elements;
 use std::collections::BTreeMap;
 
 /// A map of twice the size is not worth so much more for most of its siblings, as a share of it.
@@ -237,10 +237,10 @@ fn call(
     let entries = match (of_size, holdings.element(), site.family) {
         // The fewest entries for which one table of this size is made; for many, all it takes.
         (Some(buckets), ..) if maps == 1 => {
-            let least = shape::capacity(buckets / 2).saturating_add(1);
+            let least = elements::capacity(buckets / 2).saturating_add(1);
             Some(least.max(site.entries.unwrap_or(0)))
         }
-        (Some(buckets), ..) => Some(shape::capacity(buckets)),
+        (Some(buckets), ..) => Some(elements::capacity(buckets)),
         // Arrays of pointers, one for each entry.
         (None, _, Some("libstdcxx_hashtable" | "libcxx_hashtable" | "redis_dict")) => {
             Some(room / POINTER)

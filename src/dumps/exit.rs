@@ -5,8 +5,8 @@ use core::sync::atomic::Ordering;
 use super::DumpError;
 use crate::config::AtExit;
 use crate::life::{State, existing_recording};
-use crate::measure;
 use crate::own_stack::with_own_stack;
+use crate::readings;
 use crate::recording::Recording;
 use crate::sandbox;
 use crate::thread::{self, Busy};
@@ -22,7 +22,7 @@ pub(super) static AT_EXIT: extern "C" fn() = at_exit;
 fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<(), DumpError> {
     // Not for a signal handler, where a sudden end may happen, and `exit` be called.
     if ending == Ending::Orderly && !sys::on_signal_stack() {
-        let _ = with_own_stack(|| measure::measure(recording));
+        let _ = with_own_stack(|| readings::read_tables(recording));
     }
     super::dump(recording, &state.settings, header::REASON_EXIT, |_| ())
 }

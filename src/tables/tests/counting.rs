@@ -1,4 +1,4 @@
-use super::super::figures::{add_to_histogram, lower_min, raise, variance, weighted};
+use super::super::counting::{add_to_histogram, lower_min, raise, variance, weighted};
 use super::zeroes;
 use crate::sync::{AtomicU64, Ordering};
 

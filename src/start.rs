@@ -6,12 +6,12 @@ pub(crate) mod early_frees;
 
 use crate::calibration;
 use crate::config::{AtExit, Defaults, Mode, Settings};
+use crate::dumps;
 use crate::life::{LIFE, Phase, State, existing_recording};
 use crate::own_stack::with_own_stack;
 use crate::recording::{Origin, Recording, private_pages};
 use crate::run;
 use crate::sandbox;
-use crate::snapshot;
 use crate::stack::EntryFrames;
 use mapgrow_format::layout::header;
 use mapgrow_system::clock::Moment;
@@ -47,9 +47,9 @@ fn set_up(defaults: &Defaults, backend: u64) -> Option<&'static State> {
         0
     } else {
         if settings.at_term && settings.at_exit == AtExit::Dump {
-            snapshot::take_term();
+            dumps::take_term();
         }
-        snapshot::take_signal(settings.signal)
+        dumps::take_signal(settings.signal)
     };
     LIFE.settings_are_read(off);
     run::tell(&settings, run::STARTED);
@@ -149,6 +149,6 @@ fn after_fork(state: &State) {
         return;
     }
     // The filter stays: by it the frees of inherited blocks are noticed.
-    snapshot::reset_after_fork();
+    dumps::reset_after_fork();
     LIFE.child_has_begun(!state.settings.follow_fork);
 }

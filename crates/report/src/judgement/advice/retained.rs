@@ -4,7 +4,7 @@ use super::{PILED_ENTRIES, WORTHWHILE_BYTES, advice};
 use crate::figures::holdings::{Held, Holdings};
 use crate::model::{Advice, AdviceKind, Saving, Site};
 use crate::rows::cost::held;
-use crate::words::contents::entries;
+use crate::words::held::entries;
 use crate::words::methods;
 use crate::words::units::{bytes, count, estimated, thousands, time};
 use mapgrow_containers::occupancy::HashVerdict;

@@ -27,7 +27,7 @@ const PASSES: [(u64, u64); 3] = [
 ];
 
 /// Reads all live tables, as far as time and room allow. Does nothing while another thread does.
-pub(crate) fn measure(recording: &Recording) {
+pub(crate) fn read_tables(recording: &Recording) {
     // One reader at a time: all write to the same region.
     if recording.being_measured.swap(true, Ordering::Acquire) {
         return;
