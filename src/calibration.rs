@@ -30,7 +30,7 @@ pub(crate) struct Lesson {
     handed_out: usize,
 }
 
-/// That of the calling thread; null unless it is calibrating.
+/// The lesson of the calling thread; null unless it is calibrating.
 #[inline]
 fn lesson() -> *mut Lesson {
     HOT.with(|hot| hot.lesson.get().cast())

@@ -4,7 +4,7 @@
 //! Unborn --settings read--> Ready --a block to record--> Recording --fork: in the child--> Forked
 //!   |                       |   ^                                                            |
 //!   | MAPGROW=off   no room |   |                              a thread there has a block to |
-//!   v                       v   |                                      record, or frees one  v
+//!   v                       v   |                                      record, or a mark     v
 //!  Off <--------------------+   +-------------------------------------------------------- Beginning
 //!   ^                                                                                        |
 //!   +--MAPGROW_FOLLOW_FORK=0, or its parent was off------------------------------------------+
@@ -42,7 +42,8 @@ pub(crate) struct State {
     pub(crate) signal: i32,
     /// When the process began, as near as its first allocation comes to that.
     pub(crate) began: Moment,
-    /// The process that this is said of: a child of `fork` has a copy.
+    /// Id of the process that set this up: a child of `fork` inherits a copy, and tells by it that
+    /// `began` is its parent's.
     pub(crate) pid: u32,
 }
 
@@ -61,8 +62,8 @@ impl State {
         let _ = STATE.set(state);
     }
 
-    /// Whether the calling thread may be unwinding, as far as this can be told: Rust says so, of
-    /// other programs it is not known.
+    /// Whether the calling thread may be unwinding. Rust can tell; in a program of another language
+    /// nobody can, so there it always may.
     #[inline]
     pub(crate) fn may_be_unwinding(&self) -> bool {
         self.backend == header::BACKEND_PROGRAM || std::thread::panicking()
@@ -80,7 +81,7 @@ pub(crate) enum Phase {
     Recording(&'static Recording),
     /// A child of `fork` in which nothing has happened yet.
     Forked,
-    /// A thread of such a child makes its beginning.
+    /// A thread of such a child is resetting the recorder.
     Beginning,
     /// Nothing will be recorded.
     Off,
@@ -120,7 +121,7 @@ impl Word {
 
 /// The life of the recorder in a process.
 pub(crate) struct Life {
-    /// The word that holds until a recording is wanted. A child of `fork` inherits it as it is.
+    /// The word in use until a recording is wanted. A child of `fork` inherits it as it is.
     first: &'static Word,
     /// The word that holds now: `first`, or one in a page that children find wiped.
     word: AtomicPtr<Word>,
@@ -185,7 +186,8 @@ impl Life {
         self.first.turn(UNBORN, if off { OFF } else { READY });
     }
 
-    /// Has a word that a child of `fork` finds wiped; whether it will. `None`: there is no memory.
+    /// Moves the word to a page that the kernel wipes in a child of `fork`. False when this kernel
+    /// will not wipe it, `None` when there is no memory for the page.
     pub(crate) fn notice_forks(&self) -> Option<bool> {
         let word = self.word();
         if !ptr::eq(word, self.first) {
@@ -227,7 +229,7 @@ impl Life {
         won
     }
 
-    /// Ready -> Off: nothing is tried again, in children neither.
+    /// Ready -> Off: no further attempt is made, in this process or in its children.
     pub(crate) fn give_up(&self) {
         if self.word().turn(READY, OFF) {
             self.first.turn(READY, OFF);

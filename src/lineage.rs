@@ -4,7 +4,8 @@
 //! its growth function. So when a block is freed, the blocks that the same thread allocated lately
 //! are looked through for one whose allocation shares an activation with this free: a frame at
 //! the same place in the stack, entered from the same call. The innermost shared frame is what the
-//! reader judges: a growth function means a resize, the program's own function a rebuild.
+//! reader judges (`facts/resize_or_rebuild.rs` of the report): a growth function means a resize, the
+//! program's own function a rebuild.
 //!
 //! Two calls made one after the other from the same place have frames at the same address too, and
 //! a hasher may allocate between the new table and the free of the old one. Candidates are
@@ -172,9 +173,9 @@ pub(crate) struct FreedBlock {
     pub(crate) since: u64,
     /// Where, if that is known.
     pub(crate) site: Option<u32>,
-    /// Whether it was recorded with certainty. Its successor must be so too: what was recorded by
-    /// chance would make a drop that every figure counts vanish. Of any other block only what is
-    /// larger is taken for the successor.
+    /// Whether it was recorded with certainty. Then its successor must be so too: if a sampled
+    /// block were taken for it, a drop that every figure counts would vanish. For a sampled block
+    /// only a larger one is taken for the successor.
     pub(crate) certain: bool,
 }
 
@@ -356,7 +357,7 @@ impl PendingStack {
             site,
             certain,
         } = *freed;
-        // Of the own allocation, and of what was allocated since.
+        // The freed block's own allocation, and the best of those made since.
         let mut own = None;
         let mut best: Option<(Rank, Block, Join)> = None;
         let each = (self.ages).filter_map(|at| self.blocks.get(at).zip(self.frames.get(at)));
@@ -381,7 +382,7 @@ impl PendingStack {
             let Some(join) = self.joins.of(&frames.as_stack(), free) else {
                 continue;
             };
-            // Of two that are as good the later one, which came first.
+            // Of two that are equally good the later one stays: the loop meets it first.
             let elsewhere = site != Some(block.site);
             let rank = (fit, join.slot, elsewhere, join.frame);
             if best.as_ref().is_none_or(|(least, ..)| rank < *least) {

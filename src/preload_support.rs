@@ -42,7 +42,7 @@ pub fn free_is_fast(address: usize) -> bool {
     hook::free_of_unknown_size_is_fast(address)
 }
 
-/// Has none of the blocks in these bytes freed or reallocated on the fast path, ever.
+/// Makes every free and reallocation of blocks in these bytes leave the fast path, for good.
 pub fn keep_off_fast_path(address: usize, bytes: usize) {
     hook::FILTER.add_range(address, bytes);
 }

@@ -52,7 +52,8 @@ pub(crate) fn read_tables(recording: &Recording) {
                 seed: block.serial,
                 ..Limits::default()
             };
-            // Taken before the bytes are: what the map was then done with, they show.
+            // The time is taken before the bytes are read, so that whatever was done to the map
+            // until then is in them.
             let ticks = clock::ticks();
             let reading = read(
                 &memory,

@@ -96,7 +96,7 @@ fn first_block(state: &State) -> Option<&'static Recording> {
                 _ => existing_recording(),
             }
         }
-        // Of a child whose beginning another thread makes this one records nothing yet.
+        // While another thread of the child resets the recorder, this one records nothing.
         Phase::Unborn | Phase::Beginning | Phase::Off => None,
     }
 }
@@ -142,8 +142,9 @@ fn make_recording(state: &State) -> Option<&'static Recording> {
     Some(recording)
 }
 
-/// Makes this process' own beginning in a child of `fork`, where the parent's recording is not
-/// mapped. The child may have several threads by now: all but the first one here do nothing.
+/// Resets the recorder in a child of `fork`, where the parent's recording is not mapped, so that
+/// the child can have its own. The child may have several threads by now: all but the first one
+/// here do nothing.
 fn after_fork(state: &State) {
     if !LIFE.begin_child() {
         return;

@@ -22,8 +22,8 @@ pub(crate) fn own_identity() -> u64 {
     }
 }
 
-/// Whether a thread of this process was what [`own_identity`] called so, and has ended. Of another
-/// process's nothing is known.
+/// Whether an identity, as [`own_identity`] gives it, is that of a thread of this process that has
+/// ended. False for threads of other processes, of which nothing is known.
 pub(crate) fn has_ended(identity: u64) -> bool {
     identity != 0
         && !sandbox::entered()

@@ -20,8 +20,8 @@ pub(crate) const TABLE_ALIGN: usize = 16;
 
 /// Blocks of at least this size always leave the fast path: the default floor.
 pub(crate) const LARGE: usize = 1024;
-/// The same of blocks that are freed. Half of it, less the control bytes of a table, because the
-/// old table of one that grows across the floor is that large.
+/// The same for blocks that are freed: half of it, less a table's control bytes, which is the size
+/// of the old table when one grows across the floor.
 pub(crate) const LARGE_FREE: usize = LARGE / 2 - 16;
 
 mod budget;
@@ -144,7 +144,8 @@ unsafe fn attach<'a>(
         cold.allocated = hot.allocated() as u64;
         cold.freed = hot.freed() as u64;
         cold.refill(hot);
-        // What a new thread allocated so far counts; what is left of another recording does not.
+        // In a new thread the countdown holds the tables that it has allocated so far, and they
+        // count; what is left over from another recording is dropped.
         let before = if existing.is_null() {
             hot.tables_countdown.get()
         } else {
@@ -159,7 +160,8 @@ unsafe fn attach<'a>(
 /// Size from which a freed block is looked for whatever its address. The old table of one that
 /// grows across the floor is half its size, and hashbrown's control bytes make it a little less.
 ///
-/// Where the size is not known no block is found by it: the filter holds all that are recorded.
+/// Where frees do not tell the size, no block is looked up by its size: the page filter then counts
+/// every recorded block.
 pub(crate) fn free_floor(settings: &Settings) -> usize {
     if !settings.sizes_known {
         return usize::MAX;
@@ -211,13 +213,13 @@ impl Cold {
         self.allocated.wrapping_add(counting as u64)
     }
 
-    /// After a table was recorded whose predecessor may lie below what frees are looked at by
-    /// size and on no page of the filter: the next few frees leave the fast path. That is so for
-    /// sampled tables, for those that grew by more than the usual factor, and, where sizes are
-    /// not known, for all that just crossed the floor.
+    /// Makes the next few frees leave the fast path, if the table just recorded may have replaced
+    /// one that is too small to be looked up by its size and lies on no page of the filter: a
+    /// sampled table, one that grew by more than the usual factor, or, where sizes are not known,
+    /// one that just crossed the floor.
     pub(crate) fn expect_frees(&mut self, bytes: usize, settings: &Settings) {
-        /// Frees between the allocation of a new table and that of the old one: usually none,
-        /// but hashers may use the heap.
+        /// Frees that may come between the allocation of the new table and the free of the old one:
+        /// usually none, but a hasher may use the heap.
         const FREES: u32 = 4;
         if bytes / 4 < settings.floor {
             if self.expected_frees == 0 {

@@ -132,7 +132,8 @@ impl Reader<'_> {
             group: self.group,
             foreign: self.file.header.word(header::BACKEND) == header::BACKEND_PROGRAM,
         };
-        // Taken before the bytes are: what the map was then done with, they show.
+        // The time is taken before the bytes are read, so that whatever was done to the map until
+        // then is in them.
         let now = Moment::now(&self.file.header).filter(|_| lives(self.file, block))?;
         let (survey, foreign) = memory::read(&memory, &place, &limits)?;
         lives(self.file, block).then_some(Reading {

@@ -160,8 +160,8 @@ pub fn of_process(pid: u32, write: bool) -> Result<RecordingFile, Failure> {
     left_behind(pid).ok_or_else(|| refused.unwrap_or_else(|| no_recording(pid)))
 }
 
-/// What a process of this id left behind. While there is such a process: what it recorded as
-/// another program, for all else is another process's.
+/// What a process of this id left behind. While a process has this id, only what it recorded before
+/// an `exec` counts: any other recording with the id is another process's.
 fn left_behind(pid: u32) -> Option<RecordingFile> {
     let wanted = match proc::exists(pid) {
         true => Life::Replaced,

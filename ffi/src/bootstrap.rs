@@ -65,7 +65,7 @@ pub(crate) unsafe fn size(block: *const c_void) -> usize {
     unsafe { block.cast::<u8>().sub(HEADER).cast::<usize>().read() }
 }
 
-/// Ends the handing out. Whether any block ever was.
+/// Closes the arena. Returns whether any block was ever handed out.
 pub(crate) fn close() -> bool {
     USED.swap(SIZE + 1, Ordering::AcqRel) != 0
 }

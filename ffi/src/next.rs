@@ -207,10 +207,9 @@ fn look() -> Option<Next> {
     TELLS_SIZES.store(tells, Ordering::Release);
     #[cfg(target_arch = "x86_64")]
     crate::operators::look();
-    // What was not there is no error that the program should meet: one that succeeds clears it.
-    // (`dlerror` would too, but takes locks, under which the program may be allocating: `newlocale`
-    // does.)
-    // SAFETY: the name is a C string.
+    // A function that was not found must not leave an error for the program's own `dlerror`: a
+    // search that succeeds clears it. (`dlerror` would too, but takes locks, under which the
+    // program may be allocating: `newlocale` does.) SAFETY: the name is a C string.
     unsafe { libc::dlsym(libc::RTLD_NEXT, MALLOC.name.as_ptr()) };
     FOUND.store(true, Ordering::Release);
     BOOTSTRAPPED.store(bootstrap::close(), Ordering::Release);

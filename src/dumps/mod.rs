@@ -289,7 +289,7 @@ fn write_at(
 /// The parts of a recording that a dump consists of, beside the header.
 struct Parts {
     pieces: [(*const u8, usize); region::COUNT],
-    /// What had to be left out has the timeline only, and this is set.
+    /// Whether parts of the timeline, the only ones that may be left out, had to be.
     cut: bool,
 }
 

@@ -129,7 +129,7 @@ fn find_site(recording: &Recording, entry: Entry, capture: &mut Capture<'_>) -> 
     site
 }
 
-/// Puts the functions of an interpreter's on record that a stack of the calling thread leads through.
+/// Records the interpreted functions that a stack of the calling thread leads through.
 #[cfg(feature = "preload")]
 fn note_scripts(recording: &Recording, capture: &Capture<'_>) {
     recording.note_interpreter(crate::stack::python::told());

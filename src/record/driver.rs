@@ -51,8 +51,8 @@ pub(crate) fn free(
     }
 }
 
-/// Reallocates by `forward`, which returns the block or null, and what became of the old one. It is
-/// told how many bytes that has, if anybody is to know. `held` as in [`free`].
+/// Reallocates by `forward`, which returns the block or null, and what became of the old one. If
+/// the move is to be recorded, `forward` is told the old block's size. `held` as in [`free`].
 #[inline(always)]
 pub(crate) fn reallocate<T>(
     session: Option<Session>,

@@ -152,7 +152,8 @@ impl Session {
     fn attach(&mut self) -> Option<(&'static State, &'static Recording, &mut Cold)> {
         let state = self.state?;
         let Some(recording) = start::recording(state) else {
-            // Not while another thread makes one: this one may be handed its blocks.
+            // Only when recording is off for good: while another thread makes the recording, this
+            // one may be handed blocks that are in it.
             if matches!(LIFE.phase(), Phase::Off) {
                 thread::switch_off_here();
             }
@@ -163,7 +164,7 @@ impl Session {
         Some((state, recording, cold))
     }
 
-    /// Has all ready that recording will need once no more can be asked of the system.
+    /// Prepares all that recording will need once no system call may be made any more.
     #[cfg(feature = "preload")]
     pub(crate) fn prepare_for_sandbox(&mut self) {
         if let Some((_, recording, _)) = self.attach() {
@@ -198,8 +199,8 @@ impl Session {
         };
         let settings = &state.settings;
         let (flush_due, floor) = HOT.with(|hot| {
-            // What the fast path turned away it did not count: nothing of a large block, and
-            // otherwise only the bytes of a table not among the tables'.
+            // Counts what the fast path has not: a large block in both countdowns, and a table that
+            // the first countdown turned away in the countdown of tables.
             let too_large = bytes >= thread::LARGE;
             let table = align >= thread::TABLE_ALIGN;
             if table && (too_large || hot.allocate_countdown.get() < 0) {
@@ -301,8 +302,8 @@ impl Session {
         cold.spent(plan.start, recording, &state.settings);
     }
 
-    /// Takes a block out that is about to be freed. What is given back is to be finished once it
-    /// is freed.
+    /// Takes a block that is about to be freed out of the live table. If another block replaced it,
+    /// the result has to go to [`finish_free`](Self::finish_free) once it is freed.
     #[inline(never)]
     pub(crate) fn freed(&mut self, address: usize, bytes: usize, align: usize) -> Option<Freed> {
         let Some(state) = self.state else {
@@ -319,13 +320,15 @@ impl Session {
             thread::prime(hot, settings);
             (hot.flush_is_due(), bytes < hot.free_floor.get())
         });
-        // A floor below the fast path's has brought it here, and nothing else.
+        // It left the fast path only because this thread's floor is lower, or because a recorded
+        // block is near: nothing is recorded at this address.
         let align_log2 = align.trailing_zeros() as u8;
         if by_filter && !flush_due && !FILTER.may_be(address) {
             return None;
         }
-        // Of a block whose size was not said, it is what the block holds at least: one that was too
-        // small to be recorded is rounded up by a quarter at the most.
+        // Where `free` does not tell the size, `bytes` is the block's usable size, which the
+        // allocator rounds up by at most a quarter: only above that was the block surely large
+        // enough to be recorded.
         let is_large = if settings.sizes_known {
             bytes >= settings.floor
         } else {
@@ -339,7 +342,7 @@ impl Session {
             return None;
         }
         let Some((_, recording, cold)) = self.attach() else {
-            // It may be another thread's, which could be attached.
+            // Another thread, for which there was memory, may have recorded this block.
             forget(address);
             return None;
         };
@@ -351,7 +354,8 @@ impl Session {
         let found = recording.live.find(address as u64);
         let old = match found {
             Some(slot) => Some(take_out(recording, settings, slot, address, start)?),
-            // Looked for by its size or expected; not by chance, for the page that it lies on.
+            // It is here for its size, or as one of the expected frees, not only because a recorded
+            // block shares its page.
             None if (expected || !in_filter(settings, bytes))
                 && cold.pending.could_replace(bytes, align_log2, expected) =>
             {
@@ -364,10 +368,11 @@ impl Session {
                 return None;
             }
         };
-        // A stack is worth its cost only if it can tell something: whether a newer block took
-        // this one's place, or whether an unwinding growth gives up the block it had just made.
-        // If not all tables of this size are recorded, what took its place may not be: then it is
-        // looked for only right after something that grew was recorded.
+        // A stack is worth its cost only if it can tell something: whether a newer block took this
+        // one's place, or whether an unwinding growth gives up the block it had just made. Where
+        // tables of this size are only sampled, the block that took its place may not be recorded:
+        // then it is looked for only among the frees expected after a recorded growth
+        // (`expect_frees`).
         let since = old.as_ref().map_or(0, |old| old.ticks);
         let sure = old.as_ref().is_some_and(certain);
         let own = state.may_be_unwinding() && cold.pending.holds(address);

@@ -55,7 +55,7 @@ impl Moved {
 }
 
 impl ReallocPlan {
-    /// Puts a block back on record that could not be reallocated.
+    /// Puts the record of a block that could not be reallocated back into the live table.
     fn stays(&self, recording: &Recording, cold: &Cold, settings: &Settings, now: u64) {
         let Some(old) = &self.old else { return };
         if recording.live.insert(self.address as u64, old).is_some() {

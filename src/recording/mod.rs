@@ -1,4 +1,4 @@
-//! The recording: its layout, the arena that a process writes, and the reader.
+//! The recording that this process writes, and the arena that it lies in.
 
 mod arena;
 mod live;

@@ -111,8 +111,8 @@ pub(crate) fn mapping(address: u64) -> Option<Range<u64>> {
 /// The object that `address` lies in. `None` for generated code, and always where the C library
 /// has no `_dl_find_object`.
 ///
-/// # Safety
-/// That object is not unloaded until this returns: as one is not that a thread's stack leads into.
+/// # Safety That object is not unloaded until this returns. (An object that a thread's stack leads
+/// into is not.)
 pub(crate) unsafe fn find_object(address: u64) -> Option<Object> {
     let found = ask(address)?;
     let (bias, name) = if found.link_map.is_null() {

@@ -20,7 +20,7 @@ const POOL: usize = 8192;
 /// Sets of the index, each of `WAYS` entries.
 const SETS: usize = 256;
 const WAYS: usize = 4;
-/// How many of the others are remembered, to be kept when they come again.
+/// Keys remembered of stacks that were not kept: such a stack is kept when it comes again.
 const TURNED_AWAY: usize = 4;
 /// Marks the key of a branch, where a root has a stack pointer.
 const BRANCH: u64 = 1 << 63;
@@ -86,7 +86,7 @@ pub(super) struct Entry {
     /// It leads through functions of a script.
     scripted: bool,
     pub(super) caller_function_start: u64,
-    /// The recorder's.
+    /// Site that the recorder has noted for this stack; 0: none yet.
     pub(super) site: u32,
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn count() {
     });
 }
 
-/// Those of this process, which are counted elsewhere from now on.
+/// Takes the count of this process: from now on such frees are counted in the recording.
 pub(super) fn take() -> u64 {
     let counted = COUNTED.swap(0, Ordering::Relaxed);
     if counted >> 32 == u64::from(std::process::id()) {

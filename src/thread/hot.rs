@@ -62,7 +62,7 @@ enum Phase {
 }
 
 impl Hot {
-    /// That of a thread which has not allocated yet.
+    /// What the fast path finds in a thread that has not allocated yet.
     #[allow(dead_code)] // Where the variable is defined in assembly.
     pub(super) const fn new() -> Self {
         Self {

@@ -37,8 +37,8 @@ pub(super) fn take(recording: &Recording) -> Option<*mut Cold> {
     Some(unsafe { &raw mut (*pages).cold })
 }
 
-/// Notes that the calling thread is the owner of its pages in this process, too: the copy that a
-/// child of `fork` has says the parent.
+/// Makes the calling thread the owner of its pages in this process: the copy that a child of `fork`
+/// has still names the parent's thread.
 ///
 /// # Safety
 /// `cold` came from [`take`], on this thread or the one that this is a copy of.

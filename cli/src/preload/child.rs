@@ -1,4 +1,5 @@
-//! The command that is run: started, sent the signals that we get, and ended as.
+//! The command that is run: starts it, passes on the signals that we get, and ends this process as
+//! it ended.
 
 use std::ffi::OsString;
 use std::io;

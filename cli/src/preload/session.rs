@@ -199,8 +199,8 @@ impl Session {
         }
     }
 
-    /// Moves dumps from where all may write to where nobody else can. Not one that a user wrote
-    /// with whose rights nothing of this run was ever seen to run.
+    /// Moves dumps from where all may write to where nobody else can. Dumps of users as whom no
+    /// process of this run was ever seen to run are left where they are.
     fn take_in(&self, users: &HashSet<u32>) {
         let Some(inbox) = &self.inbox else { return };
         for name in inbox.names() {

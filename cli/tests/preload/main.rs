@@ -4,6 +4,7 @@
 mod containers;
 mod contents;
 mod cost;
+mod dumping;
 mod families;
 mod host;
 mod houses;

@@ -19,7 +19,8 @@ pub(super) fn build(
     let rows = Rows::of(&facts, figures.places, figures.owners, &figures.contents);
     drop(figures.contents);
     let judged = Judged::of(&facts, rows.places, rows.owners, rows.maps_omitted);
-    // Most of a large report: it comes when what the others were made from is gone.
+    // The timeline is most of a large report: it is made only after what the other rows were made
+    // from is freed.
     let happened = Happened::of(&facts);
     Report {
         format: "mapgrow-report",

@@ -10,7 +10,7 @@ use crate::facts::clock::Clock;
 use crate::facts::elements::narrowed;
 use crate::facts::evidence::group_width;
 use crate::facts::process::Threads;
-use crate::facts::relations::Relation;
+use crate::facts::resize_or_rebuild::Relation;
 use crate::figures::contents::Contents;
 use crate::figures::forecast::{Moment, Point, Table};
 use crate::model::{Caller, EventKind, NextResize};

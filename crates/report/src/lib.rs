@@ -14,10 +14,10 @@
 //!                                 event      on finished reports
 //! ```
 //!
-//! `words` tell figures and places, to judgement, whose results are sentences, and to text. The types
-//! of the report itself (`model`) stand below all. Beside `build`, which is the line, other ways lead
-//! to a report or away from it: [`merge`] from many reports to one, [`profile`] from heap profiles,
-//! [`Heap`] from a recording to the whole heap.
+//! `words` puts figures and places into words, for judgement, whose results are sentences, and for
+//! text. The types of the report itself (`model`) stand below all. `build` runs these stages.
+//! Beside it, [`merge`] makes one report of many, [`profile`] makes a report of heap profiles, and
+//! [`Heap`] lists the whole heap of a recording.
 //!
 //! ```
 //! use mapgrow_format::reader::Recording;

@@ -216,9 +216,9 @@ fn count(directory: &Directory) -> usize {
     recordings
 }
 
-/// Removes recordings of processes that are gone and that nothing was to be left of
-/// (`MAPGROW_AT_EXIT=none`): they themselves make no call at their end, not even that one. Who lives
-/// holds the file; a process id would say nothing of another container's.
+/// Removes recordings that were to leave nothing (`MAPGROW_AT_EXIT=none`) and whose processes are
+/// gone: such a process makes no call at its end, not even to unlink its file. A live one holds its
+/// file; its id would not do, for in another container it is another process's.
 #[cold]
 fn remove_unwanted(path: Option<&CStr>) -> Result<(), NoFile> {
     let directory = path.and_then(Directory::own).ok_or(NoFile::NoDirectory)?;

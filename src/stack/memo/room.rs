@@ -1,11 +1,11 @@
 //! Making room in the memo.
 //!
-//! Entries lie in a ring, each with as many words as it needs, and the oldest goes first; its
-//! place in the tree goes to the branch that parts from it last, which the other branches fit onto
-//! as they did before. When the ring is full only one new stack in [`KEEP_ONE_IN`] is kept, so
-//! that a program that goes through more stacks than there is room for still finds most of those
-//! that fit, instead of pushing out each just before it comes again. One that comes again soon
-//! after it was not kept is.
+//! Entries lie in a ring, each with as many words as it needs, and the oldest goes first; its place
+//! in the tree goes to the branch that parts from it last, which the other branches fit onto as
+//! they did before. When the ring is full only one new stack in [`KEEP_ONE_IN`] is kept, so that a
+//! program that goes through more stacks than there is room for still finds most of those that fit,
+//! instead of pushing out each just before it comes again. A stack that comes again soon after it
+//! was turned away is kept.
 
 use super::super::walk::{Scratch, Word};
 use super::{ENTRIES, Entry, Key, Memo, POOL, Probe, SETS, TURNED_AWAY, WAYS, number};

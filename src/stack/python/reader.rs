@@ -211,8 +211,9 @@ enum Part {
     Elsewhere,
 }
 
-/// Whether it is the interpreter's import that allocates. Then nobody is kept of who asked for it:
-/// each import of a program has another stack, and that of a large one more than there is room for.
+/// Whether it is the interpreter's import that allocates. Then its callers are left out of the
+/// stack: each import has a stack of its own, and a large program makes more imports than there is
+/// room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Importing {
     /// Not known yet.

@@ -297,7 +297,8 @@ fn threads(regions: &[Region]) -> usize {
     cores.min(MOST_THREADS).min(words::Pieces::worth(regions))
 }
 
-/// What a thread came to. If it came to grief, so does this one: less than all would be wrong.
+/// The result of a search thread. If that thread panicked this one does too: a part of the tables
+/// would be a wrong answer.
 fn joined_with<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     (thread.join()).unwrap_or_else(|grief| std::panic::resume_unwind(grief))
 }

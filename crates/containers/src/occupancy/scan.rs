@@ -1,4 +1,4 @@
-//! Counting control bytes.
+//! What control bytes are: full, deleted, empty or none, sixteen at a time.
 
 /// No entry.
 pub(crate) const EMPTY: u8 = 0xFF;

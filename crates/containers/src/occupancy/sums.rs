@@ -1,4 +1,4 @@
-//! Counting the control bytes of a block: all of them, or pieces chosen at random.
+//! Sums over the control bytes of a block: of all of them, or estimated from pieces chosen at random.
 
 use super::BlockReader;
 use super::heat::HeatSums;

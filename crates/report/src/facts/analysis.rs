@@ -6,7 +6,7 @@
 
 use super::blocks::Blocks;
 use super::evidence::{SiteFacts, group_width};
-use super::relations::{Relation, doubles, relation};
+use super::resize_or_rebuild::{Relation, doubles, relation};
 use super::resolve::Resolver;
 use crate::model::KnownBy;
 use mapgrow_containers::classify::catalogue::{self, Family, HASHBROWN, RAW_VEC, UNKNOWN};

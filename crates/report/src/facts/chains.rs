@@ -3,7 +3,7 @@
 use super::analysis::Analysis;
 use super::blocks::Blocks;
 use super::groups::Groups;
-use super::relations::Relation;
+use super::resize_or_rebuild::Relation;
 use super::succession::Successions;
 use mapgrow_format::layout::live;
 use mapgrow_format::reader::{LiveBlock, Recording};

@@ -2,7 +2,7 @@
 
 use super::analysis::Analysis;
 use super::evidence::group_width;
-use super::relations::Relation;
+use super::resize_or_rebuild::Relation;
 use mapgrow_containers::classify::catalogue::HASHBROWN;
 use mapgrow_containers::classify::elements::Elements;
 use mapgrow_format::reader::Recording;

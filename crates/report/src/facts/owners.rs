@@ -7,7 +7,7 @@
 
 use super::analysis::Analysis;
 use super::groups::{Group, Groups};
-use super::relations::Relation;
+use super::resize_or_rebuild::Relation;
 use super::sets::Sets;
 use super::succession::Successions;
 use super::weight::fixed;

@@ -4,7 +4,7 @@
 use super::analysis::Analysis;
 use super::beyond::{akin, beyond, class_of, class_within, part, same_class};
 use super::evidence::SiteFacts;
-use super::relations::{Relation, doubles, within};
+use super::resize_or_rebuild::{Relation, doubles, within};
 use super::resolve::{Function, NameAndFile, PhysicalFrame, Resolver};
 use super::sets::Sets;
 use crate::model::KnownBy;

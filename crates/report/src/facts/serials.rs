@@ -3,7 +3,7 @@
 use super::analysis::Analysis;
 use super::blocks::Blocks;
 use super::chains::Chain;
-use super::relations::Relation;
+use super::resize_or_rebuild::Relation;
 use super::succession::Successions;
 use foldhash::HashMap;
 use mapgrow_format::layout::event;

@@ -10,7 +10,7 @@
 use super::analysis::Analysis;
 use super::blocks::Blocks;
 use super::groups::Groups;
-use super::relations::Relation;
+use super::resize_or_rebuild::Relation;
 use foldhash::HashMap;
 use mapgrow_format::layout::event;
 use mapgrow_format::reader::BlockEvent;

@@ -4,7 +4,7 @@
 
 use crate::facts::analysis::Analysis;
 use crate::facts::groups::Groups;
-use crate::facts::relations::Relation;
+use crate::facts::resize_or_rebuild::Relation;
 use foldhash::HashMap;
 use mapgrow_format::layout::{edge, site};
 use mapgrow_format::reader::Recording;

@@ -5,7 +5,7 @@ use super::pauses::PauseSum;
 use crate::facts::analysis::Analysis;
 use crate::facts::blocks::Blocks;
 use crate::facts::groups::Groups;
-use crate::facts::relations::Relation;
+use crate::facts::resize_or_rebuild::Relation;
 use crate::facts::succession::{Move, Successions};
 use crate::facts::weight::fixed;
 use foldhash::HashMap;

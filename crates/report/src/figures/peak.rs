@@ -8,7 +8,7 @@
 use crate::facts::blocks::Blocks;
 use crate::facts::context::Context;
 use crate::facts::most::Most;
-use crate::facts::relations::Relation;
+use crate::facts::resize_or_rebuild::Relation;
 use crate::facts::rings::{complete_from, copies, counted};
 use crate::model::{Peak, PeakSite};
 use foldhash::HashMap;

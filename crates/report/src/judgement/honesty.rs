@@ -30,8 +30,8 @@ pub(crate) fn honesty(facts: &Facts<'_>, sites: &[Site], maps_omitted: u64) -> H
         frees_unknown: recording.header(header::FREES_UNKNOWN),
         threads_folded: recording.header(header::THREADS_FOLDED),
         modules_dropped: recording.header(header::MODULES_DROPPED),
-        // Of sites and edges nothing is missing: whoever counts at one has completed it first, so
-        // one that is incomplete was given up by its maker, whom another came before.
+        // No site or edge is missing: whoever counts at one completes it first, so an incomplete
+        // one was abandoned by a thread that lost the race to insert it.
         records_unreadable: blocks.unreadable,
         tables_not_read: recording.header(header::OCCUPANCY_SKIPPED),
         paused: recording.header(header::CONTROL) != 0,

@@ -3,7 +3,7 @@
 
 use crate::facts::blocks::Blocks;
 use crate::facts::context::Context;
-use crate::facts::relations::Relation;
+use crate::facts::resize_or_rebuild::Relation;
 use crate::facts::serials::Serials;
 use crate::facts::succession::{Move, Successions};
 use crate::model::{Event, EventKind};

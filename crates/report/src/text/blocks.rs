@@ -130,7 +130,7 @@ fn over_time(site: &Site, room: usize) -> Option<String> {
     let series = site.series.as_ref();
     // They count what was counted one by one alone.
     let series = series.filter(|_| held(site).1.is_none())?;
-    // Those of places that others share show more than these held.
+    // The series of a place that shares its root with others may show more than it held.
     let most = series.max_live_bytes.iter().copied().flatten().max();
     let own = series.exact || most <= site.peak_live_bytes;
     estimates::bars(series, room).filter(|_| own)

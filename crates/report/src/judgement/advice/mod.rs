@@ -22,9 +22,9 @@ pub(crate) const PILED_ENTRIES: u64 = 1000;
 /// A row with the advice for it.
 pub(crate) fn advised(row: Row) -> Site {
     let suggestions = suggestions(&row.site, &row.holdings, row.largest_buckets);
-    // What is too large now needs no larger start, what is kept for the next needs none, and how
-    // large one gets that goes on growing nobody knows. To those who ask for fewer resizes it is
-    // an answer all the same.
+    // A map that is too large now needs no larger start, and how large a map gets that only grows
+    // nobody knows: neither is told to presize. It stays among the suggestions, as an answer to
+    // those who ask for fewer resizes.
     let asked = |one: &Advice| matches!(one.kind, AdviceKind::Shrink | AdviceKind::Bound);
     let unasked = !suggestions.iter().any(asked);
     let told = suggestions.iter();

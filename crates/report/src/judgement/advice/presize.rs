@@ -38,7 +38,7 @@ impl Finals {
         }
         let (&start, &first) = tables.first_key_value()?;
         let maps = site.maps_created?.saturating_add(site.maps_late?);
-        // What a map came to that went on elsewhere its last table here does not tell.
+        // For a map that went on at another site, its last table here is not its final one.
         let left = site.maps_moved_on.is_some_and(|moved| moved > 0);
         // A single one ended with the largest there was, however it came to that.
         if maps == 1 && site.shrinks == Some(0) && !left {

@@ -31,7 +31,8 @@ pub(super) fn split(site: &Site) -> Option<Advice> {
     let overlap = site
         .overlap_peak_bytes
         .filter(|&overlap| overlap >= SPLIT_BYTES)?;
-    // What took longer than moving so much takes, another thread or process took.
+    // A stall longer than moving so many bytes takes had another cause: another thread or process
+    // ran.
     let longest = overlap.saturating_mul(NS_PER_BYTE);
     let stall = site.pause_ns.as_ref()?.max?.min(longest);
     if stall <= STALL_NS {

@@ -195,7 +195,8 @@ fn in_flight(recording: &Recording, blocks: &Blocks, alive: Option<bool>) -> Opt
     }
     match process::state(recording, &options) {
         ProcessState::Ended | ProcessState::Snapshot => match threads {
-            // The one that wrote it, between two of its events: a signal may have come within one.
+            // The only thread wrote the dump itself, between two of its events, unless a signal
+            // made it do so within one.
             1 if recording.header(header::DUMP_REASON) != header::REASON_SIGNAL => None,
             1 => Some(InFlight {
                 why: "the signal that asked for it may have come within an event".into(),
