@@ -54,8 +54,9 @@ impl Memory {
             .push((own.expect("a number"), maps.lines().count() as u64));
     }
 
-    /// Expects the last third to have no more than the first: by 2 %, or by a few pages of a small
-    /// process.
+    /// Expects the last third to have no more than the first: by 2 %, or by what the allocator of a
+    /// small process may keep on a busy machine, where its threads wait with memory in hand. (A kilobyte
+    /// a reading would be twice that.)
     fn assert_flat(&self, what: &str) {
         let third = self.samples.len() / 3;
         let mean = |samples: &[(u64, u64)], of: fn(&(u64, u64)) -> u64| {
@@ -68,7 +69,7 @@ impl Memory {
             "{what}: {:.0} and {:.0} KiB, {:.1} and {:.1} mappings",
             own[0], own[1], maps[0], maps[1]
         );
-        assert!(own[1] <= own[0] * 1.02 + 64.0, "{what}: {:?}", self.samples);
+        assert!(own[1] <= own[0] * 1.02 + 512.0, "{what}: {:?}", self.samples);
         assert!(
             maps[1] <= maps[0] * 1.02 + 8.0,
             "{what}: {:?}",
