@@ -69,7 +69,11 @@ impl Memory {
             "{what}: {:.0} and {:.0} KiB, {:.1} and {:.1} mappings",
             own[0], own[1], maps[0], maps[1]
         );
-        assert!(own[1] <= own[0] * 1.02 + 512.0, "{what}: {:?}", self.samples);
+        assert!(
+            own[1] <= own[0] * 1.02 + 512.0,
+            "{what}: {:?}",
+            self.samples
+        );
         assert!(
             maps[1] <= maps[0] * 1.02 + 8.0,
             "{what}: {:?}",
