@@ -4,6 +4,7 @@
 //! with the first subscription reads the ring of resizes from where it stopped, and hands on what is
 //! new. A place where containers grow is looked at when it is met first; no report is built.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,13 +18,16 @@ use crate::thread::Busy;
 use mapgrow_format::reader::BlockEvent;
 pub use mapgrow_report::growth::GrowthEvent;
 use mapgrow_report::growth::{Growth, Present};
+use mapgrow_report::symbols::{Frame, Module, Symbolizer};
 
 /// Events that a slow subscriber may fall behind.
 const CAPACITY: usize = 1024;
 /// How often the ring is looked at.
 const PERIOD: Duration = Duration::from_millis(50);
-/// New places are looked at for at most this share of the time.
+/// New places are looked at for at most this share of the time...
 const LEARNING_SHARE: u32 = 10;
+/// ...unless they have waited so long.
+const LEARNING_WAIT: Duration = Duration::from_secs(5);
 /// Events that are handed on at a time.
 const BATCH: usize = 1024;
 
@@ -60,6 +64,29 @@ pub fn growth_events_dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
+/// The program's symbols, each looked up once.
+#[derive(Default)]
+struct Remembered {
+    frames: HashMap<u64, Vec<Frame>>,
+    /// Objects that were loaded when they were looked up: another may take an address later.
+    modules: Vec<(u64, String)>,
+}
+
+impl Symbolizer for Remembered {
+    fn frames(&mut self, module: &Module, address: u64) -> Vec<Frame> {
+        let at = (module.start, module.path.clone());
+        if !self.modules.contains(&at) {
+            self.modules.retain(|(start, _)| *start != at.0);
+            self.modules.push(at);
+            self.frames.clear();
+        }
+        let frames = self.frames.entry(address);
+        frames
+            .or_insert_with(|| OwnSymbols.frames(module, address))
+            .clone()
+    }
+}
+
 /// What the thread keeps from one look at the ring to the next.
 struct Pump {
     /// Number of the next resize.
@@ -68,6 +95,7 @@ struct Pump {
     /// it, or have dropped it.
     missing: Option<u64>,
     growth: Growth,
+    symbols: Remembered,
     /// When new places may be looked at again.
     learn_at: Instant,
 }
@@ -78,6 +106,7 @@ impl Pump {
             next,
             missing: None,
             growth: Growth::new(),
+            symbols: Remembered::default(),
             learn_at: Instant::now(),
         }
     }
@@ -172,8 +201,9 @@ impl Pump {
             return;
         }
         if let Some(parsed) = inprocess::parsed(recording) {
-            self.growth.learn(&parsed, &mut OwnSymbols);
+            self.growth.learn(&parsed, &mut self.symbols);
         }
-        self.learn_at = Instant::now() + begun.elapsed() * LEARNING_SHARE;
+        let wait = begun.elapsed() * LEARNING_SHARE;
+        self.learn_at = Instant::now() + wait.min(LEARNING_WAIT);
     }
 }

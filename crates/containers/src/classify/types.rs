@@ -290,7 +290,8 @@ mod tests {
         ] {
             assert_eq!(template(symbol), written);
         }
-        let deep = "a<".repeat(100_000) + &">".repeat(100_000);
+        let depth = if cfg!(miri) { 1_000 } else { 100_000 };
+        let deep = "a<".repeat(depth) + &">".repeat(depth);
         assert!(template(&deep).starts_with("a<a<"));
     }
 
