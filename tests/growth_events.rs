@@ -106,7 +106,7 @@ fn every_resize_is_told_once_with_what_comes_next() {
     }
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = cpu_of("mapgrow-events") - before;
-    while let Ok(event) = events.recv_timeout(Duration::from_secs(20)) {
+    while let Ok(event) = events.recv_timeout(Duration::from_secs(7)) {
         taken += of_maps(std::iter::once(event));
         if taken == resizes {
             break;
