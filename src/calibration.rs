@@ -42,8 +42,14 @@ pub(crate) fn calibrating() -> bool {
     !lesson().is_null()
 }
 
-/// A block of zeroes for the calling thread, which is calibrating. `None` where it would not fit.
+/// A block of zeroes for the calling thread, if it is calibrating. `None` where it would not fit.
+#[inline]
 pub(crate) fn stand_in(layout: Layout) -> Option<*mut u8> {
+    if calibrating() { lend(layout) } else { None }
+}
+
+#[cold]
+fn lend(layout: Layout) -> Option<*mut u8> {
     let lesson = lesson();
     if lesson.is_null() || layout.size() > STAND_IN_BYTES || layout.align() > STAND_IN_ALIGN {
         return None;
@@ -60,7 +66,13 @@ pub(crate) fn stand_in(layout: Layout) -> Option<*mut u8> {
 }
 
 /// Whether a block came from [`stand_in`].
+#[inline]
 pub(crate) fn is_stand_in(block: *mut u8) -> bool {
+    calibrating() && is_lent(block)
+}
+
+#[cold]
+fn is_lent(block: *mut u8) -> bool {
     let lesson = lesson();
     if lesson.is_null() {
         return false;
