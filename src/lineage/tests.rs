@@ -276,7 +276,8 @@ fn known_stacks_meet_where_unknown_ones_do() {
     };
     let (mut with, mut without) = (PendingStack::new(), PendingStack::new());
     let mut replaced = 0;
-    for step in 1..20_000_u64 {
+    let steps = if cfg!(miri) { 200 } else { 20_000_u64 };
+    for step in 1..steps {
         let at = next(40) as usize;
         let (address, bytes) = (1 + next(30) as usize, 1 << next(8));
         if next(2) == 0 {
@@ -319,5 +320,5 @@ fn known_stacks_meet_where_unknown_ones_do() {
             without.clear();
         }
     }
-    assert!(replaced > 500, "{replaced}");
+    assert!(u64::from(replaced) > steps / 40, "{replaced}");
 }

@@ -282,6 +282,7 @@ fn thread_time() -> u64 {
 /// Prints what a steady turnover costs at different numbers of live blocks: run it alone, with
 /// `--release` and `--nocapture`.
 #[test]
+#[cfg_attr(miri, ignore = "counts time")]
 fn cost_of_turnover() {
     let sizes: &[u64] = if cfg!(debug_assertions) {
         &[1_000]

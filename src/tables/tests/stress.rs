@@ -14,7 +14,9 @@ use std::sync::mpsc;
 use std::thread;
 
 const THREADS: u64 = 8;
-const ROUNDS: u64 = if cfg!(debug_assertions) {
+const ROUNDS: u64 = if cfg!(miri) {
+    20
+} else if cfg!(debug_assertions) {
     20_000
 } else {
     100_000
