@@ -112,17 +112,7 @@ const MAX_MEMORY_MOST: usize = 64 << 30;
 impl Settings {
     /// Reads the environment over `defaults`.
     pub(crate) fn resolve(defaults: &Defaults) -> Self {
-        let mode = read(
-            c"MAPGROW",
-            defaults.mode,
-            "on, off or exact",
-            |value| match value {
-                b"on" | b"1" | b"" => Some(Mode::Default),
-                b"off" | b"0" => Some(Mode::Off),
-                b"exact" => Some(Mode::Exact),
-                _ => None,
-            },
-        );
+        let mode = read(c"MAPGROW", defaults.mode, "on, off or exact", mode);
         let exact = mode == Mode::Exact;
         let bound = if exact {
             MAX_MEMORY_EXACT
@@ -133,7 +123,6 @@ impl Settings {
         let budget = if exact { 0 } else { defaults.budget_ppm };
         const SIZE: &str = "a number of bytes such as 4096, 64K or 1M";
         let size = |name, default| read(name, default, SIZE, |v| bytes(v).map(|b| b as usize));
-        let in_bounds = |bytes: &usize| (MAX_MEMORY_LEAST..=MAX_MEMORY_MOST).contains(bytes);
         let (mut out, mut state_dir, mut dir) = (Text::new(), Text::new(), Text::new());
         read(
             c"MAPGROW_OUT",
@@ -172,19 +161,14 @@ impl Settings {
                 c"MAPGROW_MAX_MEMORY",
                 defaults.max_memory.unwrap_or(bound),
                 "a number of bytes from 4M to 64G",
-                |value| bytes(value).map(|bytes| bytes as usize).filter(in_bounds),
+                max_memory,
             )
             .clamp(MAX_MEMORY_LEAST, MAX_MEMORY_MOST),
             at_exit: read(
                 c"MAPGROW_AT_EXIT",
                 defaults.at_exit,
                 "dump, report or none",
-                |value| match value {
-                    b"dump" => Some(AtExit::Dump),
-                    b"report" => Some(AtExit::Report),
-                    b"none" => Some(AtExit::None),
-                    _ => None,
-                },
+                at_exit,
             ),
             signal: read(
                 c"MAPGROW_SIGNAL",
@@ -206,6 +190,29 @@ impl Settings {
             state_dir,
             dir,
         }
+    }
+}
+
+fn max_memory(value: &[u8]) -> Option<usize> {
+    let in_bounds = |bytes: &usize| (MAX_MEMORY_LEAST..=MAX_MEMORY_MOST).contains(bytes);
+    bytes(value).map(|bytes| bytes as usize).filter(in_bounds)
+}
+
+fn mode(value: &[u8]) -> Option<Mode> {
+    match value {
+        b"on" | b"1" | b"" => Some(Mode::Default),
+        b"off" | b"0" => Some(Mode::Off),
+        b"exact" => Some(Mode::Exact),
+        _ => None,
+    }
+}
+
+fn at_exit(value: &[u8]) -> Option<AtExit> {
+    match value {
+        b"dump" => Some(AtExit::Dump),
+        b"report" => Some(AtExit::Report),
+        b"none" => Some(AtExit::None),
+        _ => None,
     }
 }
 

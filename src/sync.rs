@@ -1,7 +1,7 @@
 //! The atomics that the recording's words are made of: the real ones, or loom's in its models;
 //! and the read-modify-write operations that are worth doing without the bus lock when they can.
 
-#[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
 mod alone;
 
 #[cfg(not(all(test, loom)))]
@@ -13,7 +13,7 @@ pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 /// Adds to a word and gives what it held before. Orders nothing else.
 #[inline(always)]
 pub(crate) fn fetch_add(word: &AtomicU64, amount: u64) -> u64 {
-    #[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+    #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
     if alone::alone() {
         return alone::fetch_add(word, amount);
     }
@@ -24,7 +24,7 @@ pub(crate) fn fetch_add(word: &AtomicU64, amount: u64) -> u64 {
 /// after it after.
 #[inline(always)]
 pub(crate) fn fetch_add_ordered(word: &AtomicU64, amount: u64) -> u64 {
-    #[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+    #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
     if alone::alone() {
         return alone::fetch_add(word, amount);
     }
@@ -34,7 +34,7 @@ pub(crate) fn fetch_add_ordered(word: &AtomicU64, amount: u64) -> u64 {
 /// Adds to a word. Orders nothing else.
 #[inline(always)]
 pub(crate) fn add(word: &AtomicU64, amount: u64) {
-    #[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+    #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
     if alone::alone() {
         return alone::add(word, amount);
     }
@@ -50,7 +50,7 @@ pub(crate) fn compare_exchange(
     success: Ordering,
     failure: Ordering,
 ) -> Result<u64, u64> {
-    #[cfg(all(target_arch = "x86_64", not(all(test, loom))))]
+    #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
     if alone::alone() {
         return alone::compare_exchange(word, current, new);
     }

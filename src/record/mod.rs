@@ -12,7 +12,7 @@ mod realloc;
 pub(crate) use realloc::Moved;
 
 use crate::calibration;
-use crate::config::{Defaults, Mode};
+use crate::config::{Defaults, Mode, Settings};
 use crate::hook::FILTER;
 use crate::life::{LIFE, Phase, State, existing_recording};
 use crate::lineage::{Block, FreedBlock, Outcome};
@@ -326,14 +326,7 @@ impl Session {
         if by_filter && !flush_due && !FILTER.may_be(address) {
             return None;
         }
-        // Where `free` does not tell the size, `bytes` is the block's usable size, which the
-        // allocator rounds up by at most a quarter: only above that was the block surely large
-        // enough to be recorded.
-        let is_large = if settings.sizes_known {
-            bytes >= settings.floor
-        } else {
-            bytes > settings.floor.saturating_add(settings.floor / 4)
-        };
+        let is_large = surely_large(settings, bytes);
         // Nothing can be recorded of this block if nothing is recorded at all.
         if existing_recording().is_none() {
             if is_large {
@@ -368,35 +361,16 @@ impl Session {
                 return None;
             }
         };
-        // A stack is worth its cost only if it can tell something: whether a newer block took this
-        // one's place, or whether an unwinding growth gives up the block it had just made. Where
-        // tables of this size are only sampled, the block that took its place may not be recorded:
-        // then it is looked for only among the frees expected after a recorded growth
-        // (`expect_frees`).
-        let since = old.as_ref().map_or(0, |old| old.ticks);
-        let sure = old.as_ref().is_some_and(certain);
-        let own = state.may_be_unwinding() && cold.pending.holds(address);
-        let newer = (sure || expected || old.is_none()) && cold.pending.any_since(since);
-        let outcome = if own || newer {
-            // SAFETY: the registers are this function's, which returns after the capture; `Busy`
-            // proves that `stacks` is in use nowhere else on this thread.
-            let capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
-            cold.counters.captured(&capture);
-            let freed = FreedBlock {
-                address,
-                bytes,
-                align_log2,
-                serial: old.as_ref().map_or(0, |old| old.serial),
-                since,
-                site: old.as_ref().map(|old| old.site),
-                certain: sure,
-            };
-            let is_there = |block: &Block| recording.live.holds(block.slot, block.serial);
-            cold.pending.resolve(&freed, &capture.stack(), is_there)
-        } else {
-            cold.pending.forget(address);
-            Outcome::Dropped
+        let freed = FreedBlock {
+            address,
+            bytes,
+            align_log2,
+            serial: old.as_ref().map_or(0, |old| old.serial),
+            since: old.as_ref().map_or(0, |old| old.ticks),
+            site: old.as_ref().map(|old| old.site),
+            certain: old.as_ref().is_some_and(certain),
         };
+        let outcome = what_became_of(&freed, expected, state, recording, cold);
         let leaving = Leaving {
             record: old.as_ref(),
             bytes: bytes as u64,
@@ -430,4 +404,46 @@ impl Session {
         recording.resizes.publish(&event);
         cold.spent(end, recording, &state.settings);
     }
+}
+
+/// Whether a block that is freed was certainly large enough to be recorded. Where `free` does not tell
+/// the size, `bytes` is the block's usable size, which the allocator rounds up by at most a quarter.
+#[inline]
+fn surely_large(settings: &Settings, bytes: usize) -> bool {
+    if settings.sizes_known {
+        bytes >= settings.floor
+    } else {
+        bytes > settings.floor.saturating_add(settings.floor / 4)
+    }
+}
+
+/// Whether another block took the place of one that is freed.
+///
+/// A stack is worth its cost only if it can tell something: whether a newer block took this one's
+/// place, or whether an unwinding growth gives up the block it had just made. Where tables of this size
+/// are only sampled, the block that took its place may not be recorded: then it is looked for only
+/// among the frees expected after a recorded growth (`expect_frees`).
+///
+/// Inlined, for stacks begin at the function that it is part of.
+#[inline(always)]
+fn what_became_of(
+    freed: &FreedBlock,
+    expected: bool,
+    state: &State,
+    recording: &Recording,
+    cold: &mut Cold,
+) -> Outcome {
+    let own = state.may_be_unwinding() && cold.pending.holds(freed.address);
+    let wanted = freed.certain || expected || freed.site.is_none();
+    let newer = wanted && cold.pending.any_since(freed.since);
+    if !own && !newer {
+        cold.pending.forget(freed.address);
+        return Outcome::Dropped;
+    }
+    // SAFETY: the registers are those of the function in which this is inlined, which returns after
+    // the capture; `Busy` proves that `stacks` is in use nowhere else on this thread.
+    let capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
+    cold.counters.captured(&capture);
+    let is_there = |block: &Block| recording.live.holds(block.slot, block.serial);
+    cold.pending.resolve(freed, &capture.stack(), is_there)
 }

@@ -55,6 +55,43 @@ impl Moved {
 }
 
 impl ReallocPlan {
+    /// The edge that it is counted at.
+    fn edge(&self) -> EdgeKey {
+        let old_site = match &self.old {
+            Some(old) if certain(old) && self.weight == CERTAIN => old.site,
+            _ => edge::NO_SITE,
+        };
+        EdgeKey {
+            new_site: self.site,
+            old_site,
+            join: 0,
+            kind: edge::KIND_REALLOC as u8,
+            free_pc: 0,
+        }
+    }
+
+    /// The new block, before it has inherited anything.
+    fn record(&self, serial: u64, thread: u16) -> LiveRecord {
+        LiveRecord {
+            site: self.site,
+            bytes: self.bytes as u64,
+            ticks: self.start,
+            serial,
+            history: 0,
+            thread,
+            align_log2: self.align_log2,
+            flags: if self.followed {
+                live::FLAG_FOLLOWED as u8
+            } else {
+                0
+            },
+            weight: self.weight,
+            resizes: 0,
+            born_ticks: self.start,
+            first_serial: serial,
+        }
+    }
+
     /// Puts the record of a block that could not be reallocated back into the live table.
     fn stays(&self, recording: &Recording, cold: &Cold, settings: &Settings, now: u64) {
         let Some(old) = &self.old else { return };
@@ -177,17 +214,7 @@ impl Session {
         if let Some(old) = &plan.old {
             count_freed(recording, old, end);
         }
-        let old_site = match &plan.old {
-            Some(old) if certain(old) && plan.weight == CERTAIN => old.site,
-            _ => edge::NO_SITE,
-        };
-        let key = EdgeKey {
-            new_site: plan.site,
-            old_site,
-            join: 0,
-            kind: edge::KIND_REALLOC as u8,
-            free_pc: 0,
-        };
+        let key = plan.edge();
         let edge = cold.edges.find_or_create(&recording.edges, &key, 0);
         let pause = end.saturating_sub(plan.start);
         let figures = ReplaceFigures {
@@ -201,24 +228,7 @@ impl Session {
             weight: plan.weight,
         };
         let serial = cold.serial.next();
-        let mut record = LiveRecord {
-            site: plan.site,
-            bytes,
-            ticks: plan.start,
-            serial,
-            history: 0,
-            thread: cold.slot,
-            align_log2: plan.align_log2,
-            flags: if plan.followed {
-                live::FLAG_FOLLOWED as u8
-            } else {
-                0
-            },
-            weight: plan.weight,
-            resizes: 0,
-            born_ticks: plan.start,
-            first_serial: serial,
-        };
+        let mut record = plan.record(serial, cold.slot);
         let leaving = Leaving {
             record: plan.old.as_ref(),
             bytes: old_bytes,

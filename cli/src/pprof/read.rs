@@ -202,24 +202,8 @@ impl<'a> Raw<'a> {
                 .collect(),
         });
         let places: Vec<ProfilePlace> = places.collect();
-        let samples = self.samples.iter().map(|sample| {
-            let value = |column: Option<usize>| {
-                let value = column.and_then(|column| sample.values.get(column));
-                value.map_or(0, |&value| u64::try_from(value).unwrap_or(0))
-            };
-            let places = sample.locations.iter().take(MOST_PLACES);
-            HeapSample {
-                stack: places.filter_map(|id| place_of.get(id).copied()).collect(),
-                block_bytes: sample.block_bytes.and_then(|(key, bytes)| {
-                    let named = self.string(key).is_some_and(|key| key == "bytes");
-                    u64::try_from(bytes).ok().filter(|_| named)
-                }),
-                allocated: value(columns[0]),
-                allocated_bytes: value(columns[1]),
-                live: value(columns[2]),
-                live_bytes: value(columns[3]),
-            }
-        });
+        let samples = self.samples.iter();
+        let samples = samples.map(|sample| self.sample(sample, &place_of, columns));
         let samples: Vec<HeapSample> = samples.collect();
         let on_stack = samples.iter().flat_map(|sample| &sample.stack);
         let frames = on_stack.map(|&place| places[place as usize].lines.len().max(1));
@@ -237,6 +221,31 @@ impl<'a> Raw<'a> {
             places,
             modules,
         })
+    }
+
+    /// A sample, its stack by the numbers of its places.
+    fn sample(
+        &self,
+        sample: &RawSample,
+        place_of: &HashMap<u64, u32>,
+        columns: [Option<usize>; 4],
+    ) -> HeapSample {
+        let value = |column: Option<usize>| {
+            let value = column.and_then(|column| sample.values.get(column));
+            value.map_or(0, |&value| u64::try_from(value).unwrap_or(0))
+        };
+        let places = sample.locations.iter().take(MOST_PLACES);
+        HeapSample {
+            stack: places.filter_map(|id| place_of.get(id).copied()).collect(),
+            block_bytes: sample.block_bytes.and_then(|(key, bytes)| {
+                let named = self.string(key).is_some_and(|key| key == "bytes");
+                u64::try_from(bytes).ok().filter(|_| named)
+            }),
+            allocated: value(columns[0]),
+            allocated_bytes: value(columns[1]),
+            live: value(columns[2]),
+            live_bytes: value(columns[3]),
+        }
     }
 
     fn module(&self, mapping: &Mapping) -> LoadedModule {

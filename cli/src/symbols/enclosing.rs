@@ -99,6 +99,22 @@ struct Pending {
     depth: usize,
 }
 
+impl Pending {
+    /// Its body begins.
+    fn open(self, path: &mut Vec<String>) -> Open {
+        path.push(self.name);
+        self.function.map_or(Open::Scope, |is_async| {
+            Open::Function(Function {
+                path: path.join("::"),
+                is_async,
+                first_line: self.line,
+                last_line: 0,
+                span: (self.start, 0),
+            })
+        })
+    }
+}
+
 /// All functions with a body.
 fn functions(text: &str) -> Vec<Function> {
     let mut found = Vec::new();
@@ -143,21 +159,7 @@ fn functions(text: &str) -> Vec<Function> {
             }
             Token::Mark(b'{') => {
                 let item = pending.take_if(|item| item.depth == depth && path.len() < MOST_DEPTH);
-                open.push(match item {
-                    None => Open::Block,
-                    Some(item) => {
-                        path.push(item.name);
-                        item.function.map_or(Open::Scope, |is_async| {
-                            Open::Function(Function {
-                                path: path.join("::"),
-                                is_async,
-                                first_line: item.line,
-                                last_line: 0,
-                                span: (item.start, 0),
-                            })
-                        })
-                    }
-                });
+                open.push(item.map_or(Open::Block, |item| item.open(&mut path)));
                 (is_async, begins) = (false, true);
             }
             Token::Mark(b'}') => {
