@@ -55,7 +55,7 @@ impl Block {
 /// The innermost frames of an allocation's stack.
 #[derive(Clone, Copy)]
 struct Frames {
-    /// That of the whole stack.
+    /// Number of the whole stack.
     number: u64,
     count: usize,
     returns: [Return; FRAMES],

@@ -247,7 +247,7 @@ impl Entering {
         Self { sandbox, clock }
     }
 
-    /// It has done so.
+    /// To be called once the program has done so.
     pub fn succeeded(self) {
         // The first time may have been told meanwhile.
         give_up_clock(self.sandbox);

@@ -62,7 +62,8 @@ pub unsafe extern "C" fn _Exit(status: c_int) -> ! {
 
 #[cfg(target_arch = "x86_64")]
 extern "C" fn leaving() {
-    // Nothing may have come by here before: then it is not known yet where to go on.
+    // This may be the program's first call into the library: then the C library's functions have
+    // still to be found.
     let _ = next_soon();
     before_exec();
 }

@@ -41,7 +41,7 @@ pub(crate) struct Operator {
     went_on: AtomicU32,
 }
 
-/// One that was seen so often in a row to go on to `malloc` does, and is not looked at any more.
+/// An operator that was seen to go on to `malloc` so many times in a row is not looked at any more.
 const ENOUGH: u32 = 4;
 
 /// Finds what the program would call without this library. Part of the search for the program's

@@ -19,7 +19,8 @@ fn find(name: &CStr) -> Option<*mut c_void> {
 /// Tells the recorder of it.
 pub(crate) fn look() {
     let found = interpreter();
-    // What was not there is no error that the program should meet: a search that succeeds clears it.
+    // A symbol that was not found must not leave an error for the program's own `dlerror`: a search
+    // that succeeds clears it.
     find(c"malloc");
     if let Some(found) = found {
         // SAFETY: these are the symbols that the fields are said to be; an interpreter that was

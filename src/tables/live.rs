@@ -215,7 +215,7 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         let first = fetch_add_ordered(&words[live::SITE], state::GONE * GENERATION);
         preemption_point();
         if state::of(first) == state::INHERITS {
-            // Whoever has it inherit empties the slot.
+            // The thread that hands a heritage to it empties the slot.
             return Some(LiveRecord::decode_disinherited(words, first));
         }
         let record = LiveRecord::decode(words, first);

@@ -148,7 +148,7 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         let shape = shape.pack();
         let matches = |id: u32| self.is_site_of(id, key.hash, shape, stack.clone());
         let create = || {
-            // Once the records are used up, no stack words are wasted on those that will not be.
+            // Once the records are used up, no stack words are taken for sites that get none.
             if !self.records.has_room() {
                 return None;
             }
@@ -235,7 +235,7 @@ impl<'a, C: Commit> SiteTable<'a, C> {
             add(&record[site::FREES], 1);
             add(&record[site::FREE_BYTES], bytes);
             if let Some(root) = self.root_record(id, record) {
-                // What was live until now was so within this interval too.
+                // The bytes that were live until now were live within this interval too.
                 let live = fetch_add(&root[site::LIVE_BYTES], bytes.wrapping_neg());
                 self.note(root, now, live);
             }

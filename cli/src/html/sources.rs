@@ -95,7 +95,7 @@ impl Sources {
 
 /// What a file says, if that is for everybody's eyes and has at most so many bytes.
 fn read(path: &Path, most: u64) -> Option<Text> {
-    // What a relative path is relative to, nobody knows any more.
+    // Nobody knows any more what a relative path was relative to.
     if !path.is_absolute() {
         return None;
     }

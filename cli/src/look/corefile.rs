@@ -57,7 +57,7 @@ pub struct CoreFile {
 }
 
 impl CoreFile {
-    /// That at `path`, unpacked if need be.
+    /// Opens the core at `path`, unpacked if need be.
     pub fn open(path: &Path) -> Result<CoreFile, Failure> {
         let cannot = |error: io::Error| {
             Failure::new(format!(

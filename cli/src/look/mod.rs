@@ -73,7 +73,7 @@ pub fn look(target: &Target, most: usize) -> Result<Look, Failure> {
 fn core(path: &Path, most: usize) -> Result<Look, Failure> {
     let memory = CoreFile::open(path)?;
     let finding = searched(&memory, memory.regions(), memory.group);
-    // How much more it could have had, the core does not say.
+    // A core does not say how much memory the process could still have had.
     let mut look = Look::new(
         Process::core(memory.notes()),
         &finding,

@@ -54,7 +54,7 @@ pub struct Totals {
     /// Tables whose bytes are not known.
     pub maps_of_unknown_bytes: u64,
     pub entries: u64,
-    /// Of the maps of which it is known.
+    /// Sum over the maps for which it is known.
     pub retained_bytes: u64,
 }
 
@@ -158,7 +158,7 @@ impl Look {
         let owners = owners.into_iter().chain(std::iter::repeat(None));
         let mut largest_first: Vec<(&Found, Option<Owner>)> =
             finding.tables.iter().zip(owners).collect();
-        // Of those whose bytes nobody knows, the number of buckets tells.
+        // Tables of unknown size are sorted by their buckets.
         largest_first.sort_by_key(|(found, _)| {
             let bytes = found.bytes.or(found.occupancy.buckets);
             (std::cmp::Reverse(bytes), found.header)

@@ -161,7 +161,7 @@ impl Asked {
                 .get(name)
                 .and_then(|value| value.to_str().ok())
         };
-        // One that is no text is nobody's name, and of two each could be meant.
+        // A host that is no text names nobody; where there are two, either could be meant.
         let mut hosts = request.headers().get_all(HOST).iter();
         let named = hosts.all(|host| host.to_str().is_ok_and(is_loopback));
         if limits.loopback && !(named && request.uri().host().is_none_or(is_loopback)) {

@@ -365,8 +365,8 @@ impl Row<'_> {
                 .next()
                 .map(|first| known.fold(first, |sum, more| sum + more)),
             Together::Largest => known.reduce(f64::max),
-            // Of two sites with the same labels, the sum is still a bound; of all others it says
-            // nothing.
+            // For two sites with the same labels the sum is still a bound; for all the others
+            // together it says nothing.
             Together::Never if self.other => None,
             Together::Never => known
                 .next()

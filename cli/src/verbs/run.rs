@@ -183,7 +183,7 @@ fn conclude(
         let kept = kept::keep(args.output.as_deref(), own.as_ref(), dump)?;
         if !args.quiet || args.html.is_some() {
             let report = super::report::build(Some(dump), &[])?;
-            // Of a program that cannot be seen nothing is no news.
+            // An empty report on a program that cannot be seen says nothing.
             let empty = blind.is_some() && report.sites.is_empty();
             if !args.quiet && (args.json || !empty) {
                 if let Some(killed) = command.status.signal() {

@@ -78,7 +78,7 @@ impl Scratch {
     }
 }
 
-/// That of process `pid`; `None` stands for this one.
+/// What process `pid` can still have; `None` stands for this process.
 #[must_use]
 pub fn of(pid: Option<u32>) -> Headroom {
     read(pid, &mut Scratch::new())
@@ -157,7 +157,7 @@ fn control_group(pid: Option<u32>, scratch: &mut Scratch) -> Option<Bound> {
     best
 }
 
-/// Of a group and those around it, the one that leaves least.
+/// The bound that leaves least, of a control group and those around it.
 fn tightest(version: &Version, group: &[u8], file: &mut Text<PATH>) -> Option<Bound> {
     let mut best: Option<Bound> = None;
     let mut group = group.strip_suffix(b"/").unwrap_or(group);

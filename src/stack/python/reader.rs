@@ -80,7 +80,7 @@ impl<R: FnMut(u64) -> Result<u64, Stop>, K: FnMut(u64) -> bool> Reader<R, K> {
     }
 
     /// Calls `each` with the functions that run by the machine code of these frames, innermost first,
-    /// and the number of the frame. How many of the frames ran what they seemed to, and how it ended.
+    /// and the number of the frame. Returns how many of the frames did run Python code, and how the walk ended.
     pub(in crate::stack) fn follow(
         &mut self,
         state: u64,
@@ -205,7 +205,7 @@ impl<R: FnMut(u64) -> Result<u64, Stop>, K: FnMut(u64) -> bool> Reader<R, K> {
 
 /// How the functions that one frame of machine code runs ended.
 enum Part {
-    /// At this frame, which is none of a function's; 0: where it is not known.
+    /// It ends at this frame, which is not a function's; 0: it is not known where.
     Ended(u64),
     Cut,
     Elsewhere,

@@ -42,7 +42,7 @@ pub(super) mod state {
     /// The record is being written before its key; or the block went while it inherited.
     pub(crate) const WRITTEN: u64 = 3;
 
-    /// That of a generation.
+    /// The state in a word that also holds a generation.
     pub(crate) fn of(first: u64) -> u64 {
         (first / super::GENERATION) & 3
     }

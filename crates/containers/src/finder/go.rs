@@ -9,7 +9,7 @@
 //!
 //! A small map has no directory: the word leads to its only group.
 //!
-//! How large a group is no header tells. It is the one distance from group to group at which all
+//! No header tells how large a group is. It is the one distance from group to group at which all
 //! control bytes are control bytes, and as many as they should be.
 
 use mapgrow_system::memory::Memory;

@@ -6,7 +6,7 @@
 //! state below five, eight keys and values, and the address of the bucket that it overflows
 //! into. All that are no states are as many as the entries.
 //!
-//! How large a bucket is no header tells. It is the one distance at which that is so.
+//! No header tells how large a bucket is. It is the one distance at which that is so.
 
 use mapgrow_system::memory::Memory;
 

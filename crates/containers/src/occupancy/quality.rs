@@ -77,8 +77,8 @@ const PACKED_UNITS: f64 = 65535.0;
 const FILL_UNITS: f64 = 1024.0;
 
 impl HashQuality {
-    /// From 1 for a good hash towards 0: one over how much worse than that the worse of the two
-    /// costs of a lookup is.
+    /// 1 for a good hash, less for a worse one: 1 divided by how many times as dear a lookup is as with a
+    /// good hash. Of lookups that find and lookups that do not, the dearer counts.
     #[must_use]
     pub fn score(&self) -> f64 {
         if self.verdict == HashVerdict::Good {

@@ -64,8 +64,8 @@ pub(crate) struct Holdings {
     emptied: Option<Emptied>,
     /// Buckets of the largest table.
     buckets: Option<(u64, u64)>,
-    /// Of the map that retains most: how much, since when at most, and what it held before at
-    /// least.
+    /// The map that retains most: how much, for how long at most, and how many entries it had before,
+    /// at least.
     kept: Option<Kept>,
 }
 

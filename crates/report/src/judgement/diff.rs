@@ -290,7 +290,7 @@ fn change(
     }
 }
 
-/// A figure of a site. Of one that is known by samples alone nobody knows the peak.
+/// A figure of a site. The peak of a site that is known by samples alone is unknown.
 fn of(measure: Measure, site: &Site) -> Figure {
     let unknown = measure == Measure::Peak && samples_alone(site).is_some();
     parts(measure.figure(site).filter(|_| !unknown))

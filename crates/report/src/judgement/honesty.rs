@@ -71,7 +71,7 @@ fn conservation(recording: &Recording, blocks: &Blocks) -> i64 {
     i64::try_from(counted - there).unwrap_or(if counted > there { i64::MAX } else { i64::MIN })
 }
 
-/// Of sentences and when each is true those that are.
+/// The sentences whose condition holds.
 fn true_ones<const N: usize>(notes: [(bool, String); N]) -> Vec<String> {
     let said = notes.into_iter().filter(|(when, _)| *when);
     said.map(|(_, text)| text).collect()
@@ -179,7 +179,7 @@ const LIMITS: [(u64, &str); 6] = [
     ),
 ];
 
-/// Of what times nothing is known.
+/// Sentences on the times in which recording was paused.
 fn of_pauses(facts: &Facts<'_>, honesty: &Honesty) -> Vec<String> {
     let ended_pauses = honesty.pauses.saturating_sub(u64::from(honesty.paused));
     let times = match ended_pauses {

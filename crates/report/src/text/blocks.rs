@@ -128,7 +128,7 @@ fn cost(page: &mut Page, site: &Site) {
 /// Live bytes over time as a row of bars.
 fn over_time(site: &Site, room: usize) -> Option<String> {
     let series = site.series.as_ref();
-    // They count what was counted one by one alone.
+    // A series counts only blocks that were counted one by one.
     let series = series.filter(|_| held(site).1.is_none())?;
     // The series of a place that shares its root with others may show more than it held.
     let most = series.max_live_bytes.iter().copied().flatten().max();
@@ -249,7 +249,7 @@ fn prospects(page: &mut Page, map: &Map, report: &Report) {
         page.row("hash", verdict);
     }
     if let Some(next) = &map.next_resize {
-        // Of a process that has ended it matters no more what it could still have had.
+        // What a process could still have had does not matter once it has ended.
         let (label, memory) = match ended {
             true => ("full", None),
             false => ("grows", report.memory.as_ref()),

@@ -120,7 +120,7 @@ fn noun(family: Option<&str>) -> &'static str {
     }
 }
 
-/// Of maps that went on elsewhere nothing was dropped here.
+/// Maps that went on elsewhere were not dropped here.
 fn moved_on(site: &Site, all: u64, moved: u64, noun: &str) -> String {
     let to = match &site.moved_on_to {
         Some(to) => format!("moved on to {}", place(Some(to))),

@@ -210,7 +210,7 @@ fn in_flight(recording: &Recording, blocks: &Blocks, alive: Option<bool>) -> Opt
         },
         ProcessState::Live => any("the process runs, and was at work while it was read".into()),
         ProcessState::Killed | ProcessState::Unfinished => {
-            // What it was killed within stays half done: of each thread, one event.
+            // The event that a thread was killed in stays half done: at most one for each thread.
             let threads = recording.header(header::THREAD_COUNT).max(1);
             Some(InFlight {
                 why: format!(

@@ -59,7 +59,7 @@ pub(super) fn events(facts: &Facts<'_>, trial: &mut Trial) {
         });
     }
     if facts.recording.header(header::EDGES_FOLDED) > 0 {
-        // Whose blocks those of the overflow edge were is not told.
+        // Nothing tells to which sites the blocks counted at the overflow edge belonged.
         return;
     }
     for (&site, count) in &facts.counts {
