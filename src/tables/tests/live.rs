@@ -150,6 +150,7 @@ fn half_of_the_blocks_are_a_random_half() {
 /// Opening a level must not commit megabytes at once, nor must a table commit much that it never
 /// uses.
 #[test]
+#[cfg_attr(miri, ignore = "takes half a million slots")]
 fn a_large_level_is_ready_before_it_opens_and_not_long_before() {
     let memory = Capacity {
         live: live::LEVEL0_SLOTS * 31,
