@@ -119,6 +119,6 @@ fn every_resize_is_told_once_with_what_comes_next() {
     // A machine that is busy with other things may let the channel run over.
     match mapgrow::growth_events_dropped() {
         0 => assert_eq!(taken, resizes),
-        dropped => assert!(taken < resizes && resizes - taken <= dropped as usize),
+        dropped => assert!(taken <= resizes && resizes - taken <= dropped as usize),
     }
 }
