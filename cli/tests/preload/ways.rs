@@ -86,6 +86,7 @@ ways! {
     an_exception_through_frames: "throw"
     a_destructor_of_a_thread: "tls-destructor"
     a_free_on_another_thread: "other-thread"
+    a_dump_asked_for_by_the_program: "dumps-itself"
     recording_stopped_and_started: "start-stop"
     a_program_that_owns_the_signal: "signal"
 }

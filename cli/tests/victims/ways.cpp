@@ -222,6 +222,19 @@ int main(int, char **argv) {
         free(unseen);
         grow_table(3);
         tell(5, sum(2) + sum(3), (4096ul << 2) + (4096ul << 3));
+    } else if (way == "dumps-itself") {
+        grow_and_tell(3);
+        char path[4096] = "", little[4] = "";
+        if (mapgrow_dump(path, sizeof path) != MAPGROW_OK || access(path, R_OK) != 0) {
+            return 3;
+        }
+        if (mapgrow_snapshot(nullptr, 0) != MAPGROW_OK) {
+            return 4;
+        }
+        if (mapgrow_dump(little, sizeof little) != MAPGROW_PATH_CUT || little[3] != 0 ||
+            memcmp(little, path, 3) != 0) {
+            return 5;
+        }
     } else if (way == "signal") {
         // It owns SIGUSR1, and gets every one of them.
         struct sigaction action = {};
