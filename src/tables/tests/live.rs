@@ -94,6 +94,7 @@ fn reserved_keys_are_no_addresses() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes many thousand slots")]
 fn a_level_fills_well_before_another_opens() {
     let memory = Capacity {
         live: live::LEVEL0_SLOTS * 3,
@@ -123,6 +124,7 @@ fn a_level_fills_well_before_another_opens() {
 
 /// Who reads what is in the blocks may run out of time: those that it came to are a fair sample.
 #[test]
+#[cfg_attr(miri, ignore = "takes many thousand slots")]
 fn half_of_the_blocks_are_a_random_half() {
     let memory = Capacity {
         live: live::LEVEL0_SLOTS * 7,
