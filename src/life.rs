@@ -186,7 +186,7 @@ impl Life {
         self.first.turn(UNBORN, if off { OFF } else { READY });
     }
 
-    /// Moves the word to a page that the kernel wipes in a child of `fork`. False when this kernel
+    /// In the phase `Ready`: moves the word to a page that the kernel wipes in a child of `fork`. False when this kernel
     /// will not wipe it, `None` when there is no memory for the page.
     pub(crate) fn notice_forks(&self) -> Option<bool> {
         let word = self.word();
@@ -196,13 +196,13 @@ impl Life {
         let size = core::mem::size_of::<Word>();
         let page = private_pages(size)?.cast::<Word>();
         // SAFETY: the page is fresh and known to nobody else.
-        let wiped = unsafe {
-            page.write(Word::new(self.first.at.load(Ordering::Acquire)));
-            (*page).stays.store(true, Ordering::Relaxed);
-            libc::madvise(page.cast(), size, libc::MADV_WIPEONFORK) == 0
-        };
-        // SAFETY: as above.
-        unsafe { (*page).stays.store(!wiped, Ordering::Relaxed) };
+        unsafe {
+            let wiped = libc::madvise(page.cast(), size, libc::MADV_WIPEONFORK) == 0;
+            page.write(Word {
+                at: AtomicPtr::new(READY),
+                stays: AtomicBool::new(!wiped),
+            });
+        }
         let first = ptr::from_ref(self.first).cast_mut();
         let put = self
             .word
@@ -211,6 +211,9 @@ impl Life {
             // Another thread was first.
             // SAFETY: the page was never shown to anybody.
             unsafe { libc::munmap(page.cast(), size) };
+        } else if self.first.at.load(Ordering::Acquire) == OFF {
+            // Another thread has given up meanwhile.
+            self.word().turn(READY, OFF);
         }
         Some(!self.word().stays.load(Ordering::Relaxed))
     }

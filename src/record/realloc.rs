@@ -96,7 +96,7 @@ impl ReallocPlan {
     fn stays(&self, recording: &Recording, cold: &Cold, settings: &Settings, now: u64) {
         let Some(old) = &self.old else { return };
         if recording.live.insert(self.address as u64, old).is_some() {
-            if in_filter(settings, self.old_bytes) {
+            if in_filter(settings, old.bytes as usize) {
                 FILTER.add(self.address, filter_align(settings, old.align_log2));
             }
             return;
@@ -158,7 +158,7 @@ impl Session {
         let found = recording.live.find(address as u64);
         let old = found.and_then(|slot| recording.live.remove(slot, address as u64));
         if let Some(old) = &old
-            && in_filter(settings, old_bytes)
+            && in_filter(settings, old.bytes as usize)
         {
             FILTER.remove(address, filter_align(settings, old.align_log2));
         }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 
 use mapgrow_containers::finder::{Finding, Found};
-use mapgrow_format::headroom::{Headroom, Limiter};
-use mapgrow_report::{LeftUnder, Memory, VERSION};
+use mapgrow_format::headroom::Headroom;
+use mapgrow_report::{Memory, VERSION};
 use serde::Serialize;
 
 use super::notes::Notes;
@@ -181,7 +181,7 @@ impl Look {
             format: "mapgrow-report",
             version: VERSION,
             process,
-            memory: memory_left(headroom),
+            memory: Memory::of(headroom),
             resident: None,
             totals,
             sites: None,
@@ -376,22 +376,4 @@ impl Process {
             state: "core",
         }
     }
-}
-
-fn memory_left(headroom: &Headroom) -> Option<Memory> {
-    let (limiter, left_bytes) = headroom.left()?;
-    let (group, space) = (headroom.control_group, headroom.address_space);
-    Some(Memory {
-        left_bytes,
-        left_under: match limiter {
-            Limiter::ControlGroup => LeftUnder::ControlGroup,
-            Limiter::AddressSpace => LeftUnder::AddressSpace,
-            Limiter::Machine => LeftUnder::Machine,
-        },
-        cgroup_limit_bytes: group.map(|bound| bound.limit),
-        cgroup_used_bytes: group.map(|bound| bound.used),
-        address_space_limit_bytes: space.map(|bound| bound.limit),
-        address_space_used_bytes: space.map(|bound| bound.used),
-        machine_left_bytes: headroom.machine,
-    })
 }

@@ -141,30 +141,32 @@ fn look_on(
     });
 }
 
+/// A writer that takes A out and puts this into its slot.
+fn in_its_place(
+    address: u64,
+    seed: u8,
+) -> impl Fn(&LiveTable<'_, Unbounded, 8>, Slot) + Clone + Send + Sync + 'static {
+    move |table, slot| {
+        assert!(table.remove(slot, A).is_some());
+        assert_eq!(table.insert(address, &record(seed)), Some(slot));
+    }
+}
+
 #[test]
 fn live_reader_sees_no_foreign_record() {
-    let write = |table: &LiveTable<'_, Unbounded, 8>, slot| {
-        assert!(table.remove(slot, A).is_some());
-        assert_eq!(table.insert(B, &record(2)), Some(slot));
-    };
+    let write = in_its_place(B, 2);
     look_on(2, A, write, &[1]);
 }
 
 #[test]
 fn live_reader_sees_no_key_before_its_record() {
-    let write = |table: &LiveTable<'_, Unbounded, 8>, slot| {
-        assert!(table.remove(slot, A).is_some());
-        assert_eq!(table.insert(B, &record(2)), Some(slot));
-    };
+    let write = in_its_place(B, 2);
     look_on(2, B, write, &[2]);
 }
 
 #[test]
 fn live_reader_sees_no_mixture_of_two_lives_of_an_address() {
-    let write = |table: &LiveTable<'_, Unbounded, 8>, slot| {
-        assert!(table.remove(slot, A).is_some());
-        assert_eq!(table.insert(A, &record(3)), Some(slot));
-    };
+    let write = in_its_place(A, 3);
     look_on(2, A, write, &[1, 3]);
 }
 

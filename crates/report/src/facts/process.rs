@@ -2,8 +2,8 @@
 
 use super::clock::Clock;
 use crate::Options;
-use crate::model::{LeftUnder, Memory, Process, ProcessState, Settings, Thread};
-use mapgrow_format::headroom::{Headroom, Limiter};
+use crate::model::{Memory, Process, ProcessState, Settings, Thread};
+use mapgrow_format::headroom::Headroom;
 use mapgrow_format::layout::header;
 use mapgrow_format::layout::packed::Pids;
 use mapgrow_format::reader::{self, Recording};
@@ -60,22 +60,7 @@ fn last_ticks(recording: &Recording) -> u64 {
 }
 
 pub(crate) fn memory(recording: &Recording) -> Option<Memory> {
-    let headroom = Headroom::decode(|word| recording.header(word));
-    let (limiter, left_bytes) = headroom.left()?;
-    let (group, space) = (headroom.control_group, headroom.address_space);
-    Some(Memory {
-        left_bytes,
-        left_under: match limiter {
-            Limiter::ControlGroup => LeftUnder::ControlGroup,
-            Limiter::AddressSpace => LeftUnder::AddressSpace,
-            Limiter::Machine => LeftUnder::Machine,
-        },
-        cgroup_limit_bytes: group.map(|bound| bound.limit),
-        cgroup_used_bytes: group.map(|bound| bound.used),
-        address_space_limit_bytes: space.map(|bound| bound.limit),
-        address_space_used_bytes: space.map(|bound| bound.used),
-        machine_left_bytes: headroom.machine,
-    })
+    Memory::of(&Headroom::decode(|word| recording.header(word)))
 }
 
 pub(crate) fn settings(recording: &Recording) -> Settings {

@@ -1,5 +1,7 @@
 //! What a process can still have.
 
+use mapgrow_format::headroom::{Headroom, Limiter};
+
 /// What keeps a process from having more memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
@@ -31,4 +33,26 @@ pub struct Memory {
     pub address_space_used_bytes: Option<u64>,
     /// What the machine has available without swapping.
     pub machine_left_bytes: Option<u64>,
+}
+
+impl Memory {
+    /// From what was read of a process; `None` where no limit is known.
+    #[must_use]
+    pub fn of(headroom: &Headroom) -> Option<Self> {
+        let (limiter, left_bytes) = headroom.left()?;
+        let (group, space) = (headroom.control_group, headroom.address_space);
+        Some(Self {
+            left_bytes,
+            left_under: match limiter {
+                Limiter::ControlGroup => LeftUnder::ControlGroup,
+                Limiter::AddressSpace => LeftUnder::AddressSpace,
+                Limiter::Machine => LeftUnder::Machine,
+            },
+            cgroup_limit_bytes: group.map(|bound| bound.limit),
+            cgroup_used_bytes: group.map(|bound| bound.used),
+            address_space_limit_bytes: space.map(|bound| bound.limit),
+            address_space_used_bytes: space.map(|bound| bound.used),
+            machine_left_bytes: headroom.machine,
+        })
+    }
 }
