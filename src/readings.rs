@@ -15,10 +15,9 @@ use mapgrow_format::layout::{header, occupancy, region};
 use mapgrow_system::clock;
 use mapgrow_system::memory::ProcessMemory;
 
-/// Processor time that reading may take before what is left is skipped.
-const MOST_CPU_NS: u64 = 100_000_000;
-/// As much by the clock, on a machine that lets the thread wait for its turn.
-const MOST_NS: u64 = 1_000_000_000;
+/// What reading may take by the clock, to its processor time: a busy machine lets the thread wait
+/// for its turn.
+const MOST_WAITING: u64 = 10;
 /// Tables are read largest first, roughly: those of at least so many bytes, then the rest.
 const PASSES: [(u64, u64); 3] = [
     (1 << 20, u64::MAX),
@@ -32,8 +31,9 @@ pub(crate) fn read_tables(recording: &Recording) {
     if recording.being_measured.swap(true, Ordering::Acquire) {
         return;
     }
-    let until = clock::monotonic_ns().saturating_add(MOST_NS);
-    let until_cpu = clock::thread_cpu_ns().saturating_add(MOST_CPU_NS);
+    let until =
+        clock::monotonic_ns().saturating_add(recording.read_ns.saturating_mul(MOST_WAITING));
+    let until_cpu = clock::thread_cpu_ns().saturating_add(recording.read_ns);
     let memory = ProcessMemory::of(std::process::id());
     let (mut count, mut skipped) = (0_u64, 0_u64);
     for (least, most) in PASSES {

@@ -106,6 +106,23 @@ fn every_map_at_exit() {
     compare(&truths(&truth), &report(&scratch.path("out.mapgrow")));
 }
 
+/// Nothing is said of what nobody had the time to read, and all of it is counted.
+#[test]
+fn what_was_left_over_is_counted() {
+    let scratch = Scratch::new("occupancy-no-time");
+    let program = example("victim_occupancy", "release");
+    run(command(&program, &scratch)
+        .env("MAPGROW", "exact")
+        .env("MAPGROW_READ_TIME", "0ms")
+        .arg(scratch.path("truth.tsv")));
+    let report = report(&scratch.path("out.mapgrow"));
+    let maps = array(&report, "maps");
+    assert!(maps.len() > 1_000, "{} maps", maps.len());
+    assert!(maps.iter().all(|map| map["entries"].is_null()));
+    let left_over = number(&report["honesty"], "tables_not_read");
+    assert!(left_over >= maps.len() as u64, "{left_over} left over");
+}
+
 #[test]
 fn every_map_from_outside() {
     let scratch = Scratch::new("occupancy-outside");

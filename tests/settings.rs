@@ -18,6 +18,7 @@ fn a_bad_value_warns_once_and_keeps_the_default() {
         ("MAPGROW_FLOOR", "-1"),
         ("MAPGROW_SAMPLE", "often"),
         ("MAPGROW_BUDGET", "ten"),
+        ("MAPGROW_READ_TIME", "100"),
         ("MAPGROW_MAX_MEMORY", "99999999999999999999999"),
         ("MAPGROW_MAX_MEMORY", "4K"),
     ] {

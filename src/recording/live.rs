@@ -23,6 +23,8 @@ pub(crate) struct Recording {
     id: u64,
     arena: &'static Arena,
     tables: Tables<'static, Arena>,
+    /// Processor time that reading the live tables into it may take.
+    pub(crate) read_ns: u64,
     /// Set while a thread reads the live tables into it.
     pub(crate) being_measured: AtomicBool,
     /// Set once the program has ended: it is dumped only once.
@@ -111,6 +113,7 @@ impl Recording {
                     id,
                     arena,
                     tables,
+                    read_ns: settings.read_ns,
                     being_measured: AtomicBool::new(false),
                     left_at_exit: AtomicBool::new(false),
                     left_at_exec: AtomicBool::new(false),

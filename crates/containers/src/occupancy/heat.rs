@@ -1,6 +1,6 @@
 //! Where in a table its entries lie: a picture of it in few numbers.
 
-use super::scan::{DELETED, EMPTY, WINDOW};
+use super::scan::{self, WINDOW};
 
 /// Parts that a table is divided into at most; a part is at least a group of buckets.
 pub(super) const CELLS: usize = 128;
@@ -88,11 +88,10 @@ impl HeatSums {
             let Some([seen, full, deleted]) = self.cells.get_mut(cell as usize) else {
                 continue;
             };
-            let entries = window.iter().filter(|&&byte| byte < DELETED).count() as u32;
-            let empty = window.iter().filter(|&&byte| byte == EMPTY).count() as u32;
+            let counts = scan::count_window(window);
             *seen = seen.saturating_add(WINDOW as u32);
-            *full = full.saturating_add(entries);
-            *deleted = deleted.saturating_add(WINDOW as u32 - entries - empty);
+            *full = full.saturating_add(counts.full as u32);
+            *deleted = deleted.saturating_add(counts.deleted as u32);
         }
     }
 
@@ -115,6 +114,7 @@ impl HeatSums {
 
 #[cfg(test)]
 mod tests {
+    use super::scan::{DELETED, EMPTY};
     use super::*;
 
     #[test]

@@ -297,7 +297,7 @@ fn of_figures(recording: &Recording, honesty: &Honesty, sites: &[Site]) -> Vec<S
         (
             honesty.tables_not_read > 0,
             format!(
-                "what {} held was not read, for want of time or room",
+                "what {} held was not read, for want of time (MAPGROW_READ_TIME) or room",
                 count(honesty.tables_not_read, "smaller live table"),
             ),
         ),
