@@ -158,6 +158,7 @@ pub(crate) fn print_report(recording: &Recording) {
         &report,
         &text::TextOptions {
             color: colours,
+            lines: Some(text::SCREEN_LINES),
             ..Default::default()
         },
     );

@@ -2,7 +2,6 @@
 //! the `mapgrow` crate instead.
 
 mod binaries;
-mod clock;
 pub mod command;
 mod directory;
 mod dumps;
@@ -16,6 +15,7 @@ mod html;
 mod load;
 mod look;
 mod many;
+mod now;
 mod output;
 pub mod pprof;
 mod preload;

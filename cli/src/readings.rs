@@ -14,8 +14,8 @@ use mapgrow_format::layout::{header, live, occupancy, region};
 use mapgrow_format::reader::{LiveBlock, Recording};
 use mapgrow_system::memory::ProcessMemory;
 
-use crate::clock::Moment;
 use crate::load::set_words;
+use crate::now::Now;
 use crate::recordings::RecordingFile;
 
 /// Time that reading may take.
@@ -134,7 +134,7 @@ impl Reader<'_> {
         };
         // The time is taken before the bytes are read, so that whatever was done to the map until
         // then is in them.
-        let now = Moment::now(&self.file.header).filter(|_| lives(self.file, block))?;
+        let now = Now::read(&self.file.header).filter(|_| lives(self.file, block))?;
         let (survey, foreign) = memory::read(&memory, &place, &limits)?;
         lives(self.file, block).then_some(Reading {
             serial: block.serial,

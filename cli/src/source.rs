@@ -7,11 +7,11 @@ use mapgrow_format::layout::header;
 use mapgrow_format::reader::Recording;
 use mapgrow_system::headroom;
 
-use crate::clock::Moment;
 use crate::dumps;
 use crate::failure::Failure;
 use crate::holder::Life;
 use crate::load;
+use crate::now::Now;
 use crate::proc;
 use crate::readings;
 use crate::recordings::{self, RecordingFile};
@@ -128,7 +128,7 @@ impl Source {
 /// it was killed early.
 pub fn calibrate(packed: &mut [u8], live: &RecordingFile) {
     let running = live.life == Life::Running;
-    let Some(now) = Moment::now(&live.header) else {
+    let Some(now) = Now::read(&live.header) else {
         return;
     };
     let never = live.header.word(header::NOW_TICKS) == live.header.word(header::START_TICKS);

@@ -13,11 +13,11 @@ use std::sync::{Mutex, MutexGuard};
 
 use mapgrow_format::layout::header;
 
-use crate::clock::Moment;
 use crate::directory::{Directory, random};
 use crate::failure::{Failure, plain};
 use crate::holder::Life;
 use crate::load::{self, Header};
+use crate::now::Now;
 use crate::preload::runs;
 use crate::proc::own_uid;
 use crate::recordings;
@@ -346,11 +346,7 @@ impl Ended {
             };
             let state = header.word(header::STATE) | header::STATE_FINISHED;
             let mut words = vec![(header::STATE, state)];
-            words.extend(
-                Moment::now(&header)
-                    .into_iter()
-                    .flat_map(Moment::calibration),
-            );
+            words.extend(Now::read(&header).into_iter().flat_map(Now::calibration));
             for (index, word) in words {
                 file.write_all_at(&word.to_le_bytes(), (index * 8) as u64)?;
             }

@@ -6,10 +6,10 @@ use clap::Args;
 use mapgrow_format::layout::header;
 use mapgrow_system::headroom;
 
-use crate::clock::Moment;
 use crate::directory::write_new;
 use crate::failure::Failure;
 use crate::holder::Life;
+use crate::now::Now;
 use crate::readings;
 use crate::source::calibrate;
 use crate::{dumps, load, output, recordings};
@@ -40,7 +40,7 @@ pub fn run(args: &DumpArgs) -> Result<(), Failure> {
         // Without the right to read its memory the copy lacks what its maps hold.
         readings::read_into(&mut packed, &live);
         load::set_words(&mut packed, &headroom::of(Some(args.pid)).encode());
-        let ticks = Moment::now(&live.header).map_or(0, |now| now.ticks);
+        let ticks = Now::read(&live.header).map_or(0, |now| now.ticks);
         load::set_words(
             &mut packed,
             &[

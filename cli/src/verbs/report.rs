@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use mapgrow_report::text::{By, Sort, TextOptions, no_picture, render, render_map, table};
+use mapgrow_report::text::{
+    By, SCREEN_LINES, Sort, TextOptions, no_picture, render, render_map, table,
+};
 use mapgrow_report::{Options, Report};
 
 use crate::binaries;
@@ -29,9 +31,6 @@ Examples:
   mapgrow report --json | jq '.sites[0].caller'
   mapgrow report heap.pb.gz --binary ./server        a heap profile of a Go program
   mapgrow report --watch http://localhost:6060/debug/pprof/heap --every 10s --for 5min";
-
-/// Lines of a screen, which a report fits unless more is asked for.
-const SCREEN: usize = 40;
 
 /// What the report is about.
 #[derive(Debug, Args)]
@@ -160,7 +159,7 @@ fn print(args: &ReportArgs, report: &Report) -> Result<(), Failure> {
                 },
                 by: args.by.into(),
                 sort: args.sort.into(),
-                lines: (!args.all && args.top.is_none()).then_some(SCREEN),
+                lines: (!args.all && args.top.is_none()).then_some(SCREEN_LINES),
             },
         );
         output::print(&text)?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 use mapgrow_report::Report;
-use mapgrow_report::text::{TextOptions, render, units};
+use mapgrow_report::text::{SCREEN_LINES, TextOptions, render, units};
 
 use crate::failure::Failure;
 use crate::preload::nothing::{Facts, signal};
@@ -37,7 +37,9 @@ they are named at the end.";
 /// How often processes and their leftovers are looked through while the command runs.
 const COLLECT_EVERY: Duration = Duration::from_millis(200);
 /// Processes that get a line of their own.
-const MOST_LINES: usize = 20;
+const MOST_LINES: usize = 8;
+/// One that held less than one part in so many of what another did gets none.
+const MATTERS: u64 = 100;
 /// Programs that cannot be seen and are explained.
 const MOST_EXPLAINED: usize = 5;
 
@@ -60,7 +62,10 @@ pub struct RunArgs {
     /// Print no report
     #[arg(short, long)]
     quiet: bool,
-    /// Print the whole report of every process, not just of the command itself
+    /// Print every place, not just what fits a screen, and a line for each process
+    #[arg(long)]
+    all: bool,
+    /// Print the report of every process, not just of the command itself
     #[arg(long)]
     children: bool,
     /// Record every block, whatever it costs
@@ -217,7 +222,7 @@ fn conclude(
         }
         None => {}
     }
-    let grew = others(args, &ended, &mut out)?;
+    let grew = others(args, own.as_ref(), &ended, &mut out)?;
     let unseen: Vec<&UnseenProcess> = unseen
         .iter()
         .filter(|one| !(one.pid == command.pid && blind == Some(one.blind)))
@@ -235,12 +240,20 @@ fn conclude(
     out.finish()
 }
 
-/// One line for each other process, or its whole report. Gives the ids of those that have resizes.
-fn others(args: &RunArgs, ended: &[Ended], out: &mut Output) -> Result<Vec<u32>, Failure> {
+/// One line for each other process that matters, or its report. Gives the ids of those that have resizes.
+fn others(
+    args: &RunArgs,
+    own: Option<&Ended>,
+    ended: &[Ended],
+    out: &mut Output,
+) -> Result<Vec<u32>, Failure> {
     let mut grew = Vec::new();
     let mut largest: Vec<&Ended> = ended.iter().filter(|one| one.dump.is_some()).collect();
     largest.sort_by_key(|one| std::cmp::Reverse(one.peak_bytes));
-    if !args.children {
+    if !args.children && !args.all {
+        let most = largest.iter().map(|one| one.peak_bytes).max().unwrap_or(0);
+        let most = most.max(own.map_or(0, |own| own.peak_bytes));
+        largest.retain(|one| one.peak_bytes >= most / MATTERS);
         largest.truncate(MOST_LINES);
     }
     largest.sort_by_key(|one| one.began_ns);
@@ -266,12 +279,14 @@ fn others(args: &RunArgs, ended: &[Ended], out: &mut Output) -> Result<Vec<u32>,
     }
     let rest = ended.len() - largest.len();
     if rest > 0 && !args.json {
-        let hint = if args.children {
-            "whose recordings were not kept"
-        } else {
-            "that held less"
-        };
-        out.line(&format!("  and {rest} more {hint}"))?;
+        out.line(&match (args.children, largest.is_empty(), rest) {
+            (true, ..) => format!("  and {rest} more whose recordings were not kept"),
+            (false, false, _) => format!("  and {rest} more that held less (--all names them)"),
+            (false, true, 1) => "1 other process held less than a hundredth of that".to_owned(),
+            (false, true, _) => format!(
+                "{rest} other processes held less than a hundredth of that each (--all names them)"
+            ),
+        })?;
     }
     Ok(grew)
 }
@@ -314,6 +329,11 @@ struct Output {
 impl Output {
     fn new(args: &RunArgs) -> Result<Output, Failure> {
         let mut options = TextOptions::default();
+        if args.all {
+            options.top = usize::MAX;
+        } else {
+            options.lines = Some(SCREEN_LINES);
+        }
         let to: Box<dyn Write> = match &args.report {
             Some(path) => Box::new(
                 fs::File::create(path).map_err(|error| Failure::file("write", path, &error))?,

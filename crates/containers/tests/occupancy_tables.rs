@@ -1,5 +1,5 @@
-//! What the control bytes of real tables are taken for: 12,000 hashbrown tables of all element
-//! sizes and alignments, in every state that a program can bring them to, against what the
+//! What the control bytes of real tables are taken for: 12,000 hashbrown tables of elements of
+//! many sizes and all alignments, in every state that a program can bring them to, against what the
 //! tables say of themselves. Their blocks are found by an allocator that fills fresh memory with
 //! whatever could mislead, old control bytes included.
 
@@ -101,22 +101,32 @@ struct Align64;
 impl<A: Copy, const N: usize> Element<A, N> {
     fn new() -> Self {
         let mut bytes = [0; N];
-        let kind = below(4);
-        bytes.fill_with(|| match kind {
-            0 => 0,
-            1 => 0xFF,
-            2 => (random() & 0x7F) as u8,
-            _ => random() as u8,
-        });
-        let number = random().to_le_bytes();
-        let key = N.min(8);
-        bytes[..key].copy_from_slice(&number[..key]);
+        fill(&mut bytes);
         Self { align: [], bytes }
     }
 
     fn hash(&self) -> u64 {
-        std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(self.bytes)
+        hash(&self.bytes)
     }
+}
+
+// What does not depend on the element is compiled once, not for each of them.
+
+fn hash(bytes: &[u8]) -> u64 {
+    std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(bytes)
+}
+
+fn fill(bytes: &mut [u8]) {
+    let kind = below(4);
+    bytes.fill_with(|| match kind {
+        0 => 0,
+        1 => 0xFF,
+        2 => (random() & 0x7F) as u8,
+        _ => random() as u8,
+    });
+    let number = random().to_le_bytes();
+    let key = bytes.len().min(8);
+    bytes[..key].copy_from_slice(&number[..key]);
 }
 
 type Table<A, const N: usize> = HashTable<Element<A, N>>;
@@ -210,11 +220,32 @@ fn check<A: Copy, const N: usize>(state: usize, tallies: &mut Tallies) {
     let magnitude = below(12);
     let count = below(1 << magnitude);
     let (table, blocks) = bring_about::<A, N>(state, count);
-    let Some(&(address, layout)) = blocks.last().filter(|_| table.num_buckets() > 1) else {
+    let says = Says {
+        buckets: table.num_buckets() as u64,
+        entries: table.len() as u64,
+        room: table.capacity() as u64,
+        element: size_of::<Element<A, N>>() as u64,
+    };
+    // Alive until here.
+    compare(state, tallies, &says, &blocks);
+    drop(table);
+}
+
+/// What a table says of itself.
+struct Says {
+    buckets: u64,
+    entries: u64,
+    /// Its `capacity()`: entries that it has and that it takes before it grows.
+    room: u64,
+    element: u64,
+}
+
+fn compare(state: usize, tallies: &mut Tallies, says: &Says, blocks: &[(usize, Layout)]) {
+    let Some(&(address, layout)) = blocks.last().filter(|_| says.buckets > 1) else {
         return;
     };
-    // SAFETY: the table's block, which lives as long as the table; the bytes were all written
-    // when it was allocated.
+    // SAFETY: the table's block, which lives as long as the table does in `check`; the bytes were
+    // all written when it was allocated.
     let memory = unsafe { std::slice::from_raw_parts(address as *const u8, layout.size()) };
     let block = Block::new(layout.size() as u64, Some(layout.align() as u64), 16).unwrap();
     let surveyed = survey(&block, &mut &*memory, &Limits::default()).unwrap();
@@ -222,58 +253,38 @@ fn check<A: Copy, const N: usize>(state: usize, tallies: &mut Tallies) {
         .iter()
         .map(|(_, layout)| layout.size() as u64)
         .collect();
-    let known = Known {
+    let with_lineage = Known {
         element: None,
         sizes: &sizes,
     };
-    judge(
-        &mut tallies.alone[state],
-        &table,
-        surveyed.settle(&Known::default()),
-        memory,
-        layout,
-    );
-    judge(
-        &mut tallies.with_lineage[state],
-        &table,
-        surveyed.settle(&known),
-        memory,
-        layout,
-    );
-    let known = Known {
-        element: Some(size_of::<Element<A, N>>() as u64),
+    let with_siblings = Known {
+        element: Some(says.element),
         sizes: &sizes,
     };
-    judge(
-        &mut tallies.with_siblings[state],
-        &table,
-        surveyed.settle(&known),
-        memory,
-        layout,
-    );
+    for (tally, known) in [
+        (&mut tallies.alone[state], Known::default()),
+        (&mut tallies.with_lineage[state], with_lineage),
+        (&mut tallies.with_siblings[state], with_siblings),
+    ] {
+        judge(tally, says, surveyed.settle(&known), layout);
+    }
 }
 
-fn judge<A: Copy, const N: usize>(
-    tally: &mut Tally,
-    table: &Table<A, N>,
-    occupancy: Option<Occupancy>,
-    memory: &[u8],
-    layout: Layout,
-) {
+fn judge(tally: &mut Tally, says: &Says, occupancy: Option<Occupancy>, layout: Layout) {
     tally.tables += 1;
     let Some(occupancy) = occupancy else {
         tally.unknown += 1;
         return;
     };
-    let buckets = table.num_buckets() as u64;
+    let buckets = says.buckets;
     let full = if buckets <= 8 {
         buckets - 1
     } else {
         buckets / 8 * 7
     };
-    let tombstones = full - table.capacity() as u64;
-    let element = size_of::<Element<A, N>>() as u64;
-    let agrees = occupancy.entries.value == table.len() as u64
+    let tombstones = full - says.room;
+    let element = says.element;
+    let agrees = occupancy.entries.value == says.entries
         && occupancy.entries.error == 0
         && occupancy.tombstones.value == tombstones
         && occupancy.buckets.is_none_or(|known| known == buckets)
@@ -281,14 +292,14 @@ fn judge<A: Copy, const N: usize>(
         && occupancy.capacity.is_none_or(|known| known == full)
         && occupancy
             .growth_left
-            .is_none_or(|left| left == (table.capacity() - table.len()) as u64);
+            .is_none_or(|left| left == says.room - says.entries);
     if !agrees {
         tally.wrong += 1;
         eprintln!(
             "{buckets} buckets of {element} bytes, {} entries, {tombstones} tombstones, block of \
              {} bytes aligned to {}: taken for {occupancy:?}",
-            table.len(),
-            memory.len(),
+            says.entries,
+            layout.size(),
             layout.align(),
         );
     }
@@ -307,16 +318,9 @@ fn all_sizes(state: usize, tallies: &mut Tallies) {
     each_size!(state, tallies, u8:
         0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33
         34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64
-        65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95
-        96 97 98 99 100 101 102 103 104 105 106 107 108 109 110 111 112 113 114 115 116 117 118 119
-        120 121 122 123 124 125 126 127 128 129 130 131 132 133 134 135 136 137 138 139 140 141 142
-        143 144 145 146 147 148 149 150 151 152 153 154 155 156 157 158 159 160 161 162 163 164 165
-        166 167 168 169 170 171 172 173 174 175 176 177 178 179 180 181 182 183 184 185 186 187 188
-        189 190 191 192 193 194 195 196 197 198 199 200 201 202 203 204 205 206 207 208 209 210 211
-        212 213 214 215 216 217 218 219 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234
-        235 236 237 238 239 240 241 242 243 244 245 246 247 248 249 250 251 252 253 254 255 256 257
-        258 259 260 261 262 263 264 265 266 267 268 269 270 271 272 273 274 275 276 277 278 279 280
-        281 282 283 284 285 286 287 288 289 290 291 292 293 294 295 296 297 298 299 300
+        65 66 67 71 77 79 80 81 88 95 96 97 103 111 112 113 120 126 127 128 129 130 137 143 144 145
+        159 160 161 177 191 192 193 199 207 223 224 225 239 240 241 251 254 255 256 257 258 271 283
+        299 300
     );
     each_size!(state, tallies, u16: 2 6 10 34);
     each_size!(state, tallies, u32: 4 8 12 20 28 60);
@@ -333,7 +337,7 @@ fn tables_are_what_they_say() {
         .and_then(|seed| seed.parse().ok());
     FILL.set(seed.unwrap_or(1));
     let mut tallies = Tallies::default();
-    for _ in 0..4 {
+    for _ in 0..9 {
         for state in 0..STATES.len() {
             all_sizes(state, &mut tallies);
         }

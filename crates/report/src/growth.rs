@@ -6,11 +6,11 @@
 
 use crate::Options;
 use crate::facts::Facts;
-use crate::facts::clock::Clock;
 use crate::facts::elements::narrowed;
 use crate::facts::evidence::group_width;
 use crate::facts::process::Threads;
 use crate::facts::resize_or_rebuild::Relation;
+use crate::facts::tick_scale::TickScale;
 use crate::figures::contents::Contents;
 use crate::figures::forecast::{Moment, Point, Table};
 use crate::model::{Caller, EventKind, NextResize};
@@ -59,7 +59,7 @@ pub struct GrowthEvent {
 
 /// What a recording says of the present.
 pub struct Present {
-    clock: Clock,
+    clock: TickScale,
     threads: Threads,
     now: u64,
     left: Option<u64>,
@@ -71,7 +71,7 @@ impl Present {
     pub fn of(recording: &Recording) -> Self {
         let headroom = Headroom::decode(|word| recording.header(word));
         Self {
-            clock: Clock::of(recording),
+            clock: TickScale::of(recording),
             threads: Threads::of(recording),
             now: recording.header(header::NOW_TICKS),
             left: headroom.left().map(|(_, left)| left),

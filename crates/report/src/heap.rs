@@ -6,10 +6,10 @@ use super::model::{LoadedModule, StackFrame};
 use super::symbols::Symbolizer;
 use crate::facts::analysis::Analysis;
 use crate::facts::blocks::Blocks;
-use crate::facts::clock::Clock;
 use crate::facts::modules;
 use crate::facts::process;
 use crate::facts::resolve::Resolver;
+use crate::facts::tick_scale::TickScale;
 use crate::rows::sites;
 use crate::words::units::bytes;
 use mapgrow_format::layout::{WEIGHT_ONE, header, site};
@@ -59,7 +59,7 @@ impl Heap {
     /// Reads the blocks of a recording, and gives their stacks names.
     #[must_use]
     pub fn of(recording: &Recording, symbolizer: &mut dyn Symbolizer, options: &Options) -> Self {
-        let clock = Clock::of(recording);
+        let clock = TickScale::of(recording);
         let mut resolver = Resolver::new(recording, symbolizer);
         let blocks = Blocks::read(recording);
         let analysis = Analysis::of(recording, &blocks, &mut resolver);

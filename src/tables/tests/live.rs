@@ -181,6 +181,7 @@ fn a_large_level_is_ready_before_it_opens_and_not_long_before() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes many thousand slots")]
 fn refused_memory_refuses_blocks_and_keeps_the_rest() {
     let mut memory = Capacity {
         live: live::LEVEL0_SLOTS * 3,

@@ -1,9 +1,9 @@
 //! What later stages are given of the facts, with one of the two groupings.
 
 use super::analysis::Analysis;
-use super::clock::Clock;
 use super::groups::Groups;
 use super::process::Threads;
+use super::tick_scale::TickScale;
 use crate::Options;
 use mapgrow_format::reader::Recording;
 
@@ -13,7 +13,7 @@ pub(crate) struct Context<'a> {
     pub recording: &'a Recording,
     pub analysis: &'a Analysis,
     pub groups: &'a Groups,
-    pub clock: &'a Clock,
+    pub clock: &'a TickScale,
     pub threads: &'a Threads,
     pub options: &'a Options,
 }

@@ -6,7 +6,6 @@ pub(crate) mod beyond;
 pub(crate) mod blocks;
 pub(crate) mod callers;
 pub(crate) mod chains;
-pub(crate) mod clock;
 pub(crate) mod context;
 pub(crate) mod elements;
 pub(crate) mod evidence;
@@ -22,6 +21,7 @@ pub(crate) mod rings;
 pub(crate) mod serials;
 pub(crate) mod sets;
 pub(crate) mod succession;
+pub(crate) mod tick_scale;
 pub(crate) mod weight;
 
 use crate::Options;
@@ -30,7 +30,6 @@ use crate::symbols::Symbolizer;
 use analysis::Analysis;
 use blocks::Blocks;
 use chains::Chain;
-use clock::Clock;
 use context::Context;
 use groups::Groups;
 use mapgrow_format::reader::Recording;
@@ -39,13 +38,14 @@ use process::Threads;
 use resolve::Resolver;
 use serials::Serials;
 use succession::Successions;
+use tick_scale::TickScale;
 
 /// What a recording says.
 pub(crate) struct Facts<'a> {
     pub recording: &'a Recording,
     pub options: &'a Options,
     pub process: Process,
-    pub clock: Clock,
+    pub clock: TickScale,
     pub threads: Threads,
     pub blocks: Blocks,
     /// From when on no event of any site is missing.
@@ -69,7 +69,7 @@ impl<'a> Facts<'a> {
         symbolizer: &'a mut dyn Symbolizer,
         options: &'a Options,
     ) -> Self {
-        let (clock, threads) = (Clock::of(recording), Threads::of(recording));
+        let (clock, threads) = (TickScale::of(recording), Threads::of(recording));
         // It reads the rings for itself: before anything else is held in memory.
         let process = process::process(recording, &clock, options);
         let mut resolver = Resolver::new(recording, symbolizer);

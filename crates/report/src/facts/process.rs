@@ -1,6 +1,6 @@
 //! The header and the thread slots go in; process, settings and threads come out.
 
-use super::clock::Clock;
+use super::tick_scale::TickScale;
 use crate::Options;
 use crate::model::{Memory, Process, ProcessState, Settings, Thread};
 use mapgrow_format::headroom::Headroom;
@@ -8,7 +8,7 @@ use mapgrow_format::layout::header;
 use mapgrow_format::layout::packed::Pids;
 use mapgrow_format::reader::{self, Recording};
 
-pub(crate) fn process(recording: &Recording, clock: &Clock, options: &Options) -> Process {
+pub(crate) fn process(recording: &Recording, clock: &TickScale, options: &Options) -> Process {
     let pids = Pids::unpack(recording.header(header::PID));
     let reason = recording.header(header::DUMP_REASON);
     let id = |word| match recording.header(word) {
@@ -108,7 +108,7 @@ impl Threads {
         (thread.tid != 0 && thread.start_ticks <= ticks).then(|| label(thread))
     }
 
-    pub(crate) fn model(&self, clock: &Clock) -> Vec<Thread> {
+    pub(crate) fn model(&self, clock: &TickScale) -> Vec<Thread> {
         self.known()
             .map(|thread| Thread {
                 label: label(thread),

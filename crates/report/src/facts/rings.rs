@@ -1,7 +1,7 @@
 //! What the rings still have: events go in, the moment from which on none is missing comes out.
 
 use super::blocks::Blocks;
-use super::clock::Clock;
+use super::tick_scale::TickScale;
 use mapgrow_format::layout::{event, header};
 use mapgrow_format::reader::{BlockEvent, Recording};
 
@@ -22,7 +22,7 @@ pub(crate) fn complete_from(recording: &Recording, blocks: &Blocks) -> (u64, u64
 pub(crate) fn complete_from_ns(
     recording: &Recording,
     blocks: &Blocks,
-    clock: &Clock,
+    clock: &TickScale,
 ) -> Option<u64> {
     let rings = [
         (header::RESIZE_HEAD, &blocks.resizes),

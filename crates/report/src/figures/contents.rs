@@ -4,8 +4,8 @@
 use super::moving::{Seen, being_filled};
 use crate::facts::analysis::Analysis;
 use crate::facts::chains::Chain;
-use crate::facts::clock::Clock;
 use crate::facts::elements::{ElementTypes, narrowed};
+use crate::facts::tick_scale::TickScale;
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::{Family, HASHBROWN};
 use mapgrow_containers::classify::elements::Elements;
@@ -64,7 +64,7 @@ fn filled_at(chains: &[Chain]) -> HashMap<u64, u64> {
 fn filling(
     contents: &HashMap<u64, Content>,
     tables: &[(&Chain, &Reading)],
-    clock: &Clock,
+    clock: &TickScale,
 ) -> Vec<u64> {
     let seen = tables.iter().filter_map(|(chain, _)| {
         let content = contents.get(&chain.block.serial)?;
@@ -137,7 +137,12 @@ fn with_siblings(mut types: ElementTypes, tables: &[(&Chain, &Reading)]) -> Elem
 }
 
 impl Contents {
-    pub fn of(recording: &Recording, analysis: &Analysis, chains: &[Chain], clock: &Clock) -> Self {
+    pub fn of(
+        recording: &Recording,
+        analysis: &Analysis,
+        chains: &[Chain],
+        clock: &TickScale,
+    ) -> Self {
         let (readings, earlier) = readings(recording, chains);
         let tables: Vec<(&Chain, &Reading)> = chains
             .iter()

@@ -3,10 +3,10 @@
 
 use super::contents::{Content, Contents};
 use crate::facts::chains::Chain;
-use crate::facts::clock::Clock;
 use crate::facts::context::Context;
 use crate::facts::evidence::group_width;
 use crate::facts::process;
+use crate::facts::tick_scale::TickScale;
 use crate::model::{NextResize, Slowed};
 use mapgrow_containers::classify::catalogue::{Container, Family};
 use mapgrow_containers::classify::elements::Elements;
@@ -266,7 +266,7 @@ impl<'a> Forecaster<'a> {
 
 /// The moment from which all is foretold.
 pub(crate) struct Moment<'a> {
-    pub clock: &'a Clock,
+    pub clock: &'a TickScale,
     /// Ticks.
     pub now: u64,
     /// Bytes that the process can still have.

@@ -1,6 +1,6 @@
 //! How long resizes took: histograms of edges go in, sums and quantiles come out.
 
-use crate::facts::clock::Clock;
+use crate::facts::tick_scale::TickScale;
 use crate::model::Pauses;
 use mapgrow_format::layout::{PAUSE_BUCKETS, edge, pause_bucket_bounds};
 use mapgrow_format::reader::Edge;
@@ -55,7 +55,7 @@ impl PauseSum {
     }
 
     /// `None` when nothing was timed.
-    pub fn model(&self, clock: &Clock) -> Option<Pauses> {
+    pub fn model(&self, clock: &TickScale) -> Option<Pauses> {
         let count = self.count();
         if count == 0 {
             return None;

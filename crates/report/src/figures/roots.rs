@@ -2,7 +2,7 @@
 //! out, as bounds.
 
 use crate::facts::analysis::Analysis;
-use crate::facts::clock::Clock;
+use crate::facts::tick_scale::TickScale;
 use crate::model::Series;
 use mapgrow_format::layout::{self, site};
 use mapgrow_format::reader::{Recording, Site};
@@ -116,7 +116,12 @@ impl Roots {
     }
 
     /// Live bytes over time of sites together; `members` ascending.
-    pub fn series(&self, recording: &Recording, members: &[u32], clock: &Clock) -> Option<Series> {
+    pub fn series(
+        &self,
+        recording: &Recording,
+        members: &[u32],
+        clock: &TickScale,
+    ) -> Option<Series> {
         let (roots, outside) = self.under(recording, members);
         let roots: Vec<_> = roots
             .iter()

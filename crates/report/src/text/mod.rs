@@ -33,6 +33,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use units::{bytes, count};
 
+/// Lines of a screen, which a report fits unless more is asked for.
+pub const SCREEN_LINES: usize = 40;
+
 /// How to show a report as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextOptions {

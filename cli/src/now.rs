@@ -7,19 +7,19 @@ use crate::load::Header;
 
 /// One moment on the monotonic clock and on the tick counter of a recording.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub struct Now {
     /// `CLOCK_MONOTONIC`, ns.
     pub mono_ns: u64,
     /// Ticks.
     pub ticks: u64,
 }
 
-impl Moment {
+impl Now {
     /// Now, in the ticks of this recording; `None` when this machine has no such counter, or
     /// the recording began later than now: it is from another machine or another boot.
-    pub fn now(recorded: &Header) -> Option<Moment> {
+    pub fn read(recorded: &Header) -> Option<Now> {
         let moment = match recorded.word(header::TICK_KIND) {
-            0 => monotonic_ns().map(|ns| Moment {
+            0 => monotonic_ns().map(|ns| Now {
                 mono_ns: ns,
                 ticks: ns,
             }),
@@ -69,7 +69,7 @@ fn monotonic_ns() -> Option<u64> {
 
 /// The counter between two readings of the clock that lie closest together.
 #[cfg(target_arch = "x86_64")]
-fn counter_with_clock() -> Option<Moment> {
+fn counter_with_clock() -> Option<Now> {
     if !mapgrow_system::clock::counter_allowed() {
         return None;
     }
@@ -81,14 +81,14 @@ fn counter_with_clock() -> Option<Moment> {
             let ticks = unsafe { core::arch::x86_64::_rdtsc() };
             let after = monotonic_ns()?;
             let mono_ns = before + (after - before) / 2;
-            Some((after - before, Moment { mono_ns, ticks }))
+            Some((after - before, Now { mono_ns, ticks }))
         })
         .min_by_key(|(apart, _)| *apart)
         .map(|(_, moment)| moment)
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn counter_with_clock() -> Option<Moment> {
+fn counter_with_clock() -> Option<Now> {
     None
 }
 

@@ -5,13 +5,13 @@ use mapgrow_format::reader::Recording;
 
 /// Converts the ticks of a recording.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
+pub(crate) struct TickScale {
     start: u64,
     /// Nanoseconds and ticks between the two calibrations; `None` when there was only one.
     rate: Option<(u64, u64)>,
 }
 
-impl Clock {
+impl TickScale {
     pub(crate) fn of(recording: &Recording) -> Self {
         let start = recording.header(header::START_TICKS);
         let ticks = recording.header(header::NOW_TICKS).saturating_sub(start);
