@@ -1,6 +1,6 @@
 //! The page that lists what is served.
 
-use mapgrow_report::text::{Sort, live, live_of_all, sorted, title, units::bytes};
+use mapgrow_report::text::{Sort, live, live_of_all, peak_at_least, peak_of_all, sorted, title};
 
 use super::targets::Reading;
 
@@ -39,8 +39,8 @@ fn target(at: usize, reading: &Reading) -> String {
     };
     let totals = &report.totals;
     let peak = match totals.peak_at_least {
-        true => "that or more".to_owned(),
-        false => bytes(totals.peak_bytes),
+        true if peak_at_least(totals) <= totals.est_live_bytes => "that or more".to_owned(),
+        _ => peak_of_all(totals),
     };
     text.push_str(&format!(
         "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; their peak was {peak}.</p><ul>",

@@ -2,7 +2,7 @@
 
 use mapgrow_report::summary::Figure;
 use mapgrow_report::text::units::{bytes, count, thousands, time};
-use mapgrow_report::text::{live_of_all, place};
+use mapgrow_report::text::{live_of_all, peak_of_all, place};
 use mapgrow_report::{Event, ProcessState};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -112,7 +112,7 @@ fn head_lines(state: &State, room: usize) -> Vec<Line<'static>> {
             live_of_all(report),
             share.unwrap_or_default()
         ),
-        format!("peak {}", bytes(totals.peak_bytes)),
+        format!("peak {}", peak_of_all(totals)),
         format!(
             "{} at {}, {} in all",
             count(totals.resizes, "resize"),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 use mapgrow_report::Report;
-use mapgrow_report::text::{SCREEN_LINES, TextOptions, render, units};
+use mapgrow_report::text::{SCREEN_LINES, TextOptions, peak_of_all, render, units};
 
 use crate::failure::Failure;
 use crate::preload::nothing::{Facts, signal};
@@ -311,11 +311,11 @@ fn explain(unseen: &[&UnseenProcess], out: &mut Output) -> Result<(), Failure> {
 fn summary(one: &Ended, report: &Report) -> String {
     let totals = &report.totals;
     format!(
-        "  {:>7} {:<16} {}, at most {} in containers",
+        "  {:>7} {:<16} {}, {} in containers at the peak",
         one.pid,
         one.program,
         units::count(totals.resizes, "resize"),
-        units::bytes(totals.peak_bytes)
+        peak_of_all(totals)
     )
 }
 

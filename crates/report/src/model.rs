@@ -227,8 +227,9 @@ pub struct Totals {
     /// Largest number of live bytes at one moment; an upper bound when `peak_error_bytes` > 0.
     /// Never less than `est_live_bytes`.
     pub peak_bytes: u64,
-    /// Whether samples stand for a good part of what is live. Nobody knows what they stood for
-    /// earlier: the true peak is then at least `peak_bytes`, within the error of `est_live_bytes`.
+    /// Whether samples stand for a good part of what is live, or of what was. Nobody knows what they
+    /// stood for at each moment: the true peak is then at least `peak_bytes` less `peak_error_bytes`,
+    /// and at least `est_live_bytes` within its error; nothing bounds it from above.
     #[cfg_attr(feature = "json", serde(default))]
     pub peak_at_least: bool,
     /// The true peak is at most this far below `peak_bytes`.

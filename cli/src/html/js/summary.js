@@ -36,10 +36,12 @@ function recorded(page) {
   const sampled = each.some((figure) => figure.error !== null);
   const resizes = each.reduce((sum, figure) => sum + figure.value, 0);
   const least = totals.peak_at_least ? "\u2265 " : bound;
+  // What was counted, at the least, and what is there now.
+  const peak = totals.peak_at_least ? Math.max(totals.peak_bytes - totals.peak_error_bytes, totals.est_live_bytes) : totals.peak_bytes;
   const at = (ns) => (ns === null ? undefined : `${moment(ns, page.end / 100)} after the start`);
   return [
     ["resizes", sampled ? `\u2248 ${thousands(rounded(resizes))}` : thousands(totals.resizes), sampled ? `with samples; ${thousands(totals.resizes)} were counted` : undefined],
-    ["peak in containers", least + bytes(totals.peak_bytes), at(totals.peak_at_ns)],
+    ["peak in containers", least + bytes(peak), at(totals.peak_at_ns)],
     [process.state === "ended" || process.state === "killed" ? "live at the end" : "live now", about ? `\u2248 ${bytes(totals.est_live_bytes)}` : bytes(totals.live_bytes), about
       ? `about ${bytes(totals.est_live_bytes)} \u00b1 ${bytes(totals.est_live_error_bytes)}, with samples; ${bytes(totals.live_bytes)} were counted`
       : "bytes of live tables"],

@@ -2,12 +2,13 @@
 
 use super::columns::Columns;
 use super::contents::Contents;
+use super::ends;
+use super::examples::{self, Example};
 use super::flows::{self, Flow};
 use super::holdings::Holdings;
 use super::roots::{Peak, Roots};
 use super::samples::LiveSamples;
 use super::sums::Sums;
-use super::{ends, examples};
 use crate::facts::Facts;
 use crate::facts::groups::{Group, Groups};
 use crate::model::{Coverage, Series};
@@ -34,7 +35,7 @@ pub(crate) struct GroupFigures {
     /// Tables that each map has, where several grow together.
     pub tables_of_each: Option<u64>,
     /// Sizes that the largest known map went through.
-    pub example: Vec<u64>,
+    pub example: Example,
     /// Buckets of the largest table, where the size of its elements tells.
     pub largest_buckets: Option<u64>,
     pub holdings: Holdings,

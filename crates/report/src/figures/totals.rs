@@ -47,9 +47,12 @@ pub(crate) fn totals(
     let errors = figures.iter().map(|group| group.samples.bytes_error());
     let est_live_error_bytes = errors.map(|error| error * error).sum::<f64>().sqrt() as u64;
     let est_live_bytes = live_bytes.saturating_add(sampled_live as u64);
-    let estimated = est_live_bytes - live_bytes > live_bytes / MATTERS;
     let sampled_bytes: f64 = figures.iter().map(|group| group.sums.w_alloc_bytes).sum();
     let variance: f64 = figures.iter().map(|group| group.sums.var_alloc_bytes).sum();
+    // What samples stand for now says how much it is; what they stood for earlier, only how much it
+    // was in all.
+    let peak_at_least = est_live_bytes - live_bytes > live_bytes / MATTERS
+        || sampled_bytes as u64 > peak.bytes / MATTERS;
     let heap = if recording.header(header::BACKEND) == header::BACKEND_PROGRAM {
         heap_estimate(recording, &LiveSamples::of_all(blocks))
     } else {
@@ -58,7 +61,7 @@ pub(crate) fn totals(
     Totals {
         live_bytes,
         peak_bytes: peak.bytes.max(est_live_bytes),
-        peak_at_least: estimated,
+        peak_at_least,
         peak_error_bytes: peak.error,
         peak_at_ns: peak
             .ticks

@@ -162,6 +162,7 @@ fn with_vector(table: Site, vector: &Site) -> Site {
         capacity: table.capacity,
         tombstones: table.tombstones,
         example_tables: table.example_tables,
+        example_tables_cut: table.example_tables_cut,
         suggestions: table.suggestions,
         peak_live_bytes: Some(upper),
         peak_live_error_bytes: Some(upper.saturating_sub(least)),

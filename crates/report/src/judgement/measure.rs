@@ -2,8 +2,8 @@
 
 use crate::model::{Report, Site};
 use crate::rows::summary::{Figure, Summary};
-use crate::words::estimates::rounded;
-use crate::words::units::{bytes, estimated, thousands, time};
+use crate::words::estimates::with_error;
+use crate::words::units::{bytes, estimated_bytes, thousands, time};
 
 /// A figure of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,13 +151,14 @@ impl Measure {
     /// The figure with its unit, and with its error where that can be seen.
     #[must_use]
     pub fn shown(self, figure: Figure) -> String {
-        let told = match (self, figure.error) {
-            (Measure::Resizes, Some(_)) => |resizes| thousands(rounded(resizes)),
-            (Measure::Resizes, None) => thousands,
-            (Measure::Pause, _) => time,
-            _ => bytes,
-        };
-        estimated(figure.value, figure.error, told)
+        match (self, figure.error.filter(|_| figure.is_estimate())) {
+            (Measure::Resizes, Some(error)) => {
+                let (value, error) = with_error(figure.value, error);
+                format!("about {} +- {}", thousands(value), thousands(error))
+            }
+            (Measure::Resizes | Measure::Pause, _) => self.show(figure.value),
+            (_, error) => estimated_bytes(figure.value, error),
+        }
     }
 
     /// The bare figure with its unit.

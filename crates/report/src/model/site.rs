@@ -235,6 +235,9 @@ pub struct Site {
     pub largest_table_bytes: Option<u64>,
     /// Sizes that the largest map of this site went through, as far as known.
     pub example_tables: Vec<u64>,
+    /// Whether that map had others before the first of these, which are not known any more.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub example_tables_cut: bool,
     /// When the first table was allocated.
     pub first_at_ns: Option<u64>,
     /// Tables freed, by size (resizes included).

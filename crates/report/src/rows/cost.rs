@@ -57,16 +57,19 @@ pub(crate) fn harm(site: &Site) -> u64 {
     cost(site).saturating_add(site.retained_bytes.unwrap_or(0))
 }
 
-/// What a site costs, in bytes: what it holds, the largest old and new table side by side, its longest stall and an eighth of all stalls together,
-/// a nanosecond as a byte, since memory is moved at about that pace. A stall that is longer than
+/// What a site costs, in bytes: what it holds, or half of what it once held, the largest old and new
+/// table side by side, its longest stall and an eighth of all stalls together, a nanosecond as a
+/// byte, since memory is moved at about that pace. A stall that is longer than
 /// that had another cause, such as a thread that waited for its turn: it counts for what was moved.
 fn cost(site: &Site) -> u64 {
     let overlap = site.overlap_peak_bytes.unwrap_or(0);
     let moved = site.copied_bytes.unwrap_or(0);
     let pauses = site.pause_ns.as_ref();
     let stall = |ns: Option<u64>, bytes: u64| ns.unwrap_or(0).min(bytes);
+    let once = site.peak_live_bytes.unwrap_or(0);
+    let once = once.saturating_sub(site.peak_live_error_bytes.unwrap_or(0));
     let parts = [
-        held(site).0,
+        held(site).0.max(once / 2),
         overlap,
         stall(pauses.and_then(|pauses| pauses.max), overlap),
         stall(pauses.and_then(|pauses| pauses.total), moved) / 8,

@@ -72,6 +72,7 @@ pub(crate) fn fold(sum: &mut Site, more: &Site, shift: u64) {
     sum.largest_table_bytes = sum.largest_table_bytes.max(more.largest_table_bytes);
     if more.example_tables.last() > sum.example_tables.last() {
         sum.example_tables.clone_from(&more.example_tables);
+        sum.example_tables_cut = more.example_tables_cut;
     }
     sum.pause_ns = pauses(sum.pause_ns.take(), more.pause_ns.as_ref());
     sizes(&mut sum.freed_sizes, &more.freed_sizes);

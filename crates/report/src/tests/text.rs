@@ -324,7 +324,7 @@ fn a_recording_without_containers_says_so() {
     let first = text.lines().next().expect("a line");
     assert_eq!(
         first,
-        "No container was seen: no map and no vector had a table of 1.0 KiB or more."
+        "No container was recognised: no map and no vector of a known kind, and nothing that grew, had a"
     );
     assert!(
         text.lines()

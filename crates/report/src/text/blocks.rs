@@ -75,7 +75,7 @@ fn growth(page: &mut Page, site: &Site) {
         (None, None) => {}
     }
     if site.example_tables.len() > 1 {
-        page.row("tables", &phrases::chain(&site.example_tables));
+        page.row("tables", &phrases::tables(site));
     }
 }
 

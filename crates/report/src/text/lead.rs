@@ -7,7 +7,7 @@ use crate::model::{Member, Process, ProcessState, Report, Site, error_of_sum};
 use crate::rows::cost::{harm, held};
 use crate::words::fit::{fit, printable};
 use crate::words::names::capital;
-use crate::words::units::{bytes, count, estimated, thousands, time};
+use crate::words::units::{bytes, bytes_within, count, estimated_bytes, thousands, time};
 use crate::words::{estimates, held, names, phrases};
 
 /// The sentences that a report begins with.
@@ -67,11 +67,19 @@ fn headline(report: &Report) -> String {
         return cost(site);
     }
     let nothing_grew = report.totals.resizes == 0 && report.blocks().iter().all(unmoved);
+    let (held, _) = held(site);
+    let container = names::container(site.family, site.type_name.as_deref());
+    let place = names::place(site.caller.as_ref());
+    if nothing_grew && held == 0 && site.peak_live_bytes.unwrap_or(0) == 0 {
+        return format!(
+            "Nothing grew, and {container} at {place} holds nothing that was counted one by one."
+        );
+    }
     format!(
-        "{}{} at {} holds most: {}.",
+        "{}{} at {place} {} most: {}.",
         if nothing_grew { "Nothing grew. " } else { "" },
-        capital(&names::container(site.family, site.type_name.as_deref())),
-        names::place(site.caller.as_ref()),
+        capital(&container),
+        if held > 0 { "holds" } else { "held" },
         phrases::holds(site),
     )
 }
@@ -152,7 +160,7 @@ fn kept(report: &Report) -> Option<String> {
         "{} at {} keeps {} that it does not need: {}{}{maps}{since}.",
         capital(&names::container(worst.family, worst.type_name.as_deref())),
         names::place(worst.caller.as_ref()),
-        estimated(retained, worst.retained_error_bytes, bytes),
+        estimated_bytes(retained, worst.retained_error_bytes),
         held::entries(entries, worst.entries_error),
         room.unwrap_or_default(),
     ))
@@ -220,7 +228,10 @@ fn nothing(report: &Report) -> String {
         0 => String::new(),
         other => format!(" Other blocks hold {}.", bytes(other)),
     };
-    format!("No container was seen: no map and no vector had a table{least}.{other}")
+    format!(
+        "No container was recognised: no map and no vector of a known kind, and nothing that grew, \
+         had a table{least}.{other}"
+    )
 }
 
 fn summary(report: &Report) -> String {
@@ -270,11 +281,6 @@ fn resized(report: &Report) -> String {
 /// What containers hold, and held at their peak.
 fn contained(report: &Report) -> String {
     let totals = &report.totals;
-    let bound = if totals.peak_error_bytes > 0 {
-        "at most "
-    } else {
-        ""
-    };
     let share = totals
         .map_share
         .map(|share| format!(", {:.0} % of the heap", share * 100.0))
@@ -286,7 +292,7 @@ fn contained(report: &Report) -> String {
     });
     let kept = match kept {
         (kept, error) if kept >= 1 << 20 => {
-            let kept = estimated(kept, Some(error as u64), bytes);
+            let kept = estimated_bytes(kept, Some(error as u64));
             format!(" ({kept} more than their entries need)")
         }
         _ => String::new(),
@@ -297,20 +303,22 @@ fn contained(report: &Report) -> String {
     };
     let estimated = totals.est_live_bytes > totals.live_bytes;
     let now = match estimated {
-        true => format!("about {}{error}", bytes(totals.est_live_bytes)),
+        true => {
+            let held = bytes_within(totals.est_live_bytes, totals.est_live_error_bytes);
+            format!("about {held}{error}")
+        }
         false => bytes(totals.live_bytes),
     };
     let when = totals
         .peak_at_ns
         .map(|ns| format!(", {}", phrases::after(ns)));
     let when = when.unwrap_or_default();
-    // The peak is that of counted tables; what is live may have an estimate in it.
     let peak = match totals.peak_at_least {
-        true if totals.peak_bytes <= totals.est_live_bytes => {
+        true if estimates::peak_at_least(totals) == 0 => "their peak is not known".to_owned(),
+        true if estimates::peak_at_least(totals) <= totals.est_live_bytes => {
             "their peak was that or more".to_owned()
         }
-        true => format!("their peak was {} or more{when}", bytes(totals.peak_bytes)),
-        false => format!("their peak was {bound}{}{when}", bytes(totals.peak_bytes)),
+        _ => format!("their peak was {}{when}", estimates::peak_of_all(totals)),
     };
     format!("Containers hold {now}{share}{kept}; {peak}")
 }

@@ -1,7 +1,7 @@
 //! Figures that samples have a part in go in, phrases about them come out; and the row of bars.
 
-use super::units::{bytes, count, time};
-use crate::model::{Report, Series, Site};
+use super::units::{bytes, bytes_within, count, time};
+use crate::model::{Report, Series, Site, Totals};
 use crate::rows::cost::only_samples;
 use crate::rows::summary::Summary;
 
@@ -10,6 +10,32 @@ pub(crate) fn rounded(estimate: u64) -> u64 {
     let digits = estimate.checked_ilog10().unwrap_or(0);
     let step = 10u64.pow(digits.saturating_sub(1));
     estimate.saturating_add(step / 2) / step * step
+}
+
+/// An estimate and its error, with the digits that the error leaves worth telling: its first two.
+pub(crate) fn with_error(estimate: u64, error: u64) -> (u64, u64) {
+    let digits = error.checked_ilog10().unwrap_or(0);
+    let step = 10u64.pow(digits.saturating_sub(1));
+    let to_step = |figure: u64| figure.saturating_add(step / 2) / step * step;
+    (to_step(estimate), to_step(error))
+}
+
+/// The peak of all containers together, as far as it is known: `at most 31 MiB`, `31 MiB or more`.
+#[must_use]
+pub fn peak_of_all(totals: &Totals) -> String {
+    match (totals.peak_at_least, totals.peak_error_bytes) {
+        (true, _) if peak_at_least(totals) == 0 => "not known".to_owned(),
+        (true, _) => format!("{} or more", bytes(peak_at_least(totals))),
+        (false, 0) => bytes(totals.peak_bytes),
+        (false, _) => format!("at most {}", bytes(totals.peak_bytes)),
+    }
+}
+
+/// What the peak of all containers together was at least.
+#[must_use]
+pub fn peak_at_least(totals: &Totals) -> u64 {
+    let counted = totals.peak_bytes.saturating_sub(totals.peak_error_bytes);
+    counted.max(totals.est_live_bytes)
 }
 
 /// Live bytes of all containers, in words: `about 101 MiB` when samples have a part in it.
@@ -40,7 +66,7 @@ pub(crate) fn samples(site: &Site) -> Option<String> {
     let range = |value: f64, error: f64| {
         format!(
             "{} +- {}",
-            bytes(value.max(0.0) as u64),
+            bytes_within(value.max(0.0) as u64, error.max(0.0) as u64),
             bytes(error.max(0.0) as u64)
         )
     };
@@ -110,7 +136,8 @@ pub(crate) fn bars(series: &Series, room: usize) -> Option<String> {
         })
         .collect();
     let length = time(series.interval_ns.saturating_mul(seen.len() as u64));
-    let scale = format!(" {} in {length}", bytes(most));
+    let bound = if series.exact { "" } else { "at most " };
+    let scale = format!(" {bound}{} in {length}", bytes(most));
     Some(if bars.chars().count() + scale.len() <= room {
         bars + &scale
     } else {

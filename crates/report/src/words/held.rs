@@ -1,8 +1,8 @@
 //! Rows go in; phrases about what is in maps, and what comes next, come out.
 
-use super::estimates::rounded;
+use super::estimates::with_error;
 use super::methods;
-use super::units::{bytes, count, estimated, thousands, time};
+use super::units::{bytes, count, estimated_bytes, thousands, time};
 use crate::model::{Activity, LeftUnder, Map, Memory, NextResize, Site};
 use crate::rows::cost::held;
 use mapgrow_containers::classify::catalogue::{self, Container};
@@ -23,7 +23,7 @@ pub fn contents(site: &Site) -> Option<String> {
     }
     let told = |&retained: &u64| retained > site.retained_error_bytes.unwrap_or(0);
     if let Some(retained) = site.retained_bytes.filter(told) {
-        let retained = estimated(retained, site.retained_error_bytes, bytes);
+        let retained = estimated_bytes(retained, site.retained_error_bytes);
         let before = if text.is_empty() { "" } else { ", " };
         text.push_str(&format!("{before}{retained} more than they need"));
     }
@@ -34,7 +34,7 @@ pub fn contents(site: &Site) -> Option<String> {
 pub(crate) fn entries(number: u64, error: Option<u64>) -> String {
     match error.filter(|&error| error > 0) {
         Some(error) => {
-            let (number, error) = (rounded(number), rounded(error));
+            let (number, error) = with_error(number, error);
             format!(
                 "about {} entries +- {}",
                 thousands(number),

@@ -156,8 +156,11 @@ pub(crate) fn callers(site: &Site, most: usize) -> Vec<String> {
         Some(family) if family.starts_with("go_") => go::whose(&go::name(&frame.function)),
         _ => whose_frame(frame),
     };
-    // What every program of a compiled language begins with.
-    let begins = |frame: &StackFrame| frame.address.is_some() && *frame.function == *"main";
+    // What every program of a compiled language begins with, where no line tells a call in it from
+    // another.
+    let begins = |frame: &StackFrame| {
+        frame.address.is_some() && frame.line.is_none() && *frame.function == *"main"
+    };
     site.stack[at + 1..]
         .iter()
         .take_while(|frame| whose(frame) != Whose::Entry)

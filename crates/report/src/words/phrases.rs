@@ -1,8 +1,8 @@
 //! Rows go in, phrases about their figures come out.
 
-use super::estimates::rounded;
+use super::estimates::with_error;
 use super::names::{function_and_place, place};
-use super::units::{bytes, count, thousands, time};
+use super::units::{bytes, bytes_within, count, thousands, time};
 use crate::model::{Caller, KnownBy, Site};
 use crate::rows::cost::{held, only_samples};
 use crate::rows::summary::{Figure, Summary};
@@ -25,6 +25,16 @@ pub fn chain(sizes: &[u64]) -> String {
     parts.join(" -> ")
 }
 
+/// The sizes that the largest map of a site went through, as far as known.
+pub(crate) fn tables(site: &Site) -> String {
+    let begun = if site.example_tables_cut {
+        "... -> "
+    } else {
+        ""
+    };
+    format!("{begun}{}", chain(&site.example_tables))
+}
+
 /// `grew 20 times, shrank twice`.
 pub(crate) fn resizes(site: &Site) -> Option<String> {
     if let Some(Figure {
@@ -33,7 +43,8 @@ pub(crate) fn resizes(site: &Site) -> Option<String> {
         ..
     }) = Summary::of(site).resizes
     {
-        let (all, error) = (often(rounded(value)), thousands(rounded(error)));
+        let (value, error) = with_error(value, error);
+        let (all, error) = (often(value), thousands(error));
         return Some(format!("resized about {all} (+- {error})"));
     }
     let times = |verb: &str, figure: Option<u64>| {
@@ -80,10 +91,11 @@ pub(crate) fn maps(site: &Site) -> Option<String> {
         ..
     }) = Summary::of(site).maps_live
     {
+        let (value, error) = with_error(value, error);
         return Some(format!(
             "about {} live, +- {}",
-            count(rounded(value), noun),
-            thousands(rounded(error))
+            count(value, noun),
+            thousands(error)
         ));
     }
     if live == 0
@@ -109,7 +121,7 @@ pub(crate) fn maps(site: &Site) -> Option<String> {
 }
 
 /// What one of them is called in general.
-fn noun(family: Option<&str>) -> &'static str {
+pub(crate) fn noun(family: Option<&str>) -> &'static str {
     let kind = family.and_then(catalogue::named).map(|of| of.container);
     match (family, kind) {
         (Some("unknown_container"), _) => "container",
@@ -220,7 +232,7 @@ fn waited(ns: u64, moved: Option<u64>) -> Option<u64> {
 /// `640 MiB now, 960 MiB at its peak 12 s after the start`.
 pub(crate) fn holds(site: &Site) -> String {
     if let (bytes_held, Some(error)) = held(site) {
-        let (estimate, error) = (bytes(bytes_held), bytes(error));
+        let (estimate, error) = (bytes_within(bytes_held, error), bytes(error));
         let counted = match site.live_bytes {
             0 => String::new(),
             counted => format!(" ({} of it counted one by one)", bytes(counted)),

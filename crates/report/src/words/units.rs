@@ -5,9 +5,37 @@ use crate::rows::summary::Figure;
 /// `1.1 MiB`, `640 B`: three digits at most before the unit.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
+    match in_unit(bytes) {
+        (value, None) => format!("{value} B"),
+        (value, Some((unit, _))) => format!("{} {unit}", digits(value)),
+    }
+}
+
+/// As [`bytes`], with the digits that an error of so many bytes leaves worth telling: `17.6 MiB`
+/// where it is 100 KiB, `18 MiB` where it is 3 MiB.
+#[must_use]
+pub fn bytes_within(bytes: u64, error: u64) -> String {
+    const MOST_DECIMALS: u32 = 3;
+    if error == 0 {
+        return self::bytes(bytes);
+    }
+    let (value, Some((unit, size))) = in_unit(bytes) else {
+        return format!("{bytes} B");
+    };
+    let error = error as f64 / size;
+    let told = |decimals: &u32| 0.1_f64.powi(*decimals as i32) <= error * 2.0;
+    let decimals = (0..MOST_DECIMALS).find(told).unwrap_or(MOST_DECIMALS);
+    match decimals {
+        0 | 1 if value < 9.95 => format!("{} {unit}", digits(value)),
+        decimals => format!("{value:.*} {unit}", decimals as usize),
+    }
+}
+
+/// Bytes in the unit that they are told in, with its name and size; none below a KiB.
+fn in_unit(bytes: u64) -> (f64, Option<(&'static str, f64)>) {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
-        return format!("{bytes} B");
+        return (bytes as f64, None);
     }
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
@@ -16,7 +44,7 @@ pub fn bytes(bytes: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    format!("{} {}", digits(value), UNITS[unit])
+    (value, Some((UNITS[unit], 1024_f64.powi(unit as i32 + 1))))
 }
 
 /// `3.2 ms`, `740 ns`, `2 min 5 s`.
@@ -74,17 +102,33 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// `203 MiB`, or `about 203 MiB +- 3.2 MiB` where it is an estimate whose error can be seen.
-pub(crate) fn estimated(value: u64, error: Option<u64>, told: fn(u64) -> String) -> String {
+pub(crate) fn estimated_bytes(value: u64, error: Option<u64>) -> String {
     let figure = Figure::known((value, error));
     match error.filter(|_| figure.is_estimate()) {
-        Some(error) => format!("about {} +- {}", told(value), told(error)),
-        None => told(value),
+        Some(error) => format!("about {} +- {}", bytes_within(value, error), bytes(error)),
+        None => bytes(value),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_estimate_has_the_digits_that_its_error_leaves() {
+        for (figure, error, text) in [
+            (18_454_938, 102_400, "17.6 MiB"),
+            (18_454_938, 3 << 20, "18 MiB"),
+            (18_454_938, 10_000, "17.60 MiB"),
+            (18_454_938, 100, "17.600 MiB"),
+            (18_454_938, 0, "18 MiB"),
+            (5_000_000, 500_000, "4.8 MiB"),
+            (5_000_000, 6_000, "4.77 MiB"),
+            (700, 3, "700 B"),
+        ] {
+            assert_eq!(bytes_within(figure, error), text);
+        }
+    }
 
     #[test]
     fn figures_are_short() {

@@ -47,7 +47,7 @@ pub(crate) fn in_general(measure: Measure, site: &Site) -> String {
         Measure::Resizes | Measure::Pause | Measure::Overlap => {
             let sizes = match site.example_tables.len() {
                 0 | 1 => String::new(),
-                _ => format!(": its tables went {}", phrases::chain(&site.example_tables)),
+                _ => format!(": its tables went {}", phrases::tables(site)),
             };
             match methods.create {
                 // Of Rust's the call goes with the making, of others it comes right after.

@@ -4,6 +4,7 @@ use super::{WORTHWHILE_BYTES, advice};
 use crate::figures::holdings::Holdings;
 use crate::model::{Advice, AdviceKind, Saving, Site};
 use crate::words::methods;
+use crate::words::phrases::noun;
 use crate::words::units::{bytes, count};
 use mapgrow_containers::classify::elements;
 use std::collections::BTreeMap;
@@ -189,7 +190,7 @@ fn sentence(
             bytes(less)
         ),
     };
-    let maps = count(number, "map");
+    let maps = count(number, noun(site.family));
     let mut text = match number {
         1 => format!("{call} to save {saves}"),
         _ if half == most => format!(
@@ -243,7 +244,10 @@ fn call(
         (Some(buckets), ..) => Some(elements::capacity(buckets)),
         // Arrays of pointers, one for each entry.
         (None, _, Some("libstdcxx_hashtable" | "libcxx_hashtable" | "redis_dict")) => {
-            Some(room / POINTER)
+            let buckets = room / POINTER;
+            // It grew to these since its entries did not fit in half of them.
+            let known = site.entries.filter(|_| maps == 1);
+            Some(known.map_or(buckets, |entries| entries.max(buckets / 2 + 1)))
         }
         (None, Some(element), Some("raw_vec")) => room.checked_div(element),
         _ => None,

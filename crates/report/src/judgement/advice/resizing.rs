@@ -31,21 +31,33 @@ pub(super) fn split(site: &Site) -> Option<Advice> {
     let overlap = site
         .overlap_peak_bytes
         .filter(|&overlap| overlap >= SPLIT_BYTES)?;
+    // One that shrank was asked to.
+    if site.grows == Some(0) {
+        return None;
+    }
     // A stall longer than moving so many bytes takes had another cause: another thread or process
     // ran.
     let longest = overlap.saturating_mul(NS_PER_BYTE);
-    let stall = site.pause_ns.as_ref()?.max?.min(longest);
+    let worst = site.pause_ns.as_ref()?.max?;
+    let stall = worst.min(longest);
     if stall <= STALL_NS {
         return None;
     }
+    let stalled = match stall < worst {
+        true => format!(
+            "Of the worst stall, {}, moving the entries is {} at most",
+            time(worst),
+            time(stall)
+        ),
+        false => format!("The worst one now stalls for {}", time(worst)),
+    };
     let parts = stall.div_ceil(STALL_NS).next_power_of_two().min(MOST_PARTS);
     let each = overlap / parts;
     let text = format!(
         "divide it into {parts} maps by a hash of the key: a resize then has {} of old and new \
-         table at once instead of {}. The worst one now stalls for {}",
+         table at once instead of {}. {stalled}",
         bytes(each),
         bytes(overlap),
-        time(stall),
     );
     Some(Advice {
         saves: Saving {

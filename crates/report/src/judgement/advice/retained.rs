@@ -6,7 +6,7 @@ use crate::model::{Advice, AdviceKind, Saving, Site};
 use crate::rows::cost::held;
 use crate::words::held::entries;
 use crate::words::methods;
-use crate::words::units::{bytes, count, estimated, thousands, time};
+use crate::words::units::{bytes, count, estimated_bytes, thousands, time};
 use mapgrow_containers::occupancy::HashVerdict;
 
 /// Only a map of at least so many bytes is told to stop growing, unless it will not fit.
@@ -30,7 +30,7 @@ pub(super) fn shrink(site: &Site, capacity: Option<u64>) -> Option<Advice> {
     );
     let text = format!(
         "{call} would give back {}: {} left {room}",
-        estimated(retained, site.retained_error_bytes, bytes),
+        estimated_bytes(retained, site.retained_error_bytes),
         entries(site.entries?, site.entries_error),
     );
     Some(Advice {
