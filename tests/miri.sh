@@ -20,5 +20,6 @@ under_miri() {
 under_miri -p mapgrow-format -- "$@"
 under_miri -p mapgrow-containers -- --skip finder:: "$@"
 under_miri -p mapgrow-report -- "$@"
+# What reads the tables back is the format's reader, which has no unsafe code, at length.
 under_miri -p mapgrow --no-default-features --features report -- \
-    --skip stack:: tables:: timeline:: sampler:: lineage:: "$@"
+    --skip stack:: --skip tables::tests::reader:: tables:: timeline:: sampler:: lineage:: "$@"
