@@ -42,5 +42,6 @@ fn advised(rows: Vec<Row>) -> Vec<Site> {
     // Collected, they would go on taking the room of the rows, which is twice as much.
     let mut sites = Vec::with_capacity(rows.len());
     sites.extend(rows.into_iter().map(advice::advised));
+    advice::shared::warned(&mut sites);
     sites
 }

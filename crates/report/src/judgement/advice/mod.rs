@@ -8,6 +8,7 @@ pub(crate) mod cures;
 mod presize;
 mod resizing;
 mod retained;
+pub(crate) mod shared;
 
 use crate::figures::holdings::Holdings;
 use crate::model::{Advice, AdviceKind, Site};
