@@ -11,6 +11,7 @@ mod houses;
 mod operators;
 mod python;
 mod reasons;
+mod shapes;
 mod support;
 mod surroundings;
 mod users;
