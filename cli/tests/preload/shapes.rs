@@ -8,7 +8,7 @@ use crate::support::Place;
 
 #[test]
 fn the_first_block_is_the_map_and_its_cure_is_one() {
-    let place = Place::new("shapes");
+    let place = Place::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/shapes/run.py");
     // The home stays the user's: the compilers may live there.
     let output = Command::new("python3")
