@@ -8,9 +8,13 @@ use super::catalogue::{Container, Family};
 /// Nodes of libstdc++'s unordered containers.
 pub const HASHTABLE_NODES: &str = "libstdcxx_hashtable_node";
 
+/// Blocks of libstdc++'s deques, to which a table of pointers leads.
+pub const DEQUE_BLOCKS: &str = "libstdcxx_deque_block";
+
 /// Families of nodes that hang on a table, and the family of the table.
-const NODES: [(&str, &str); 6] = [
+const NODES: [(&str, &str); 7] = [
     (HASHTABLE_NODES, "libstdcxx_hashtable"),
+    (DEQUE_BLOCKS, "libstdcxx_deque"),
     ("libcxx_hashtable_node", "libcxx_hashtable"),
     ("boost_unordered_node", "boost_unordered"),
     ("abseil_node", "abseil_flat"),

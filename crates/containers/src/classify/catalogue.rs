@@ -6,7 +6,7 @@
 //! else the whole path.
 
 use super::c_families::C_FAMILIES;
-pub use super::c_families::{HASHTABLE_NODES, nodes_of};
+pub use super::c_families::{DEQUE_BLOCKS, HASHTABLE_NODES, nodes_of};
 use super::c_plumbing::C_PLUMBING;
 use super::header_families::HEADER_FAMILIES;
 use super::names::Name;

@@ -4,7 +4,7 @@ use super::callers::{Position, caller, first_user, look_through_allocators, scri
 use super::claims::{around, disbelieve};
 use super::resolve::{Function, PhysicalFrame, Resolver};
 use crate::model::KnownBy;
-use mapgrow_containers::classify::catalogue::{self, Family, HASHTABLE_NODES};
+use mapgrow_containers::classify::catalogue::{self, DEQUE_BLOCKS, Family, HASHTABLE_NODES};
 use mapgrow_containers::classify::cpython;
 use mapgrow_containers::classify::elements::Elements;
 use mapgrow_containers::classify::names::Name;
@@ -256,7 +256,8 @@ fn cpp_type_name(
     };
     Some(match family.name {
         "libstdcxx_vector" => format!("vector<{element}>"),
-        "libstdcxx_deque" => format!("deque<{element}>"),
+        "libstdcxx_deque" | DEQUE_BLOCKS => format!("deque<{element}>"),
+        "libstdcxx_list" => format!("list<{element}>"),
         "libstdcxx_hashtable" | HASHTABLE_NODES if calls("std::unordered_multi") => {
             of_nodes("unordered_multimap", "unordered_multiset")
         }

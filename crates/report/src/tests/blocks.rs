@@ -300,7 +300,7 @@ fn the_entries_of_an_indexed_map_are_part_of_it() {
     };
     // 48 bytes for each of 458,752 entries.
     let vector = row("raw_vec", 458_752 * 48, 2);
-    let rows = crate::judgement::indexed::joined(vec![vector, table]);
+    let rows = crate::judgement::indexed::joined(vec![vector, table], &[]);
     assert_eq!(rows.len(), 1);
     let map = &rows[0];
     assert_eq!((map.id, map.maps_live), (1, Some(1)));
@@ -360,7 +360,7 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
         table("unordered_map<unsigned, User>", 1),
         table("unordered_map<unsigned, unsigned>", 2),
     ];
-    let rows = crate::judgement::indexed::joined(rows);
+    let rows = crate::judgement::indexed::joined(rows, &[]);
     assert_eq!(rows.len(), 2);
     let users = &rows[0];
     assert_eq!(
@@ -382,8 +382,43 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
     let holds = "holds     about 1.1 MiB +- 244 KiB now (162 KiB of it counted one by one)";
     assert!(text.contains(holds), "{text}");
 
+    // So are the blocks of a deque, which is no vector.
+    let deque = crate::Site {
+        family: Some("libstdcxx_deque"),
+        ..table("deque<Ev>", 1)
+    };
+    let blocks = crate::Site {
+        family: Some("libstdcxx_deque_block"),
+        coverage: crate::Coverage::All,
+        sampled: None,
+        live_bytes: 96_000_000,
+        ..nodes("deque<Ev>", 4)
+    };
+    let rows = crate::judgement::indexed::joined(vec![blocks.clone(), deque.clone()], &[]);
+    assert_eq!((rows.len(), rows[0].live()), (1, (96_166_024, 0)));
+    // It began in a constructor, and grows where the blocks are made.
+    let began = crate::Site {
+        caller: None,
+        recorded_sites: vec![1, 3],
+        ..deque.clone()
+    };
+    let grows = crate::Site { id: 3, ..deque };
+    let both = crate::judgement::indexed::joined(vec![blocks, began], &[grows]);
+    assert_eq!((both.len(), both[0].live()), (1, (96_166_024, 0)));
+    let all = Report {
+        blocks: rows,
+        ..Report::default()
+    };
+    let text = crate::text::render(&all, &TextOptions::default());
+    assert!(text.contains("(1 deque, live)"), "{text}");
+    assert!(text.contains("a deque's length is not kept"), "{text}");
+    assert!(
+        !text.contains("vector") && !text.contains("shrink_to_fit"),
+        "{text}"
+    );
+
     // Of which the nodes are nobody knows where both have one type.
     let rows = vec![nodes("set", 4), table("set", 1), table("set", 2)];
-    let rows = crate::judgement::indexed::joined(rows);
+    let rows = crate::judgement::indexed::joined(rows, &[]);
     assert_eq!(rows.len(), 3);
 }

@@ -135,6 +135,18 @@ fn table_functions_tell_their_family() {
             "std::__detail::_Hashtable_alloc<std::allocator<N> >::_M_allocate_node<int>",
             "libstdcxx_hashtable_node",
         ),
+        (
+            "void std::deque<Ev>::_M_push_back_aux<Ev const&>(Ev const&)",
+            "libstdcxx_deque_block",
+        ),
+        (
+            "std::deque<Ev>::_M_reallocate_map(unsigned long, bool)",
+            "libstdcxx_deque",
+        ),
+        (
+            "std::__cxx11::list<int>::_M_create_node<int const&>(int const&)",
+            "libstdcxx_list",
+        ),
         ("_dictExpand", "redis_dict"),
         ("ska::detailv3::sherwood_v3_table<int>::rehash", "ska_flat"),
         (
