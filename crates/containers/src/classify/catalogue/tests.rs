@@ -135,18 +135,6 @@ fn table_functions_tell_their_family() {
             "std::__detail::_Hashtable_alloc<std::allocator<N> >::_M_allocate_node<int>",
             "libstdcxx_hashtable_node",
         ),
-        (
-            "void std::deque<Ev>::_M_push_back_aux<Ev const&>(Ev const&)",
-            "libstdcxx_deque_block",
-        ),
-        (
-            "std::deque<Ev>::_M_reallocate_map(unsigned long, bool)",
-            "libstdcxx_deque",
-        ),
-        (
-            "std::__cxx11::list<int>::_M_create_node<int const&>(int const&)",
-            "libstdcxx_list",
-        ),
         ("_dictExpand", "redis_dict"),
         ("ska::detailv3::sherwood_v3_table<int>::rehash", "ska_flat"),
         (
@@ -221,4 +209,26 @@ fn clones_and_constructors_hold_no_resize() {
     assert!(HASHBROWN.owns(&insert) && !HASHBROWN.resizes_within(&insert));
     let user = Name::parse("demo::Cache::shrink_to_fit");
     assert!(!HASHBROWN.owns(&user) && !HASHBROWN.resizes_within(&user));
+}
+
+#[test]
+fn a_deque_asks_for_an_array_and_for_blocks() {
+    for (name, family) in [
+        (
+            "void std::deque<Ev>::_M_push_back_aux<Ev const&>(Ev const&)",
+            "libstdcxx_deque_block",
+        ),
+        (
+            "std::deque<Ev>::_M_reallocate_map(unsigned long, bool)",
+            "libstdcxx_deque",
+        ),
+        (
+            "std::__cxx11::list<int>::_M_create_node<int const&>(int const&)",
+            "libstdcxx_list",
+        ),
+    ] {
+        let name = Name::parse(name);
+        let found = family_asking(&name, || here(std::slice::from_ref(&name)), false);
+        assert_eq!(found.map(|of| of.name), Some(family), "{}", name.path);
+    }
 }
