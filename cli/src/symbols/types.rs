@@ -120,7 +120,7 @@ fn is_hashbrown(file: &str) -> bool {
 pub fn from_symbol(demangled: &str) -> Option<String> {
     /// The type that a container's methods belong to, and how many of its arguments make up an
     /// element.
-    const HEADS: [(&str, usize); 8] = [
+    const HEADS: [(&str, usize); 13] = [
         ("hashbrown::raw::RawTable<", 1),
         ("alloc::raw_vec::RawVec<", 1),
         ("btree::node::LeafNode<", 2),
@@ -128,6 +128,11 @@ pub fn from_symbol(demangled: &str) -> Option<String> {
         ("std::_Hashtable<", 2),
         ("std::vector<", 1),
         ("std::deque<", 1),
+        ("std::_Deque_base<", 1),
+        ("std::__cxx11::list<", 1),
+        ("std::__cxx11::_List_base<", 1),
+        ("std::list<", 1),
+        ("std::_List_base<", 1),
         ("std::_Rb_tree<", 2),
     ];
     // Only at the start: further in it is an argument of something else.

@@ -25,7 +25,7 @@ MAPGROW_FAMILIES=FILE adds what a file of the same form says, before all others:
       table my_map_grow      asks for the memory of a table
       resize my_map_grow     a whole resize happens within it (last part of its name)
       own my_map_insert      other code of the container
-      caller my_map_insert   needed where the names above are common words
+      caller my_map_insert   one must be on the stack, where the names above are common words
       moves step by step     a resize goes on over many calls
   plumbing my_alloc          only hands requests on to the allocator
 

@@ -181,3 +181,71 @@ fn containers_of_local_types_are_known() {
         }
     }
 }
+
+/// A queue of events and a list, each filled by a function of its own.
+const QUEUES: &str = r#"
+#include <cstdlib>
+#include <deque>
+#include <list>
+struct Event { long at; int kind; char body[52]; };
+class Engine {
+public:
+    std::deque<Event> inbox;
+    std::list<long> waiting;
+    __attribute__((noinline)) void post(const Event &event) {
+        inbox.push_back(event);
+        asm volatile("" ::: "memory");
+    }
+    __attribute__((noinline)) void wait_for(long at) {
+        waiting.push_back(at);
+        asm volatile("" ::: "memory");
+    }
+};
+int main(int, char **arguments) {
+    Engine &engine = *new Engine;
+    long count = atol(arguments[1]);
+    for (long i = 0; i < count; i++) engine.post(Event{i, 0, {}});
+    for (long i = 0; i < count; i++) engine.wait_for(i);
+    exit(0);
+}
+"#;
+
+/// What a deque and a list hold is in their blocks and nodes. Estimates may be off by a third.
+#[test]
+fn a_deque_holds_its_blocks_and_a_list_its_nodes() {
+    for (level, options, count, off) in [
+        ("-O2", &["--exact"][..], 50_000, 0.0),
+        ("-O0", &["--exact"], 50_000, 0.0),
+        ("-O2", &[], 1_500_000, 0.33),
+    ] {
+        let place = Place::new();
+        let program = place.compile_text("queues", QUEUES, &["-g", level]);
+        let (output, reports) = place.run(options, &program, &[&count.to_string()]);
+        assert!(output.status.success(), "{output:?}");
+        let blocks = reports[0]["blocks"].as_array().unwrap();
+        // Blocks of 512 bytes for eight events each, and an array that is never more than a tenth of
+        // that; nodes of two pointers and a number.
+        for (function, family, name, holds, array) in [
+            ("post", "libstdcxx_deque", "deque<Event>", count * 64, 0.1),
+            ("wait_for", "libstdcxx_list", "list<long>", count * 24, 0.0),
+        ] {
+            let of = blocks.iter().filter(|block| block["type_name"] == name);
+            let [block] = of.collect::<Vec<&Value>>()[..] else {
+                panic!("{level} {options:?} {name}: {blocks:#?}");
+            };
+            assert_eq!(block["family"], family);
+            // A deque has its first table from its constructor.
+            let places = format!("{} {}", block["caller"], block["places"]);
+            assert!(places.contains(function), "{places}");
+            let sampled = &block["sampled"]["est_live_bytes"];
+            let held = sampled.as_f64().or(block["live_bytes"].as_f64()).unwrap();
+            let (least, most) = (1.0 - off, 1.0 + off + array);
+            let share = held / f64::from(holds);
+            assert!(
+                (least..=most).contains(&share),
+                "{level} {options:?} {name}: {share}"
+            );
+            assert!(!block.to_string().contains("shrink_to_fit"), "{block}");
+        }
+    }
+}

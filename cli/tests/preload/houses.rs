@@ -94,3 +94,50 @@ fn containers_of_headers_grow_in_stripped_programs() {
     let live = totals["live_bytes"].as_u64().unwrap();
     assert_eq!(live, bytes, "{totals}");
 }
+
+/// A program's own table in C: `GROWS` makes its buckets twice as many.
+const OWN: &str = r#"
+#include <cstdlib>
+#include <cstring>
+struct Table { void **buckets; size_t size, used; };
+static Table names;
+extern "C" __attribute__((noinline)) void GROWS(Table *table) {
+    void **larger = static_cast<void **>(calloc(table->size * 2, sizeof(void *)));
+    if (table->buckets) memcpy(larger, table->buckets, table->size * sizeof(void *));
+    free(table->buckets);
+    table->buckets = larger;
+    table->size *= 2;
+    asm volatile("" ::: "memory");
+}
+extern "C" __attribute__((noinline)) void dict_add(Table *table) {
+    if (table->used++ >= table->size) GROWS(table);
+    asm volatile("" ::: "memory");
+}
+int main() {
+    names.size = 512;
+    names.buckets = static_cast<void **>(calloc(names.size, sizeof(void *)));
+    for (int i = 0; i < 100000; i++) dict_add(&names);
+    return 0;
+}
+"#;
+
+/// Functions of Lua's, CPython's, Redis's, Ruby's and others' have names that any program may have.
+#[test]
+fn a_programs_own_function_may_be_called_like_a_containers() {
+    for grows in ["rehash", "list_resize", "dictExpand", "expand_buckets"] {
+        for flags in [&["-O2", "-g"][..], &["-O2"]] {
+            let place = Place::new();
+            let program = place.compile_text("own", &OWN.replace("GROWS", grows), flags);
+            let (output, reports) = place.run(&["--exact"], &program, &[]);
+            assert!(output.status.success(), "{output:?}");
+            let found: Vec<&Value> = sites(&reports[0], grows).collect();
+            let families: Vec<&Value> = found.iter().map(|site| &site["family"]).collect();
+            assert_eq!(families, ["unknown_container"], "{grows} {flags:?}");
+            assert_eq!(found[0]["grows"], 8, "{grows} {flags:?}");
+            let text = reports[0].to_string();
+            for family in ["lua_", "cpython_", "redis_", "ruby_", "postgres_", "bash_"] {
+                assert!(!text.contains(family), "{grows} {flags:?}: {family}");
+            }
+        }
+    }
+}

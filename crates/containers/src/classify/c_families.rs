@@ -8,9 +8,13 @@ use super::catalogue::{Container, Family};
 /// Nodes of libstdc++'s unordered containers.
 pub const HASHTABLE_NODES: &str = "libstdcxx_hashtable_node";
 
+/// Blocks of libstdc++'s deques, to which a table of pointers leads.
+pub const DEQUE_BLOCKS: &str = "libstdcxx_deque_block";
+
 /// Families of nodes that hang on a table, and the family of the table.
-const NODES: [(&str, &str); 6] = [
+const NODES: [(&str, &str); 7] = [
     (HASHTABLE_NODES, "libstdcxx_hashtable"),
+    (DEQUE_BLOCKS, "libstdcxx_deque"),
     ("libcxx_hashtable_node", "libcxx_hashtable"),
     ("boost_unordered_node", "boost_unordered"),
     ("abseil_node", "abseil_flat"),
@@ -57,6 +61,60 @@ const fn step_by_step(family: Family) -> Family {
         ..family
     }
 }
+
+/// What is around a function of CPython's containers: their interface, and what runs Python. Not
+/// all that begins with `Py`, which modules' own functions do as well.
+const CPYTHON: &[&str] = &[
+    "PyDict_*",
+    "_PyDict_*",
+    "PyList_*",
+    "_PyList_*",
+    "PySet_*",
+    "_PySet_*",
+    "PyObject_*",
+    "_PyObject_*",
+    "PyMem_*",
+    "_PyMem_*",
+    "PyEval_*",
+    "_PyEval_*",
+    "_TAIL_CALL_*",
+];
+
+/// The names that no other dict has: of Redis, and of who took its files.
+const REDIS: &[&str] = &[
+    "dictAddRaw",
+    "dictAddOrFind",
+    "dictTryExpand",
+    "dictExpandIfNeeded",
+    "dictFindPositionForInsert",
+    "dictInsertAtPosition",
+    "dictRehashMilliseconds",
+    "dictRehashMicroseconds",
+    "_dictExpand",
+    "_dictResize",
+    "_dictInit",
+    "_dictKeyIndex",
+    "_dictExpandIfNeeded",
+    "_dictRehashStep",
+    "zmalloc*",
+    "zcalloc*",
+    "ztrymalloc*",
+    "ztrycalloc*",
+    "valkey_malloc",
+    "valkey_calloc",
+];
+
+/// Ruby's own names. (`st_` and `ary_` are many programs'.)
+const RUBY: &[&str] = &[
+    "rb_st_*",
+    "rb_hash_*",
+    "rb_ary_*",
+    "ruby_xmalloc*",
+    "ruby_xrealloc*",
+    "ruby_xcalloc*",
+    "objspace_x*",
+    "rb_gc_impl_*",
+];
 
 /// Containers of C, and of C++ beside its standard libraries, that symbols tell.
 pub(super) static C_FAMILIES: [&Family; 20] = [
@@ -153,101 +211,116 @@ pub(super) static C_FAMILIES: [&Family; 20] = [
         ],
         &["g_array_*", "g_ptr_array_*", "g_string_*", "g_byte_array_*"],
     ),
-    &family(
-        "cpython_dict",
-        Map,
-        &[
-            "dictresize",
-            "insertion_resize",
-            "new_keys_object",
-            "clone_combined_dict_keys",
-        ],
-        &["dictresize", "insertion_resize"],
-        &[
-            "PyDict_*",
-            "_PyDict_*",
-            "insertdict",
-            "insert_to_emptydict",
-            "insertion_resize",
-            "dict_merge",
-            "dict_ass_sub",
-            "dict_setdefault_impl",
-            "dict_subscript",
-            "free_keys_object",
-        ],
-    ),
-    &family(
-        "cpython_set",
-        Map,
-        &["set_table_resize"],
-        &["set_table_resize"],
-        &[
-            "PySet_*",
-            "_PySet_*",
-            "set_add_entry",
-            "set_add_key",
-            "set_update_internal",
-        ],
-    ),
-    &family(
-        "cpython_list",
-        Vector,
-        &[
-            "list_resize",
-            "list_preallocate_exact",
-            "PyList_New",
-            "list_extend",
-            "list_init",
-        ],
-        &["list_resize"],
-        &[
-            "PyList_*",
-            "_PyList_*",
-            "list_append",
-            "list_extend",
-            "ins1",
-            "app1",
-        ],
-    ),
-    &step_by_step(family(
-        "redis_dict",
-        Map,
-        &[
-            "dictExpand",
-            "_dictExpand",
-            "_dictResize",
-            "dictTryExpand",
-            "_dictInit",
-        ],
-        // What an incremental rehash began is ended by one of its later steps.
-        &["_dictExpand", "_dictResize", "dictExpand"],
-        &[
-            "dictAdd",
-            "dictAddRaw",
-            "dictAddOrFind",
-            "dictReplace",
-            "dictResize",
-            "dictFind",
-            "dictFindPositionForInsert",
-            "dictInsertAtPosition",
-            "_dictKeyIndex",
-            "_dictExpandIfNeeded",
-            "dictExpandIfNeeded",
-            "_dictRehashStep",
-            "dictRehash",
-            "dictRehashMilliseconds",
-            "dictRehashMicroseconds",
-        ],
-    )),
-    &family(
-        "lua_table",
-        Map,
-        &["setnodevector", "setarrayvector", "luaH_resize", "luaH_new"],
-        &["luaH_resize", "rehash"],
-        &["luaH_*", "rehash", "luaV_finishset", "lua_raw*", "lua_set*"],
+    &called_by(
+        CPYTHON,
+        family(
+            "cpython_dict",
+            Map,
+            &[
+                "dictresize",
+                "insertion_resize",
+                "new_keys_object",
+                "clone_combined_dict_keys",
+            ],
+            &["dictresize", "insertion_resize"],
+            &[
+                "PyDict_*",
+                "_PyDict_*",
+                "insertdict",
+                "insert_to_emptydict",
+                "insertion_resize",
+                "dict_merge",
+                "dict_ass_sub",
+                "dict_setdefault_impl",
+                "dict_subscript",
+                "free_keys_object",
+            ],
+        ),
     ),
     &called_by(
-        &["st_*", "rb_st_*", "rb_hash_*"],
+        CPYTHON,
+        family(
+            "cpython_set",
+            Map,
+            &["set_table_resize"],
+            &["set_table_resize"],
+            &[
+                "PySet_*",
+                "_PySet_*",
+                "set_add_entry",
+                "set_add_key",
+                "set_update_internal",
+            ],
+        ),
+    ),
+    &called_by(
+        CPYTHON,
+        family(
+            "cpython_list",
+            Vector,
+            &[
+                "list_resize",
+                "list_preallocate_exact",
+                "PyList_New",
+                "list_extend",
+                "list_init",
+            ],
+            &["list_resize"],
+            &[
+                "PyList_*",
+                "_PyList_*",
+                "list_append",
+                "list_extend",
+                "ins1",
+                "app1",
+            ],
+        ),
+    ),
+    &step_by_step(called_by(
+        REDIS,
+        family(
+            "redis_dict",
+            Map,
+            &[
+                "dictExpand",
+                "_dictExpand",
+                "_dictResize",
+                "dictTryExpand",
+                "_dictInit",
+            ],
+            // What an incremental rehash began is ended by one of its later steps.
+            &["_dictExpand", "_dictResize", "dictExpand"],
+            &[
+                "dictAdd",
+                "dictAddRaw",
+                "dictAddOrFind",
+                "dictReplace",
+                "dictResize",
+                "dictFind",
+                "dictFindPositionForInsert",
+                "dictInsertAtPosition",
+                "_dictKeyIndex",
+                "_dictExpandIfNeeded",
+                "dictExpandIfNeeded",
+                "_dictRehashStep",
+                "dictRehash",
+                "dictRehashMilliseconds",
+                "dictRehashMicroseconds",
+            ],
+        ),
+    )),
+    &called_by(
+        &["luaH_*", "luaM_*", "luaV_finishset", "lua_raw*", "lua_set*"],
+        family(
+            "lua_table",
+            Map,
+            &["setnodevector", "setarrayvector", "luaH_resize", "luaH_new"],
+            &["luaH_resize", "rehash"],
+            &["luaH_*", "rehash", "luaV_finishset", "lua_raw*", "lua_set*"],
+        ),
+    ),
+    &called_by(
+        RUBY,
         family(
             "ruby_hash",
             Map,
@@ -262,7 +335,7 @@ pub(super) static C_FAMILIES: [&Family; 20] = [
         ),
     ),
     &called_by(
-        &["rb_ary_*"],
+        RUBY,
         family(
             "ruby_array",
             Vector,
@@ -344,7 +417,7 @@ pub(super) static C_FAMILIES: [&Family; 20] = [
         ),
     ),
     &called_by(
-        &["OPENSSL_LH_insert", "OPENSSL_LH_delete"],
+        &["OPENSSL_LH_*", "ossl_lh_*"],
         family(
             "openssl_lhash",
             Map,
@@ -354,13 +427,8 @@ pub(super) static C_FAMILIES: [&Family; 20] = [
         ),
     ),
     &called_by(
-        &[
-            "hash_insert",
-            "hash_search",
-            "shell_initialize",
-            "reader_loop",
-            "parse_and_execute",
-        ],
+        // One of these is on all of its stacks.
+        &["shell_initialize", "reader_loop", "parse_and_execute"],
         family(
             "bash_hash",
             Map,

@@ -6,7 +6,7 @@
 //! else the whole path.
 
 use super::c_families::C_FAMILIES;
-pub use super::c_families::{HASHTABLE_NODES, nodes_of};
+pub use super::c_families::{DEQUE_BLOCKS, HASHTABLE_NODES, nodes_of};
 use super::c_plumbing::C_PLUMBING;
 use super::header_families::HEADER_FAMILIES;
 use super::names::Name;
@@ -43,8 +43,8 @@ pub struct Family {
     /// Code of the container around those: a table and a free that meet in one of these
     /// functions are a resize whose function was inlined into it.
     pub own: &'static [&'static str],
-    /// Where the names in `tables` are common words: functions of which one must have called
-    /// them. Empty: anybody may.
+    /// Where the names in `tables` and `own` are ones that any program may have: functions of which
+    /// one must be on the stack, too, in the same object. Empty: the names alone are believed.
     pub callers: &'static [&'static str],
     /// Functions that those of `tables` are inlined into: where no line tables tell, a block
     /// asked for by one of these belongs to the family.
@@ -255,21 +255,30 @@ pub(super) fn any(patterns: &[&str], path: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, path))
 }
 
-/// The family whose table a function asks for. `outwards` are the functions around it, itself
-/// first; with `inlined_too`, functions that the asking one is inlined into count as well, for
+/// A function on the stack of another one.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// What it is called.
+    pub name: &'a Name,
+    /// Whether it lies in the same object as the other one: an interpreter that runs a library's
+    /// function says nothing of what that library's functions are.
+    pub here: bool,
+}
+
+/// The family whose table a function asks for. `around` are the functions of its stack, itself and
+/// those outwards first; with `inlined_too`, functions that the asking one is inlined into count as well, for
 /// when inlined functions are not known.
-pub fn family_asking<'a, Outwards: Iterator<Item = &'a Name>>(
+pub fn family_asking<'a, Stack: Iterator<Item = Around<'a>>>(
     name: &Name,
-    outwards: impl Fn() -> Outwards,
+    around: impl Fn() -> Stack,
     inlined_too: bool,
 ) -> Option<&'static Family> {
     let by = |patterns: fn(&Family) -> &'static [&'static str]| {
-        families()
-            .find(|family| any(patterns(family), &name.path) && family.may_be_called_by(outwards()))
+        families().find(|family| any(patterns(family), &name.path) && family.is_believed(around()))
     };
     let found =
         by(|family| family.tables).or_else(|| by(|family| family.hosts).filter(|_| inlined_too))?;
-    Some(built_on_vector(found, outwards()).unwrap_or(found))
+    Some(built_on_vector(found, around().map(|of| of.name)).unwrap_or(found))
 }
 
 /// The families of C++'s vectors, which other containers keep their tables in.
@@ -298,22 +307,42 @@ fn built_on_vector<'a>(
         .find(|family| any(family.tables, &asks.path))
 }
 
-/// The family of which a function of C or C++ is part. `outwards` are the functions around it,
-/// itself first.
-pub fn family_of_code<'a, Outwards: Iterator<Item = &'a Name>>(
+/// The family of which a function of C or C++ is part. `around` are the functions of its stack,
+/// itself among them.
+pub fn family_of_code<'a, Stack: Iterator<Item = Around<'a>>>(
     name: &Name,
-    outwards: impl Fn() -> Outwards,
+    around: impl Fn() -> Stack,
 ) -> Option<&'static Family> {
     added()
         .chain(c_families())
-        .find(|family| any(family.own, &name.path) && family.may_be_called_by(outwards()))
+        .find(|family| any(family.own, &name.path) && family.is_believed(around()))
 }
 
-/// Whether a function is part of a C or C++ container.
+/// Families of C and C++ that have a function of this name.
+fn claiming(path: &str) -> impl Iterator<Item = &'static Family> {
+    let claims = move |family: &&Family| any(family.own, path) || any(family.tables, path);
+    added().chain(c_families()).filter(claims)
+}
+
+/// Whether a function is part of a C or C++ container, if its name is to be believed.
 pub(super) fn is_container_code(path: &str) -> bool {
-    added().chain(c_families()).any(|family| {
-        any(family.own, path) || family.callers.is_empty() && any(family.tables, path)
-    })
+    claiming(path).next().is_some()
+}
+
+/// Whether a container of C has a function of this name, but any program may have one, too.
+pub(super) fn is_common_name(path: &str) -> bool {
+    let mut families = claiming(path).peekable();
+    let proper = |family: &Family| family.callers.is_empty() || any(family.callers, path);
+    families.peek().is_some() && !families.any(proper)
+}
+
+/// Whether a function by one of the names that any program may have is a container's after all, by
+/// the functions of its stack.
+pub fn is_containers<'a, Stack: Iterator<Item = Around<'a>>>(
+    name: &Name,
+    around: impl Fn() -> Stack,
+) -> bool {
+    claiming(&name.path).any(|family| family.is_believed(around()))
 }
 
 /// Whether a vector's memory ends up in a boxed slice, which never grows.
@@ -323,9 +352,16 @@ pub fn boxes_a_slice(name: &Name) -> bool {
 }
 
 impl Family {
-    /// Whether functions by the names of this family's, within `outwards`, can be its own.
-    fn may_be_called_by<'a>(&self, mut outwards: impl Iterator<Item = &'a Name>) -> bool {
-        self.callers.is_empty() || outwards.any(|name| any(self.callers, &name.path))
+    /// Whether functions by the names of this family's, with these on the stack, are its own.
+    fn is_believed<'a>(&self, mut around: impl Iterator<Item = Around<'a>>) -> bool {
+        // Templates are of whichever object was loaded first. What users say they know.
+        let anywhere = |name: &Name| name.path.contains("::") || self.is_added();
+        self.callers.is_empty()
+            || around.any(|of| any(self.callers, &of.name.path) && (of.here || anywhere(of.name)))
+    }
+
+    fn is_added(&self) -> bool {
+        added().any(|family| std::ptr::eq(family, self))
     }
 
     /// Whether a whole resize of this family happens within the function.

@@ -1,12 +1,12 @@
 //! The catalogue's part for the C++ standard libraries, in the words of their own sources. See
 //! [`Family`] for what the columns mean, and [`catalogue`](super::catalogue) for what patterns match.
 
-use super::c_families::{HASHTABLE_NODES, called_by, family};
+use super::c_families::{DEQUE_BLOCKS, HASHTABLE_NODES, called_by, family};
 use super::catalogue::Container::{Map, Tree, Vector};
 use super::catalogue::Family;
 
 /// Containers of libstdc++ and libc++ that symbols tell.
-pub(super) static STD_CXX_FAMILIES: [&Family; 11] = [
+pub(super) static STD_CXX_FAMILIES: [&Family; 14] = [
     &family(
         "libstdcxx_hashtable",
         Map,
@@ -82,6 +82,32 @@ pub(super) static STD_CXX_FAMILIES: [&Family; 11] = [
         &["_M_reallocate_map"],
         &["std::deque::"],
     ),
+    // Its elements lie in blocks of one size: with the array of pointers to them it is one deque.
+    &family(
+        DEQUE_BLOCKS,
+        Tree,
+        &[
+            "std::_Deque_base::_M_create_nodes",
+            "std::deque::_M_push_back_aux",
+            "std::deque::_M_push_front_aux",
+            "std::deque::_M_new_elements_at_back",
+            "std::deque::_M_new_elements_at_front",
+        ],
+        &[],
+        &[],
+    ),
+    &family(
+        "libstdcxx_list",
+        Tree,
+        &[
+            "std::__cxx11::list::",
+            "std::__cxx11::_List_base::",
+            "std::list::",
+            "std::_List_base::",
+        ],
+        &[],
+        &["std::__cxx11::list::", "std::list::"],
+    ),
     &family(
         "libstdcxx_tree",
         Tree,
@@ -119,6 +145,13 @@ pub(super) static STD_CXX_FAMILIES: [&Family; 11] = [
             &["__add_back_capacity", "__add_front_capacity"],
             &["std::__1::deque::"],
         ),
+    ),
+    &family(
+        "libcxx_list",
+        Tree,
+        &["std::__1::list::", "std::__1::__list_imp::"],
+        &[],
+        &["std::__1::list::"],
     ),
     &family(
         "libcxx_tree",

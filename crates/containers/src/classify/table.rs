@@ -6,7 +6,7 @@
 //!     table my_map_grow      # asks for the memory of a table
 //!     resize my_map_grow     # a whole resize happens within it
 //!     own my_map_insert      # other code of the container
-//!     caller my_map_insert   # needed where the names above are common words
+//!     caller my_map_insert   # one must be on the stack: the names above are common words
 //!     host my_map_add        # has those of `table` inlined into it
 //!     rehashes unseen        # growth within one size allocates nothing
 //!     moves step by step     # a resize goes on over many calls

@@ -1,7 +1,7 @@
 //! Whose code a function is: the allocator's plumbing, a container's, the run-time library's or
 //! the program's own. Patterns are those of the [catalogue](super::catalogue).
 
-use super::catalogue::{any, is_container_code, matches, plumbing};
+use super::catalogue::{any, is_common_name, is_container_code, matches, plumbing};
 use super::names::Name;
 
 /// What only hands a request on to the allocator; the function behind it tells the family.
@@ -205,7 +205,32 @@ impl Whose {
     }
 }
 
-/// Whose code a function is, by its name and, where known, its source file.
+/// Whose code a function is where nothing but its name and file is known: one whose name a
+/// container of C has, but any program may have too, is the program's.
+#[must_use]
+pub fn whose_alone(name: &Name, file: Option<&str>) -> Whose {
+    match whose(name, file) {
+        Whose::Internal if is_common_name(&name.path) => program_or_library(file),
+        known => known,
+    }
+}
+
+/// Whether the name claims a container's code, but any program may have a function of that name.
+#[must_use]
+pub fn is_claimed(name: &Name) -> bool {
+    is_common_name(&name.path)
+}
+
+/// Whose a function is that is no container's and of no run-time library.
+#[must_use]
+pub fn program_or_library(file: Option<&str>) -> Whose {
+    match file.is_some_and(is_library_file) {
+        true => Whose::Library,
+        false => Whose::Program,
+    }
+}
+
+/// Whose code a function claims to be, by its name and, where known, its source file.
 #[must_use]
 pub fn whose(name: &Name, file: Option<&str>) -> Whose {
     let of_trait = name.of_trait.as_deref();
@@ -227,12 +252,9 @@ pub fn whose(name: &Name, file: Option<&str>) -> Whose {
         (None, Some(of_trait)) if !any(INTERNAL, &name.path) => provided(of_trait, name.last()),
         _ => any(INTERNAL, &name.path) || is_container_code(&name.path),
     };
-    if internal {
-        Whose::Internal
-    } else if file.is_some_and(is_library_file) {
-        Whose::Library
-    } else {
-        Whose::Program
+    match internal {
+        true => Whose::Internal,
+        false => program_or_library(file),
     }
 }
 

@@ -1,9 +1,10 @@
 //! A recorded site goes in; what it is comes out, as far as its own stack and blocks tell.
 
 use super::callers::{Position, caller, first_user, look_through_allocators, scripts_function};
+use super::claims::{around, disbelieve};
 use super::resolve::{Function, PhysicalFrame, Resolver};
 use crate::model::KnownBy;
-use mapgrow_containers::classify::catalogue::{self, Family, HASHTABLE_NODES};
+use mapgrow_containers::classify::catalogue::{self, DEQUE_BLOCKS, Family, HASHTABLE_NODES};
 use mapgrow_containers::classify::cpython;
 use mapgrow_containers::classify::elements::Elements;
 use mapgrow_containers::classify::names::Name;
@@ -47,6 +48,7 @@ pub(crate) struct SiteFacts {
 impl SiteFacts {
     pub fn of(recording: &Recording, site: &Site<'_>, resolver: &mut Resolver<'_>) -> Self {
         let mut stack = resolver.stack(recording, site);
+        disbelieve(&mut stack);
         look_through_allocators(&mut stack);
         let found = family_by_symbol(&stack);
         let used = site.word(layout::site::ALLOCS) | site.word(layout::site::SAMPLED_ALLOCS) != 0;
@@ -212,13 +214,9 @@ fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Positio
                 continue;
             }
             let name = function.name.as_deref()?;
-            let outwards = || {
-                let outwards = stack[at..].iter().flat_map(|frame| frame.functions.iter());
-                let from_here = outwards.skip(within);
-                from_here.filter_map(|function| function.name.as_deref())
-            };
             let inlined_too = !frame.has_lines();
-            let family = catalogue::family_asking(name, outwards, inlined_too)?;
+            let around = || around(stack, (at, within));
+            let family = catalogue::family_asking(name, around, inlined_too)?;
             let boxed = family == &catalogue::RAW_VEC && {
                 let rest = frame.functions[within..].iter().chain(
                     stack[at + 1..]
@@ -258,7 +256,8 @@ fn cpp_type_name(
     };
     Some(match family.name {
         "libstdcxx_vector" => format!("vector<{element}>"),
-        "libstdcxx_deque" => format!("deque<{element}>"),
+        "libstdcxx_deque" | DEQUE_BLOCKS => format!("deque<{element}>"),
+        "libstdcxx_list" => format!("list<{element}>"),
         "libstdcxx_hashtable" | HASHTABLE_NODES if calls("std::unordered_multi") => {
             of_nodes("unordered_multimap", "unordered_multiset")
         }

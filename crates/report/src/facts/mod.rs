@@ -6,6 +6,7 @@ pub(crate) mod beyond;
 pub(crate) mod blocks;
 pub(crate) mod callers;
 pub(crate) mod chains;
+pub(crate) mod claims;
 pub(crate) mod context;
 pub(crate) mod elements;
 pub(crate) mod evidence;

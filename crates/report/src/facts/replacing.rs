@@ -3,6 +3,7 @@
 
 use super::analysis::Analysis;
 use super::beyond::{akin, beyond, class_of, class_within, part, same_class};
+use super::claims::around;
 use super::evidence::SiteFacts;
 use super::resize_or_rebuild::{Relation, doubles, within};
 use super::resolve::{Function, NameAndFile, PhysicalFrame, Resolver};
@@ -295,13 +296,7 @@ fn container_around(fact: &SiteFacts, first: usize) -> Option<(&'static Family, 
     let interface = fact.stack.get(at)?;
     let one_object = |frame: &PhysicalFrame| frame.module == interface.module;
     let name = interface.functions.first()?.name.as_ref()?;
-    let around = || {
-        let functions = fact.stack[at..]
-            .iter()
-            .flat_map(|frame| frame.functions.iter());
-        functions.filter_map(|function| function.name.as_deref())
-    };
-    let family = catalogue::family_of_code(name, around)?;
+    let family = catalogue::family_of_code(name, || around(&fact.stack, (at, 0)))?;
     fact.stack[first..at]
         .iter()
         .all(one_object)

@@ -15,7 +15,7 @@ pub(crate) fn places_and_blocks(
 ) -> (Vec<Site>, Vec<Site>) {
     let bounded = |row: Site| bounded(row, most);
     let places: Vec<Site> = places.into_iter().map(bounded).collect();
-    let owners = joined(owners).into_iter().map(bounded);
+    let owners = joined(owners, &places).into_iter().map(bounded);
     let mut blocks = with_places(owners, &places);
     blocks.sort_by_key(order);
     (with_advice_of_whole(places, &blocks), blocks)

@@ -1,5 +1,5 @@
-//! Maps whose entries do not lie in their table: in a vector, as those of `IndexMap` do, or in a node
-//! for each, as those of C++'s unordered containers.
+//! Containers whose entries do not lie in their table: in a vector, as those of `IndexMap` do, in a node
+//! for each, as those of C++'s unordered containers, or in many blocks, as those of a deque.
 //!
 //! The table and what lies beside it are blocks of their own, with stacks of their own; for the program
 //! they are one map. Rows of tables and of what lies beside them go in, rows of maps come out.
@@ -10,9 +10,10 @@ use crate::rows::fold::fold;
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::nodes_of;
 
-/// The rows with the vectors and nodes of such maps put to their tables.
-pub(crate) fn joined(rows: Vec<Site>) -> Vec<Site> {
-    let tables = tables(&rows);
+/// The rows with the vectors and nodes of such maps put to their tables. `places` are the rows of the
+/// places that each is made of.
+pub(crate) fn joined(rows: Vec<Site>, places: &[Site]) -> Vec<Site> {
+    let tables = tables(&rows, places);
     let mut rows: Vec<Option<Site>> = rows.into_iter().map(Some).collect();
     // A row has a table or is one, never both: the last come first.
     for (at, table) in tables.into_iter().enumerate().rev() {
@@ -31,11 +32,20 @@ pub(crate) fn joined(rows: Vec<Site>) -> Vec<Site> {
 }
 
 /// For each row that is no map of its own the place of its table, where that can be one alone.
-fn tables(rows: &[Site]) -> Vec<Option<usize>> {
-    let mut grown_by: HashMap<&Caller, Vec<usize>> = HashMap::default();
-    for (at, row) in rows.iter().enumerate() {
+fn tables(rows: &[Site], places: &[Site]) -> Vec<Option<usize>> {
+    type By<'a> = HashMap<&'a Caller, Vec<usize>>;
+    let (mut begun_by, mut grown_by) = (By::default(), By::default());
+    let at: HashMap<u32, &Site> = places.iter().map(|place| (place.id, place)).collect();
+    for (of, row) in rows.iter().enumerate() {
         if let Some(caller) = &row.caller {
-            grown_by.entry(caller).or_default().push(at);
+            begun_by.entry(caller).or_default().push(of);
+        }
+        let members = row.recorded_sites.iter();
+        for caller in members.filter_map(|id| at.get(id)?.caller.as_ref()) {
+            let rows = grown_by.entry(caller).or_default();
+            if rows.last() != Some(&of) {
+                rows.push(of);
+            }
         }
     }
     let table = |row: &Site| {
@@ -44,9 +54,16 @@ fn tables(rows: &[Site]) -> Vec<Option<usize>> {
             None if row.family == Some("raw_vec") && indexed(row) => belongs,
             None => return None,
         };
-        let near = grown_by.get(row.caller.as_ref()?)?.iter().copied();
-        let mut alike = near.filter(|&of| belongs(row, &rows[of]));
-        alike.next().filter(|_| alike.next().is_none())
+        let alike = |by: &By<'_>| -> Option<Vec<usize>> {
+            let near = by.get(row.caller.as_ref()?)?.iter().copied();
+            Some(near.filter(|&of| belongs(row, &rows[of])).collect())
+        };
+        // A deque has a table from its constructor on, and grows elsewhere.
+        let begun = alike(&begun_by).filter(|found| !found.is_empty());
+        match begun.or_else(|| alike(&grown_by))?.as_slice() {
+            [table] => Some(*table),
+            _ => None,
+        }
     };
     rows.iter().map(table).collect()
 }

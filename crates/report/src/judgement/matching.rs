@@ -7,7 +7,7 @@
 
 use crate::model::Site;
 use mapgrow_containers::classify::names::Name;
-use mapgrow_containers::classify::whose::{Whose, whose};
+use mapgrow_containers::classify::whose::{Whose, whose_alone};
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 
@@ -89,7 +89,7 @@ impl Identity {
         });
         for frame in at.map_or(&[][..], |at| &site.stack[at..]) {
             let name = Name::parse(&frame.function);
-            match whose(&name, frame.file.as_deref()) {
+            match whose_alone(&name, frame.file.as_deref()) {
                 Whose::Entry => break,
                 Whose::Program => {}
                 Whose::Plumbing | Whose::Internal | Whose::Library => continue,

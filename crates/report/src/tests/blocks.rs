@@ -300,7 +300,7 @@ fn the_entries_of_an_indexed_map_are_part_of_it() {
     };
     // 48 bytes for each of 458,752 entries.
     let vector = row("raw_vec", 458_752 * 48, 2);
-    let rows = crate::judgement::indexed::joined(vec![vector, table]);
+    let rows = crate::judgement::indexed::joined(vec![vector, table], &[]);
     assert_eq!(rows.len(), 1);
     let map = &rows[0];
     assert_eq!((map.id, map.maps_live), (1, Some(1)));
@@ -310,9 +310,9 @@ fn the_entries_of_an_indexed_map_are_part_of_it() {
     assert_eq!(map.advice, [advice]);
 }
 
-#[test]
-fn the_nodes_of_an_unordered_map_are_part_of_it() {
-    let row = |family, type_name: &str, id| crate::Site {
+/// A row of what grows at one line of the program.
+fn at_one_line(family: &'static str, type_name: &str, id: u32) -> crate::Site {
+    crate::Site {
         id,
         recorded_sites: vec![id],
         family: Some(family),
@@ -323,8 +323,11 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
             line: Some(11),
         }),
         ..crate::Site::default()
-    };
-    let table = |type_name, id| crate::Site {
+    }
+}
+
+fn a_table(type_name: &str, id: u32) -> crate::Site {
+    crate::Site {
         maps_created: Some(1),
         maps_live: Some(1),
         resizes: Some(7),
@@ -334,8 +337,12 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
         allocated_bytes: 320_000,
         peak_live_bytes: Some(250_000),
         peak_live_error_bytes: Some(0),
-        ..row("libstdcxx_hashtable", type_name, id)
-    };
+        ..at_one_line("libstdcxx_hashtable", type_name, id)
+    }
+}
+
+#[test]
+fn the_nodes_of_an_unordered_map_are_part_of_it() {
     let nodes = |type_name, id| crate::Site {
         coverage: crate::Coverage::Sampled,
         live_bytes: 1_000_000,
@@ -352,15 +359,15 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
             est_resizes: None,
             est_resizes_error: None,
         }),
-        ..row("libstdcxx_hashtable_node", type_name, id)
+        ..at_one_line("libstdcxx_hashtable_node", type_name, id)
     };
     // Two maps of different types grow at one line.
     let rows = vec![
         nodes("unordered_map<unsigned, User>", 4),
-        table("unordered_map<unsigned, User>", 1),
-        table("unordered_map<unsigned, unsigned>", 2),
+        a_table("unordered_map<unsigned, User>", 1),
+        a_table("unordered_map<unsigned, unsigned>", 2),
     ];
-    let rows = crate::judgement::indexed::joined(rows);
+    let rows = crate::judgement::indexed::joined(rows, &[]);
     assert_eq!(rows.len(), 2);
     let users = &rows[0];
     assert_eq!(
@@ -383,7 +390,42 @@ fn the_nodes_of_an_unordered_map_are_part_of_it() {
     assert!(text.contains(holds), "{text}");
 
     // Of which the nodes are nobody knows where both have one type.
-    let rows = vec![nodes("set", 4), table("set", 1), table("set", 2)];
-    let rows = crate::judgement::indexed::joined(rows);
+    let rows = vec![nodes("set", 4), a_table("set", 1), a_table("set", 2)];
+    let rows = crate::judgement::indexed::joined(rows, &[]);
     assert_eq!(rows.len(), 3);
+}
+
+/// So are the blocks of a deque, which is no vector.
+#[test]
+fn the_blocks_of_a_deque_are_part_of_it() {
+    let deque = crate::Site {
+        family: Some("libstdcxx_deque"),
+        ..a_table("deque<Ev>", 1)
+    };
+    let blocks = crate::Site {
+        live_bytes: 96_000_000,
+        ..at_one_line("libstdcxx_deque_block", "deque<Ev>", 4)
+    };
+    let rows = crate::judgement::indexed::joined(vec![blocks.clone(), deque.clone()], &[]);
+    assert_eq!((rows.len(), rows[0].live()), (1, (96_166_024, 0)));
+    // It began in a constructor, and grows where the blocks are made.
+    let began = crate::Site {
+        caller: None,
+        recorded_sites: vec![1, 3],
+        ..deque.clone()
+    };
+    let grows = crate::Site { id: 3, ..deque };
+    let both = crate::judgement::indexed::joined(vec![blocks, began], &[grows]);
+    assert_eq!((both.len(), both[0].live()), (1, (96_166_024, 0)));
+    let all = Report {
+        blocks: rows,
+        ..Report::default()
+    };
+    let text = crate::text::render(&all, &TextOptions::default());
+    assert!(text.contains("(1 deque, live)"), "{text}");
+    assert!(text.contains("a deque's length is not kept"), "{text}");
+    assert!(
+        !text.contains("vector") && !text.contains("shrink_to_fit"),
+        "{text}"
+    );
 }

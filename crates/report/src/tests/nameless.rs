@@ -283,6 +283,49 @@ fn one_growth_within_a_containers_own_code_tells_it() {
     }
 }
 
+/// A program's own table whose functions have names that those of Lua, CPython and others have, too.
+#[test]
+fn a_programs_own_functions_may_be_called_like_a_containers() {
+    for grows in [
+        "rehash",
+        "list_resize",
+        "insertdict",
+        "st_rehash",
+        "dictExpand",
+        "hash_grow",
+    ] {
+        let stack = [
+            &format!("{grows}@k2.c:12"),
+            "dictAdd@k2.c:20",
+            "intern@k2.c:27",
+        ];
+        let (mut names, mut program) = (Names::default(), program());
+        let frames: Vec<u64> = stack.iter().map(|name| names.at(&[name])).collect();
+        let free = names.at(&[&format!("{grows}@k2.c:15")]);
+        let site = program.recording.site(site::ENTRY_ALLOC, &frames);
+        let edge = program
+            .recording
+            .edge(edge::KIND_REPLACE, Some(site), site, 0, free);
+        let mut block = program.alloc(site, 4096, 16);
+        for bytes in [8192, 16384, 32768] {
+            block = program.replace(block, edge, bytes, 100);
+        }
+        program.keep(block, 0x7000_0000_1000);
+        let report = report(&mut program, &mut names);
+        let found = only(&report);
+        let caller = found
+            .caller
+            .as_ref()
+            .map(|caller| (&*caller.function, caller.line));
+        assert_eq!(
+            (found.family, found.grows, caller),
+            (Some("unknown_container"), Some(3), Some((grows, Some(12))))
+        );
+        let text = crate::text::render(&report, &Default::default());
+        assert!(text.contains("called by dictAdd (k2.c:20)"), "{text}");
+    }
+}
+
 #[test]
 fn the_caller_is_the_function_that_an_interpreter_runs() {
     let (mut names, mut program) = (Names::default(), program());

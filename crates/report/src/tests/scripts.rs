@@ -107,7 +107,7 @@ fn frames_without_a_record_are_nobody_s() {
 fn stacks_that_were_cut_are_counted() {
     let (mut names, mut program) = (Names::default(), program());
     let mut place = |cut: bool| {
-        let stack = [names.at(&["dictresize"]), names.at(&["fill"])];
+        let stack = [names.at(&["dictresize"]), names.at(&["PyDict_SetItem"])];
         let place = program.recording.site(site::ENTRY_ALLOC, &stack);
         if cut {
             let record = program.recording.site_words(place);

@@ -100,7 +100,11 @@ pub(crate) fn samples(site: &Site) -> Option<String> {
         }
         let nodes = range(nodes, sampled.est_live_bytes_error);
         return Some(format!(
-            "of it {nodes} in nodes, one for each entry (from {of})"
+            "of it {nodes} in {} (from {of})",
+            match site.family.is_some_and(|name| name.ends_with("_deque")) {
+                true => "blocks, each for several entries",
+                false => "nodes, one for each entry",
+            }
         ));
     }
     let small_bytes = sampled.est_allocated_bytes - site.allocated_bytes as f64;

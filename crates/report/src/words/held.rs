@@ -54,6 +54,9 @@ fn unread(site: &Site) -> Option<String> {
     }
     let kind = catalogue::named(site.family?).map(|family| family.container);
     Some(match kind {
+        Some(Container::Vector) if site.family.is_some_and(|name| name.ends_with("_deque")) => {
+            "not known: a deque's length is not kept in its blocks".to_owned()
+        }
         Some(Container::Vector) => {
             let unused = methods::of(site.family)
                 .shrink

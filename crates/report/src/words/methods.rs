@@ -36,9 +36,11 @@ const CPP_MAP: Methods = Methods {
     clear: "clear()",
     hash: "a hash that mixes all bits of the key",
 };
+/// It has no room from the start, and what `shrink_to_fit` gives back is hardly ever more than a
+/// part of its array of pointers: a block goes as soon as it is empty.
 const CPP_DEQUE: Methods = Methods {
-    create: None,
-    ..CPP_VECTOR
+    clear: "clear()",
+    ..OTHER
 };
 const CPP_VECTOR: Methods = Methods {
     shrink: Some("shrink_to_fit()"),

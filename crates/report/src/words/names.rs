@@ -4,7 +4,7 @@ use super::fit::{fit, printable};
 use crate::model::{Caller, Site, StackFrame};
 use mapgrow_containers::classify::go;
 use mapgrow_containers::classify::names::Name;
-use mapgrow_containers::classify::whose::{Whose, is_library_file, whose};
+use mapgrow_containers::classify::whose::{Whose, is_library_file, whose_alone};
 
 /// What the containers of a site are called: their type, else their kind.
 #[must_use]
@@ -48,7 +48,7 @@ pub fn is_own(frame: &StackFrame) -> bool {
 fn whose_frame(frame: &StackFrame) -> Whose {
     let file = frame.file.as_deref();
     match frame.address {
-        Some(_) => whose(&Name::parse(&frame.function), file),
+        Some(_) => whose_alone(&Name::parse(&frame.function), file),
         None if file.is_some_and(is_library_file) => Whose::Library,
         None => Whose::Program,
     }

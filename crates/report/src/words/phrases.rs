@@ -127,6 +127,7 @@ pub(crate) fn noun(family: Option<&str>) -> &'static str {
         (Some("unknown_container"), _) => "container",
         (Some(name), _) if name.ends_with("_list") => "list",
         (Some(name), _) if name.ends_with("_string") => "string",
+        (Some(name), _) if name.ends_with("_deque") => "deque",
         (_, Some(Container::Vector)) => "vector",
         _ => "map",
     }

@@ -2,6 +2,17 @@
 
 use super::*;
 
+/// What a stack of C functions in one object, innermost first, says of the innermost.
+fn asked_by(stack: &str) -> Option<&'static str> {
+    let names: Vec<Name> = stack.split(' ').map(Name::parse).collect();
+    family_asking(&names[0], || here(&names), false).map(|family| family.name)
+}
+
+/// Functions of one object.
+fn here(names: &[Name]) -> impl Iterator<Item = Around<'_>> {
+    names.iter().map(|name| Around { name, here: true })
+}
+
 #[test]
 fn a_common_name_is_the_familys_whose_functions_called_it() {
     for (stack, family) in [
@@ -10,7 +21,7 @@ fn a_common_name_is_the_familys_whose_functions_called_it() {
             Some("bash_hash"),
         ),
         (
-            "hash_rehash hash_search bind_variable execute main",
+            "hash_rehash hash_search bind_variable execute reader_loop main",
             Some("bash_hash"),
         ),
         (
@@ -24,12 +35,75 @@ fn a_common_name_is_the_familys_whose_functions_called_it() {
         ("hash_create make_cache main", None),
     ] {
         let names: Vec<Name> = stack.split(' ').map(Name::parse).collect();
-        let found = family_asking(&names[0], || names.iter(), false);
+        let found = family_asking(&names[0], || here(&names), false);
         assert_eq!(found.map(|family| family.name), family, "{stack}");
     }
     let stack = ["hash_search", "bind_variable", "reader_loop"].map(Name::parse);
-    let found = family_of_code(&stack[0], || stack.iter());
+    let found = family_of_code(&stack[0], || here(&stack));
     assert_eq!(found.map(|family| family.name), Some("bash_hash"));
+}
+
+/// Names that C programs give to functions of their own, where nothing else is the interpreter's or
+/// the library's, and where something is.
+#[test]
+fn a_name_that_any_program_may_have_is_not_believed_alone() {
+    for stack in [
+        "rehash dict_add intern main",
+        "insertdict dict_add main",
+        "dictresize insertdict dict_add main",
+        "list_resize list_append push main",
+        "set_table_resize set_add_entry set_add_key main",
+        "st_rehash st_insert main",
+        "rebuild_table st_insert main",
+        "ary_heap_realloc ary_push main",
+        "dictExpand dictResize dictAdd main",
+        "dictResize dictAdd main",
+        "expand_table hash_search main",
+        "expand lh_insert main",
+        "hash_create hash_insert main",
+        "hash_grow hash_insert main",
+    ] {
+        assert_eq!(asked_by(stack), None, "{stack}");
+        let names: Vec<Name> = stack.split(' ').map(Name::parse).collect();
+        for name in &names {
+            assert!(!is_containers(name, || here(&names)), "{}", name.path);
+            assert!(family_of_code(name, || here(&names)).is_none());
+        }
+    }
+    for (stack, family) in [
+        ("dictresize insertdict PyDict_SetItem fill", "cpython_dict"),
+        (
+            "list_resize app1 list_append _PyEval_EvalFrameDefault",
+            "cpython_list",
+        ),
+        ("set_table_resize set_add_key PySet_Add", "cpython_set"),
+        ("dictExpand dictAddRaw dbAdd", "redis_dict"),
+        ("_dictExpand dictResize serverCron", "redis_dict"),
+        ("dictExpand rdbLoad main zcalloc", "redis_dict"),
+        ("luaH_resize rehash luaH_newkey", "lua_table"),
+        ("setnodevector rehash luaH_newkey", "lua_table"),
+        ("rebuild_table st_update rb_hash_aset", "ruby_hash"),
+        ("ary_heap_realloc ary_double_capa rb_ary_push", "ruby_array"),
+        ("rehash sqlite3HashInsert", "sqlite_hash"),
+    ] {
+        assert_eq!(asked_by(stack), Some(family), "{stack}");
+    }
+}
+
+/// A module of Python's that is written in C has functions of its own, which Python calls.
+#[test]
+fn what_is_around_counts_in_the_same_object() {
+    let names = ["list_resize", "push", "_PyEval_EvalFrameDefault"].map(Name::parse);
+    for (here, family) in [(true, Some("cpython_list")), (false, None)] {
+        let around = || {
+            names.iter().map(|name| Around {
+                name,
+                here: here || !name.path.starts_with('_'),
+            })
+        };
+        let found = family_asking(&names[0], around, false);
+        assert_eq!(found.map(|family| family.name), family);
+    }
 }
 
 #[test]
@@ -61,7 +135,6 @@ fn table_functions_tell_their_family() {
             "std::__detail::_Hashtable_alloc<std::allocator<N> >::_M_allocate_node<int>",
             "libstdcxx_hashtable_node",
         ),
-        ("dictresize", "cpython_dict"),
         ("_dictExpand", "redis_dict"),
         ("ska::detailv3::sherwood_v3_table<int>::rehash", "ska_flat"),
         (
@@ -87,7 +160,7 @@ fn table_functions_tell_their_family() {
         ),
     ] {
         let name = Name::parse(name);
-        let found = family_asking(&name, || [&name].into_iter(), false);
+        let found = family_asking(&name, || here(std::slice::from_ref(&name)), false);
         assert_eq!(
             found.map(|family| family.name),
             Some(family),
@@ -112,7 +185,7 @@ fn table_functions_tell_their_family() {
         ),
     ] {
         let names = stack.map(Name::parse);
-        let found = family_asking(&names[0], || names.iter(), false);
+        let found = family_asking(&names[0], || here(&names), false);
         assert_eq!(found.map(|family| family.name), family, "{stack:?}");
     }
     for name in [
@@ -121,7 +194,7 @@ fn table_functions_tell_their_family() {
         "demo::dictresize",
     ] {
         let name = Name::parse(name);
-        let found = family_asking(&name, || [&name].into_iter(), false);
+        let found = family_asking(&name, || here(std::slice::from_ref(&name)), false);
         assert_eq!(found, None, "{}", name.path);
     }
 }
@@ -136,4 +209,26 @@ fn clones_and_constructors_hold_no_resize() {
     assert!(HASHBROWN.owns(&insert) && !HASHBROWN.resizes_within(&insert));
     let user = Name::parse("demo::Cache::shrink_to_fit");
     assert!(!HASHBROWN.owns(&user) && !HASHBROWN.resizes_within(&user));
+}
+
+#[test]
+fn a_deque_asks_for_an_array_and_for_blocks() {
+    for (name, family) in [
+        (
+            "void std::deque<Ev>::_M_push_back_aux<Ev const&>(Ev const&)",
+            "libstdcxx_deque_block",
+        ),
+        (
+            "std::deque<Ev>::_M_reallocate_map(unsigned long, bool)",
+            "libstdcxx_deque",
+        ),
+        (
+            "std::__cxx11::list<int>::_M_create_node<int const&>(int const&)",
+            "libstdcxx_list",
+        ),
+    ] {
+        let name = Name::parse(name);
+        let found = family_asking(&name, || here(std::slice::from_ref(&name)), false);
+        assert_eq!(found.map(|of| of.name), Some(family), "{}", name.path);
+    }
 }
