@@ -122,26 +122,16 @@ impl Settings {
     pub(crate) fn resolve(defaults: &Defaults) -> Self {
         let mode = read(c"MAPGROW", defaults.mode, "on, off or exact", mode);
         let exact = mode == Mode::Exact;
-        let bound = if exact {
-            MAX_MEMORY_EXACT
-        } else {
-            MAX_MEMORY_DEFAULT
+        let (bound, read_ns) = match exact {
+            true => (MAX_MEMORY_EXACT, READ_NS_EXACT),
+            false => (MAX_MEMORY_DEFAULT, READ_NS_DEFAULT),
         };
         let floor = if exact { 0 } else { defaults.floor };
         let budget = if exact { 0 } else { defaults.budget_ppm };
         const SIZE: &str = "a number of bytes such as 4096, 64K or 1M";
         let size = |name, default| read(name, default, SIZE, |v| bytes(v).map(|b| b as usize));
         let (mut out, mut state_dir, mut dir) = (Text::new(), Text::new(), Text::new());
-        read(
-            c"MAPGROW_OUT",
-            (),
-            "the path of a file, with %p, %n and %e",
-            |path| {
-                names_a_file(path).then(|| {
-                    out.push(path);
-                })
-            },
-        );
+        read_out(&mut out);
         sys::with_env(c"MAPGROW_DIR", |path| {
             dir.push(path.unwrap_or(b""));
         });
@@ -167,11 +157,7 @@ impl Settings {
             ),
             read_ns: read(
                 c"MAPGROW_READ_TIME",
-                if exact {
-                    READ_NS_EXACT
-                } else {
-                    READ_NS_DEFAULT
-                },
+                read_ns,
                 "a time such as 100ms or 2s",
                 time_ns,
             ),
@@ -209,6 +195,21 @@ impl Settings {
             dir,
         }
     }
+}
+
+/// Puts the path of dumps that was asked for into `out`.
+fn read_out(out: &mut Text<PATH_MAX>) {
+    let take = |path: &[u8]| {
+        names_a_file(path).then(|| {
+            out.push(path);
+        })
+    };
+    read(
+        c"MAPGROW_OUT",
+        (),
+        "the path of a file, with %p, %n and %e",
+        take,
+    );
 }
 
 fn max_memory(value: &[u8]) -> Option<usize> {
