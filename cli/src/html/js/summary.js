@@ -37,7 +37,7 @@ function recorded(page) {
   const resizes = each.reduce((sum, figure) => sum + figure.value, 0);
   const least = totals.peak_at_least ? "\u2265 " : bound;
   // What was counted, at the least, and what is there now.
-  const peak = totals.peak_at_least ? Math.max(totals.peak_bytes - totals.peak_error_bytes, totals.est_live_bytes) : totals.peak_bytes;
+  const peak = totals.peak_at_least ? Math.max(totals.peak_bytes - totals.peak_error_bytes, totals.overlap_peak_bytes, totals.est_live_bytes) : totals.peak_bytes;
   const at = (ns) => (ns === null ? undefined : `${moment(ns, page.end / 100)} after the start`);
   return [
     ["resizes", sampled ? `\u2248 ${thousands(rounded(resizes))}` : thousands(totals.resizes), sampled ? `with samples; ${thousands(totals.resizes)} were counted` : undefined],

@@ -31,11 +31,13 @@ pub fn peak_of_all(totals: &Totals) -> String {
     }
 }
 
-/// What the peak of all containers together was at least.
+/// What the peak of all containers together was at least: an old and a new table were side by side.
 #[must_use]
 pub fn peak_at_least(totals: &Totals) -> u64 {
     let counted = totals.peak_bytes.saturating_sub(totals.peak_error_bytes);
-    counted.max(totals.est_live_bytes)
+    counted
+        .max(totals.overlap_peak_bytes)
+        .max(totals.est_live_bytes)
 }
 
 /// Live bytes of all containers, in words: `about 101 MiB` when samples have a part in it.
@@ -141,7 +143,7 @@ pub(crate) fn bars(series: &Series, room: usize) -> Option<String> {
         .collect();
     let length = time(series.interval_ns.saturating_mul(seen.len() as u64));
     let bound = if series.exact { "" } else { "at most " };
-    let scale = format!(" {bound}{} in the first {length}", bytes(most));
+    let scale = format!(" {bound}{} until {length}", bytes(most));
     Some(if bars.chars().count() + scale.len() <= room {
         bars + &scale
     } else {
