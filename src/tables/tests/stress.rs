@@ -14,9 +14,7 @@ use std::sync::mpsc;
 use std::thread;
 
 const THREADS: u64 = 8;
-const ROUNDS: u64 = if cfg!(miri) {
-    20
-} else if cfg!(debug_assertions) {
+const ROUNDS: u64 = if cfg!(debug_assertions) {
     20_000
 } else {
     100_000
@@ -69,6 +67,10 @@ fn free<C: Commit>(tables: &Tables<'_, C>, address: u64, now: u64) {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "was not seen to end in a quarter of an hour; the loom models have its races"
+)]
 fn nothing_is_lost_or_invented() {
     let memory = Capacity {
         index_words: 4096,
