@@ -186,8 +186,8 @@ impl Life {
         self.first.turn(UNBORN, if off { OFF } else { READY });
     }
 
-    /// In the phase `Ready`: moves the word to a page that the kernel wipes in a child of `fork`. False when this kernel
-    /// will not wipe it, `None` when there is no memory for the page.
+    /// In the phase `Ready`: moves the word to a page that the kernel wipes in a child of `fork`.
+    /// False when this kernel will not wipe it, `None` when there is no memory for the page.
     pub(crate) fn notice_forks(&self) -> Option<bool> {
         let word = self.word();
         if !ptr::eq(word, self.first) {

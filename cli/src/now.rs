@@ -2,6 +2,7 @@
 //! not to the process.
 
 use mapgrow_format::layout::header;
+use mapgrow_system::clock;
 
 use crate::load::Header;
 
@@ -19,12 +20,15 @@ impl Now {
     /// the recording began later than now: it is from another machine or another boot.
     pub fn read(recorded: &Header) -> Option<Now> {
         let moment = match recorded.word(header::TICK_KIND) {
-            0 => monotonic_ns().map(|ns| Now {
-                mono_ns: ns,
-                ticks: ns,
-            }),
-            _ => counter_with_clock(),
-        }?;
+            0 => {
+                let ns = clock::monotonic_ns();
+                Now {
+                    mono_ns: ns,
+                    ticks: ns,
+                }
+            }
+            _ => counter_with_clock()?,
+        };
         let after_start = moment.ticks > recorded.word(header::START_TICKS)
             && moment.mono_ns > recorded.word(header::START_MONO_NS);
         after_start.then_some(moment)
@@ -55,33 +59,21 @@ impl Now {
     }
 }
 
-fn monotonic_ns() -> Option<u64> {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is ours to be written to.
-    let status = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    let seconds = u64::try_from(time.tv_sec).ok()?;
-    let nanoseconds = u64::try_from(time.tv_nsec).ok()?;
-    (status == 0).then(|| seconds * 1_000_000_000 + nanoseconds)
-}
-
 /// The counter between two readings of the clock that lie closest together.
 #[cfg(target_arch = "x86_64")]
 fn counter_with_clock() -> Option<Now> {
-    if !mapgrow_system::clock::counter_allowed() {
+    if !clock::counter_allowed() {
         return None;
     }
     (0..8)
-        .filter_map(|_| {
-            let before = monotonic_ns()?;
+        .map(|_| {
+            let before = clock::monotonic_ns();
             // SAFETY: the processor has the instruction, and `PR_GET_TSC` says that this process may
             // use it.
             let ticks = unsafe { core::arch::x86_64::_rdtsc() };
-            let after = monotonic_ns()?;
+            let after = clock::monotonic_ns();
             let mono_ns = before + (after - before) / 2;
-            Some((after - before, Now { mono_ns, ticks }))
+            (after - before, Now { mono_ns, ticks })
         })
         .min_by_key(|(apart, _)| *apart)
         .map(|(_, moment)| moment)

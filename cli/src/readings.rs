@@ -12,14 +12,20 @@ use mapgrow_containers::occupancy::{Limits, Reading};
 use mapgrow_format::layout::packed::{LiveOwner, RegionRow};
 use mapgrow_format::layout::{header, live, occupancy, region};
 use mapgrow_format::reader::{LiveBlock, Recording};
+use mapgrow_system::clock;
 use mapgrow_system::memory::ProcessMemory;
 
 use crate::load::set_words;
 use crate::now::Now;
+use crate::quantity;
 use crate::recordings::RecordingFile;
 
-/// Time that reading may take.
-const MOST_TIME: Duration = Duration::from_secs(2);
+/// Processor time that reading may take, unless `MAPGROW_READ_TIME` says otherwise.
+const CPU_TIME: Duration = Duration::from_secs(2);
+/// Nobody waits longer.
+const MOST_CPU_TIME: Duration = Duration::from_secs(24 * 3600);
+/// What it may take by the clock, to its processor time: a busy machine lets it wait for its turn.
+const MOST_WAITING: u32 = 5;
 /// Tables of this size and more come first, since each of them matters.
 const LARGE: u64 = 1 << 20;
 /// Then come so many of each site and size, which stand for the others.
@@ -56,11 +62,14 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     let reader = Reader { file, pid, group };
     // Twice, with some time between: what was added tells the present rate of growth.
     let mut records = reader.before(&blocks);
+    let most = cpu_time();
+    let until_cpu = clock::thread_cpu_ns() + most.as_nanos() as u64;
     let begun = Instant::now();
+    let over = || clock::thread_cpu_ns() > until_cpu || begun.elapsed() > most * MOST_WAITING;
     let mut skipped = 0;
     let mut first_tables = Vec::new();
     for block in in_order(&blocks) {
-        if begun.elapsed() > MOST_TIME || records.len() == MOST_TABLES {
+        if over() || records.len() == MOST_TABLES {
             skipped += 1;
             continue;
         }
@@ -82,6 +91,13 @@ pub fn read_into(packed: &mut Vec<u8>, file: &RecordingFile) -> bool {
     records.retain(|record| !filled.contains(&record[occupancy::SERIAL]));
     append(packed, &records, skipped);
     true
+}
+
+/// Processor time that reading may take.
+fn cpu_time() -> Duration {
+    let told = std::env::var("MAPGROW_READ_TIME").ok();
+    let told = told.and_then(|told| quantity::ns(&told).ok());
+    told.map_or(CPU_TIME, |ns| Duration::from_nanos(ns).min(MOST_CPU_TIME))
 }
 
 /// Large tables, then a random sample of each site's, size by size, then the others. Those of one

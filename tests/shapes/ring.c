@@ -1,7 +1,6 @@
 /* A ring that doubles by realloc while its reader lags behind, and is empty now. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 struct job { long id, payload[5]; };
@@ -16,11 +15,7 @@ __attribute__((noinline)) static void push(long id) {
     ring[length++] = (struct job){id, {id}};
 }
 
-int main(int argc, char **argv) {
-    if (argc > 1 && !strcmp(argv[1], "cured")) {
-        size = 1 << 20;
-        ring = realloc(ring, size * sizeof *ring);
-    }
+int main(void) {
     for (long id = 0; id < 1 << 20; id++)
         push(id);
     length = 0;

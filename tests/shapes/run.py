@@ -6,8 +6,8 @@
 Every program prints what is true of the map that a person would ask about: how many entries it has
 and how many bytes; the line that makes it grow is marked HERE. The first block of the report must
 be that map, at that line, with those figures, exact or within three of the errors that it states.
-Then the program is run again with the cure that the report advises, and what was promised must be
-what is saved, within 15 %.
+Then the program is run again with its cure (its size from the start, or shrunk), which must be among
+the suggestions of the report, and what was promised must be what is saved, within 15 %.
 """
 
 import json
@@ -20,6 +20,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parent
 TOLERANCE = 0.15
+# What `cured` does in a program; the others are given their size from the start.
+SHRINKS = {name: "shrink" for name in ("expired.py", "index.cpp", "sessions.rs")}
 SAMPLE_BYTES = 512 << 10
 BUILD = {
     ".rs": ["rustc", "-O", "-g", "--edition=2024", "-o"],
@@ -108,7 +110,11 @@ def check(mapgrow, source, directory):
     if "entries" in account and entries != account["entries"]:
         wrong.append(f"{entries} entries, truly {account['entries']}")
     can_be_cured = any("cured" in text for text in lines)
-    promised = next((one for one in first.get("suggestions", []) if can_be_cured), None)
+    kind = SHRINKS.get(source.name, "presize")
+    cures = [one for one in first.get("suggestions", []) if one["kind"] == kind]
+    promised = cures[0] if can_be_cured and cures else None
+    if can_be_cured and not promised:
+        wrong.append(f"nothing is said of what it would save to {kind} it")
     if promised:
         _, after = look(mapgrow, program, ["cured"])
         before, after = figures(report, first), figures(after, of_line(after, line))

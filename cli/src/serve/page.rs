@@ -1,6 +1,6 @@
 //! The page that lists what is served.
 
-use mapgrow_report::text::{Sort, live, live_of_all, peak_at_least, peak_of_all, sorted, title};
+use mapgrow_report::text::{Sort, live, live_of_all, sorted, their_peak, title};
 
 use super::targets::Reading;
 
@@ -37,13 +37,9 @@ fn target(at: usize, reading: &Reading) -> String {
     } else {
         ", gone: these are its last figures"
     };
-    let totals = &report.totals;
-    let peak = match totals.peak_at_least {
-        true if peak_at_least(totals) <= totals.est_live_bytes => "that or more".to_owned(),
-        _ => peak_of_all(totals),
-    };
+    let peak = their_peak(&report.totals);
     text.push_str(&format!(
-        "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; their peak was {peak}.</p><ul>",
+        "<p class=\"faint\">{} (pid {}{state})</p><p>Containers hold {}; {peak}.</p><ul>",
         escaped(program),
         process.pid,
         live_of_all(report),

@@ -240,7 +240,8 @@ fn conclude(
     out.finish()
 }
 
-/// One line for each other process that matters, or its report. Gives the ids of those that have resizes.
+/// One line for each other process that matters, or its report. Gives the ids of those that have
+/// resizes.
 fn others(
     args: &RunArgs,
     own: Option<&Ended>,
@@ -282,9 +283,12 @@ fn others(
         out.line(&match (args.children, largest.is_empty(), rest) {
             (true, ..) => format!("  and {rest} more whose recordings were not kept"),
             (false, false, _) => format!("  and {rest} more that held less (--all names them)"),
-            (false, true, 1) => "1 other process held less than a hundredth of that".to_owned(),
+            (false, true, 1) => {
+                "1 other process held less than a hundredth of what the command did".to_owned()
+            }
             (false, true, _) => format!(
-                "{rest} other processes held less than a hundredth of that each (--all names them)"
+                "{rest} other processes held less than a hundredth of what the command did, each \
+                 (--all names them)"
             ),
         })?;
     }

@@ -266,8 +266,8 @@ pub struct Around<'a> {
 }
 
 /// The family whose table a function asks for. `around` are the functions of its stack, itself and
-/// those outwards first; with `inlined_too`, functions that the asking one is inlined into count as well, for
-/// when inlined functions are not known.
+/// those outwards first; with `inlined_too`, functions that the asking one is inlined into count as
+/// well, for when inlined functions are not known.
 pub fn family_asking<'a, Stack: Iterator<Item = Around<'a>>>(
     name: &Name,
     around: impl Fn() -> Stack,

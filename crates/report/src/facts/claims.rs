@@ -1,10 +1,10 @@
 //! A stack goes in; functions in it that only have the name of a container's come out as the
 //! program's own.
 //!
-//! Containers written in C have functions with names like `rehash` and `list_resize`, and any program
-//! may have its own of that name. The container's have others of it, or of its interpreter, around
-//! them, in the same object, by names that nobody else uses: `luaH_resize`, `PyDict_SetItem`. The
-//! catalogue has those ([`Family::callers`]).
+//! Containers written in C have functions with names like `rehash` and `list_resize`, and any
+//! program may have its own of that name. The container's have others of it, or of its interpreter,
+//! around them, in the same object, by names that nobody else uses: `luaH_resize`,
+//! `PyDict_SetItem`. The catalogue has those ([`Family::callers`]).
 //!
 //! [`Family::callers`]: mapgrow_containers::classify::catalogue::Family::callers
 
@@ -14,7 +14,8 @@ use mapgrow_containers::classify::catalogue::{self, Around};
 use mapgrow_containers::classify::whose::{self, Whose};
 use std::rc::Rc;
 
-/// The functions of a stack as one of them sees them: itself, those outwards, and those that it called.
+/// The functions of a stack as one of them sees them: itself, those outwards, and those that it
+/// called.
 pub(crate) fn around(
     stack: &[PhysicalFrame],
     (at, within): Position,

@@ -1,5 +1,5 @@
-//! Containers whose entries do not lie in their table: in a vector, as those of `IndexMap` do, in a node
-//! for each, as those of C++'s unordered containers, or in many blocks, as those of a deque.
+//! Containers whose entries do not lie in their table: in a vector, as those of `IndexMap` do, in a
+//! node for each, as those of C++'s unordered containers, or in many blocks, as those of a deque.
 //!
 //! The table and what lies beside it are blocks of their own, with stacks of their own; for the program
 //! they are one map. Rows of tables and of what lies beside them go in, rows of maps come out.
@@ -10,8 +10,8 @@ use crate::rows::fold::fold;
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::nodes_of;
 
-/// The rows with the vectors and nodes of such maps put to their tables. `places` are the rows of the
-/// places that each is made of.
+/// The rows with the vectors and nodes of such maps put to their tables. `places` are the rows of
+/// the places that each is made of.
 pub(crate) fn joined(rows: Vec<Site>, places: &[Site]) -> Vec<Site> {
     let tables = tables(&rows, places);
     let mut rows: Vec<Option<Site>> = rows.into_iter().map(Some).collect();

@@ -309,17 +309,7 @@ fn contained(report: &Report) -> String {
         }
         false => bytes(totals.live_bytes),
     };
-    let when = totals
-        .peak_at_ns
-        .map(|ns| format!(", {}", phrases::after(ns)));
-    let when = when.unwrap_or_default();
-    let peak = match totals.peak_at_least {
-        true if estimates::peak_at_least(totals) == 0 => "their peak is not known".to_owned(),
-        true if estimates::peak_at_least(totals) <= totals.est_live_bytes => {
-            "their peak was that or more".to_owned()
-        }
-        _ => format!("their peak was {}{when}", estimates::peak_of_all(totals)),
-    };
+    let peak = phrases::their_peak(totals);
     format!("Containers hold {now}{share}{kept}; {peak}")
 }
 

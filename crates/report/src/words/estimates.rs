@@ -1,5 +1,6 @@
 //! Figures that samples have a part in go in, phrases about them come out; and the row of bars.
 
+use super::methods::is_deque;
 use super::units::{bytes, bytes_within, count, time};
 use crate::model::{Report, Series, Site, Totals};
 use crate::rows::cost::only_samples;
@@ -32,8 +33,7 @@ pub fn peak_of_all(totals: &Totals) -> String {
 }
 
 /// What the peak of all containers together was at least: an old and a new table were side by side.
-#[must_use]
-pub fn peak_at_least(totals: &Totals) -> u64 {
+pub(crate) fn peak_at_least(totals: &Totals) -> u64 {
     let counted = totals.peak_bytes.saturating_sub(totals.peak_error_bytes);
     counted
         .max(totals.overlap_peak_bytes)
@@ -103,7 +103,7 @@ pub(crate) fn samples(site: &Site) -> Option<String> {
         let nodes = range(nodes, sampled.est_live_bytes_error);
         return Some(format!(
             "of it {nodes} in {} (from {of})",
-            match site.family.is_some_and(|name| name.ends_with("_deque")) {
+            match is_deque(site.family) {
                 true => "blocks, each for several entries",
                 false => "nodes, one for each entry",
             }

@@ -1,7 +1,7 @@
 //! Rows go in; phrases about what is in maps, and what comes next, come out.
 
 use super::estimates::with_error;
-use super::methods;
+use super::methods::{self, is_deque};
 use super::units::{bytes, count, estimated_bytes, thousands, time};
 use crate::model::{Activity, LeftUnder, Map, Memory, NextResize, Site};
 use crate::rows::cost::held;
@@ -54,7 +54,7 @@ fn unread(site: &Site) -> Option<String> {
     }
     let kind = catalogue::named(site.family?).map(|family| family.container);
     Some(match kind {
-        Some(Container::Vector) if site.family.is_some_and(|name| name.ends_with("_deque")) => {
+        Some(Container::Vector) if is_deque(site.family) => {
             "not known: a deque's length is not kept in its blocks".to_owned()
         }
         Some(Container::Vector) => {

@@ -100,6 +100,11 @@ const LUA: Methods = Methods {
     ..OTHER
 };
 
+/// Whether it is a deque: an array of pointers to blocks, which is neither a vector nor a map.
+pub(crate) fn is_deque(family: Option<&str>) -> bool {
+    family.is_some_and(|name| name.ends_with("_deque"))
+}
+
 /// Those of a family.
 pub(crate) fn of(family: Option<&str>) -> &'static Methods {
     match family.unwrap_or_default() {
@@ -111,7 +116,7 @@ pub(crate) fn of(family: Option<&str>) -> &'static Methods {
         "redis_dict" => &REDIS,
         "perl_hash" => &PERL,
         "lua_table" => &LUA,
-        name if name.ends_with("_deque") => &CPP_DEQUE,
+        _ if is_deque(family) => &CPP_DEQUE,
         name if name.ends_with("_vector") || name.ends_with("_string") => &CPP_VECTOR,
         name if name.starts_with("libstdcxx") || name.starts_with("libcxx") => &CPP_MAP,
         "abseil_flat" | "boost_unordered" | "phmap" | "ska_flat" | "robin_hood"

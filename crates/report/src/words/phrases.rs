@@ -1,9 +1,10 @@
 //! Rows go in, phrases about their figures come out.
 
-use super::estimates::with_error;
+use super::estimates::{peak_at_least, peak_of_all, with_error};
+use super::methods::is_deque;
 use super::names::{function_and_place, place};
 use super::units::{bytes, bytes_within, count, thousands, time};
-use crate::model::{Caller, KnownBy, Site};
+use crate::model::{Caller, KnownBy, Site, Totals};
 use crate::rows::cost::{held, only_samples};
 use crate::rows::summary::{Figure, Summary};
 use mapgrow_containers::classify::catalogue;
@@ -127,10 +128,28 @@ pub(crate) fn noun(family: Option<&str>) -> &'static str {
         (Some("unknown_container"), _) => "container",
         (Some(name), _) if name.ends_with("_list") => "list",
         (Some(name), _) if name.ends_with("_string") => "string",
-        (Some(name), _) if name.ends_with("_deque") => "deque",
+        _ if is_deque(family) => "deque",
         (_, Some(Container::Vector)) => "vector",
         _ => "map",
     }
+}
+
+/// The peak of all containers together, after what they hold was told: `their peak was 31 MiB, 2.0 s after the start`.
+#[must_use]
+pub fn their_peak(totals: &Totals) -> String {
+    let least = peak_at_least(totals);
+    if totals.peak_at_least && least == 0 {
+        return "their peak is not known".to_owned();
+    }
+    if totals.peak_at_least && least <= totals.est_live_bytes {
+        return "their peak was that or more".to_owned();
+    }
+    let when = totals.peak_at_ns.map(|ns| format!(", {}", after(ns)));
+    format!(
+        "their peak was {}{}",
+        peak_of_all(totals),
+        when.unwrap_or_default()
+    )
 }
 
 /// Maps that went on elsewhere were not dropped here.

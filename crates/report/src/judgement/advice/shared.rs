@@ -3,54 +3,62 @@
 use crate::model::{AdviceKind, Site};
 use crate::words::names;
 use crate::words::units::bytes;
-use std::collections::BTreeMap;
+use foldhash::HashMap;
 
 /// A map of less than one part in so many of another's size should not be given the other's.
 const MUCH_SMALLER: u64 = 4;
 
-/// A line of the program.
-type Line = (String, u32);
+/// A family of containers, and the line of the program that makes them.
+type Makes<'a> = (Option<&'static str>, &'a str, u32);
 
-fn line_of(site: &Site) -> Option<Line> {
+/// What makes the tables of a site, and the size of its largest one.
+fn makes(site: &Site) -> Option<(Makes<'_>, u64)> {
     let caller = site.caller.as_ref()?;
-    Some((caller.file.clone()?, caller.line?))
+    let makes = (site.family, caller.file.as_deref()?, caller.line?);
+    Some((makes, site.largest_table_bytes?))
 }
 
 /// Adds to each piece of advice on a first size that the same line makes smaller maps, too, if it
 /// does: generic code has one line for all of them.
 pub(crate) fn warned(sites: &mut [Site]) {
-    let mut smallest: BTreeMap<Line, (u64, String)> = BTreeMap::new();
-    for site in sites.iter() {
-        let Some((line, largest)) = line_of(site).zip(site.largest_table_bytes) else {
-            continue;
-        };
-        let what = names::container(site.family, site.type_name.as_deref());
-        let known = smallest.entry(line).or_insert((largest, what.clone()));
-        if largest < known.0 {
-            *known = (largest, what);
-        }
-    }
-    for site in sites {
-        let Some((line, own)) = line_of(site).zip(site.largest_table_bytes) else {
-            continue;
-        };
-        let other = smallest.get(&line);
-        let Some((largest, what)) = other.filter(|(least, _)| *least < own / MUCH_SMALLER) else {
-            continue;
-        };
+    for (at, warning) in warnings(sites) {
+        let site = &mut sites[at];
         for one in &mut site.suggestions {
             if one.kind == AdviceKind::Presize {
-                let warning = format!(
-                    "; not for all that this line makes: {what} has tables of {} at most",
-                    bytes(*largest)
-                );
-                for text in site.advice.iter_mut().filter(|text| **text == one.text) {
-                    text.push_str(&warning);
-                }
+                let told = site.advice.iter_mut().filter(|text| **text == one.text);
+                told.for_each(|text| text.push_str(&warning));
                 one.text.push_str(&warning);
             }
         }
     }
+}
+
+/// The sites to be warned of, and the warning for each.
+fn warnings(sites: &[Site]) -> Vec<(usize, String)> {
+    let mut smallest: HashMap<Makes<'_>, (u64, &Site)> = HashMap::default();
+    for site in sites {
+        let Some((makes, largest)) = makes(site) else {
+            continue;
+        };
+        let least = smallest.entry(makes).or_insert((largest, site));
+        if largest < least.0 {
+            *least = (largest, site);
+        }
+    }
+    let warning = |site: &Site| {
+        let presized = site.suggestions.iter();
+        let mut presized = presized.filter(|one| one.kind == AdviceKind::Presize);
+        let (makes, own) = makes(site).filter(|_| presized.next().is_some())?;
+        let (largest, other) = smallest.get(&makes)?;
+        (*largest < own / MUCH_SMALLER).then(|| {
+            let what = names::container(other.family, other.type_name.as_deref());
+            let tables = bytes(*largest);
+            format!("; not for all that this line makes: {what} has tables of {tables} at most")
+        })
+    };
+    let all = sites.iter().enumerate();
+    all.filter_map(|(at, site)| Some((at, warning(site)?)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -81,7 +89,16 @@ mod tests {
 
     #[test]
     fn a_line_that_makes_smaller_maps_too_is_told_with_the_advice() {
-        let mut sites = [site(9, 17 << 20), site(9, 1 << 20), site(12, 17 << 20)];
+        let string = Site {
+            family: Some("libstdcxx_string"),
+            ..site(9, 1 << 10)
+        };
+        let mut sites = [
+            site(9, 17 << 20),
+            site(9, 1 << 20),
+            site(12, 17 << 20),
+            string,
+        ];
         warned(&mut sites);
         let warning = "create it with_capacity(1000); not for all that this line makes: \
                        HashMap<u32, [u8; 1]> has tables of 1.0 MiB at most";
