@@ -1,5 +1,5 @@
 //! Models of the tables for loom, which tries the interleavings and the stale reads that the
-//! memory model allows. Run by `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`.
+//! memory model allows. The last step of `.ci/run` runs them.
 
 mod live;
 

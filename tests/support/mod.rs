@@ -75,21 +75,27 @@ pub fn example(name: &str, profile: &str) -> PathBuf {
     if !first {
         return path;
     }
-    let build = |profile: &str, jemalloc: Option<&Path>| {
+    let build_with = |profile: &str, more: &[&str], jemalloc: Option<&Path>| {
         let what = ["--package", "mapgrow", "--example", name];
         let how = ["build", "--profile", profile];
-        cargo_with(&[how.as_slice(), &what].concat(), jemalloc);
+        cargo_with(&[how.as_slice(), &what, more].concat(), jemalloc);
     };
+    let build = |profile: &str| build_with(profile, &[], None);
     match profile {
         "stripped" => {
-            build("release", None);
+            build("release");
             std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
             let named = of("release").join("examples").join(name);
             run(Command::new("strip").arg("-o").arg(&path).arg(named));
         }
-        // The same C code with the same flags: the one of `release` will do.
-        "fat" => build("fat", jemalloc_of(&of("release")).as_deref()),
-        profile => build(profile, None),
+        // The recorder alone, which is all that these programs have in them. The same C code with
+        // the same flags: the jemalloc of `release` will do.
+        "fat" => build_with(
+            "fat",
+            &["--no-default-features", "--features", "jemalloc"],
+            jemalloc_of(&of("release")).as_deref(),
+        ),
+        profile => build(profile),
     }
     path
 }
