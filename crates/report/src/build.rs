@@ -31,6 +31,7 @@ pub(super) fn build(
         peak: figures.peak,
         sites: judged.places,
         blocks: judged.blocks,
+        others: rows.others,
         maps: rows.maps,
         timeline: happened.timeline,
         marks: happened.marks,

@@ -13,6 +13,7 @@ use super::model::{
     Honesty, Member, Process, ProcessState, Report, Settings, Totals, VERSION, error_of_sum,
 };
 use crate::rows::fold::add;
+use crate::rows::others;
 use std::collections::BTreeSet;
 
 /// A report to be merged, and what its process is called in the merged one.
@@ -90,6 +91,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
         peak: None,
         sites: Vec::new(),
         blocks: Vec::new(),
+        others: Vec::new(),
         maps: Vec::new(),
         timeline: Vec::new(),
         marks: Vec::new(),
@@ -104,6 +106,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
     let mut blocks = blocks::Blocks::default();
     let mut peaks = Peaks::default();
     let (mut heap, mut processes) = (Some(0u64), Vec::new());
+    let mut elsewhere = Vec::new();
     for Part { label, report } in parts {
         let shift = report.process.start_unix_ns - start;
         settings(&mut merged.settings, &report.settings);
@@ -129,6 +132,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
                 merged.modules.push(module.clone());
             }
         }
+        elsewhere.extend(report.others.iter().cloned());
         let own = report.members.is_empty().then_some(label.as_str());
         let numbers = folded.add(&report.sites, own, shift);
         blocks.add(&report, own, shift, &numbers);
@@ -139,6 +143,7 @@ pub fn merge(parts: Vec<Part>) -> Option<Report> {
     merged.totals.map_share = heap
         .filter(|&heap| heap > 0)
         .map(|heap| (merged.totals.est_live_bytes as f64 / heap as f64).min(1.0));
+    merged.others = others::largest(elsewhere.into_iter());
     merged.sites = folded.finish();
     merged.blocks = blocks.finish(&merged.sites);
     events::finish(&mut merged);

@@ -9,6 +9,7 @@ mod event;
 mod map;
 mod memory;
 mod module;
+mod other;
 mod peak;
 mod profile;
 mod site;
@@ -21,6 +22,7 @@ pub use event::*;
 pub use map::*;
 pub use memory::*;
 pub use module::*;
+pub use other::*;
 pub use peak::*;
 pub use profile::*;
 pub use site::*;
@@ -62,6 +64,10 @@ pub struct Report {
     /// sites, and each site is in one of them. Empty in a report of heap profiles.
     #[cfg_attr(feature = "json", serde(default))]
     pub blocks: Vec<Site>,
+    /// Places that hold most in blocks that are no container's, at most five, largest first. Of a
+    /// merged report: the sums over those that each process names.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub others: Vec<OtherPlace>,
     /// Live maps, largest first.
     pub maps: Vec<Map>,
     /// What happened, oldest first, as far back as the recording's rings reach.

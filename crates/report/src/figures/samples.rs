@@ -4,6 +4,7 @@ use crate::facts::blocks::Blocks;
 use crate::facts::groups::Groups;
 use crate::facts::weight::fixed;
 use mapgrow_format::reader::LiveBlock;
+use std::collections::HashMap;
 
 /// Less than one part in so many is no matter.
 pub(crate) const MATTERS: u64 = 50;
@@ -25,6 +26,15 @@ impl LiveSamples {
             if let Some(group) = groups.index(block.site) {
                 all[group].add(block);
             }
+        }
+        all
+    }
+
+    /// For every site that is in no group.
+    pub fn elsewhere(blocks: &Blocks, groups: &Groups) -> HashMap<u32, Self> {
+        let mut all = HashMap::<u32, Self>::new();
+        for block in sampled(blocks).filter(|block| groups.index(block.site).is_none()) {
+            all.entry(block.site).or_default().add(block);
         }
         all
     }

@@ -5,6 +5,7 @@ pub(crate) mod cost;
 pub mod curve;
 pub(crate) mod fold;
 pub(crate) mod maps;
+pub(crate) mod others;
 pub mod series;
 pub(crate) mod sites;
 pub mod summary;
@@ -13,7 +14,7 @@ pub(crate) mod timeline;
 use crate::facts::Facts;
 use crate::figures::contents::Contents;
 use crate::figures::group::GroupFigures;
-use crate::model::{Event, Map, Mark};
+use crate::model::{Event, Map, Mark, OtherPlace};
 use sites::Row;
 
 /// What a report lists.
@@ -22,6 +23,8 @@ pub(crate) struct Rows {
     pub places: Vec<Row>,
     /// Containers as the program's author knows them, in the same order.
     pub owners: Vec<Row>,
+    /// Places that hold most in blocks that are no container's.
+    pub others: Vec<OtherPlace>,
     /// Live maps, largest first.
     pub maps: Vec<Map>,
     /// Smaller ones that are left out.
@@ -43,6 +46,7 @@ impl Rows {
         Self {
             places,
             owners,
+            others: others::others(&context, &facts.blocks),
             maps,
             maps_omitted,
         }

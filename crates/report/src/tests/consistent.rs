@@ -34,7 +34,23 @@ pub(super) fn check(report: &Report) {
     report.blocks.iter().for_each(row);
     report.blocks.iter().for_each(promises);
     places(report);
+    others(report);
     order(report);
+}
+
+/// What lies in no container is a part of all that does, the largest place first.
+fn others(report: &Report) {
+    let others = &report.others;
+    let counted = others.iter().map(|place| place.live_bytes).sum::<u64>();
+    assert!(counted <= report.totals.other_live_bytes, "in no container");
+    assert!(others.is_sorted_by(|one, next| one.est_live_bytes >= next.est_live_bytes));
+    for place in others {
+        assert!(place.est_live_bytes >= place.live_bytes, "{place:?}");
+        assert!(
+            place.est_live_bytes > place.live_bytes || place.est_live_error_bytes == 0,
+            "{place:?}"
+        );
+    }
 }
 
 /// Parts sum to wholes.

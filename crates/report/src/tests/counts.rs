@@ -236,6 +236,19 @@ fn plain_buffers_are_no_containers() {
     assert_eq!(report.maps.len(), 1);
     assert_eq!(report.totals.live_bytes, table(1 << 12, 40));
     assert_eq!(report.totals.other_live_bytes, 5 << 20);
+    let [buffers] = &report.others[..] else {
+        panic!("one place: {:?}", report.others);
+    };
+    let place = buffers.caller.as_ref().expect("a place");
+    assert_eq!(place.function, "demo::buffer");
+    assert_eq!((buffers.live_blocks, buffers.live_bytes), (1, 5 << 20));
+    assert_eq!(
+        (buffers.est_live_bytes, buffers.est_live_error_bytes),
+        (5 << 20, 0)
+    );
+    let sums = crate::text::headlines(&report).sums;
+    let named = "In no container: 5.0 MiB in 1 block at src/main.rs:30.";
+    assert!(sums.iter().any(|line| line == named), "{sums:?}");
     // The common peak came with the buffer; the maps' own was the last growth.
     let own = table(1 << 11, 40) + table(1 << 12, 40);
     let (peak, error) = (report.totals.peak_bytes, report.totals.peak_error_bytes);
@@ -249,6 +262,32 @@ fn plain_buffers_are_no_containers() {
             .timeline
             .iter()
             .all(|event| event.site == Some(report.sites[0].id))
+    );
+}
+
+#[test]
+fn sampled_blocks_of_no_container_are_estimated_with_their_place() {
+    let (mut names, mut program) = (Names::default(), program());
+    let asked = names.at(&[
+        "alloc::alloc::alloc@/rustc/1/library/alloc/src/alloc.rs:95",
+        "demo::node@src/tree.rs:8",
+    ]);
+    let at = program.recording.site(site::ENTRY_ALLOC, &[asked]);
+    let words = program.recording.site_words(at);
+    words[site::SAMPLED_ALLOCS] = 2;
+    words[site::W_ALLOCS] = 2 * 100 * 256;
+    words[site::W_ALLOC_BYTES] = 2 * 100 * 200;
+    for serial in [1, 2] {
+        let (recording, address) = (&mut program.recording, 0x7000_0000 + serial * 256);
+        recording.live(address, at, 200, serial)[mapgrow_format::layout::live::WEIGHT] = 100 * 256;
+    }
+    let report = report(&mut program, &mut names);
+    let place = &report.others[0];
+    assert_eq!((place.live_blocks, place.live_bytes), (0, 0));
+    // The square root of 2 * 100 * 99 blocks of 200 bytes.
+    assert_eq!(
+        (place.est_live_bytes, place.est_live_error_bytes),
+        (40_000, 28_142)
     );
 }
 

@@ -3,7 +3,7 @@
 use super::page::{Page, Style};
 use crate::judgement::advice::PILED_ENTRIES;
 use crate::judgement::outlook;
-use crate::model::{Member, Process, ProcessState, Report, Site, error_of_sum};
+use crate::model::{Member, OtherPlace, Process, ProcessState, Report, Site, error_of_sum};
 use crate::rows::cost::{harm, held};
 use crate::words::fit::{fit, printable};
 use crate::words::names::capital;
@@ -29,7 +29,7 @@ pub(super) fn headlines(report: &Report) -> Headlines {
         kept(report),
         piled(report),
     ];
-    let sums = [Some(summary(report)), peak(report)];
+    let sums = [Some(summary(report)), peak(report), others(report)];
     Headlines {
         findings: findings.into_iter().flatten().collect(),
         sums: sums.into_iter().flatten().collect(),
@@ -215,6 +215,33 @@ fn peak(report: &Report) -> Option<String> {
         bytes(overlap),
         bytes(peak.without_overlap_bytes),
     ))
+}
+
+/// Where much of the heap lies that is in no container.
+fn others(report: &Report) -> Option<String> {
+    /// A place that has less than one part in so many of the heap is not named.
+    const MATTERS: u64 = 10;
+    /// Places that are named.
+    const NAMED: usize = 3;
+    let totals = &report.totals;
+    let recorded = totals
+        .est_live_bytes
+        .saturating_add(totals.other_live_bytes);
+    let heap = totals.heap_live_bytes.unwrap_or(0).max(recorded);
+    let large = |place: &&OtherPlace| place.est_live_bytes > heap / MATTERS;
+    let named = report.others.iter().filter(large).take(NAMED);
+    let named = named.map(|place| {
+        let held = match place.est_live_error_bytes {
+            0 => {
+                let blocks = count(place.live_blocks, "block");
+                format!("{} in {blocks}", bytes(place.live_bytes))
+            }
+            error => format!("about {}", bytes_within(place.est_live_bytes, error)),
+        };
+        format!("{held} at {}", names::place(place.caller.as_ref()))
+    });
+    let named: Vec<String> = named.collect();
+    (!named.is_empty()).then(|| format!("In no container: {}.", named.join(", ")))
 }
 
 fn nothing(report: &Report) -> String {
