@@ -252,8 +252,11 @@ fn nothing(report: &Report) -> String {
         String::new()
     };
     let other = match report.totals.other_live_bytes {
-        0 => String::new(),
-        other => format!(" Other blocks hold {}.", bytes(other)),
+        // Those that are named next are as large, or larger.
+        other if other > 0 && others(report).is_none() => {
+            format!(" Other blocks hold {}.", bytes(other))
+        }
+        _ => String::new(),
     };
     format!(
         "No container was recognised: no map and no vector of a known kind, and nothing that grew, \
