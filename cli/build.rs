@@ -15,11 +15,16 @@ fn main() {
     };
     let carried = out.join("libmapgrow.so");
     let built = match env::var_os("MAPGROW_PRELOAD_LIBRARY") {
-        Some(given) => Ok(PathBuf::from(given)),
+        Some(given) => {
+            let given = PathBuf::from(given);
+            println!("cargo::rerun-if-changed={}", given.display());
+            Ok(given)
+        }
+        // (Not this one: it is younger than the run that builds it, so that cargo would run this
+        // again, and compile the command again, the next time.)
         None => build(&out),
     };
     let copied = built.and_then(|built| {
-        println!("cargo::rerun-if-changed={}", built.display());
         fs::copy(&built, &carried).map_err(|error| format!("{}: {error}", built.display()))
     });
     if let Err(reason) = copied {
