@@ -219,7 +219,8 @@ fn peak(report: &Report) -> Option<String> {
 
 /// Where much of the heap lies that is in no container.
 fn others(report: &Report) -> Option<String> {
-    /// A place that has less than one part in so many of the heap is not named.
+    /// A place that has less than one part in so many of the heap, or of what containers held at
+    /// their peak, is not named.
     const MATTERS: u64 = 10;
     /// Places that are named.
     const NAMED: usize = 3;
@@ -227,7 +228,9 @@ fn others(report: &Report) -> Option<String> {
     let recorded = totals
         .est_live_bytes
         .saturating_add(totals.other_live_bytes);
-    let heap = totals.heap_live_bytes.unwrap_or(0).max(recorded);
+    let now = totals.heap_live_bytes.unwrap_or(0).max(recorded);
+    // What is left of a program that has ended is of no interest beside what its containers held.
+    let heap = now.max(totals.peak_bytes);
     let large = |place: &&OtherPlace| place.est_live_bytes > heap / MATTERS;
     let named = report.others.iter().filter(large).take(NAMED);
     let named = named.map(|place| {
