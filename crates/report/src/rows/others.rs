@@ -52,3 +52,47 @@ pub(crate) fn largest(all: impl Iterator<Item = OtherPlace>) -> Vec<OtherPlace> 
     places.truncate(MOST);
     places
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(line: u32, live_bytes: u64, sampled: (u64, u64)) -> OtherPlace {
+        OtherPlace {
+            caller: Some(Caller {
+                function: "load".into(),
+                file: Some("src/images.rs".into()),
+                line: Some(line),
+            }),
+            live_blocks: 1,
+            live_bytes,
+            est_live_bytes: live_bytes + sampled.0,
+            est_live_error_bytes: sampled.1,
+        }
+    }
+
+    #[test]
+    fn those_of_one_place_are_one_and_the_largest_come_first() {
+        let all = [
+            place(1, 10, (90, 30)),
+            place(2, 50, (0, 0)),
+            place(1, 0, (60, 40)),
+            place(3, 0, (0, 0)),
+        ];
+        let places = largest(all.into_iter());
+        let both = OtherPlace {
+            live_blocks: 2,
+            ..place(1, 10, (150, 50))
+        };
+        assert_eq!(places, [both, place(2, 50, (0, 0))]);
+    }
+
+    #[test]
+    fn no_more_than_five_are_listed() {
+        let places = largest((1..20).map(|line| place(line, u64::from(line), (0, 0))));
+        let lines = places
+            .iter()
+            .filter_map(|place| place.caller.as_ref()?.line);
+        assert_eq!(lines.collect::<Vec<_>>(), [19, 18, 17, 16, 15]);
+    }
+}

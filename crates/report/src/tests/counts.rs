@@ -265,6 +265,25 @@ fn plain_buffers_are_no_containers() {
     );
 }
 
+/// So many samples of weight 100 of blocks of 200 bytes, of which two live.
+fn sampled(program: &mut Program, at: u32, samples: u64) {
+    let freed = samples - 2;
+    let words = program.recording.site_words(at);
+    words[site::SAMPLED_ALLOCS] = samples;
+    words[site::W_ALLOCS] = samples * 100 * 256;
+    words[site::W_ALLOC_BYTES] = samples * 100 * 200;
+    words[site::VAR_ALLOCS] = samples * 100 * 99;
+    words[site::VAR_ALLOC_BYTES] = samples * 100 * 99 * 200 * 200 / (1 << 20);
+    words[site::SAMPLED_FREES] = freed;
+    words[site::W_FREES] = freed * 100 * 256;
+    words[site::W_FREE_BYTES] = freed * 100 * 200;
+    (words[site::MIN_BYTES], words[site::MAX_BYTES]) = (200, 200);
+    for serial in [1, 2] {
+        let (recording, address) = (&mut program.recording, 0x7000_0000 + serial * 256);
+        recording.live(address, at, 200, serial)[mapgrow_format::layout::live::WEIGHT] = 100 * 256;
+    }
+}
+
 #[test]
 fn sampled_blocks_of_no_container_are_estimated_with_their_place() {
     let (mut names, mut program) = (Names::default(), program());
@@ -273,14 +292,9 @@ fn sampled_blocks_of_no_container_are_estimated_with_their_place() {
         "demo::node@src/tree.rs:8",
     ]);
     let at = program.recording.site(site::ENTRY_ALLOC, &[asked]);
-    let words = program.recording.site_words(at);
-    words[site::SAMPLED_ALLOCS] = 2;
-    words[site::W_ALLOCS] = 2 * 100 * 256;
-    words[site::W_ALLOC_BYTES] = 2 * 100 * 200;
-    for serial in [1, 2] {
-        let (recording, address) = (&mut program.recording, 0x7000_0000 + serial * 256);
-        recording.live(address, at, 200, serial)[mapgrow_format::layout::live::WEIGHT] = 100 * 256;
-    }
+    sampled(&mut program, at, 2);
+    // The samples are all of the heap that is known.
+    (program.recording).set(header::BACKEND, header::BACKEND_PROGRAM);
     let report = report(&mut program, &mut names);
     let place = &report.others[0];
     assert_eq!((place.live_blocks, place.live_bytes), (0, 0));
@@ -289,6 +303,9 @@ fn sampled_blocks_of_no_container_are_estimated_with_their_place() {
         (place.est_live_bytes, place.est_live_error_bytes),
         (40_000, 28_142)
     );
+    let sums = crate::text::headlines(&report).sums;
+    let named = "In no container: about 39 KiB +- 27 KiB at src/tree.rs:8.";
+    assert!(sums.iter().any(|line| line == named), "{sums:?}");
 }
 
 #[test]
@@ -301,23 +318,7 @@ fn sampled_sites_carry_estimates_and_their_error() {
         "demo::index@src/index.rs:4",
     ]);
     let at = program.recording.site(site::ENTRY_ALLOC, &[node]);
-    let words = program.recording.site_words(at);
-    // Three samples of weight 100 of nodes of 200 bytes, one of them freed.
-    words[site::SAMPLED_ALLOCS] = 3;
-    words[site::W_ALLOCS] = 3 * 100 * 256;
-    words[site::W_ALLOC_BYTES] = 3 * 100 * 200;
-    words[site::VAR_ALLOCS] = 3 * 100 * 99;
-    words[site::VAR_ALLOC_BYTES] = 3 * 100 * 99 * 200 * 200 / (1 << 20);
-    words[site::SAMPLED_FREES] = 1;
-    words[site::W_FREES] = 100 * 256;
-    words[site::W_FREE_BYTES] = 100 * 200;
-    (words[site::MIN_BYTES], words[site::MAX_BYTES]) = (200, 200);
-    for serial in [1, 2] {
-        let words = program
-            .recording
-            .live(0x7000_0000 + serial * 256, at, 200, serial);
-        words[mapgrow_format::layout::live::WEIGHT] = 100 * 256;
-    }
+    sampled(&mut program, at, 3);
     let report = report(&mut program, &mut names);
     let site = &report.sites[0];
     assert_eq!(

@@ -234,14 +234,12 @@ fn others(report: &Report) -> Option<String> {
     let large = |place: &&OtherPlace| place.est_live_bytes > heap / MATTERS;
     let named = report.others.iter().filter(large).take(NAMED);
     let named = named.map(|place| {
-        let held = match place.est_live_error_bytes {
-            0 => {
-                let blocks = count(place.live_blocks, "block");
-                format!("{} in {blocks}", bytes(place.live_bytes))
-            }
-            error => format!("about {}", bytes_within(place.est_live_bytes, error)),
+        let held = estimated_bytes(place.est_live_bytes, Some(place.est_live_error_bytes));
+        let blocks = match place.est_live_bytes == place.live_bytes {
+            true => format!(" in {}", count(place.live_blocks, "block")),
+            false => String::new(),
         };
-        format!("{held} at {}", names::place(place.caller.as_ref()))
+        format!("{held}{blocks} at {}", names::place(place.caller.as_ref()))
     });
     let named: Vec<String> = named.collect();
     (!named.is_empty()).then(|| format!("In no container: {}.", named.join(", ")))

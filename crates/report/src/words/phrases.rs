@@ -134,7 +134,8 @@ pub(crate) fn noun(family: Option<&str>) -> &'static str {
     }
 }
 
-/// The peak of all containers together, after what they hold was told: `their peak was 31 MiB, 2.0 s after the start`.
+/// The peak of all containers together, after what they hold was told: `their peak was 31 MiB, 2.0 s
+/// after the start`.
 #[must_use]
 pub fn their_peak(totals: &Totals) -> String {
     let least = peak_at_least(totals);
