@@ -1,7 +1,7 @@
 //! The CPython in this process, if there is one when the library is loaded: what the recorder needs
 //! to read its frames.
 
-use core::ffi::{CStr, c_ulong, c_void};
+use core::ffi::{CStr, c_int, c_ulong, c_void};
 use core::hint::black_box;
 use core::mem::transmute;
 
@@ -36,6 +36,7 @@ fn interpreter() -> Option<Interpreter> {
         find(c"PyThreadState_GetUnchecked").or_else(|| find(c"_PyThreadState_UncheckedGet"))?;
     let own = find(c"PyGILState_GetThisThreadState")?;
     type State = unsafe extern "C" fn() -> *const c_void;
+    type Ending = unsafe extern "C" fn() -> c_int;
     Some(Interpreter {
         // SAFETY: `const unsigned long Py_Version` (Include/pylifecycle.h).
         version: u32::try_from(unsafe { version.read() }).ok()?,
@@ -46,5 +47,9 @@ fn interpreter() -> Option<Interpreter> {
         code_type: find(c"PyCode_Type")?.addr(),
         text_type: find(c"PyUnicode_Type")?.addr(),
         bytes_type: find(c"PyBytes_Type")?.addr(),
+        ending: find(c"Py_IsFinalizing")
+            .or_else(|| find(c"_Py_IsFinalizing"))
+            // SAFETY: the function takes nothing and returns an `int` (Include/pylifecycle.h).
+            .map(|ending| unsafe { transmute::<*mut c_void, Ending>(ending) }),
     })
 }

@@ -11,6 +11,8 @@ use crate::recording::Recording;
 use crate::sandbox;
 use crate::thread::{self, Busy};
 use mapgrow_format::layout::header;
+#[cfg(feature = "preload")]
+use mapgrow_system::clock;
 use mapgrow_system::sys;
 
 /// `.fini_array` rather than `atexit`: it needs no allocation and no lock to register, and runs
@@ -19,12 +21,44 @@ use mapgrow_system::sys;
 #[unsafe(link_section = ".fini_array")]
 pub(super) static AT_EXIT: extern "C" fn() = at_exit;
 
+/// An interpreter that ends takes down all that the program has, table by table, before the process
+/// ends. If that took longer than this after the last table, there was more to the program.
+#[cfg(feature = "preload")]
+const AFTER_INTERPRETER_NS: u64 = 1_000_000_000;
+
 fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<(), DumpError> {
-    // Not for a signal handler, where a sudden end may happen, and `exit` be called.
-    if ending == Ending::Orderly && !sys::on_signal_stack() {
+    // In a signal handler, too: the process ends, and what its maps hold cannot be asked any more.
+    if ending != Ending::Replaced {
         let _ = with_own_stack(|| readings::read_tables(recording));
     }
     super::dump(recording, &state.settings, header::REASON_EXIT, |_| ())
+}
+
+/// An interpreter is about to take down a table of the program's, since it ends: of what it takes down
+/// first, a dump is written. One at the end of the process would find nothing left.
+#[cfg(feature = "preload")]
+#[cold]
+#[inline(never)]
+pub(crate) fn before_take_down(recording: &Recording, state: &State) {
+    let wanted = state.settings.at_exit == AtExit::Dump;
+    if !wanted || sandbox::entered() || !recording.is_of_this_process() {
+        return;
+    }
+    let _errno = sys::ErrnoGuard::save();
+    let seen = &recording.taken_down_ns;
+    let first = seen.swap(clock::monotonic_ns(), Ordering::AcqRel) == 0;
+    if first && dump(recording, state, Ending::Orderly).is_err() {
+        seen.store(0, Ordering::Release);
+    }
+}
+
+/// Whether the dump that was written when an interpreter began to end is that of the process.
+#[cfg(feature = "preload")]
+fn ended_with_interpreter(recording: &Recording) -> bool {
+    match recording.taken_down_ns.load(Ordering::Acquire) {
+        0 => false,
+        seen => clock::monotonic_ns().saturating_sub(seen) < AFTER_INTERPRETER_NS,
+    }
 }
 
 extern "C" fn at_exit() {
@@ -66,6 +100,11 @@ pub(crate) fn leave(ending: Ending) {
     let _errno = sys::ErrnoGuard::save();
     // What a shell does between `fork` and `exec` is nobody's program: it leaves nothing.
     if ending == Ending::Replaced && recording.load(header::PARENT_ID) != 0 {
+        recording.unlink();
+        return;
+    }
+    #[cfg(feature = "preload")]
+    if ended_with_interpreter(recording) {
         recording.unlink();
         return;
     }

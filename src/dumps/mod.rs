@@ -15,6 +15,8 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+#[cfg(feature = "preload")]
+pub(crate) use exit::before_take_down;
 pub(crate) use exit::{Ending, leave};
 use path::Published;
 pub(crate) use signal::{take_signal, take_term};

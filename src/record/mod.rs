@@ -345,6 +345,11 @@ impl Session {
         let expected = cold.one_free_less(settings);
         let start = clock::ticks();
         let found = recording.live.find(address as u64);
+        #[cfg(feature = "preload")]
+        if found.is_some() && bytes >= thread::LARGE && crate::stack::python::is_ending() {
+            cold.flush(recording);
+            crate::dumps::before_take_down(recording, state);
+        }
         let old = match found {
             Some(slot) => Some(take_out(recording, settings, slot, address, start)?),
             // It is here for its size, or as one of the expected frees, not only because a recorded

@@ -31,6 +31,9 @@ pub(crate) struct Recording {
     pub(crate) left_at_exit: AtomicBool,
     /// The same for `exec`, which may fail and be tried again.
     pub(crate) left_at_exec: AtomicBool,
+    /// When an interpreter was last seen to take down what the program has, nanoseconds of
+    /// `clock::monotonic_ns`; 0: never. It was dumped when that began.
+    pub(crate) taken_down_ns: AtomicU64,
 }
 
 /// What a recording is told about the process it belongs to.
@@ -117,6 +120,7 @@ impl Recording {
                     being_measured: AtomicBool::new(false),
                     left_at_exit: AtomicBool::new(false),
                     left_at_exec: AtomicBool::new(false),
+                    taken_down_ns: AtomicU64::new(0),
                 });
                 (*recording).set_up(settings, origin)
             });

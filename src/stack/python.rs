@@ -31,7 +31,7 @@ mod text;
 
 use super::walk::read;
 use core::cell::UnsafeCell;
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
 use mapgrow_format::layout::header;
@@ -64,6 +64,9 @@ pub struct Interpreter {
     pub text_type: usize,
     /// `PyBytes_Type`.
     pub bytes_type: usize,
+    /// `Py_IsFinalizing`, or `_Py_IsFinalizing` before 3.13: not 0 once the interpreter takes down all
+    /// that the program has.
+    pub ending: Option<unsafe extern "C" fn() -> c_int>,
 }
 
 /// No interpreter was found.
@@ -114,6 +117,15 @@ fn met() -> Option<&'static (Interpreter, Option<Layout>)> {
 fn known() -> Option<(&'static Interpreter, &'static Layout)> {
     let (interpreter, layout) = met()?;
     Some((interpreter, layout.as_ref()?))
+}
+
+/// Whether the interpreter is taking down all that the program has: at its end, after the program's
+/// own last functions.
+#[inline]
+pub(crate) fn is_ending() -> bool {
+    let ending = met().and_then(|(interpreter, _)| interpreter.ending);
+    // SAFETY: whoever made it known vouches for the function, which takes nothing and reads a variable.
+    ending.is_some_and(|ending| unsafe { ending() } != 0)
 }
 
 /// What the header says of the interpreter: `header::INTERPRETER`.

@@ -9,12 +9,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{LazyLock, Mutex, OnceLock};
 
-/// The directory that cargo builds into: this test's own executable lies in
+/// Where cargo puts what it builds with the profile of this test, whose own executable lies in
 /// `TARGET/PROFILE/deps`.
-pub fn target_dir() -> PathBuf {
+fn profile_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("the test knows its own path");
-    let dir = exe.ancestors().nth(3).expect("TARGET/PROFILE/deps/test");
+    let dir = exe.ancestors().nth(2).expect("TARGET/PROFILE/deps/test");
     dir.to_path_buf()
+}
+
+/// The directory that cargo builds into.
+pub fn target_dir() -> PathBuf {
+    let dir = profile_dir();
+    dir.parent().expect("TARGET/PROFILE").to_path_buf()
 }
 
 /// Runs cargo quietly in the workspace.
@@ -43,19 +49,18 @@ fn cargo_with(args: &[&str], jemalloc: Option<&Path>) {
     );
 }
 
-/// The `mapgrow` command, built on first use. Optimised: the tests read many recordings. Without
-/// `export`, which takes long to build.
+/// The `mapgrow` command: `cargo test --workspace` has built it for the command's own tests. Where it
+/// has not, it is built on first use; selected like this it is the same one.
 pub fn cli() -> &'static Path {
     static CLI: OnceLock<PathBuf> = OnceLock::new();
     CLI.get_or_init(|| {
-        cargo(&[
-            "build",
-            "--release",
-            "--package",
-            "mapgrow-cli",
-            "--no-default-features",
-        ]);
-        target_dir().join("release/mapgrow")
+        let profile = profile_dir();
+        let name = profile.file_name().expect("the profile's name");
+        let name = name.to_str().expect("plain letters");
+        let name = if name == "debug" { "test" } else { name };
+        let what = ["--workspace", "--no-run", "--test", "long_lived"];
+        cargo(&[["test", "--profile", name].as_slice(), &what].concat());
+        profile.join("mapgrow")
     })
 }
 

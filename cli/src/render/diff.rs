@@ -1,7 +1,8 @@
 //! A comparison as text: totals, then what grew, what is new, what shrank, what is gone.
 
-use mapgrow_report::diff::{Became, Change, Diff, SiteChange};
+use mapgrow_report::diff::{Became, Change, Diff, SiteChange, Tolerance};
 use mapgrow_report::measure::Measure;
+use mapgrow_report::summary::Figure;
 use mapgrow_report::text::{fit, place, title_of};
 use serde::Serialize;
 
@@ -10,6 +11,8 @@ use super::paint::{Tone, paint, wrap};
 /// Columns of a figure, and what stands before one that is an estimate.
 const FIGURE: usize = 9;
 const ABOUT: &str = "about ";
+/// What stands before a bound.
+const AT_MOST: &str = "<= ";
 
 /// How to show it.
 #[derive(Debug, Clone, Copy)]
@@ -127,6 +130,10 @@ pub fn render(diff: &Diff, page: &Page) -> String {
             ));
         }
     }
+    if let Some(told) = elsewhere(diff) {
+        line(String::new());
+        line(wrap(&told, page.width, 0));
+    }
     if !diff.notes.is_empty() {
         line(String::new());
     }
@@ -134,6 +141,30 @@ pub fn render(diff: &Diff, page: &Page) -> String {
         line(wrap(&format!("note: {note}"), page.width, 6));
     }
     text
+}
+
+/// Where no place changed in the figure that is compared: another one that did.
+fn elsewhere(diff: &Diff) -> Option<String> {
+    let changed = |became: Became| diff.sites.iter().any(|site| site.became == became);
+    if [Became::Grew, Became::New, Became::Shrank, Became::Gone]
+        .into_iter()
+        .any(changed)
+    {
+        return None;
+    }
+    let tolerance = Tolerance::default();
+    let others = [Measure::Live, Measure::Retained, Measure::Allocated];
+    let by = others.into_iter().find(|&other| {
+        let change = diff.totals.iter().find(|change| change.measure == other);
+        change.is_some_and(|change| {
+            let both = change.old.zip(change.new);
+            both.is_some_and(|(old, new)| old.abs_diff(new) > tolerance.of(other, old))
+        })
+    })?;
+    let name = by.name();
+    Some(format!(
+        "What changed is {name}: `--by {name}` names the places."
+    ))
 }
 
 fn lead(diff: &Diff) -> String {
@@ -249,18 +280,20 @@ fn block(site: &SiteChange, measure: Measure, column: usize, page: &Page) -> Vec
 
 /// `      peak      1.0 MiB -> 2.0 MiB  (+1.0 MiB, +100 %)`; nothing where neither is known.
 fn row(change: &Change, column: usize, page: &Page) -> Option<String> {
-    let show = |figure: Option<u64>, error: Option<u64>| match (figure, error) {
-        (None, _) => "-".to_owned(),
-        (Some(figure @ 1..), Some(_)) => format!("{ABOUT}{}", change.measure.show(figure)),
-        (Some(figure), _) => change.measure.show(figure),
+    let show = |figure: Option<Figure>| match figure {
+        None => "-".to_owned(),
+        Some(figure) if figure.value > 0 && figure.error.is_some() => {
+            format!("{ABOUT}{}", change.measure.show(figure.value))
+        }
+        Some(figure) => {
+            let bound = figure.bound.map_or("", |_| AT_MOST);
+            format!("{bound}{}", change.measure.show(figure.value))
+        }
     };
     if change.old.is_none() && change.new.is_none() {
         return None;
     }
-    let (before, after) = (
-        show(change.old, change.old_error),
-        show(change.new, change.new_error),
-    );
+    let (before, after) = (show(change.old_figure()), show(change.new_figure()));
     let text = format!(
         "      {:<9} {before:>9} -> {after:<9}",
         change.measure.name()

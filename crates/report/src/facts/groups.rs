@@ -43,6 +43,8 @@ struct Key {
     family: &'static str,
     /// Function, file and line of the caller, where lines are known.
     line: Option<(Arc<str>, Option<Arc<str>>, u32)>,
+    /// Function and line of those into which the caller was inlined: they share its return address.
+    around: Vec<(Arc<str>, Option<u32>)>,
     /// Return addresses: from the caller's frame outwards, or from the next one where the line
     /// stands for the caller's own.
     outwards: Vec<u64>,
@@ -113,6 +115,7 @@ fn key(fact: &SiteFacts, family: &'static Family) -> Key {
     let whole = || Key {
         family: family.name,
         line: None,
+        around: Vec::new(),
         outwards: addresses(0),
     };
     // Without any name nobody knows where the container ends and the program begins.
@@ -122,16 +125,24 @@ fn key(fact: &SiteFacts, family: &'static Family) -> Key {
     else {
         return whole();
     };
-    let function = &fact.stack[at].functions[within];
+    let (function, around) = match &fact.stack[at].functions[within..] {
+        [function, around @ ..] => (function, around),
+        [] => return whole(),
+    };
     match (&function.name, function.line) {
         (Some(_), Some(line)) => Key {
             family: family.name,
             line: Some((Arc::clone(&function.shown), function.file.clone(), line)),
+            around: around
+                .iter()
+                .map(|outer| (Arc::clone(&outer.shown), outer.line))
+                .collect(),
             outwards: addresses(at + 1),
         },
         _ => Key {
             family: family.name,
             line: None,
+            around: Vec::new(),
             outwards: addresses(at),
         },
     }

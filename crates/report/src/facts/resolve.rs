@@ -221,6 +221,13 @@ impl<'a> Resolver<'a> {
         for function in &mut functions[..behind] {
             function.whose = Some(Whose::Plumbing);
         }
+        // Its sources have no path by which one could tell, and its functions any name.
+        if module.is_some_and(is_c_library) {
+            let own = |function: &&mut Function| function.whose == Some(Whose::Program);
+            for function in functions.iter_mut().filter(own) {
+                function.whose = Some(Whose::Library);
+            }
+        }
         functions.into()
     }
 
@@ -281,6 +288,14 @@ fn script_frame(frame: ScriptFrame) -> (u64, Frame) {
         line: frame.line,
     };
     (frame.key, told)
+}
+
+/// Whether an object is the C library: `libc.so.6`, `libc-2.31.so`, `libc.musl-x86_64.so.1`.
+fn is_c_library(module: &Module) -> bool {
+    let file = module.path.rsplit('/').next().unwrap_or_default();
+    ["libc.so", "libc-", "libc.musl-", "ld-musl-"]
+        .iter()
+        .any(|begin| file.starts_with(begin))
 }
 
 /// What to call a function that has no name: object and offset, else the address.

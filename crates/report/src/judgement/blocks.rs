@@ -2,8 +2,9 @@
 //! places that say what would help the whole.
 
 use super::indexed::joined;
-use crate::model::{Place, Site};
+use crate::model::{Caller, Place, Site, StackFrame};
 use crate::rows::cost::{held, order};
+use crate::words::names::callers;
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::nodes_of;
 
@@ -17,6 +18,7 @@ pub(crate) fn places_and_blocks(
     let places: Vec<Site> = places.into_iter().map(bounded).collect();
     let owners = joined(owners, &places).into_iter().map(bounded);
     let mut blocks = with_places(owners, &places);
+    told_apart(&mut blocks);
     blocks.sort_by_key(order);
     (with_advice_of_whole(places, &blocks), blocks)
 }
@@ -37,6 +39,37 @@ fn bounded(row: Site, most: u64) -> Site {
     }
 }
 
+/// What a block tells of one of its sites.
+pub(crate) fn place(site: &Site) -> Place {
+    Place::of(site, callers(site).next().map(StackFrame::caller))
+}
+
+/// Blocks, of which those that no type and no caller tells apart say from where they were called: as
+/// far in as they differ.
+fn told_apart(blocks: &mut [Site]) {
+    let mut alike: HashMap<_, Vec<usize>> = HashMap::default();
+    for (at, block) in blocks.iter().enumerate() {
+        let (family, type_name) = (block.family, block.type_name.clone());
+        let key = (family, type_name, block.caller.clone());
+        alike.entry(key).or_default().push(at);
+    }
+    for alike in alike.into_values().filter(|alike| alike.len() > 1) {
+        let from = |&at: &usize| callers(&blocks[at]).map(StackFrame::caller).collect();
+        let from: Vec<Vec<Caller>> = alike.iter().map(from).collect();
+        let differ = |depth: &usize| {
+            let mut there = from.iter().map(|callers| callers.get(*depth));
+            let first = there.next();
+            there.any(|other| Some(other) != first)
+        };
+        let deepest = from.iter().map(Vec::len).max().unwrap_or(0);
+        if let Some(depth) = (0..deepest).find(differ) {
+            for (at, callers) in alike.into_iter().zip(from) {
+                blocks[at].called_from = callers.into_iter().nth(depth);
+            }
+        }
+    }
+}
+
 /// Blocks with the places that each is made of, the one where its maps began first.
 fn with_places(blocks: impl Iterator<Item = Site>, places: &[Site]) -> Vec<Site> {
     let at: HashMap<u32, &Site> = places.iter().map(|place| (place.id, place)).collect();
@@ -51,7 +84,7 @@ fn with_places(blocks: impl Iterator<Item = Site>, places: &[Site]) -> Vec<Site>
         let mut own: Vec<&Site> = members.filter(grows).collect();
         own.sort_by_key(|place| (place.id != block.id, place.first_at_ns, place.id));
         Site {
-            places: own.into_iter().map(Place::of).collect(),
+            places: own.into_iter().map(place).collect(),
             ..block
         }
     };

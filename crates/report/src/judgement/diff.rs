@@ -4,7 +4,7 @@ use super::advice::cures;
 use super::matching::{self, MatchedBy};
 use super::measure::Measure;
 use crate::model::{Caller, Process, Report, Sampled, Site, error_of_sum};
-use crate::rows::summary;
+use crate::rows::summary::{Bound, Figure};
 use std::cmp::Reverse;
 
 /// Version of the comparison's format.
@@ -143,20 +143,48 @@ pub struct Change {
     pub old_error: Option<u64>,
     /// The same of the new one.
     pub new_error: Option<u64>,
+    /// On which side of the old figure the true one may lie, where that is a bound.
+    pub old_bound: Option<Bound>,
+    /// The same of the new one.
+    pub new_bound: Option<Bound>,
 }
 
-/// A figure, and its standard error if it is an estimate.
-type Figure = (Option<u64>, Option<u64>);
-
 impl Change {
-    fn between(measure: Measure, old: Figure, new: Figure) -> Self {
+    fn between(measure: Measure, old: Option<Figure>, new: Option<Figure>) -> Self {
+        let value = |figure: Option<Figure>| figure.map(|figure| figure.value);
+        let error = |figure: Option<Figure>| figure.and_then(|figure| figure.error);
+        let bound = |figure: Option<Figure>| figure.and_then(|figure| figure.bound);
         Self {
             measure,
-            old: old.0,
-            new: new.0,
-            old_error: old.1,
-            new_error: new.1,
+            old: value(old),
+            new: value(new),
+            old_error: error(old),
+            new_error: error(new),
+            old_bound: bound(old),
+            new_bound: bound(new),
         }
+    }
+
+    /// The old figure as it may be shown.
+    #[must_use]
+    pub fn old_figure(&self) -> Option<Figure> {
+        let (error, bound) = (self.old_error, self.old_bound);
+        self.old.map(|value| Figure {
+            value,
+            error,
+            bound,
+        })
+    }
+
+    /// The new figure as it may be shown.
+    #[must_use]
+    pub fn new_figure(&self) -> Option<Figure> {
+        let (error, bound) = (self.new_error, self.new_bound);
+        self.new.map(|value| Figure {
+            value,
+            error,
+            bound,
+        })
     }
 
     /// What was added; negative when the figure fell. A site that one of the reports does not
@@ -238,7 +266,7 @@ pub fn diff(old: &Report, new: &Report, by: Measure, tolerance: &Tolerance) -> D
         totals: Measure::ALL
             .into_iter()
             .map(|measure| {
-                let of_all = |report| parts(measure.of_all(report).0);
+                let of_all = |report| measure.of_all(report).0;
                 Change::between(measure, of_all(old), of_all(new))
             })
             .collect(),
@@ -269,7 +297,7 @@ fn change(
     let changes: Vec<Change> = Measure::ALL
         .into_iter()
         .map(|measure| {
-            let of = |site: Option<&Site>| site.map_or((None, None), |site| of(measure, site));
+            let of = |site: Option<&Site>| site.and_then(|site| of(measure, site));
             Change::between(measure, of(old), of(new))
         })
         .collect();
@@ -291,14 +319,9 @@ fn change(
 }
 
 /// A figure of a site. The peak of a site that is known by samples alone is unknown.
-fn of(measure: Measure, site: &Site) -> Figure {
+fn of(measure: Measure, site: &Site) -> Option<Figure> {
     let unknown = measure == Measure::Peak && samples_alone(site).is_some();
-    parts(measure.figure(site).filter(|_| !unknown))
-}
-
-fn parts(figure: Option<summary::Figure>) -> Figure {
-    let error = figure.and_then(|figure| figure.error);
-    (figure.map(|figure| figure.value), error)
+    measure.figure(site).filter(|_| !unknown)
 }
 
 /// The samples of a site of which nothing else is known.
@@ -318,14 +341,18 @@ fn is_sure(site: &Site, tolerance: &Tolerance) -> bool {
 /// What became of a site that is in both reports, by one figure.
 #[must_use]
 pub fn became(old: &Site, new: &Site, by: Measure, tolerance: &Tolerance) -> Became {
-    let (Some(before), Some(after)) = (of(by, old).0, of(by, new).0) else {
+    let (Some(before), Some(after)) = (of(by, old), of(by, new)) else {
         return Became::Unknown;
     };
+    let (before, after) = (before.value, after.value);
     let error = error_of_sum(by.error(old), by.error(new)) * SURE_ERRORS;
     let room = tolerance.of(by, before).max(error as u64);
-    if after > before.saturating_add(room) {
+    // Bounds may differ where the true figures do not: what is sure of the one must be beyond the
+    // other.
+    let sure = |figure: u64, site: &Site| figure.saturating_sub(by.doubt(site));
+    if sure(after, new) > before.saturating_add(room) {
         Became::Grew
-    } else if before > after.saturating_add(room) {
+    } else if sure(before, old) > after.saturating_add(room) {
         Became::Shrank
     } else {
         Became::Same

@@ -322,11 +322,11 @@ fn grown(site: &SiteChange, measure: Measure, tolerance: &Tolerance) -> Option<F
         ),
         change.new?,
     );
-    let told = measure.tell(Figure::known((after, change.new_error)));
+    let told = measure.tell(change.new_figure()?);
     let reason = match site.became {
         Became::Grew => format!(
             "{title} has {told}, in the baseline {}",
-            measure.show(change.old?)
+            measure.shown(change.old_figure()?)
         ),
         Became::New if after > room => format!("{title} is new and has {told}"),
         _ => return None,

@@ -4,8 +4,8 @@
 //! The table and what lies beside it are blocks of their own, with stacks of their own; for the program
 //! they are one map. Rows of tables and of what lies beside them go in, rows of maps come out.
 
-use super::advice::advised_as_one;
-use crate::model::{Caller, Coverage, Sampled, Site, error_of_sum};
+use super::advice::{advised_as_one, presize};
+use crate::model::{Advice, AdviceKind, Caller, Coverage, Sampled, Site, error_of_sum};
 use crate::rows::fold::fold;
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::nodes_of;
@@ -150,6 +150,7 @@ fn belongs(vector: &Site, table: &Site) -> bool {
 /// The maps stay those of the table: each has one vector.
 fn with_vector(table: Site, vector: &Site) -> Site {
     let retained_bytes = retained(&table, vector);
+    let (suggestions, advice) = presized_as_one(&table, vector);
     let mut both = table.clone();
     fold(&mut both, vector, 0);
     both.recorded_sites.extend(&vector.recorded_sites);
@@ -180,11 +181,30 @@ fn with_vector(table: Site, vector: &Site) -> Site {
         tombstones: table.tombstones,
         example_tables: table.example_tables,
         example_tables_cut: table.example_tables_cut,
-        suggestions: table.suggestions,
+        suggestions,
+        advice,
         peak_live_bytes: Some(upper),
         peak_live_error_bytes: Some(upper.saturating_sub(least)),
         ..both
     }
+}
+
+/// The advice for a table, of which that on its size from the start says what it saves in the vector,
+/// too.
+fn presized_as_one(table: &Site, vector: &Site) -> (Vec<Advice>, Vec<String>) {
+    let presizes = |one: &&Advice| one.kind == AdviceKind::Presize;
+    let of_vector = vector.suggestions.iter().find(presizes);
+    let both = |one: &Advice| match of_vector.filter(|_| presizes(&one)) {
+        Some(more) => presize::with_vector(one.clone(), more),
+        None => one.clone(),
+    };
+    let suggestions: Vec<Advice> = table.suggestions.iter().map(both).collect();
+    let renamed = |told: &String| {
+        let of = table.suggestions.iter().position(|one| one.text == *told);
+        of.map_or_else(|| told.clone(), |at| suggestions[at].text.clone())
+    };
+    let advice = table.advice.iter().map(renamed).collect();
+    (suggestions, advice)
 }
 
 /// What both keep that the entries do not need: known where the vector has room for as many as

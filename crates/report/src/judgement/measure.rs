@@ -1,7 +1,7 @@
 //! A site or a report goes in; the figures that reports are compared and judged by come out.
 
 use crate::model::{Report, Site};
-use crate::rows::summary::{Figure, Summary};
+use crate::rows::summary::{Bound, Figure, Summary};
 use crate::words::estimates::with_error;
 use crate::words::units::{bytes, estimated_bytes, thousands, time};
 
@@ -44,7 +44,10 @@ impl Measure {
         let summary = Summary::of(site);
         match self {
             // Where samples stand for much of what is live, this is at least that.
-            Measure::Peak => site.peak_live_bytes.map(Figure::counted),
+            Measure::Peak => site.peak_live_bytes.map(|peak| Figure {
+                bound: Some(Bound::AtMost).filter(|_| site.peak_live_error_bytes > Some(0)),
+                ..Figure::counted(peak)
+            }),
             Measure::Live => Some(summary.live_bytes),
             Measure::Allocated => Some(summary.allocated_bytes),
             Measure::Resizes => summary.resizes,
@@ -59,6 +62,15 @@ impl Measure {
             }
             Measure::Retained if summary.live_bytes.value == 0 => Some(Figure::counted(0)),
             Measure::Retained => summary.retained_bytes,
+        }
+    }
+
+    /// How much less than the figure of a site is sure: by so much a bound may be too high.
+    #[must_use]
+    pub fn doubt(self, site: &Site) -> u64 {
+        match self {
+            Measure::Peak => site.peak_live_error_bytes.unwrap_or(0),
+            _ => 0,
         }
     }
 
@@ -151,14 +163,20 @@ impl Measure {
     /// The figure with its unit, and with its error where that can be seen.
     #[must_use]
     pub fn shown(self, figure: Figure) -> String {
-        match (self, figure.error.filter(|_| figure.is_estimate())) {
+        let bound = match figure.bound {
+            Some(Bound::AtMost) => "at most ",
+            Some(Bound::AtLeast) => "at least ",
+            None => "",
+        };
+        let shown = match (self, figure.error.filter(|_| figure.is_estimate())) {
             (Measure::Resizes, Some(error)) => {
                 let (value, error) = with_error(figure.value, error);
                 format!("about {} +- {}", thousands(value), thousands(error))
             }
             (Measure::Resizes | Measure::Pause, _) => self.show(figure.value),
             (_, error) => estimated_bytes(figure.value, error),
-        }
+        };
+        format!("{bound}{shown}")
     }
 
     /// The bare figure with its unit.

@@ -1,7 +1,8 @@
 //! Blocks of many reports, put together: by what their first sites have in common.
 
 use super::sites::Sites;
-use crate::model::{Place, Report, Site};
+use crate::judgement::blocks::place;
+use crate::model::{Report, Site};
 use std::collections::{BTreeMap, HashMap};
 
 /// The blocks so far.
@@ -48,7 +49,7 @@ impl Blocks {
             if let Some(first) = places.first() {
                 row.id = first.id;
             }
-            row.places = places.into_iter().map(Place::of).collect();
+            row.places = places.into_iter().map(place).collect();
         }
         rows
     }

@@ -49,6 +49,10 @@ pub struct Saving {
     pub copied_bytes: Option<u64>,
     /// By so much the largest old and new table side by side would be smaller.
     pub overlap_bytes: Option<u64>,
+    /// Bytes that the largest map would take less at its peak, which is when old and new table lie side
+    /// by side.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub peak_bytes: Option<u64>,
     /// Keys that a look-up of an absent key would compare less.
     pub comparisons: Option<f64>,
 }

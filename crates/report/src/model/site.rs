@@ -55,6 +55,9 @@ pub struct Place {
     pub site: u32,
     /// Its first frame in the program's own code.
     pub caller: Option<Caller>,
+    /// The next one outwards.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub called_by: Option<Caller>,
     /// Resizes into a table of it.
     pub resizes: Option<u64>,
     /// Live maps whose present table is of it.
@@ -65,10 +68,11 @@ pub struct Place {
 
 impl Place {
     /// What a block tells of one of its sites.
-    pub(crate) fn of(site: &Site) -> Self {
+    pub(crate) fn of(site: &Site, called_by: Option<Caller>) -> Self {
         Self {
             site: site.id,
             caller: site.caller.clone(),
+            called_by,
             resizes: site.resizes,
             maps_live: site.maps_live,
             live_bytes: site.live_bytes,
@@ -135,6 +139,13 @@ pub struct Site {
     pub coverage: Coverage,
     /// First frame in the program's own code.
     pub caller: Option<Caller>,
+    /// Of a block that another one has type and caller in common with: what of the program called it,
+    /// as far in as the two differ.
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub called_from: Option<Caller>,
     /// The call stack, innermost first.
     pub stack: Vec<StackFrame>,
     /// Whether the recorder cut the stack.

@@ -188,8 +188,7 @@ fn a_block_answers_one_question_a_line() {
             "    called by shop::server::handle_request (src/server.rs:120)",
             "              shop::main (src/main.rs:31)",
             "    advice    if it is full, create it with_capacity(1835009) or more to save 16 resizes, 196 MiB of",
-            "              copying and 294 MiB of old and new table at once; if not, shrink_to_fit() gives back",
-            "              what is not used",
+            "              copying and 98 MiB at the peak; if not, shrink_to_fit() gives back what is not used",
         ]
     );
 }

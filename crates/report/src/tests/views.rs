@@ -4,7 +4,7 @@
 use super::text::service_report;
 use crate::rows::summary::{Bound, Figure, Summary};
 use crate::text::units::{bytes, thousands};
-use crate::text::{Sort, TextOptions, place, render, table, title};
+use crate::text::{Sort, TextOptions, place_of, render, table, title};
 use crate::{AdviceKind, Report, Sampled, Site};
 
 /// Panics at the first block of which two views tell different things.
@@ -106,7 +106,7 @@ fn in_table(report: &Report, order: &[&Site]) {
         ];
         let told: Vec<Option<Figure>> = row[..7].iter().map(|cell| read(cell)).collect();
         assert_eq!(told, figures, "{text}");
-        let names = [block.family.unwrap_or("-"), &place(block.caller.as_ref())].map(str::to_owned);
+        let names = [block.family.unwrap_or("-"), &place_of(block)].map(str::to_owned);
         assert_eq!(&row[7..9], names, "{text}");
     }
 }

@@ -5,7 +5,7 @@ use crate::model::{Coverage, Map, Report, Site};
 use crate::rows::cost::{held, only_samples};
 use crate::rows::summary::Summary;
 use crate::words::fit::{fit, printable};
-use crate::words::units::{bytes, count, thousands, time};
+use crate::words::units::{bytes, count, estimated_bytes, thousands, time};
 use crate::words::{estimates, held, names, phrases};
 
 /// The block of a site.
@@ -13,10 +13,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
     let what = names::container(site.family, site.type_name.as_deref());
     page.blank();
     page.paragraph(
-        &format!(
-            "{number:>2}. {what} at {}",
-            names::place(site.caller.as_ref())
-        ),
+        &format!("{number:>2}. {what} at {}", names::place_of(site)),
         4,
         Style::Strong,
     );
@@ -44,8 +41,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
     for (index, place) in phrases::places(site, room).iter().enumerate() {
         page.row(if index == 0 { "places" } else { "" }, place);
     }
-    let callers = names::callers(site, 3);
-    for (index, caller) in callers.iter().enumerate() {
+    for (index, caller) in phrases::callers(site, room).iter().enumerate() {
         page.row(
             if index == 0 { "called by" } else { "" },
             &fit(caller, room),
@@ -140,7 +136,7 @@ fn over_time(site: &Site, room: usize) -> Option<String> {
 pub(super) fn brief(page: &mut Page, number: usize, site: &Site) {
     let what = names::container(site.family, site.type_name.as_deref());
     page.blank();
-    let place = names::place(site.caller.as_ref());
+    let place = names::place_of(site);
     page.paragraph(&format!("{number:>2}. {what} at {place}"), 4, Style::Strong);
     let grew = phrases::resizes(site).map(|grew| format!("; {grew}"));
     let held = match only_samples(site) {
@@ -151,6 +147,25 @@ pub(super) fn brief(page: &mut Page, number: usize, site: &Site) {
     if let Some(advice) = site.advice.first() {
         page.row("advice", advice);
     }
+}
+
+/// A site in one line: `3. HashMap<u64, Job> at src/jobs.rs:9: held 15 MiB; grew 14 times`.
+pub(super) fn line(page: &mut Page, number: usize, site: &Site) {
+    let kept = site.retained_bytes.filter(|&kept| kept > held(site).0 / 4);
+    let kept = kept.map(|kept| {
+        let kept = estimated_bytes(kept, site.retained_error_bytes);
+        format!(", {kept} of it for nothing")
+    });
+    let grew = phrases::resizes(site).map(|grew| format!("; {grew}"));
+    let told = match only_samples(site) {
+        true => estimates::samples(site).unwrap_or_default(),
+        false => phrases::held_briefly(site) + &kept.or(grew).unwrap_or_default(),
+    };
+    let room = page.width();
+    // What it is gives way before what it holds does.
+    let left = room.saturating_sub(told.chars().count() + 2).max(room / 2);
+    let title = fit(&format!("{number:>2}. {}", names::title(site)), left);
+    page.paragraph(&fit(&format!("{title}: {told}"), room), 4, Style::Plain);
 }
 
 /// The block of a live map.

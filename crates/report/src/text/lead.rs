@@ -69,7 +69,7 @@ fn headline(report: &Report) -> String {
     let nothing_grew = report.totals.resizes == 0 && report.blocks().iter().all(unmoved);
     let (held, _) = held(site);
     let container = names::container(site.family, site.type_name.as_deref());
-    let place = names::place(site.caller.as_ref());
+    let place = names::place_of(site);
     if nothing_grew && held == 0 && site.peak_live_bytes.unwrap_or(0) == 0 {
         return format!(
             "Nothing grew, and {container} at {place} holds nothing that was counted one by one."
@@ -91,7 +91,7 @@ fn unmoved(site: &Site) -> bool {
 
 fn cost(site: &Site) -> String {
     let what = capital(&names::container(site.family, site.type_name.as_deref()));
-    let place = names::place(site.caller.as_ref());
+    let place = names::place_of(site);
     let (grows, resizes) = (site.grows.unwrap_or(0), site.resizes.unwrap_or(0));
     let did = match site.largest_table_bytes {
         Some(size) if grows > 0 => format!("grew {}, to {}", phrases::often(grows), bytes(size)),
@@ -159,7 +159,7 @@ fn kept(report: &Report) -> Option<String> {
     Some(format!(
         "{} at {} keeps {} that it does not need: {}{}{maps}{since}.",
         capital(&names::container(worst.family, worst.type_name.as_deref())),
-        names::place(worst.caller.as_ref()),
+        names::place_of(worst),
         estimated_bytes(retained, worst.retained_error_bytes),
         held::entries(entries, worst.entries_error),
         room.unwrap_or_default(),
@@ -194,8 +194,11 @@ fn foretold(report: &Report) -> Option<String> {
 fn peak(report: &Report) -> Option<String> {
     let peak = report.peak.as_ref()?;
     let (overlap, extra) = (peak.overlap_bytes?, peak.extra_bytes?);
-    // A peak of counted tables, where samples say that more is live, was not the peak.
-    if extra < peak.bytes / 20 || report.totals.est_live_bytes > peak.bytes {
+    // A peak of counted tables is not the peak, and is told nothing about, where samples stand for a
+    // good part of what is live.
+    let totals = &report.totals;
+    let sampled = totals.est_live_bytes.saturating_sub(totals.live_bytes);
+    if extra < peak.bytes / 20 || sampled > peak.bytes / 20 || totals.est_live_bytes > peak.bytes {
         return None;
     }
     let most = if peak.without_overlap_error_bytes > 0 {

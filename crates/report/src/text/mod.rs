@@ -14,7 +14,7 @@ mod table;
 pub use crate::words::estimates::{live, live_of_all, peak_of_all};
 pub use crate::words::fit::fit;
 pub use crate::words::held::contents as contents_of;
-pub use crate::words::names::{caller_at, frame_place, is_own, place, title, what};
+pub use crate::words::names::{caller_at, frame_place, is_own, place, place_of, title, what};
 pub use crate::words::phrases::{chain, their_peak};
 pub use crate::words::units;
 pub use lead::Headlines;

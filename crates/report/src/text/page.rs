@@ -51,6 +51,11 @@ impl Page {
         self.text.push_str(&other.text);
     }
 
+    /// Columns of a line.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// Columns for the text of a row.
     pub fn room(&self) -> usize {
         self.width - 4 - LABEL

@@ -132,8 +132,7 @@ pub(super) fn site(page: &mut Page, number: usize, site: &Site, report: &Report)
     if let Some(bars) = bars {
         page.row("over time", &bars);
     }
-    let callers = names::callers(site, 3);
-    for (index, caller) in callers.iter().enumerate() {
+    for (index, caller) in phrases::callers(site, room).iter().enumerate() {
         let label = if index == 0 { "called by" } else { "" };
         page.row(label, &fit(caller, room));
     }

@@ -4,7 +4,7 @@ use super::{Sort, sorted};
 use crate::model::{Report, Site};
 use crate::rows::summary::{Bound, Figure, Summary};
 use crate::words::fit::printable;
-use crate::words::names::place;
+use crate::words::names::place_of;
 
 const COLUMNS: [&str; 10] = [
     "bytes",
@@ -58,7 +58,7 @@ fn row(site: &Site) -> [String; COLUMNS.len()] {
         cell(figures.resizes),
         cell(figures.pause_ns),
         site.family.unwrap_or("-").to_owned(),
-        place(site.caller.as_ref()),
+        place_of(site),
         site.type_name.as_deref().map_or("-".to_owned(), printable),
     ]
 }

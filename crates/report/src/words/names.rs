@@ -15,10 +15,10 @@ pub fn what(site: &Site) -> String {
 /// What a site is called: `HashMap<u64, Session> at src/cache.rs:58`.
 #[must_use]
 pub fn title(site: &Site) -> String {
-    named(site.family, site.type_name.as_deref(), site.caller.as_ref())
+    format!("{} at {}", what(site), place_of(site))
 }
 
-/// The same from its parts.
+/// The same from the parts of it.
 pub(crate) fn named(
     family: Option<&str>,
     type_name: Option<&str>,
@@ -147,11 +147,9 @@ pub(crate) fn function_and_place(caller: &Caller, room: usize) -> String {
     }
 }
 
-/// The program's own callers of a site, outwards: `demo::serve (src/main.rs:20)`.
-pub(crate) fn callers(site: &Site, most: usize) -> Vec<String> {
-    let Some(at) = caller_at(site, &site.stack) else {
-        return Vec::new();
-    };
+/// The program's own callers of a site, outwards.
+pub(crate) fn callers(site: &Site) -> impl Iterator<Item = &StackFrame> {
+    let outwards = caller_at(site, &site.stack).map_or(site.stack.len(), |at| at + 1);
     let whose = |frame: &StackFrame| match site.family {
         Some(family) if family.starts_with("go_") => go::whose(&go::name(&frame.function)),
         _ => whose_frame(frame),
@@ -161,18 +159,31 @@ pub(crate) fn callers(site: &Site, most: usize) -> Vec<String> {
     let begins = |frame: &StackFrame| {
         frame.address.is_some() && frame.line.is_none() && *frame.function == *"main"
     };
-    site.stack[at + 1..]
+    site.stack[outwards..]
         .iter()
-        .take_while(|frame| whose(frame) != Whose::Entry)
-        .filter(|frame| whose(frame) == Whose::Program && !begins(frame))
-        .take(most)
-        .map(|frame| match (&frame.file, frame.line) {
-            (Some(file), Some(line)) => {
-                format!("{} ({}:{line})", printable(&frame.function), source(file))
-            }
-            _ => printable(&frame.function),
-        })
-        .collect()
+        .take_while(move |frame| whose(frame) != Whose::Entry)
+        .filter(move |frame| whose(frame) == Whose::Program && !begins(frame))
+}
+
+/// `demo::serve (src/main.rs:20)`.
+pub(crate) fn called_by(caller: &Caller) -> String {
+    match (&caller.file, caller.line) {
+        (Some(file), Some(line)) => {
+            format!("{} ({}:{line})", printable(&caller.function), source(file))
+        }
+        _ => printable(&caller.function),
+    }
+}
+
+/// Where the maps of a site grow: `src/cache.rs:58`, and from where that was called if another block
+/// has the same.
+#[must_use]
+pub fn place_of(site: &Site) -> String {
+    let place = place(site.caller.as_ref());
+    match &site.called_from {
+        Some(from) => format!("{place} from {}", self::place(Some(from))),
+        None => place,
+    }
 }
 
 /// The text as the beginning of a sentence.

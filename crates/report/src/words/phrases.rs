@@ -2,9 +2,9 @@
 
 use super::estimates::{peak_at_least, peak_of_all, with_error};
 use super::methods::is_deque;
-use super::names::{function_and_place, place};
+use super::names::{self, function_and_place, place};
 use super::units::{bytes, bytes_within, count, thousands, time};
-use crate::model::{Caller, KnownBy, Site, Totals};
+use crate::model::{Caller, KnownBy, Place, Site, Totals};
 use crate::rows::cost::{held, only_samples};
 use crate::rows::summary::{Figure, Summary};
 use mapgrow_containers::classify::catalogue;
@@ -175,23 +175,51 @@ fn moved_on(site: &Site, all: u64, moved: u64, noun: &str) -> String {
 /// The places at which the maps of a block grew, where there are several: `load, src/a.rs:5: grew
 /// 12 times` and `serve, src/a.rs:9: twice, holds 4.2 MiB now`.
 pub(crate) fn places(site: &Site, room: usize) -> Vec<String> {
+    shares(site, room, "place", |one| one.caller.as_ref())
+}
+
+/// Who called the place at which the maps of a site grew: of several the share of each, of one those
+/// who called it, too.
+pub(crate) fn callers(site: &Site, room: usize) -> Vec<String> {
+    let mut places = site.places.iter().map(|one| &one.caller);
+    let first = places.next();
+    if places.all(|other| Some(other) == first) {
+        let shares = shares(site, room, "caller", |one| one.called_by.as_ref());
+        if !shares.is_empty() {
+            return shares;
+        }
+    }
+    let outwards = names::callers(site).take(3);
+    outwards
+        .map(|frame| names::called_by(&frame.caller()))
+        .collect()
+}
+
+/// What each has of what a block did and holds; nothing where there is one.
+fn shares(
+    site: &Site,
+    room: usize,
+    noun: &str,
+    whose: impl Fn(&Place) -> Option<&Caller>,
+) -> Vec<String> {
     const SHOWN: usize = 3;
-    let mut lines: Vec<(&Option<Caller>, u64, u64)> = Vec::new();
+    let mut lines: Vec<(Option<&Caller>, u64, u64)> = Vec::new();
     for one in &site.places {
         let resizes = one.resizes.unwrap_or(0);
-        match lines.iter_mut().find(|(caller, ..)| **caller == one.caller) {
+        match lines.iter_mut().find(|(caller, ..)| *caller == whose(one)) {
             Some((_, sum, live)) => {
                 *sum = sum.saturating_add(resizes);
                 *live = live.saturating_add(one.live_bytes);
             }
-            None => lines.push((&one.caller, resizes, one.live_bytes)),
+            None => lines.push((whose(one), resizes, one.live_bytes)),
         }
     }
     if lines.len() < 2 {
         return Vec::new();
     }
-    // The first one is where they began, then come those that hold most.
-    lines[1..].sort_by_key(|&(_, resizes, live)| std::cmp::Reverse((live, resizes)));
+    // The first place is where they began, then come those that hold most.
+    let begun = usize::from(noun == "place");
+    lines[begun..].sort_by_key(|&(_, resizes, live)| std::cmp::Reverse((live, resizes)));
     let shown = lines.iter().take(SHOWN).map(|&(caller, resizes, live)| {
         let holds = match live {
             0 => String::new(),
@@ -208,7 +236,7 @@ pub(crate) fn places(site: &Site, room: usize) -> Vec<String> {
     if lines.len() > SHOWN {
         shown.push(format!(
             "and {}",
-            count((lines.len() - SHOWN) as u64, "more place")
+            count((lines.len() - SHOWN) as u64, &format!("more {noun}"))
         ));
     }
     shown
@@ -278,6 +306,28 @@ pub(crate) fn holds(site: &Site) -> String {
         .map(|ns| format!(", {}", after(ns)))
         .unwrap_or_default();
     format!("{now}, {bound}{} at its peak{when}", bytes(peak))
+}
+
+/// `holds 12 MiB`, or of what holds nothing any more `held 12 MiB`.
+pub(crate) fn held_briefly(site: &Site) -> String {
+    let peak = site.peak_live_bytes.unwrap_or(0);
+    match held(site) {
+        (held, Some(error)) => {
+            format!(
+                "holds about {} +- {}",
+                bytes_within(held, error),
+                bytes(error)
+            )
+        }
+        (0, _) if peak > 0 => {
+            let bound = match site.peak_live_error_bytes.unwrap_or(0) {
+                0 => "",
+                _ => "at most ",
+            };
+            format!("held {bound}{}", bytes(peak))
+        }
+        (held, _) => format!("holds {}", bytes(held)),
+    }
 }
 
 /// `12 s after the start`.

@@ -83,10 +83,10 @@ fn a_full_map_should_have_been_made_large_at_once() {
     let site = completed(grown(), read(50_000, 0), Some(1 << 16));
     assert_eq!((site.entries, site.retained_bytes), (Some(50_000), Some(0)));
     let copied = bytes((10..16).map(|log2| table(1 << log2, 40)).sum());
-    let overlap = bytes(table(1 << 15, 40) + table(1 << 16, 40));
+    let old = bytes(table(1 << 15, 40));
     let advice = format!(
         "create it with_capacity(50000) or more to save 6 resizes, {copied} of copying and \
-         {overlap} of old and new table at once"
+         {old} at the peak"
     );
     assert_eq!(site.advice, [advice]);
 }

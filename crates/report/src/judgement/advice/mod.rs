@@ -5,7 +5,7 @@
 //! nobody has measured, and so nobody promises it.
 
 pub(crate) mod cures;
-mod presize;
+pub(super) mod presize;
 mod resizing;
 mod retained;
 pub(crate) mod shared;

@@ -160,6 +160,8 @@ pub(super) fn presize(
         copied_bytes: Some(copied),
         allocated_bytes: Some(allocated),
         overlap_bytes: Some(overlap.saturating_sub(left)),
+        // The new table is still there.
+        peak_bytes: Some(overlap.saturating_sub(left.max(tables.bytes))),
         ..Saving::default()
     };
     let sizes = (tables.bytes(half), tables.bytes(most));
@@ -169,6 +171,37 @@ pub(super) fn presize(
         risks_bytes: Some(risk(size)).filter(|&risk| risk > 0),
         ..advice(AdviceKind::Presize, text)
     })
+}
+
+/// What is saved in words: `14 resizes, 8.5 MiB of copying and 4.3 MiB at its peak`.
+fn saving(saves: &Saving) -> String {
+    let resized = count(saves.resizes.unwrap_or(0), "resize");
+    let moved = bytes(saves.copied_bytes.unwrap_or(0));
+    match saves.peak_bytes.unwrap_or(0) {
+        0 => format!("{resized} and {moved} of copying"),
+        less => format!(
+            "{resized}, {moved} of copying and {} at the peak",
+            bytes(less)
+        ),
+    }
+}
+
+/// Advice for a map whose entries lie in a vector beside its table: who makes the one larger at once
+/// makes the other so, too.
+pub(in crate::judgement) fn with_vector(mut table: Advice, vector: &Advice) -> Advice {
+    let before = saving(&table.saves);
+    let own = &mut table.saves;
+    for (sum, more) in [
+        (&mut own.resizes, vector.saves.resizes),
+        (&mut own.copied_bytes, vector.saves.copied_bytes),
+        (&mut own.allocated_bytes, vector.saves.allocated_bytes),
+        (&mut own.peak_bytes, vector.saves.peak_bytes),
+    ] {
+        *sum = Some(sum.unwrap_or(0).saturating_add(more.unwrap_or(0)));
+    }
+    own.overlap_bytes = own.overlap_bytes.max(vector.saves.overlap_bytes);
+    table.text = table.text.replacen(&before, &saving(&table.saves), 1);
+    table
 }
 
 /// The advice in words. `sizes`: of the tables with which half of the maps end at most, and nearly
@@ -181,16 +214,11 @@ fn sentence(
     (half, most): (u64, u64),
     risk: u64,
 ) -> String {
-    let resized = count(saves.resizes.unwrap_or(0), "resize");
-    let moved = bytes(saves.copied_bytes.unwrap_or(0));
-    let saves = match saves.overlap_bytes.unwrap_or(0) {
-        0 => format!("{resized} and {moved} of copying"),
-        less => format!(
-            "{resized}, {moved} of copying and {} of old and new table at once",
-            bytes(less)
-        ),
+    let saves = saving(saves);
+    let maps = match is_sharded(site) && number.is_power_of_two() {
+        true => format!("its {}", count(number, "shard")),
+        false => count(number, noun(site.family)),
     };
-    let maps = count(number, noun(site.family));
     let mut text = match number {
         1 => format!("{call} to save {saves}"),
         _ if half == most => format!(
@@ -218,6 +246,14 @@ fn sentence(
         text = format!("if {it} {is} full, {text}; if not, {else_do} gives back what is not used");
     }
     text
+}
+
+/// Whether the maps of a site may be the shards of one.
+fn is_sharded(site: &Site) -> bool {
+    let name = site.type_name.as_deref().unwrap_or_default();
+    ["DashMap", "DashSet"]
+        .iter()
+        .any(|kind| name.starts_with(kind))
 }
 
 /// What to do: with a number of entries, where that is known. `None` where the family has no call
@@ -252,9 +288,15 @@ fn call(
         (None, Some(element), Some("raw_vec")) => room.checked_div(element),
         _ => None,
     };
+    // One that is divided into shards is given the room of all of them.
+    let shards = is_sharded(site) && maps > 1 && maps.is_power_of_two();
+    let entries = entries.map(|each| match shards {
+        true => each.saturating_mul(maps),
+        false => each,
+    });
     let of_each = if maps == 1 { "" } else { " in each" };
     let create = |call: &str| match call.strip_prefix("with_capacity") {
-        Some(_) if maps == 1 => format!("create it {call}"),
+        Some(_) if maps == 1 || shards => format!("create it {call}"),
         Some(_) => format!("create them {call}"),
         None => format!("begin with {call}{of_each}"),
     };
