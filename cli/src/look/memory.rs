@@ -20,6 +20,8 @@ const ENTRIES: u64 = 256;
 pub struct ProcessRegions {
     memory: ProcessMemory,
     regions: Vec<Region>,
+    /// Those of them, joined, that no file is behind: what was never touched there is zero.
+    nameless: Vec<Region>,
     pagemap: Option<File>,
     /// What lies below the stack pointers of its threads: of calls that are over.
     left: Vec<Region>,
@@ -38,10 +40,12 @@ impl ProcessRegions {
             .find_map(|line| line.strip_prefix("VmSwap:"))
             .and_then(|text| text.trim().strip_suffix("kB")?.trim().parse().ok());
         let regions: Vec<Region> = maps.lines().filter_map(region).collect();
+        let nameless = maps.lines().filter(|line| !line.contains('/'));
         Ok(ProcessRegions {
             memory: ProcessMemory::of(pid),
             left: left(pid, &stacks(&maps)),
             regions,
+            nameless: nameless.filter_map(region).collect(),
             pagemap: File::open(format!("/proc/{pid}/pagemap")).ok(),
             swaps: swap != Some(0_u64),
             swapped: AtomicU64::new(0),
@@ -181,25 +185,70 @@ pub fn range(line: &str) -> Option<(u64, u64)> {
     Some((address(start)?, address(end)?))
 }
 
+impl ProcessRegions {
+    /// Whether no file is behind the page at `page`.
+    fn is_nameless(&self, page: u64) -> bool {
+        let after = self.nameless.partition_point(|r| r.start <= page);
+        let region = after.checked_sub(1).and_then(|at| self.nameless.get(at));
+        region.is_some_and(|region| page < region.end)
+    }
+}
+
 impl Memory for ProcessRegions {
+    /// What was swapped out stays there, and what was never touched is not made by reading it.
     fn read(&self, address: u64, into: &mut [u8]) -> bool {
         let end = address.saturating_add(into.len() as u64);
-        let mut out = false;
-        // What was swapped out stays there.
-        if self.swaps {
-            self.pages(address, end, &mut |_, entry| out |= entry & SWAPPED != 0);
+        let (mut out, mut absent) = (false, Vec::new());
+        self.pages(address, end, &mut |page, entry| {
+            out |= entry & SWAPPED != 0;
+            if entry & (PRESENT | SWAPPED) == 0 && self.is_nameless(page) {
+                absent.push(page);
+            }
+        });
+        if out {
+            return false;
         }
-        !out && self.memory.read(address, into)
+        if absent.is_empty() {
+            return self.memory.read(address, into);
+        }
+        let mut at = address;
+        while at < end {
+            let page = at / PAGE * PAGE;
+            let to = end.min(page + PAGE);
+            let range = (at - address) as usize..(to - address) as usize;
+            let Some(piece) = into.get_mut(range) else {
+                return false;
+            };
+            if absent.contains(&page) {
+                piece.fill(0);
+            } else if !self.memory.read(at, piece) {
+                return false;
+            }
+            at = to;
+        }
+        true
     }
 
     fn read_many(&self, addresses: &[u64], each: usize, into: &mut [u8]) -> bool {
-        if !self.swaps {
+        /// Pages that are asked about to read a few places in them.
+        const MOST_ASKED: u64 = 1 << 16;
+        if each == 0 || into.len() != addresses.len() * each {
+            return false;
+        }
+        let least = addresses.iter().min().copied().unwrap_or(0);
+        let most = addresses.iter().max().copied().unwrap_or(0) + each as u64;
+        let mut absent = most - least > MOST_ASKED * PAGE;
+        if !absent {
+            let told = self.pages(least, most, &mut |_, entry| {
+                absent |= entry & PRESENT == 0;
+            });
+            absent |= !told && self.swaps;
+        }
+        if !absent {
             return self.memory.read_many(addresses, each, into);
         }
-        each > 0
-            && into.len() == addresses.len() * each
-            && (addresses.iter().zip(into.chunks_exact_mut(each)))
-                .all(|(&address, piece)| self.read(address, piece))
+        (addresses.iter().zip(into.chunks_exact_mut(each)))
+            .all(|(&address, piece)| self.read(address, piece))
     }
 }
 

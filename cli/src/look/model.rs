@@ -43,6 +43,9 @@ pub struct Process {
     pub exe: Option<String>,
     pub command: Vec<String>,
     pub state: &'static str,
+    /// What the kernel calls it.
+    #[serde(skip)]
+    comm: Option<String>,
 }
 
 /// Sums over all maps.
@@ -54,8 +57,8 @@ pub struct Totals {
     /// Tables whose bytes are not known.
     pub maps_of_unknown_bytes: u64,
     pub entries: u64,
-    /// Sum over the maps for which it is known.
-    pub retained_bytes: u64,
+    /// Sum over the maps for which it is known; `None` where it is of none of them.
+    pub retained_bytes: Option<u64>,
 }
 
 /// A map.
@@ -339,11 +342,32 @@ impl Totals {
         self.live_bytes += map.bytes.unwrap_or(0);
         self.maps_of_unknown_bytes += u64::from(map.bytes.is_none());
         self.entries += map.entries;
-        self.retained_bytes += map.retained_bytes.unwrap_or(0);
+        if let Some(retained) = map.retained_bytes {
+            *self.retained_bytes.get_or_insert(0) += retained;
+        }
     }
 }
 
 impl Process {
+    /// What it is called: by the name that it was started under, where that is a link to the program.
+    pub fn name(&self) -> &str {
+        let file = |path: &'_ str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let exe = self.exe.as_deref().unwrap_or("process");
+        let started = self.command.first().map_or("", String::as_str);
+        // A service may write anything there: `redis-server *:6379`.
+        let started = started.split_ascii_whitespace().next().unwrap_or("");
+        let own = started.rsplit('/').next().unwrap_or("");
+        let linked = self.state == "live"
+            && !own.is_empty()
+            && self.comm.as_deref().is_some_and(|comm| {
+                own.starts_with(comm) && !file(exe).starts_with(comm)
+            });
+        match linked {
+            true => own,
+            false => exe.rsplit('/').next().unwrap_or(exe),
+        }
+    }
+
     /// Process `pid`, which runs.
     pub fn live(pid: u32) -> Process {
         let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
@@ -356,6 +380,10 @@ impl Process {
                 .map(|argument| String::from_utf8_lossy(argument).into_owned())
                 .collect(),
             state: "live",
+            comm: fs::read_to_string(format!("/proc/{pid}/comm"))
+                .ok()
+                .map(|name| name.trim_end().to_owned())
+                .filter(|name| !name.is_empty()),
         }
     }
 
@@ -374,6 +402,7 @@ impl Process {
             exe: program.or(name),
             command: command.split_whitespace().map(str::to_owned).collect(),
             state: "core",
+            comm: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use object::{LittleEndian, elf};
 use serde::Serialize;
 
 use super::memory::{ProcessRegions, range, stacks};
+use super::model::Process;
 use super::statics::Statics;
 
 /// Whose a map is.
@@ -47,21 +48,26 @@ const PLUMBING: [&str; 8] = [
     "libc++",
 ];
 
+/// Statics that keep what nobody uses any more, for the next one who needs such a thing.
+const KEEPERS: [&str; 2] = ["_PyRuntime", "_PyInterpreterState_Main"];
+
 /// Whose the tables found in process `pid` are, one for each.
 pub fn owners(pid: u32, memory: &ProcessRegions, finding: &Finding) -> Vec<Option<Owner>> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     let mut starts = Vec::new();
     let mut roots = Vec::new();
-    statics(&maps, &mut starts, &mut roots);
+    statics(&maps, &|path| data_bytes(pid, path), &mut starts, &mut roots);
     threads(pid, &maps, memory, &mut starts, &mut roots);
     let reached = reach(memory, memory.regions(), finding, &roots);
     let mut names = HashMap::new();
+    let process = Process::live(pid);
     (reached.into_iter())
-        .map(|reached| owner(pid, &reached?, &starts, &mut names))
+        .map(|reached| owner(&process, pid, &reached?, &starts, &mut names))
         .collect()
 }
 
 fn owner(
+    process: &Process,
     pid: u32,
     reached: &Reach,
     starts: &[Start],
@@ -74,7 +80,13 @@ fn owner(
                 .entry(path.clone())
                 .or_insert_with(|| Statics::of(pid, path));
             let symbol = (statics.as_ref()).and_then(|statics| statics.name(reached.at, *base));
-            let file = path.rsplit('/').next().unwrap_or(path);
+            if symbol.as_deref().is_some_and(|name| KEEPERS.contains(&name)) {
+                return None;
+            }
+            let file = match process.exe.as_ref() == Some(path) {
+                true => process.name(),
+                false => path.rsplit('/').next().unwrap_or(path),
+            };
             let text = match &symbol {
                 Some(symbol) => format!("static {symbol}"),
                 None => format!("static data of {file}"),
@@ -93,8 +105,14 @@ fn owner(
     })
 }
 
-/// The writable data of files, and what lies behind it without one (`.bss`).
-fn statics(maps: &str, starts: &mut Vec<Start>, roots: &mut Vec<Root>) {
+/// The writable data of files, and what lies behind it without one (`.bss`): up to where the file says
+/// that it ends, for anything may be mapped behind it. `extent`: bytes that a file takes in memory.
+fn statics(
+    maps: &str,
+    extent: &dyn Fn(&str) -> Option<u64>,
+    starts: &mut Vec<Start>,
+    roots: &mut Vec<Root>,
+) {
     // Where the first byte of each file was mapped.
     let mut base: Option<(String, u64)> = None;
     let mut behind: Option<u64> = None;
@@ -128,13 +146,20 @@ fn statics(maps: &str, starts: &mut Vec<Start>, roots: &mut Vec<Root>) {
         if PLUMBING.iter().any(|plumbing| name.starts_with(plumbing)) {
             continue;
         }
+        let own = match of_bss {
+            true => extent(file).map_or(start, |bytes| end.min(first.saturating_add(bytes))),
+            false => end,
+        };
+        if own <= start {
+            continue;
+        }
         starts.push(Start::Statics {
             path: file.clone(),
             base: *first,
         });
         roots.push(Root {
             start,
-            end,
+            end: own,
             stack: false,
         });
     }
@@ -208,6 +233,37 @@ fn frames_end(memory: &ProcessRegions, stack: &Region, variables: u64) -> Option
     block?.checked_sub(variables + MORE)
 }
 
+/// Reads the segments of a file that is mapped into a process.
+fn segments<T>(
+    pid: u32,
+    path: &str,
+    of: impl FnOnce(&[elf::ProgramHeader64<LittleEndian>]) -> Option<T>,
+) -> Option<T> {
+    let file = fs::File::open(format!("/proc/{pid}/root{path}")).ok()?;
+    let mut header = Vec::new();
+    file.take(4096).read_to_end(&mut header).ok()?;
+    let elf = elf::FileHeader64::<LittleEndian>::parse(&*header).ok()?;
+    of(elf.program_headers(LittleEndian, &*header).ok()?)
+}
+
+/// Bytes that a file takes in memory, from its first byte to the end of its data.
+fn data_bytes(pid: u32, path: &str) -> Option<u64> {
+    segments(pid, path, |segments| {
+        let load = |segment: &&elf::ProgramHeader64<LittleEndian>| {
+            segment.p_type(LittleEndian) == elf::PT_LOAD
+        };
+        let loaded = segments.iter().filter(load);
+        let first = loaded.clone().map(|one| one.p_vaddr(LittleEndian)).min()?;
+        let end = loaded
+            .map(|one| {
+                let start = one.p_vaddr(LittleEndian);
+                start.saturating_add(one.p_memsz(LittleEndian))
+            })
+            .max()?;
+        end.checked_sub(first / 4096 * 4096)
+    })
+}
+
 /// Bytes of the variables that each thread has of its own, in all files that are mapped.
 fn thread_variables(pid: u32, maps: &str) -> u64 {
     const OWN_VARIABLES: elf::ProgramType = elf::PT_TLS;
@@ -217,16 +273,13 @@ fn thread_variables(pid: u32, maps: &str) -> u64 {
     files.sort_unstable();
     files.dedup();
     let of = |path: &str| {
-        let bytes = fs::File::open(format!("/proc/{pid}/root{path}")).ok()?;
-        let mut header = Vec::new();
-        bytes.take(4096).read_to_end(&mut header).ok()?;
-        let elf = elf::FileHeader64::<LittleEndian>::parse(&*header).ok()?;
-        let segments = elf.program_headers(LittleEndian, &*header).ok()?;
-        let own = segments
-            .iter()
-            .find(|segment| segment.p_type(LittleEndian) == OWN_VARIABLES)?;
-        let (size, align) = (own.p_memsz(LittleEndian), own.p_align(LittleEndian));
-        Some(size.saturating_add(align).min(1 << 30))
+        segments(pid, path, |segments| {
+            let own = segments
+                .iter()
+                .find(|segment| segment.p_type(LittleEndian) == OWN_VARIABLES)?;
+            let (size, align) = (own.p_memsz(LittleEndian), own.p_align(LittleEndian));
+            Some(size.saturating_add(align).min(1 << 30))
+        })
     };
     files.into_iter().filter_map(of).sum()
 }
@@ -246,9 +299,10 @@ mod tests {
             c000-d000 rw-p 00001000 fe:00 2   /usr/lib/libc.so.6\n\
             e000-f000 rw-p 00000000 00:00 0\n";
         let (mut starts, mut roots) = (Vec::new(), Vec::new());
-        statics(maps, &mut starts, &mut roots);
+        // Of the page behind the data a part is the file's.
+        statics(maps, &|_| Some(0x3800), &mut starts, &mut roots);
         let places: Vec<(u64, u64)> = roots.iter().map(|root| (root.start, root.end)).collect();
-        assert_eq!(places, [(0x7000, 0x8000), (0x8000, 0x9000)]);
+        assert_eq!(places, [(0x7000, 0x8000), (0x8000, 0x8800)]);
         assert!(starts.iter().all(|start| matches!(
             start,
             Start::Statics { path, base: 0x5000 } if path == "/opt/a b/cache"

@@ -127,11 +127,6 @@ fn blocks(look: &Look) -> Vec<Block<'_>> {
 /// `cache-server 4242: 1,024 maps hold 165 MiB for 2,000,000 entries, 40 MiB more than they need`
 pub fn lead(look: &Look) -> String {
     let process = &look.process;
-    let program = process
-        .exe
-        .as_deref()
-        .and_then(|exe| exe.rsplit('/').next())
-        .unwrap_or("process");
     let totals = &look.totals;
     let pid = process
         .pid
@@ -141,10 +136,11 @@ pub fn lead(look: &Look) -> String {
     } else {
         ""
     };
-    let program = format!("{core}{}{pid}", printable(program));
+    let program = format!("{core}{}{pid}", printable(process.name()));
     if totals.maps_live == 0 {
         return format!(
-            "{program}: no map was found in {} of memory.",
+            "{program}: no map was found in {} of memory, of those that are known here: of Rust, C++'s \
+             standard library, Abseil, Go, CPython from 3.11 on, and Redis.",
             bytes(look.honesty.bytes_read)
         );
     }
@@ -166,8 +162,9 @@ pub fn lead(look: &Look) -> String {
         lead += &format!(" {hold}");
     }
     lead += &format!(" {} entries", thousands(totals.entries));
-    if totals.retained_bytes >= WORTHWHILE_BYTES {
-        lead += &format!(", {} more than these need", bytes(totals.retained_bytes));
+    let retained = totals.retained_bytes.unwrap_or(0);
+    if retained >= WORTHWHILE_BYTES {
+        lead += &format!(", {} more than these need", bytes(retained));
     }
     lead + "."
 }

@@ -159,6 +159,11 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
     let mut asked = 0;
     let mut last_known = None;
     tables.retain_mut(|found| {
+        // The table's own block: jemalloc leaves what was in it.
+        if extents.is_freed(&search.view, found.table) == Some(true) {
+            measured.freed += 1;
+            return false;
+        }
         let (FoundFamily::Hashbrown, Some(buckets)) = (found.family, found.occupancy.buckets)
         else {
             return true;

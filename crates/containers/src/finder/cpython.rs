@@ -10,6 +10,7 @@ use mapgrow_system::memory::Memory;
 
 use super::words::WORDS;
 use super::{Figures, Found, FoundFamily, Search, word};
+use crate::occupancy::cpython::dict_retained;
 use crate::occupancy::{Foreign, ForeignKind, read_foreign};
 
 /// References that an object can have; immortal ones have 2^32 at most.
@@ -114,7 +115,10 @@ fn is_dict(search: &mut Search<'_>, kind: u64) -> bool {
 /// Whether there may be a name at `address`: a core has only what its process wrote.
 fn is_name(search: &Search<'_>, address: u64) -> bool {
     let mut first = [0; 4];
-    !search.view.read(address, &mut first) || first.iter().all(|byte| matches!(byte, b' '..=b'~'))
+    let told = search.view.read(address, &mut first);
+    let mut name = first.iter().take_while(|&&byte| byte != 0);
+    // That of a class may be a single letter, and not of ASCII.
+    !told || first[0] != 0 && name.all(|byte| matches!(byte, b' '..=b'~' | 0x80..))
 }
 
 /// Whether the object at `kind` is of a type whose objects are types.
@@ -165,9 +169,9 @@ fn settle(
         capacity,
         growth_left,
     };
-    search.add(Found {
-        block: Some(candidate.keys),
-        bytes: Some(bytes),
-        ..Found::of(FoundFamily::CpythonDict, header, candidate.keys, figures)
-    });
+    let mut found = Found::of(FoundFamily::CpythonDict, header, candidate.keys, figures);
+    found.block = Some(candidate.keys);
+    found.bytes = Some(bytes);
+    found.occupancy.retained_bytes = dict_retained(figures.buckets, figures.entries, bytes);
+    search.add(found);
 }

@@ -10,6 +10,7 @@ use mapgrow_system::memory::Memory;
 
 use super::words::WORDS;
 use super::{Figures, Found, FoundFamily, Search, cpython};
+use crate::occupancy::cpython::set_retained;
 
 /// Bytes of a place.
 const PLACE: u64 = 16;
@@ -19,6 +20,10 @@ const CHUNK: usize = 16 << 10;
 const SIZE: u64 = 200;
 const BASIC_SIZE: u64 = 32;
 const NAME: u64 = 24;
+/// Where a type has its base (`tp_base`), classes looked through, and bytes of their objects.
+const BASE: u64 = 256;
+const MOST_BASES: usize = 8;
+const MOST_SIZE: u64 = 4096;
 /// Hash of a deleted entry.
 const DELETED: u64 = u64::MAX;
 /// Times that a candidate is looked at.
@@ -103,13 +108,25 @@ pub(super) fn prove(search: &mut Search<'_>, header: u64, candidate: Candidate) 
 /// Whether the object at `kind` is the type of sets. A core may lack its name, which is part of the
 /// program: then the table alone proves it.
 fn is_set(search: &Search<'_>, kind: u64) -> bool {
-    let word = |at: u64| search.view.word(kind + at);
-    if word(BASIC_SIZE) != Some(SIZE) || !cpython::is_type(search, kind) {
-        return false;
+    let mut kind = kind;
+    for _ in 0..MOST_BASES {
+        let word = |at: u64| search.view.word(kind.checked_add(at)?);
+        let size = word(BASIC_SIZE).unwrap_or(0);
+        if !(SIZE..MOST_SIZE).contains(&size) || !cpython::is_type(search, kind) {
+            return false;
+        }
+        let mut name = [0; 10];
+        let told = word(NAME).is_some_and(|place| search.view.read(place, &mut name));
+        if size == SIZE && (!told || name.starts_with(b"set\0") || name == *b"frozenset\0") {
+            return true;
+        }
+        // A class of the program's own: its base says.
+        match word(BASE).filter(|base| *base != 0) {
+            Some(base) => kind = base,
+            None => return false,
+        }
     }
-    let mut name = [0; 10];
-    let told = word(NAME).is_some_and(|place| search.view.read(place, &mut name));
-    !told || name.starts_with(b"set\0") || name == *b"frozenset\0"
+    false
 }
 
 /// Places that are used or were, and those that are.
@@ -150,5 +167,8 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
     found.block = Some(candidate.table);
     found.bytes = Some(figures.buckets * PLACE);
     found.occupancy.element_bytes = Some(PLACE);
+    found.occupancy.retained_bytes = found
+        .bytes
+        .map(|bytes| set_retained(candidate.used, bytes));
     search.add(found);
 }

@@ -54,7 +54,7 @@ impl Candidate {
         if numbers >> 32 != 0 || numbers & 0xFEFE_0000 != 0 || seed < LEAST_SEED {
             return None;
         }
-        let small = length == 0 && depth == 0 && shift == 0 && (1..SLOTS).contains(&used);
+        let small = length == 0 && depth == 0 && shift == 0 && (1..=SLOTS).contains(&used);
         let large = depth < DEEPEST && shift == 64 - depth && length == 1 << depth;
         let sound = (small || large)
             && used < 1 << 40
@@ -276,8 +276,8 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate, contents:
     let table = candidate.directory;
     let mut found = Found::of(FoundFamily::GoSwissMap, header, table, figures);
     found.block = contents.block;
-    // One word of control bytes may be anything.
-    found.doubtful = candidate.length == 0;
+    // One word of control bytes may be anything, and so may those of an empty map.
+    found.doubtful = candidate.length == 0 || candidate.used == 0;
     if let Some(stride) = contents.stride {
         found.bytes = Some(figures.buckets / SLOTS * stride);
         found.occupancy.element_bytes = Some((stride - SLOTS) / SLOTS);

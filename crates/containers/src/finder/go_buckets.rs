@@ -23,8 +23,10 @@ const LEAST_TOP: u8 = 5;
 const MOVED: std::ops::RangeInclusive<u8> = 2..=4;
 /// Flag of a map whose old buckets are as many as the new ones.
 const SAME_SIZE: u64 = 8;
-/// Log2 of the buckets: with fewer there is too little to prove it.
-const LOG2: std::ops::Range<u64> = 2..40;
+/// Log2 of the buckets.
+const LOG2: std::ops::Range<u64> = 0..40;
+/// With fewer there is too little to prove it.
+const PROVEN_LOG2: u64 = 2;
 /// Buckets that are followed from one to the next.
 const LONGEST_CHAIN: usize = 1 << 10;
 /// Buckets looked at before all are.
@@ -46,13 +48,20 @@ impl Candidate {
     pub(super) fn of(words: &[u64; WORDS]) -> Option<Self> {
         let [count, numbers, buckets, old, moved, extra, ..] = *words;
         let (flags, log2, seed) = (numbers & 0xFF, numbers >> 8 & 0xFF, numbers >> 32);
-        if flags > 15 || !LOG2.contains(&log2) || seed == 0 || count > 7 << log2 {
+        if flags > 15 || !LOG2.contains(&log2) || seed == 0 || count > (7 << log2).max(SLOTS) {
+            return None;
+        }
+        // Empty ones of a bucket or two are like anything.
+        if log2 < PROVEN_LOG2 && count == 0 {
             return None;
         }
         let pointer = |word: u64| (4096..1 << 47).contains(&word) && word.is_multiple_of(8);
-        let of_old = 1_u64 << (log2 - u64::from(flags & SAME_SIZE == 0));
+        let of_old = match flags & SAME_SIZE == 0 {
+            true => (1_u64 << log2) >> 1,
+            false => 1 << log2,
+        };
         let moves = if old == 0 {
-            matches!(moved, 0) || moved == 1 << log2 || moved == 1 << (log2 - 1)
+            matches!(moved, 0) || moved == 1 << log2 || moved == (1_u64 << log2) >> 1
         } else {
             pointer(old) && moved < of_old
         };
@@ -185,8 +194,8 @@ fn chain(search: &Search<'_>, bucket: u64, stride: u64, old: bool) -> Option<u64
 
 fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate, stride: u64) {
     let buckets = 1_u64 << candidate.log2;
-    // It grows with the first entry more than 6.5 for each bucket.
-    let capacity = buckets / 2 * 13;
+    // It grows with the first entry more than 6.5 for each bucket; a single one is filled first.
+    let capacity = (buckets / 2 * 13).max(SLOTS);
     let figures = Figures {
         buckets: buckets * SLOTS,
         entries: candidate.count,
@@ -198,7 +207,8 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate, stride: u
     found.block = Some(candidate.buckets);
     found.grows_at = (candidate.old == 0).then_some(capacity + 1);
     // Zeros may be anything, and so may what buckets of several sizes agree with.
-    found.doubtful = candidate.count == 0 || stride == 0;
+    let little = candidate.count == 0 || candidate.log2 < PROVEN_LOG2;
+    found.doubtful = little || stride == 0;
     if stride > 0 {
         found.occupancy.element_bytes = Some((stride - SLOTS - 8) / SLOTS);
     }

@@ -23,7 +23,11 @@ pub(super) fn look(
     if first {
         if let Some(candidate) = libstdcxx::Candidate::of(words) {
             libstdcxx::prove(search, header, candidate);
-        } else if let Some(candidate) = libcxx::Candidate::of(words) {
+        }
+        // What begins like the one may be the other.
+        if !search.seen.contains_key(&words[0])
+            && let Some(candidate) = libcxx::Candidate::of(words)
+        {
             libcxx::prove(search, header, candidate);
         }
     }

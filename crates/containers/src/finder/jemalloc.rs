@@ -5,6 +5,8 @@
 //! is the one that jemalloc gives to this class. An extent is one large block, or a *slab* of
 //! small blocks of equal size. So where a block begins is known exactly.
 
+use mapgrow_system::memory::Memory;
+
 use super::block::{InBlock, Verdict};
 
 const PAGE: u64 = 4096;
@@ -18,6 +20,8 @@ const LEAST: usize = 8;
 const SMALL: u64 = 36;
 /// All size classes, and the number beyond them that a free extent has.
 const CLASSES: u64 = 232;
+/// Where the bits of a slab's blocks lie behind its record, in all versions from 5.2 to 5.3.
+const SLAB_BITS: usize = 64;
 /// Blocks of a slab at most.
 const MOST_IN_SLAB: u64 = 512;
 
@@ -30,6 +34,31 @@ struct Extent {
     first: u64,
     /// Bytes of each block: 0 of a free extent.
     each: u64,
+    /// Of a slab: where its record lies, and its blocks that are free.
+    slab: Option<(u64, u64)>,
+}
+
+impl Extent {
+    /// Whether block `index` of a slab is free. A bit for each block follows the record, 1 for those
+    /// that are free; `None` if these are not as many as the record says.
+    fn is_free(&self, memory: &dyn Memory, index: u64) -> Option<bool> {
+        let (record, _) = self.slab?;
+        let mut bytes = [0; SLAB_BITS + MOST_IN_SLAB as usize / 8];
+        if !memory.read(record, &mut bytes) {
+            return None;
+        }
+        let (words, _) = bytes.as_chunks::<8>();
+        let word = |at: usize| words.get(at).map_or(0, |word| u64::from_le_bytes(*word));
+        // As it is now: the program goes on.
+        let now = (NEW.extent(word(0), word(1), word(2)))
+            .or_else(|| OLD.extent(word(0), word(1), word(2)))?;
+        let (_, free) = now.slab.map(|(_, free)| (record, free))?;
+        let blocks = (self.end - self.start) / self.each;
+        let bit = |block: u64| word(SLAB_BITS / 8 + (block / 64) as usize) >> (block % 64) & 1;
+        let counted: u64 = (0..blocks.min(MOST_IN_SLAB)).map(bit).sum();
+        let same = (now.start, now.each) == (self.start, self.each);
+        (same && counted == free && index < blocks).then(|| bit(index) == 1)
+    }
 }
 
 /// All pieces of its memory that it describes.
@@ -54,7 +83,8 @@ impl Extents {
             .or_else(|| OLD.extent(bits, address, size))
             && self.list.len() < MOST
         {
-            self.list.push(extent);
+            let slab = extent.slab.map(|(_, free)| (place, free));
+            self.list.push(Extent { slab, ..extent });
         }
     }
 
@@ -76,6 +106,36 @@ impl Extents {
     /// Whether jemalloc is there at all. One record may be made by chance, many are not.
     pub(super) fn known(&self) -> bool {
         self.live >= LEAST
+    }
+
+    /// The only extent in use that `address` lies in.
+    fn around(&self, address: u64) -> Option<&Extent> {
+        let after = self.list.partition_point(|extent| extent.start <= address);
+        let mut around = (self.list.iter().take(after).rev())
+            .take_while(|extent| address - extent.start < self.longest)
+            .filter(|extent| address < extent.end && extent.each > 0 && address >= extent.first);
+        let one = around.next()?;
+        around.next().is_none().then_some(one)
+    }
+
+    /// Whether the block that `address` lies in was freed; `None` where that is not certain.
+    pub(super) fn is_freed(&self, memory: &dyn Memory, address: u64) -> Option<bool> {
+        if !self.known() {
+            return None;
+        }
+        if let Some(extent) = self.around(address) {
+            let index = (address - extent.first) / extent.each;
+            return match extent.slab {
+                Some(_) => extent.is_free(memory, index),
+                None => Some(false),
+            };
+        }
+        let after = self.list.partition_point(|extent| extent.start <= address);
+        let mut around = (self.list.iter().take(after).rev())
+            .take_while(|extent| address - extent.start < self.longest)
+            .filter(|extent| address < extent.end);
+        let free = around.next()?.each == 0 && around.all(|extent| extent.each == 0);
+        free.then_some(true)
     }
 
     /// Where the block in use ends that begins at `start`, if one does.
@@ -126,6 +186,9 @@ impl Extents {
 const SLAB: u64 = 1 << 12;
 const COMMITTED: u64 = 1 << 13;
 
+/// Bits that say how many blocks of a slab are free.
+const FREE_BLOCKS: u64 = 0x3FF;
+
 /// Where a version has what in its bits.
 struct Layout {
     state: u32,
@@ -156,18 +219,22 @@ impl Layout {
             return None;
         }
         let first = address;
-        if state != 0 {
-            // Dirty, muzzy or retained: free, and with nothing to say of blocks.
-            let blocks = bits >> (self.class + 8) & 0xFFFF;
-            let sound = bits & SLAB == 0 && class >= CLASSES && blocks == 0 && address == start;
+        if state != 0 || class >= CLASSES {
+            // Dirty, muzzy or retained, or joined with one that is: free. The record of one that was a
+            // slab still says so, and how many of its blocks were free: all of them.
+            let blocks = bits >> (self.class + 8) & FREE_BLOCKS;
+            let sound = class >= CLASSES && blocks <= MOST_IN_SLAB && address == start;
             return sound.then_some(Extent {
                 start,
                 end,
                 first,
                 each: 0,
+                slab: None,
             });
         }
         let each = size_of(class)?;
+        let free = bits >> (self.class + 8) & FREE_BLOCKS;
+        let of_slab = (bits & SLAB != 0).then_some((0, free));
         let (sound, each) = if bits & SLAB != 0 {
             let sound = class < SMALL && address == start && length == slab(each);
             (sound, each)
@@ -188,6 +255,7 @@ impl Layout {
             end,
             first,
             each,
+            slab: of_slab,
         })
     }
 }

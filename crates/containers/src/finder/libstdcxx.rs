@@ -29,6 +29,8 @@ pub(super) struct Candidate {
     first: u64,
     entries: u64,
     capacity: u64,
+    /// The load was set, and no figure follows from it yet.
+    load_is_new: bool,
 }
 
 impl Candidate {
@@ -41,7 +43,14 @@ impl Candidate {
             return None;
         }
         let product = buckets as f64 * f64::from(load);
-        let agrees = capacity == product.floor() as u64 || capacity == product.ceil() as u64;
+        // Whoever sets another load sets this figure to 0, until the next insertion.
+        let load_is_new = capacity == 0 && entries > 0;
+        let agrees =
+            load_is_new || capacity == product.floor() as u64 || capacity == product.ceil() as u64;
+        let capacity = match load_is_new {
+            true => (product.floor() as u64).max(entries),
+            false => capacity,
+        };
         let sound = agrees
             && table.is_multiple_of(16)
             && first.is_multiple_of(8)
@@ -53,6 +62,7 @@ impl Candidate {
             first,
             entries,
             capacity,
+            load_is_new,
         })
     }
 }
@@ -157,6 +167,7 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
         buckets,
         entries,
         capacity,
+        load_is_new,
         ..
     } = *candidate;
     let figures = Figures {
@@ -166,11 +177,15 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
         capacity,
         growth_left: capacity.saturating_sub(entries),
     };
-    search.add(Found {
+    let mut found = Found {
         block: Some(table),
         bytes: Some(buckets * 8),
         grows_at: Some(capacity + 1),
         doubtful: entries == 0,
+        or_else: load_is_new.then_some(FoundFamily::LibcxxHashtable),
         ..Found::of(FoundFamily::LibstdcxxHashtable, header, table, figures)
-    });
+    };
+    // The next size is of a list that versions differ in: but for one that needs no table at all.
+    found.occupancy.retained_bytes = found.bytes.filter(|_| entries == 0);
+    search.add(found);
 }

@@ -157,6 +157,9 @@ pub struct Found {
     /// Whether so little proves it that chance may have made it: then it is one if others of its
     /// family are there without a doubt.
     doubtful: bool,
+    /// The other family whose header looks the same: it is of that one if others are, and none of its
+    /// own is there.
+    or_else: Option<FoundFamily>,
 }
 
 /// What the headers of most families tell.
@@ -193,6 +196,7 @@ impl Found {
             grows_at: None,
             next_bytes: None,
             doubtful: false,
+            or_else: None,
         }
     }
 }
@@ -394,9 +398,16 @@ impl Finding {
     /// Leaves out what only its like could prove, where there is none.
     fn settle_doubts(&mut self) {
         let proved: HashSet<FoundFamily> = (self.tables.iter())
-            .filter(|found| !found.doubtful)
+            .filter(|found| !found.doubtful && found.or_else.is_none())
             .map(|found| found.family)
             .collect();
+        for found in &mut self.tables {
+            if let Some(other) = found.or_else.filter(|other| proved.contains(other))
+                && !proved.contains(&found.family)
+            {
+                found.family = other;
+            }
+        }
         (self.tables).retain(|found| !found.doubtful || proved.contains(&found.family));
     }
 

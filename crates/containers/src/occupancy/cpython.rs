@@ -12,10 +12,43 @@
 use super::BlockReader;
 use super::foreign::{CHUNK, Foreign, ForeignKind, HIGHEST, word};
 
+const HEADER: u64 = 32;
+/// Bytes of an entry: with the hash, or of string keys, which know their own.
+const ENTRY: [u64; 2] = [24, 16];
+/// Bytes of a set's place.
+const SLOT: u64 = 16;
+
 /// Slots of a dict that is made anew for so many entries.
 pub(super) fn dict_slots(entries: u64) -> u64 {
     let least = entries.saturating_mul(3).div_ceil(2).max(8);
     least.checked_next_power_of_two().unwrap_or(1 << 63)
+}
+
+/// Bytes of a dict's keys with so many slots: a header, an index whose places are as wide as numbers
+/// of slots are (`new_keys_object` in CPython's `dictobject.c`), and room for two entries in three
+/// slots.
+fn dict_bytes(slots: u64, entry: u64) -> u64 {
+    let place = match slots.checked_ilog2().unwrap_or(0) {
+        0..8 => 1,
+        8..16 => 2,
+        16..32 => 4,
+        _ => 8,
+    };
+    (HEADER + slots * place).saturating_add((slots * 2 / 3).saturating_mul(entry))
+}
+
+/// Bytes that the keys of a dict have beyond those of one made anew for its entries; `None` where
+/// `bytes` are not those of so many slots.
+pub(crate) fn dict_retained(slots: u64, entries: u64, bytes: u64) -> Option<u64> {
+    let entry = ENTRY
+        .into_iter()
+        .find(|&entry| dict_bytes(slots, entry) == bytes)?;
+    Some(bytes.saturating_sub(dict_bytes(dict_slots(entries), entry)))
+}
+
+/// Bytes that the table of a set has beyond those of one made anew for its entries.
+pub(crate) fn set_retained(entries: u64, bytes: u64) -> u64 {
+    bytes.saturating_sub(set_slots(entries).saturating_mul(SLOT))
 }
 
 /// Slots of a set that is made anew for so many entries; the smallest are part of the object.
@@ -29,9 +62,6 @@ pub(super) fn set_slots(entries: u64) -> u64 {
 }
 
 pub(super) fn dict(reader: &mut impl BlockReader, bytes: u64) -> Option<Foreign> {
-    const HEADER: u64 = 32;
-    /// Bytes of an entry: with the hash, or of string keys, which know their own.
-    const ENTRY: [u64; 2] = [24, 16];
     let mut header = [0; HEADER as usize];
     if bytes < HEADER || !reader.read(0, &mut header) {
         return None;
@@ -80,7 +110,6 @@ pub(super) fn dict(reader: &mut impl BlockReader, bytes: u64) -> Option<Foreign>
 
 /// Slots of a set.
 pub(super) fn set(reader: &mut impl BlockReader, bytes: u64) -> Option<Foreign> {
-    const SLOT: u64 = 16;
     let slots = bytes / SLOT;
     if !bytes.is_multiple_of(SLOT) || !slots.is_power_of_two() || slots < 16 {
         return None;

@@ -29,7 +29,7 @@
 
 pub(crate) mod abseil;
 mod bounds;
-mod cpython;
+pub(crate) mod cpython;
 mod foreign;
 mod growth;
 mod heat;
