@@ -359,9 +359,10 @@ impl Process {
         let own = started.rsplit('/').next().unwrap_or("");
         let linked = self.state == "live"
             && !own.is_empty()
-            && self.comm.as_deref().is_some_and(|comm| {
-                own.starts_with(comm) && !file(exe).starts_with(comm)
-            });
+            && self
+                .comm
+                .as_deref()
+                .is_some_and(|comm| own.starts_with(comm) && !file(exe).starts_with(comm));
         match linked {
             true => own,
             false => exe.rsplit('/').next().unwrap_or(exe),

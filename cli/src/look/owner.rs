@@ -56,7 +56,12 @@ pub fn owners(pid: u32, memory: &ProcessRegions, finding: &Finding) -> Vec<Optio
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     let mut starts = Vec::new();
     let mut roots = Vec::new();
-    statics(&maps, &|path| data_bytes(pid, path), &mut starts, &mut roots);
+    statics(
+        &maps,
+        &|path| data_bytes(pid, path),
+        &mut starts,
+        &mut roots,
+    );
     threads(pid, &maps, memory, &mut starts, &mut roots);
     let reached = reach(memory, memory.regions(), finding, &roots);
     let mut names = HashMap::new();
@@ -80,7 +85,10 @@ fn owner(
                 .entry(path.clone())
                 .or_insert_with(|| Statics::of(pid, path));
             let symbol = (statics.as_ref()).and_then(|statics| statics.name(reached.at, *base));
-            if symbol.as_deref().is_some_and(|name| KEEPERS.contains(&name)) {
+            if symbol
+                .as_deref()
+                .is_some_and(|name| KEEPERS.contains(&name))
+            {
                 return None;
             }
             let file = match process.exe.as_ref() == Some(path) {

@@ -13,23 +13,27 @@ use serde_json::Value;
 
 use crate::place::{Place, copy_program, json, printed, word};
 
-/// The program, built on first use: `cargo test --test cli` alone would run an old one.
+/// The program that most tests here watch.
 pub fn victim() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let own = std::env::current_exe().expect("a path");
-        let target = own.ancestors().nth(3).expect("TARGET/PROFILE/deps/test");
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "mapgrow-cli"])
-            .args(["--example", "cli_victim", "--target-dir"])
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .expect("cargo runs");
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{error}");
-        target.join("debug/examples/cli_victim")
-    })
+    BUILT.get_or_init(|| example("cli_victim"))
+}
+
+/// An example program, built on first use: `cargo test --test cli` alone would run an old one. (Selected
+/// like this it is the one that `cargo test --workspace` has built.)
+pub fn example(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a path");
+    let target = own.ancestors().nth(3).expect("TARGET/PROFILE/deps/test");
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--workspace", "--example", name])
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    target.join("debug/examples").join(name)
 }
 
 /// The program while it waits, its maps grown.

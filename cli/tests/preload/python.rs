@@ -220,3 +220,46 @@ fn the_example_is_answered() {
         );
     }
 }
+
+/// An interpreter takes down all that the program has before the process ends. What is told is from
+/// before that; and however the process ends, what its maps hold is read.
+#[test]
+fn what_a_program_has_at_its_end_is_there() {
+    let text = "import os, signal, sys\nCACHE = {}\n\
+        for number in range(200_000): CACHE[number] = number\n\
+        for number in range(198_000): del CACHE[number]\n\
+        print(len(CACHE), flush=True)\n";
+    let ends = [
+        "",
+        "sys.exit(0)",
+        "raise SystemExit",
+        "os._exit(0)",
+        "os.kill(os.getpid(), signal.SIGTERM)",
+    ];
+    for python in interpreters() {
+        for end in ends {
+            let place = Place::new();
+            let script = place.path("cache.py");
+            std::fs::write(&script, format!("{text}{end}\n")).unwrap();
+            let (output, reports) = place.run(&[], &python, &[script.to_str().unwrap()]);
+            assert_eq!(output.stdout, b"2000\n", "{output:?}");
+            let notes = reports[0]["honesty"]["notes"].to_string();
+            if !notes.contains("Python keeps objects") {
+                // Older than 3.11.
+                continue;
+            }
+            let what = format!("{} {end}", python.display());
+            let block = &reports[0]["blocks"][0];
+            assert_eq!(block["caller"]["file"], script.to_str().unwrap(), "{what}");
+            assert_eq!(block["caller"]["line"], 3, "{what}");
+            assert_eq!(block["maps_live"], 1, "{what}: {block}");
+            assert_eq!(block["entries"], 2000, "{what}: {block}");
+            let figure = |field: &str| block[field].as_u64().unwrap();
+            assert!(
+                figure("retained_bytes") * 10 > figure("live_bytes") * 9,
+                "{what}"
+            );
+            assert_eq!(reports.len(), 1, "{what}: one dump");
+        }
+    }
+}

@@ -167,8 +167,6 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
     found.block = Some(candidate.table);
     found.bytes = Some(figures.buckets * PLACE);
     found.occupancy.element_bytes = Some(PLACE);
-    found.occupancy.retained_bytes = found
-        .bytes
-        .map(|bytes| set_retained(candidate.used, bytes));
+    found.occupancy.retained_bytes = found.bytes.map(|bytes| set_retained(candidate.used, bytes));
     search.add(found);
 }

@@ -3,6 +3,7 @@
 
 mod beyond;
 mod blocks;
+mod callers;
 mod consistent;
 pub(super) mod counts;
 mod curve;
