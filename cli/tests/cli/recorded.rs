@@ -19,13 +19,14 @@ pub fn victim() -> &'static Path {
     BUILT.get_or_init(|| example("cli_victim"))
 }
 
-/// An example program, built on first use: `cargo test --test cli` alone would run an old one. (Selected
-/// like this it is the one that `cargo test --workspace` has built.)
+/// An example program, built on first use: `cargo test --test cli` alone would run an old one, and that
+/// of the whole workspace has what the preload library needs of the recorder.
 pub fn example(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a path");
     let target = own.ancestors().nth(3).expect("TARGET/PROFILE/deps/test");
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--workspace", "--example", name])
+        .args(["build", "--quiet", "--package", "mapgrow-cli"])
+        .args(["--example", name])
         .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
