@@ -157,7 +157,13 @@ pub fn lead(look: &Look) -> String {
         } else {
             ""
         };
-        lead += &format!(" {hold} {at_least}{} for", bytes(totals.live_bytes));
+        lead += &format!(" {hold} {at_least}{}", bytes(totals.live_bytes));
+        // A table that was reserved and never filled takes little.
+        let there = look.resident.as_ref().map(|resident| resident.tables_bytes);
+        if let Some(there) = there.filter(|there| *there < totals.live_bytes / 10 * 9) {
+            lead += &format!(" ({} of it in memory)", bytes(there));
+        }
+        lead += " for";
     } else {
         lead += &format!(" {hold}");
     }
@@ -173,9 +179,9 @@ fn one(page: &mut Page, number: usize, map: &Map, look: &Look) {
     let size = map
         .bytes
         .map_or_else(String::new, |size| format!(", {}", bytes(size)));
-    page.title(number, &format!("{}{size}", map.family));
+    page.title(number, &format!("{}{size}", called(map.family)));
     owner(page, map.owner.as_ref());
-    page.row("table", &table(map.buckets, map.element_bytes));
+    page.row("table", &table(map.family, map.buckets, map.element_bytes));
     let of = map.capacity.map_or_else(String::new, |capacity| {
         format!(" of {}", thousands(capacity))
     });
@@ -229,13 +235,13 @@ fn many(page: &mut Page, number: usize, group: &Group) {
         .bytes
         .map_or_else(String::new, |size| format!(", {} in all", bytes(size)));
     let maps = count(group.count, "map");
-    page.title(number, &format!("{maps} of {}{size}", group.family));
+    page.title(number, &format!("{maps} of {}{size}", called(group.family)));
     owner(page, group.owner.as_ref());
     if let Some(most) = group.owners.first().filter(|_| group.owner.is_none()) {
         let of = count(most.count, "map");
         page.row("owner", &format!("of {of}: {}", printable(&most.path)));
     }
-    let each = table(group.buckets, group.element_bytes);
+    let each = table(group.family, group.buckets, group.element_bytes);
     page.row("table", &format!("each {each}"));
     let spread = if group.entries_least == group.entries_most {
         format!("{} in each", thousands(group.entries_least))
@@ -269,14 +275,33 @@ fn kept(page: &mut Page, retained: Option<u64>) {
     }
 }
 
+/// A family with what programs call it.
+fn called(family: &str) -> String {
+    let name = match family {
+        "hashbrown" => "HashMap or HashSet",
+        "libstdcxx_hashtable" | "libcxx_hashtable" => "std::unordered_map or its like",
+        "cpython_dict" | "redis_dict" => "dict",
+        "cpython_set" => "set",
+        "go_map" => "map",
+        "abseil_flat" => "absl::flat_hash_map or its like",
+        _ => return family.to_owned(),
+    };
+    format!("{family} ({name})")
+}
+
+/// Families whose entries lie in blocks of their own.
+const OF_NODES: [&str; 3] = ["libstdcxx_hashtable", "libcxx_hashtable", "redis_dict"];
+
 /// `1,024 buckets of 24 bytes`
-fn table(buckets: Option<u64>, element: Option<u64>) -> String {
+fn table(family: &str, buckets: Option<u64>, element: Option<u64>) -> String {
     let buckets = buckets.map_or_else(
         || "an unknown number of buckets".to_owned(),
         |buckets| count(buckets, "bucket"),
     );
     match element {
         Some(element) => format!("{buckets} of {}", count(element, "byte")),
+        // A place in the index of a dict has no size of its own.
+        None if OF_NODES.contains(&family) || family == "cpython_dict" => buckets,
         None => format!("{buckets} of unknown size"),
     }
 }
@@ -305,6 +330,13 @@ fn honesty(look: &Look) -> String {
                 .replacen(" it ", " they ", 1)
         };
         text += &format!("; {} {what} and left out", count(number, "table"));
+    }
+    if look
+        .groups
+        .iter()
+        .any(|group| OF_NODES.contains(&group.family))
+    {
+        text += "; of tables with a block for each entry the buckets alone are counted";
     }
     text + ". Where and when maps were made only a recording knows: `mapgrow run`."
 }

@@ -42,7 +42,7 @@ pub(crate) fn totals(
         .max_by_key(|flow| flow.overlap_peak);
     let overlap = overlap.filter(|flow| flow.overlap_peak > 0);
     let overlap_peak = overlap.map_or(0, |flow| flow.overlap_peak);
-    let peak = peak(context, roots, live_bytes, most).at_least(overlap_peak);
+    let peak = peak(context, figures, roots, live_bytes, most).at_least(overlap_peak);
     let sampled_live: f64 = figures.iter().map(|group| group.samples.bytes).sum();
     let errors = figures.iter().map(|group| group.samples.bytes_error());
     let est_live_error_bytes = errors.map(|error| error * error).sum::<f64>().sqrt() as u64;
@@ -117,7 +117,13 @@ fn other(recording: &Recording, context: &Context<'_>) -> (u64, u64) {
 
 /// The peak of all containers together. The recording keeps that of all recorded blocks; it is
 /// the containers' own when nothing else was recorded, and bounds it otherwise.
-fn peak(context: &Context<'_>, roots: &Roots, live_now: u64, most: &Most) -> Peak {
+fn peak(
+    context: &Context<'_>,
+    figures: &[GroupFigures],
+    roots: &Roots,
+    live_now: u64,
+    most: &Most,
+) -> Peak {
     let recording = context.recording;
     let all = most.bytes;
     if other(recording, context).1 == 0 {
@@ -130,7 +136,11 @@ fn peak(context: &Context<'_>, roots: &Roots, live_now: u64, most: &Most) -> Pea
     let (containers, others) = sites(context);
     let own = roots.peak(recording, &containers, live_now);
     let rest = roots.peak(recording, &others, 0);
+    // Nor do all of them together reach more than what each reached.
+    let each = figures.iter().map(|group| Some(group.peak?.bytes));
+    let each = each.fold(Some(0u64), |sum, peak| Some(sum?.saturating_add(peak?)));
     let upper = own.bytes.saturating_add(most.copied_from).min(all);
+    let upper = upper.min(each.unwrap_or(u64::MAX));
     // At the common peak, the others held at most their own.
     let lower = (own.bytes - own.error)
         .max(all.saturating_sub(rest.bytes))

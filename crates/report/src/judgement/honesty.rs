@@ -271,15 +271,20 @@ fn of_losses(honesty: &Honesty) -> Vec<String> {
 
 /// Which figures are less than they seem.
 fn of_figures(recording: &Recording, honesty: &Honesty, sites: &[Site]) -> Vec<String> {
-    let replaces = sum(sites.iter().filter_map(|site| site.replaces));
+    let replaced = sites.iter().filter(|site| site.replaces > Some(0));
+    let replaces = sum(replaced.clone().filter_map(|site| site.replaces));
+    let lineless = |site: &Site| site.caller.as_ref().is_none_or(|at| at.line.is_none());
+    let would_tell = match replaced.clone().any(lineless) {
+        true => ": line tables would tell (gcc and clang: -g; Rust: debug = \"line-tables-only\")",
+        false => "",
+    };
     let is_bound = |site: &&Site| site.peak_live_error_bytes.is_some_and(|error| error > 0);
     let bounded = sites.iter().filter(is_bound).count() as u64;
     true_ones([
         (
             replaces > 0,
             format!(
-                "{} may be resizes or rebuilds: line tables would tell (gcc and clang: \
-                 -g; Rust: debug = \"line-tables-only\")",
+                "{} may be resizes or rebuilds{would_tell}",
                 count(replaces, "replacement"),
             ),
         ),
