@@ -63,7 +63,7 @@ pub fn dump() -> Result<std::path::PathBuf, DumpError> {
             .zip(existing_recording())
             .ok_or(DumpError::Nothing)?;
         let _errno = ErrnoGuard::save();
-        readings::read_tables(recording);
+        readings::read_tables(recording, readings::Patience::Waits);
         dumps::dump(recording, &state.settings, header::REASON_API, |written| {
             path.extend_from_slice(written);
         })

@@ -110,7 +110,7 @@ pub(crate) fn header_and_threads(recording: &Recording) -> Option<reader::Record
 
 /// The recording, with its live tables read.
 pub(crate) fn parsed(recording: &Recording) -> Option<reader::Recording> {
-    crate::readings::read_tables(recording);
+    crate::readings::read_tables(recording, crate::readings::Patience::Waits);
     copy(recording, |_| true)
 }
 

@@ -1,8 +1,8 @@
 //! Reads the live tables of this process into the recording, before somebody takes a copy that
 //! will outlive it.
 //!
-//! Not for a signal handler: it takes milliseconds. Nothing is allocated, no lock is taken, and
-//! a block that another thread frees meanwhile does no harm: its bytes are read through the
+//! It takes milliseconds: in a signal handler only where the process ends there. Nothing is allocated, no
+//! lock is taken, and a block that another thread frees meanwhile does no harm: its bytes are read through the
 //! kernel, and count for something only if the live table knew the block before and knows it
 //! after.
 
@@ -15,9 +15,15 @@ use mapgrow_format::layout::{header, occupancy, region};
 use mapgrow_system::clock;
 use mapgrow_system::memory::ProcessMemory;
 
-/// What reading may take by the clock, to its processor time: a busy machine lets the thread wait
-/// for its turn.
-const MOST_WAITING: u64 = 10;
+/// What reading may take by the clock, to its processor time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// A busy machine lets the thread wait for its turn.
+    Waits = 10,
+    /// Somebody waits for the process to end, and may not for long.
+    Hurries = 1,
+}
+
 /// Tables are read largest first, roughly: those of at least so many bytes, then the rest.
 const PASSES: [(u64, u64); 3] = [
     (1 << 20, u64::MAX),
@@ -26,13 +32,13 @@ const PASSES: [(u64, u64); 3] = [
 ];
 
 /// Reads all live tables, as far as time and room allow. Does nothing while another thread does.
-pub(crate) fn read_tables(recording: &Recording) {
+pub(crate) fn read_tables(recording: &Recording, patience: Patience) {
     // One reader at a time: all write to the same region.
     if recording.being_measured.swap(true, Ordering::Acquire) {
         return;
     }
     let until =
-        clock::monotonic_ns().saturating_add(recording.read_ns.saturating_mul(MOST_WAITING));
+        clock::monotonic_ns().saturating_add(recording.read_ns.saturating_mul(patience as u64));
     let until_cpu = clock::thread_cpu_ns().saturating_add(recording.read_ns);
     let memory = ProcessMemory::of(std::process::id());
     let (mut count, mut skipped) = (0_u64, 0_u64);

@@ -6,13 +6,11 @@ use super::DumpError;
 use crate::config::AtExit;
 use crate::life::{State, existing_recording};
 use crate::own_stack::with_own_stack;
-use crate::readings;
+use crate::readings::{self, Patience};
 use crate::recording::Recording;
 use crate::sandbox;
 use crate::thread::{self, Busy};
 use mapgrow_format::layout::header;
-#[cfg(feature = "preload")]
-use mapgrow_system::clock;
 use mapgrow_system::sys;
 
 /// `.fini_array` rather than `atexit`: it needs no allocation and no lock to register, and runs
@@ -21,15 +19,15 @@ use mapgrow_system::sys;
 #[unsafe(link_section = ".fini_array")]
 pub(super) static AT_EXIT: extern "C" fn() = at_exit;
 
-/// An interpreter that ends takes down all that the program has, table by table, before the process
-/// ends. If that took longer than this after the last table, there was more to the program.
-#[cfg(feature = "preload")]
-const AFTER_INTERPRETER_NS: u64 = 1_000_000_000;
-
 fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<(), DumpError> {
     // In a signal handler, too: the process ends, and what its maps hold cannot be asked any more.
-    if ending != Ending::Replaced {
-        let _ = with_own_stack(|| readings::read_tables(recording));
+    let patience = match ending {
+        Ending::Orderly => Some(Patience::Waits),
+        Ending::Sudden => Some(Patience::Hurries),
+        Ending::Replaced => None,
+    };
+    if let Some(patience) = patience {
+        let _ = with_own_stack(|| readings::read_tables(recording, patience));
     }
     super::dump(recording, &state.settings, header::REASON_EXIT, |_| ())
 }
@@ -44,20 +42,32 @@ pub(crate) fn before_take_down(recording: &Recording, state: &State) {
     if !wanted || sandbox::entered() || !recording.is_of_this_process() {
         return;
     }
+    let taken_down = &recording.taken_down;
+    if taken_down.tried.swap(true, Ordering::AcqRel) {
+        return;
+    }
     let _errno = sys::ErrnoGuard::save();
-    let seen = &recording.taken_down_ns;
-    let first = seen.swap(clock::monotonic_ns(), Ordering::AcqRel) == 0;
-    if first && dump(recording, state, Ending::Orderly).is_err() {
-        seen.store(0, Ordering::Release);
+    let (allocated, freed) = recording.sites.recorded_bytes();
+    taken_down.allocated.store(allocated, Ordering::Relaxed);
+    let held = allocated.saturating_sub(freed);
+    taken_down.held.store(held, Ordering::Relaxed);
+    if dump(recording, state, Ending::Orderly).is_ok() {
+        taken_down.written.store(true, Ordering::Release);
     }
 }
 
-/// Whether the dump that was written when an interpreter began to end is that of the process.
+/// Whether the dump that was written when an interpreter began to end is that of the process: unless
+/// there was more to the program, which then allocated a good part of what it had held.
 #[cfg(feature = "preload")]
 fn ended_with_interpreter(recording: &Recording) -> bool {
-    match recording.taken_down_ns.load(Ordering::Acquire) {
-        0 => false,
-        seen => clock::monotonic_ns().saturating_sub(seen) < AFTER_INTERPRETER_NS,
+    const LEAST: u64 = 1 << 20;
+    const SHARE: u64 = 10;
+    let taken_down = &recording.taken_down;
+    taken_down.written.load(Ordering::Acquire) && {
+        let held = taken_down.held.load(Ordering::Relaxed);
+        let before = taken_down.allocated.load(Ordering::Relaxed);
+        let (allocated, _) = recording.sites.recorded_bytes();
+        allocated.saturating_sub(before) <= LEAST.max(held / SHARE)
     }
 }
 

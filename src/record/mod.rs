@@ -343,13 +343,13 @@ impl Session {
             cold.flush(recording);
         }
         let expected = cold.one_free_less(settings);
-        let start = clock::ticks();
         let found = recording.live.find(address as u64);
         #[cfg(feature = "preload")]
-        if found.is_some() && bytes >= thread::LARGE && crate::stack::python::is_ending() {
+        if found.is_some() && bytes >= thread::LARGE && crate::stack::python::takes_down() {
             cold.flush(recording);
             crate::dumps::before_take_down(recording, state);
         }
+        let start = clock::ticks();
         let old = match found {
             Some(slot) => Some(take_out(recording, settings, slot, address, start)?),
             // It is here for its size, or as one of the expected frees, not only because a recorded

@@ -31,9 +31,31 @@ pub(crate) struct Recording {
     pub(crate) left_at_exit: AtomicBool,
     /// The same for `exec`, which may fail and be tried again.
     pub(crate) left_at_exec: AtomicBool,
-    /// When an interpreter was last seen to take down what the program has, nanoseconds of
-    /// `clock::monotonic_ns`; 0: never. It was dumped when that began.
-    pub(crate) taken_down_ns: AtomicU64,
+    /// What became of the dump from before an interpreter took down what the program has.
+    pub(crate) taken_down: TakenDown,
+}
+
+/// The dump that is written when an interpreter begins to take down what the program has.
+#[cfg_attr(not(feature = "preload"), allow(dead_code))]
+pub(crate) struct TakenDown {
+    /// Set once somebody tries to write it: nobody tries again.
+    pub(crate) tried: AtomicBool,
+    /// Set once it is there.
+    pub(crate) written: AtomicBool,
+    /// Bytes that had been allocated in recorded blocks by then, and those live of them.
+    pub(crate) allocated: AtomicU64,
+    pub(crate) held: AtomicU64,
+}
+
+impl TakenDown {
+    const fn new() -> Self {
+        Self {
+            tried: AtomicBool::new(false),
+            written: AtomicBool::new(false),
+            allocated: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+        }
+    }
 }
 
 /// What a recording is told about the process it belongs to.
@@ -120,7 +142,7 @@ impl Recording {
                     being_measured: AtomicBool::new(false),
                     left_at_exit: AtomicBool::new(false),
                     left_at_exec: AtomicBool::new(false),
-                    taken_down_ns: AtomicU64::new(0),
+                    taken_down: TakenDown::new(),
                 });
                 (*recording).set_up(settings, origin)
             });

@@ -119,13 +119,14 @@ fn known() -> Option<(&'static Interpreter, &'static Layout)> {
     Some((interpreter, layout.as_ref()?))
 }
 
-/// Whether the interpreter is taking down all that the program has: at its end, after the program's
-/// own last functions.
+/// Whether the calling thread is taking down all that the program has: at the interpreter's end, after
+/// the program's own last functions. (That it ends is said for the rest of the process; but once it has
+/// ended, and in other threads, none of its threads' states runs.)
 #[inline]
-pub(crate) fn is_ending() -> bool {
+pub(crate) fn takes_down() -> bool {
     let ending = met().and_then(|(interpreter, _)| interpreter.ending);
     // SAFETY: whoever made it known vouches for the function, which takes nothing and reads a variable.
-    ending.is_some_and(|ending| unsafe { ending() } != 0)
+    ending.is_some_and(|ending| unsafe { ending() } != 0) && running_state() != 0
 }
 
 /// What the header says of the interpreter: `header::INTERPRETER`.

@@ -126,6 +126,30 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         true
     }
 
+    /// Bytes of all recorded blocks that were allocated, and of those freed, with what samples stand
+    /// for. It looks at every site.
+    #[cfg(feature = "preload")]
+    pub(crate) fn recorded_bytes(&self) -> (u64, u64) {
+        let (mut allocated, mut freed) = (0u64, 0u64);
+        let mut number = 0;
+        while let Some(record) = self.records.record(number) {
+            let word = |at: usize| {
+                record
+                    .get(at)
+                    .map_or(0, |word| word.load(Ordering::Relaxed))
+            };
+            for (sum, words) in [
+                (&mut allocated, [site::ALLOC_BYTES, site::W_ALLOC_BYTES]),
+                (&mut freed, [site::FREE_BYTES, site::W_FREE_BYTES]),
+            ] {
+                let more = words.into_iter().map(word).fold(0, u64::saturating_add);
+                *sum = sum.saturating_add(more);
+            }
+            number += 1;
+        }
+        (allocated, freed)
+    }
+
     /// The site of a stack, innermost frame first, made if need be: [`SITE_OVERFLOW`] when there
     /// is no room. `origin` is asked only when the stack was not known.
     pub(crate) fn find_or_create<S>(

@@ -20,7 +20,7 @@ const ENTRIES: u64 = 256;
 pub struct ProcessRegions {
     memory: ProcessMemory,
     regions: Vec<Region>,
-    /// Those of them, joined, that no file is behind: what was never touched there is zero.
+    /// Those of them that no file is behind: what was never touched there is zero.
     nameless: Vec<Region>,
     pagemap: Option<File>,
     /// What lies below the stack pointers of its threads: of calls that are over.
@@ -200,7 +200,8 @@ impl Memory for ProcessRegions {
         let end = address.saturating_add(into.len() as u64);
         let (mut out, mut absent) = (false, Vec::new());
         self.pages(address, end, &mut |page, entry| {
-            out |= entry & SWAPPED != 0;
+            // (What the kernel just moves elsewhere in memory has the mark, too.)
+            out |= self.swaps && entry & SWAPPED != 0;
             if entry & (PRESENT | SWAPPED) == 0 && self.is_nameless(page) {
                 absent.push(page);
             }

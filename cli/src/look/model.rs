@@ -293,7 +293,7 @@ impl Group {
             }
         }
         self.count += 1;
-        self.entries += map.entries;
+        self.entries = self.entries.saturating_add(map.entries);
         self.entries_least = self.entries_least.min(map.entries);
         self.entries_most = self.entries_most.max(map.entries);
         sum(&mut self.bytes, map.bytes);
@@ -339,11 +339,12 @@ impl Groups {
 impl Totals {
     fn add(&mut self, map: &Map) {
         self.maps_live += 1;
-        self.live_bytes += map.bytes.unwrap_or(0);
+        self.live_bytes = self.live_bytes.saturating_add(map.bytes.unwrap_or(0));
         self.maps_of_unknown_bytes += u64::from(map.bytes.is_none());
-        self.entries += map.entries;
+        self.entries = self.entries.saturating_add(map.entries);
         if let Some(retained) = map.retained_bytes {
-            *self.retained_bytes.get_or_insert(0) += retained;
+            let sum = self.retained_bytes.get_or_insert(0);
+            *sum = sum.saturating_add(retained);
         }
     }
 }

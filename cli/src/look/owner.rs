@@ -155,7 +155,7 @@ fn statics(
             continue;
         }
         let own = match of_bss {
-            true => extent(file).map_or(start, |bytes| end.min(first.saturating_add(bytes))),
+            true => extent(file).map_or(end, |bytes| end.min(first.saturating_add(bytes))),
             false => end,
         };
         if own <= start {

@@ -257,3 +257,44 @@ fn what_a_program_has_at_its_end_is_there() {
         }
     }
 }
+
+/// A program that goes on after its interpreter is told as it was at its own end.
+#[test]
+fn a_program_goes_on_after_its_interpreter() {
+    let told = |arguments: &[&str]| {
+        let output = Command::new("python3-config").args(arguments).output();
+        let output = output.ok().filter(|output| output.status.success())?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let flags = text.split_ascii_whitespace().map(str::to_owned);
+        Some(flags.collect::<Vec<String>>())
+    };
+    let place = Place::new();
+    let program = place.path("embedded");
+    // Where nothing can be linked with an interpreter, nothing is tried.
+    let Some(flags) = told(&["--includes"]).zip(told(&["--embed", "--ldflags"])) else {
+        return;
+    };
+    let folders = flags.1.iter().filter_map(|flag| flag.strip_prefix("-L"));
+    let found = folders.map(|folder| format!("-Wl,-rpath,{folder}"));
+    let compiled = Command::new("g++")
+        .args(["-O1", "-g", "-o"])
+        .arg(&program)
+        .arg(victim("embedded.cpp"))
+        .args(&flags.0)
+        .args(&flags.1)
+        .args(found)
+        .output()
+        .expect("g++ is needed");
+    if !compiled.status.success() {
+        return;
+    }
+    let (output, reports) = place.run(&[], &program, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let buckets: u64 = String::from_utf8_lossy(&output.stdout)
+        .trim()
+        .parse()
+        .unwrap();
+    let tables = reports[0]["maps"].as_array().unwrap().iter();
+    let mut bytes = tables.map(|map| map["bytes"].as_u64().unwrap());
+    assert!(bytes.any(|bytes| bytes == buckets * 8), "{buckets}");
+}

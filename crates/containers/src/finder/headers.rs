@@ -21,14 +21,16 @@ pub(super) fn look(
         }
     }
     if first {
-        if let Some(candidate) = libstdcxx::Candidate::of(words) {
-            libstdcxx::prove(search, header, candidate);
-        }
-        // What begins like the one may be the other.
-        if !search.seen.contains_key(&words[0])
+        let candidate = libstdcxx::Candidate::of(words);
+        // What begins like the one may be the other: what the first node says of itself is proof, where
+        // the header says little.
+        if candidate.is_none_or(|candidate| candidate.says_little())
             && let Some(candidate) = libcxx::Candidate::of(words)
         {
             libcxx::prove(search, header, candidate);
+        }
+        if let Some(candidate) = candidate {
+            libstdcxx::prove(search, header, candidate);
         }
     }
     if (first && second || third)

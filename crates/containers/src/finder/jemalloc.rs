@@ -65,8 +65,8 @@ impl Extent {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Extents {
     list: Vec<Extent>,
-    /// Most bytes of any.
-    longest: u64,
+    /// How far those up to each reach.
+    furthest: Vec<u64>,
     /// How many are in use.
     live: usize,
 }
@@ -95,12 +95,15 @@ impl Extents {
     /// Makes it ready to be asked.
     pub(super) fn sort(&mut self) {
         self.list.sort_unstable();
-        self.list.dedup();
+        self.list
+            .dedup_by_key(|extent| (extent.start, extent.end, extent.first, extent.each));
         self.live = self.list.iter().filter(|extent| extent.each > 0).count();
-        self.longest = (self.list.iter())
-            .map(|extent| extent.end - extent.start)
-            .max()
-            .unwrap_or(0);
+        let mut furthest = 0;
+        let ends = self.list.iter().map(|extent| {
+            furthest = extent.end.max(furthest);
+            furthest
+        });
+        self.furthest = ends.collect();
     }
 
     /// Whether jemalloc is there at all. One record may be made by chance, many are not.
@@ -108,42 +111,45 @@ impl Extents {
         self.live >= LEAST
     }
 
-    /// The only extent in use that `address` lies in.
-    fn around(&self, address: u64) -> Option<&Extent> {
+    /// The extents that `address` lies in, the last to begin first.
+    fn around(&self, address: u64) -> impl Iterator<Item = &Extent> {
         let after = self.list.partition_point(|extent| extent.start <= address);
-        let mut around = (self.list.iter().take(after).rev())
-            .take_while(|extent| address - extent.start < self.longest)
-            .filter(|extent| address < extent.end && extent.each > 0 && address >= extent.first);
+        let before = self.list.iter().zip(&self.furthest).take(after).rev();
+        before
+            .take_while(move |(_, furthest)| address < **furthest)
+            .map(|(extent, _)| extent)
+            .filter(move |extent| address < extent.end)
+    }
+
+    /// The only extent in use that `address` lies in.
+    fn only_around(&self, address: u64) -> Option<&Extent> {
+        let used = |extent: &&Extent| extent.each > 0 && address >= extent.first;
+        let mut around = self.around(address).filter(used);
         let one = around.next()?;
         around.next().is_none().then_some(one)
     }
 
     /// Whether the block that `address` lies in was freed; `None` where that is not certain.
     pub(super) fn is_freed(&self, memory: &dyn Memory, address: u64) -> Option<bool> {
-        if !self.known() {
+        if !self.known() || self.list.len() >= MOST {
             return None;
         }
-        if let Some(extent) = self.around(address) {
+        if let Some(extent) = self.only_around(address) {
             let index = (address - extent.first) / extent.each;
             return match extent.slab {
                 Some(_) => extent.is_free(memory, index),
                 None => Some(false),
             };
         }
-        let after = self.list.partition_point(|extent| extent.start <= address);
-        let mut around = (self.list.iter().take(after).rev())
-            .take_while(|extent| address - extent.start < self.longest)
-            .filter(|extent| address < extent.end);
+        let mut around = self.around(address);
         let free = around.next()?.each == 0 && around.all(|extent| extent.each == 0);
         free.then_some(true)
     }
 
     /// Where the block in use ends that begins at `start`, if one does.
     pub(super) fn block_at(&self, start: u64) -> Option<u64> {
-        let after = self.list.partition_point(|extent| extent.start <= start);
-        let mut ends = (self.list.iter().take(after).rev())
-            .take_while(|extent| start - extent.start < self.longest)
-            .filter(|extent| start < extent.end && extent.each > 0)
+        let mut ends = (self.around(start))
+            .filter(|extent| extent.each > 0)
             .filter(|extent| start >= extent.first)
             .filter(|extent| (start - extent.first).is_multiple_of(extent.each))
             .map(|extent| start + extent.each);
@@ -153,12 +159,8 @@ impl Extents {
 
     /// What is said of the table with `buckets` buckets whose control bytes begin at `control`.
     pub(super) fn of(&self, control: u64, buckets: u64, group: u64) -> Verdict {
-        let after = self.list.partition_point(|extent| extent.start <= control);
-        let around = (self.list.iter().take(after).rev())
-            .take_while(|extent| control - extent.start < self.longest)
-            .filter(|extent| control < extent.end);
         let (mut live, mut free) = (None, false);
-        for extent in around {
+        for extent in self.around(control) {
             if extent.each == 0 {
                 free = true;
                 continue;
@@ -219,11 +221,11 @@ impl Layout {
             return None;
         }
         let first = address;
-        if state != 0 || class >= CLASSES {
-            // Dirty, muzzy or retained, or joined with one that is: free. The record of one that was a
-            // slab still says so, and how many of its blocks were free: all of them.
+        if state != 0 {
+            // Dirty, muzzy or retained: free. The record of one that was a slab still says so, and how
+            // many of its blocks were free: all of them.
             let blocks = bits >> (self.class + 8) & FREE_BLOCKS;
-            let sound = class >= CLASSES && blocks <= MOST_IN_SLAB && address == start;
+            let sound = class == CLASSES && blocks <= MOST_IN_SLAB && address == start;
             return sound.then_some(Extent {
                 start,
                 end,

@@ -28,13 +28,15 @@ pub(super) struct Candidate {
     first: u64,
     entries: u64,
     capacity: u64,
+    /// What follows may belong to it: then it could be one of libstdc++'s, whose load was just set.
+    says_little: bool,
 }
 
 impl Candidate {
     /// What the words are, if they can be a header.
     #[inline]
     pub(super) fn of(words: &[u64; WORDS]) -> Option<Self> {
-        let [table, buckets, first, entries, load, ..] = *words;
+        let [table, buckets, first, entries, load, after, ..] = *words;
         let load = f32::from_bits(load as u32);
         if !(0.05..=64.0).contains(&load) || !(2..1 << 40).contains(&buckets) {
             return None;
@@ -53,6 +55,7 @@ impl Candidate {
             first,
             entries,
             capacity,
+            says_little: after == 0,
         })
     }
 
@@ -146,6 +149,7 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
         buckets,
         entries,
         capacity,
+        says_little,
         ..
     } = *candidate;
     let figures = Figures {
@@ -160,6 +164,7 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
         bytes: Some(buckets * 8),
         grows_at: Some(capacity + 1),
         doubtful: entries == 0,
+        or_else: says_little.then_some(FoundFamily::LibstdcxxHashtable),
         ..Found::of(FoundFamily::LibcxxHashtable, header, table, figures)
     });
 }

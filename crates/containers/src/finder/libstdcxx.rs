@@ -44,7 +44,7 @@ impl Candidate {
         }
         let product = buckets as f64 * f64::from(load);
         // Whoever sets another load sets this figure to 0, until the next insertion.
-        let load_is_new = capacity == 0 && entries > 0;
+        let load_is_new = capacity == 0 && (1..1 << 40).contains(&entries);
         let agrees =
             load_is_new || capacity == product.floor() as u64 || capacity == product.ceil() as u64;
         let capacity = match load_is_new {
@@ -64,6 +64,13 @@ impl Candidate {
             capacity,
             load_is_new,
         })
+    }
+}
+
+impl Candidate {
+    /// Whether the header could be one of libc++'s as well.
+    pub(super) fn says_little(&self) -> bool {
+        self.load_is_new
     }
 }
 
@@ -167,7 +174,6 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
         buckets,
         entries,
         capacity,
-        load_is_new,
         ..
     } = *candidate;
     let figures = Figures {
@@ -182,10 +188,15 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
         bytes: Some(buckets * 8),
         grows_at: Some(capacity + 1),
         doubtful: entries == 0,
-        or_else: load_is_new.then_some(FoundFamily::LibcxxHashtable),
         ..Found::of(FoundFamily::LibstdcxxHashtable, header, table, figures)
     };
-    // The next size is of a list that versions differ in: but for one that needs no table at all.
-    found.occupancy.retained_bytes = found.bytes.filter(|_| entries == 0);
+    // The least: the next size is of a list of primes, each up to a sixth larger than the one before.
+    let load = capacity as f64 / buckets as f64;
+    let least = (entries as f64 / load).ceil() as u64 * 8;
+    let needed = match entries {
+        0 => 0,
+        _ => least + least / 6 + 64,
+    };
+    found.occupancy.retained_bytes = found.bytes.map(|bytes| bytes.saturating_sub(needed));
     search.add(found);
 }

@@ -13,6 +13,9 @@ use crate::model::Totals;
 use mapgrow_format::layout::{header, thread};
 use mapgrow_format::reader::Recording;
 
+/// What is less than one part in so many of a peak is less than the digits that are shown of it.
+const SEEN: u64 = 50;
+
 pub(crate) fn totals(
     context: &Context<'_>,
     blocks: &Blocks,
@@ -52,7 +55,7 @@ pub(crate) fn totals(
     // What samples stand for now says how much it is; what they stood for earlier, only how much it
     // was in all.
     let peak_at_least = est_live_bytes - live_bytes > live_bytes / MATTERS
-        || sampled_bytes as u64 > peak.bytes / MATTERS;
+        || sampled_bytes as u64 > peak.bytes / SEEN;
     let heap = if recording.header(header::BACKEND) == header::BACKEND_PROGRAM {
         heap_estimate(recording, &LiveSamples::of_all(blocks))
     } else {

@@ -310,7 +310,7 @@ fn of_figures(recording: &Recording, honesty: &Honesty, sites: &[Site]) -> Vec<S
             honesty.maps_omitted > 0,
             format!(
                 "{} are counted but not listed",
-                count(honesty.maps_omitted, "smaller live map")
+                count(honesty.maps_omitted, "smaller live container")
             ),
         ),
     ])

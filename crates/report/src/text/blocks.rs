@@ -157,15 +157,18 @@ pub(super) fn line(page: &mut Page, number: usize, site: &Site) {
         format!(", {kept} of it for nothing")
     });
     let grew = phrases::resizes(site).map(|grew| format!("; {grew}"));
-    let told = match only_samples(site) {
-        true => estimates::samples(site).unwrap_or_default(),
-        false => phrases::held_briefly(site) + &kept.or(grew).unwrap_or_default(),
-    };
     let room = page.width();
-    // What it is gives way before what it holds does.
-    let left = room.saturating_sub(told.chars().count() + 2).max(room / 2);
-    let title = fit(&format!("{number:>2}. {}", names::title(site)), left);
-    page.paragraph(&fit(&format!("{title}: {told}"), room), 4, Style::Plain);
+    let title = format!("{number:>2}. {}", names::title(site));
+    let held = phrases::held_briefly(site);
+    let more = kept.or(grew).unwrap_or_default();
+    // What else it did, and then what it is, gives way before where it is and what it holds do.
+    let length = |text: &str| text.chars().count();
+    let told = match length(&title) + 2 + length(&held) + length(&more) <= room {
+        true => held + &more,
+        false => held,
+    };
+    let left = room.saturating_sub(length(&told) + 2).max(room / 2);
+    page.paragraph(&format!("{}: {told}", fit(&title, left)), 4, Style::Plain);
 }
 
 /// The block of a live map.

@@ -23,12 +23,12 @@ pub struct Headlines {
 /// The sentences that a report of a recording begins with.
 pub(super) fn headlines(report: &Report) -> Headlines {
     // What is still to come can be helped.
-    let findings = [
-        foretold(report),
-        Some(headline(report)),
-        kept(report),
-        piled(report),
-    ];
+    let (costs, keeps) = (Some(headline(report)), kept(report));
+    let [first, second] = match keeps_most(report) {
+        true => [keeps, costs],
+        false => [costs, keeps],
+    };
+    let findings = [foretold(report), first, second, piled(report)];
     let sums = [Some(summary(report)), peak(report), others(report)];
     Headlines {
         findings: findings.into_iter().flatten().collect(),
@@ -93,7 +93,14 @@ fn cost(site: &Site) -> String {
     let what = capital(&names::container(site.family, site.type_name.as_deref()));
     let place = names::place_of(site);
     let (grows, resizes) = (site.grows.unwrap_or(0), site.resizes.unwrap_or(0));
-    let did = match site.largest_table_bytes {
+    let to = site
+        .largest_table_bytes
+        .filter(|&size| size != site.live_bytes);
+    let did = match to {
+        Some(size) if grows > 0 && site.maps_live > Some(1) => {
+            let size = bytes(size);
+            format!("grew {}, the largest to {size}", phrases::often(grows))
+        }
         Some(size) if grows > 0 => format!("grew {}, to {}", phrases::often(grows), bytes(size)),
         _ if grows > 0 => format!("grew {}", phrases::often(grows)),
         _ => format!("was resized {}", phrases::often(resizes)),
@@ -118,12 +125,34 @@ fn cost(site: &Site) -> String {
                 resizes.unwrap_or_default()
             )
         }
-        _ => did,
+        (0, _) => format!("{}, and nothing now; {did}", phrases::held_briefly(site)),
+        _ => {
+            let noun = phrases::noun(site.family);
+            let maps = site
+                .maps_live
+                .filter(|&live| live > 1 && site.tables_of_each.is_none());
+            let maps = maps.map(|live| format!(" in {}", count(live, noun)));
+            let maps = maps.unwrap_or_default();
+            format!("{}{maps}, {did}", phrases::held_briefly(site))
+        }
     };
     if costs.is_empty() {
         return format!("{what} at {place} {did}.");
     }
     format!("{what} at {place} {did}. At worst: {}.", costs.join(", "))
+}
+
+/// Whether the first block keeps for nothing most of what it holds: then that is what to say first.
+fn keeps_most(report: &Report) -> bool {
+    let blocks = report.blocks().iter();
+    let first = blocks.rev().max_by_key(|site| harm(site));
+    let most = report
+        .blocks()
+        .iter()
+        .max_by_key(|site| site.retained_bytes);
+    first.zip(most).is_some_and(|(first, most)| {
+        first.id == most.id && first.retained_bytes.unwrap_or(0) > held(first).0 / 2
+    })
 }
 
 /// One sentence on the site whose maps keep most that they do not need, if that is a good part

@@ -337,23 +337,28 @@ fn more(page: &mut Page, left: u64, noun: &str, rest: &Sum) {
 }
 
 fn honesty(honesty: &Honesty) -> String {
-    let mut parts = vec![
-        format!(
-            "{} dropped from the timeline",
-            count(honesty.events_dropped, "event")
-        ),
-        format!("{} folded", count(honesty.sites_folded, "site")),
-        format!("{} truncated", count(honesty.stacks_truncated, "stack")),
-        format!("{} untracked", count(honesty.maps_untracked, "map")),
-        format!(
-            "{} in {}",
-            count(honesty.memo_mismatches, "mismatch").replace("mismatchs", "mismatches"),
-            count(honesty.memo_checks, "memo check"),
-        ),
+    let lost = [
+        (honesty.events_dropped, "event", "dropped from the timeline"),
+        (honesty.sites_folded, "site", "folded"),
+        (honesty.stacks_truncated, "stack", "truncated"),
+        (honesty.maps_untracked, "map", "untracked"),
+        (honesty.records_unreadable, "record", "unreadable"),
     ];
-    if honesty.records_unreadable > 0 {
-        parts.push(count(honesty.records_unreadable, "unreadable record"));
+    let lost = lost.into_iter().filter(|&(number, ..)| number > 0);
+    let mut parts: Vec<String> = lost
+        .map(|(number, what, how)| format!("{} {how}", count(number, what)))
+        .collect();
+    if parts.is_empty() {
+        parts.push("nothing dropped, folded, truncated or untracked".to_owned());
     }
+    let checks = count(honesty.memo_checks, "memo check");
+    parts.push(match honesty.memo_mismatches {
+        0 => format!("no mismatch in {checks}"),
+        some => {
+            let mismatches = count(some, "mismatch").replace("mismatchs", "mismatches");
+            format!("{mismatches} in {checks}")
+        }
+    });
     parts.push(format!("the recorder uses {}", bytes(honesty.self_bytes)));
     format!("honesty: {}.", parts.join(", "))
 }

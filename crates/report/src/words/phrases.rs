@@ -249,8 +249,13 @@ pub(crate) fn pauses(site: &Site) -> Option<String> {
     let waited = waited(max, site.overlap_peak_bytes);
     let waited = waited.map_or_else(String::new, |moved| {
         format!(
-            " (longer than to move {} takes: the thread waited, or its hash function is slow)",
-            bytes(moved)
+            " (longer than to move {} takes: the thread waited{})",
+            bytes(moved),
+            if hashes(site) {
+                ", or its hash function is slow"
+            } else {
+                ""
+            }
         )
     });
     if pauses.count == 1 {
@@ -267,6 +272,12 @@ pub(crate) fn pauses(site: &Site) -> Option<String> {
         time(max),
         time(total)
     ))
+}
+
+/// Whether its keys may be hashed when it grows.
+fn hashes(site: &Site) -> bool {
+    let family = site.family.and_then(catalogue::named);
+    family.is_none_or(|family| matches!(family.container, Container::Map | Container::Unknown))
 }
 
 /// The bytes of a resize that took longer than moving them explains: whoever is stopped meanwhile,

@@ -114,7 +114,7 @@ fn several_maps_are_told_of_by_their_sizes() {
     let mut two = read(100_000, 0);
     two.sizes.values_mut().for_each(|maps| *maps *= 2);
     let site = completed(site, two, Some(1 << 16));
-    let start = "create them with_capacity(57344): of 2 maps all but 5 % end with a \
+    let start = "create them with_capacity(57344): of 2 maps all end with a \
                  table of 2.6 MiB or less; it saves 12 resizes";
     assert!(site.advice[0].starts_with(start), "{:?}", site.advice);
 }

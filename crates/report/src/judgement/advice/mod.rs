@@ -30,6 +30,9 @@ pub(crate) fn advised(row: Row) -> Site {
     let unasked = !suggestions.iter().any(asked);
     let told = suggestions.iter();
     let told = told.filter(|one| unasked || one.kind != AdviceKind::Presize);
+    // Nor is one that is nearly empty to be divided.
+    let emptied = suggestions.iter().any(|one| one.kind == AdviceKind::Shrink);
+    let told = told.filter(|one| !emptied || one.kind != AdviceKind::Split);
     Site {
         advice: told.map(|one| one.text.clone()).collect(),
         suggestions,

@@ -219,15 +219,17 @@ fn sentence(
         true => format!("its {}", count(number, "shard")),
         false => count(number, noun(site.family)),
     };
+    // One in twenty of fewer is none.
+    let all = if number < 20 { "all" } else { "all but 5 %" };
     let mut text = match number {
         1 => format!("{call} to save {saves}"),
         _ if half == most => format!(
-            "{call}: of {maps} all but 5 % end with a table of {} or less; it saves {saves}",
+            "{call}: of {maps} {all} end with a table of {} or less; it saves {saves}",
             bytes(most)
         ),
         _ => format!(
-            "{call}: of {maps} half end with a table of {} or less, and all but 5 % with one of {} \
-             or less; it saves {saves}",
+            "{call}: of {maps} half end with a table of {} or less, and {all} with one of {} or less; \
+             it saves {saves}",
             bytes(half),
             bytes(most),
         ),
