@@ -32,11 +32,12 @@ pub(crate) struct Recording {
     /// The same for `exec`, which may fail and be tried again.
     pub(crate) left_at_exec: AtomicBool,
     /// What became of the dump from before an interpreter took down what the program has.
+    #[cfg(feature = "preload")]
     pub(crate) taken_down: TakenDown,
 }
 
 /// The dump that is written when an interpreter begins to take down what the program has.
-#[cfg_attr(not(feature = "preload"), allow(dead_code))]
+#[cfg(feature = "preload")]
 pub(crate) struct TakenDown {
     /// Set once somebody tries to write it: nobody tries again.
     pub(crate) tried: AtomicBool,
@@ -47,6 +48,7 @@ pub(crate) struct TakenDown {
     pub(crate) held: AtomicU64,
 }
 
+#[cfg(feature = "preload")]
 impl TakenDown {
     const fn new() -> Self {
         Self {
@@ -142,6 +144,7 @@ impl Recording {
                     being_measured: AtomicBool::new(false),
                     left_at_exit: AtomicBool::new(false),
                     left_at_exec: AtomicBool::new(false),
+                    #[cfg(feature = "preload")]
                     taken_down: TakenDown::new(),
                 });
                 (*recording).set_up(settings, origin)

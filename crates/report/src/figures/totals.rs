@@ -140,8 +140,8 @@ fn peak(
     let own = roots.peak(recording, &containers, live_now);
     let rest = roots.peak(recording, &others, 0);
     // Nor do all of them together reach more than what each reached.
-    let each = figures.iter().map(|group| Some(group.peak?.bytes));
-    let each = each.fold(Some(0u64), |sum, peak| Some(sum?.saturating_add(peak?)));
+    let mut each = figures.iter().map(|group| group.peak);
+    let each = each.try_fold(0u64, |sum, peak| Some(sum.saturating_add(peak?.bytes)));
     let upper = own.bytes.saturating_add(most.copied_from).min(all);
     let upper = upper.min(each.unwrap_or(u64::MAX));
     // At the common peak, the others held at most their own.
