@@ -324,7 +324,7 @@ fn resized(report: &Report) -> String {
         0 => String::new(),
         more => {
             let more = thousands(estimates::rounded(more));
-            format!(", and about {more} of sampled tables")
+            format!(", and about {more} more of small ones")
         }
     };
     let mut parts = vec![format!(

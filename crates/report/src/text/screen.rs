@@ -66,10 +66,12 @@ pub(super) fn fill(
         for (at, one) in shown.iter_mut().enumerate().skip(1) {
             let lines = |detail| told(page, at + 1, one.site, detail).lines();
             let then = used - lines(one.detail) + lines(detail);
-            if then <= room {
-                used = then;
-                one.detail = detail;
+            // No later one is told more of than one before.
+            if then > room {
+                break;
             }
+            used = then;
+            one.detail = detail;
         }
     }
     let mut before = Detail::Full;

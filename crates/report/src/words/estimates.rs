@@ -143,7 +143,7 @@ pub(crate) fn bars(series: &Series, room: usize) -> Option<String> {
         .collect();
     let length = time(series.interval_ns.saturating_mul(seen.len() as u64));
     let bound = if series.exact { "" } else { "at most " };
-    let scale = format!(" {bound}{}, last changed at {length}", bytes(most));
+    let scale = format!(" {bound}{} (ends {length})", bytes(most));
     Some(if bars.chars().count() + scale.len() <= room {
         bars + &scale
     } else {
