@@ -4,7 +4,7 @@
 use super::indexed::joined;
 use crate::model::{Caller, Place, Site, StackFrame};
 use crate::rows::cost::{held, order};
-use crate::words::names::callers;
+use crate::words::names::Callers;
 use foldhash::HashMap;
 use mapgrow_containers::classify::catalogue::nodes_of;
 
@@ -17,8 +17,9 @@ pub(crate) fn places_and_blocks(
     let bounded = |row: Site| bounded(row, most);
     let places: Vec<Site> = places.into_iter().map(bounded).collect();
     let owners = joined(owners, &places).into_iter().map(bounded);
-    let mut blocks = with_places(owners, &places);
-    told_apart(&mut blocks);
+    let mut callers = Callers::default();
+    let mut blocks = with_places(owners, &places, &mut callers);
+    told_apart(&mut blocks, &mut callers);
     blocks.sort_by_key(order);
     (with_advice_of_whole(places, &blocks), blocks)
 }
@@ -40,40 +41,50 @@ fn bounded(row: Site, most: u64) -> Site {
 }
 
 /// What a block tells of one of its sites.
-pub(crate) fn place(site: &Site) -> Place {
-    Place::of(site, callers(site).next().map(StackFrame::caller))
+pub(crate) fn place(site: &Site, callers: &mut Callers) -> Place {
+    let called_by = callers.of(site, 1).first().map(|frame| frame.caller());
+    Place::of(site, called_by)
 }
 
 /// Blocks, of which those that no type and no caller tells apart say from where they were called: as
 /// far in as they differ.
-fn told_apart(blocks: &mut [Site]) {
+fn told_apart(blocks: &mut [Site], callers: &mut Callers) {
+    /// Callers that are compared.
+    const DEEPEST: usize = 16;
     let mut alike: HashMap<_, Vec<usize>> = HashMap::default();
     for (at, block) in blocks.iter().enumerate() {
-        let (family, type_name) = (block.family, block.type_name.clone());
-        let key = (family, type_name, block.caller.clone());
+        let key = (block.family, &block.type_name, &block.caller);
         alike.entry(key).or_default().push(at);
     }
-    for alike in alike.into_values().filter(|alike| alike.len() > 1) {
-        let from = |&at: &usize| callers(&blocks[at]).map(StackFrame::caller).collect();
-        let from: Vec<Vec<Caller>> = alike.iter().map(from).collect();
+    let several = alike.into_values().filter(|alike| alike.len() > 1);
+    let mut from: Vec<(usize, Caller)> = Vec::new();
+    for alike in several {
+        let stacks = alike.iter().map(|&at| callers.of(&blocks[at], DEEPEST));
+        let stacks: Vec<Vec<&StackFrame>> = stacks.collect();
+        let place = |frame: &&StackFrame| (frame.function.clone(), frame.file.clone(), frame.line);
         let differ = |depth: &usize| {
-            let mut there = from.iter().map(|callers| callers.get(*depth));
+            let mut there = stacks.iter().map(|stack| stack.get(*depth).map(place));
             let first = there.next();
             there.any(|other| Some(other) != first)
         };
-        let deepest = from.iter().map(Vec::len).max().unwrap_or(0);
-        if let Some(depth) = (0..deepest).find(differ) {
-            for (at, callers) in alike.into_iter().zip(from) {
-                blocks[at].called_from = callers.into_iter().nth(depth);
-            }
+        if let Some(depth) = (0..DEEPEST).find(differ) {
+            let told = alike.iter().zip(&stacks);
+            from.extend(told.filter_map(|(&at, stack)| Some((at, stack.get(depth)?.caller()))));
         }
+    }
+    for (at, caller) in from {
+        blocks[at].called_from = Some(caller);
     }
 }
 
 /// Blocks with the places that each is made of, the one where its maps began first.
-fn with_places(blocks: impl Iterator<Item = Site>, places: &[Site]) -> Vec<Site> {
+fn with_places(
+    blocks: impl Iterator<Item = Site>,
+    places: &[Site],
+    callers: &mut Callers,
+) -> Vec<Site> {
     let at: HashMap<u32, &Site> = places.iter().map(|place| (place.id, place)).collect();
-    let with_own = |block: Site| {
+    let mut with_own = |block: Site| {
         // Nodes that hang on a table are no place where it grew.
         let grows = |place: &&Site| {
             let table = place.family.and_then(nodes_of);
@@ -84,11 +95,11 @@ fn with_places(blocks: impl Iterator<Item = Site>, places: &[Site]) -> Vec<Site>
         let mut own: Vec<&Site> = members.filter(grows).collect();
         own.sort_by_key(|place| (place.id != block.id, place.first_at_ns, place.id));
         Site {
-            places: own.into_iter().map(place).collect(),
+            places: own.into_iter().map(|site| place(site, callers)).collect(),
             ..block
         }
     };
-    blocks.map(with_own).collect()
+    blocks.map(&mut with_own).collect()
 }
 
 /// Places, of which the one where maps began is told what would help the whole: what a map came to

@@ -3,6 +3,7 @@
 use super::sites::Sites;
 use crate::judgement::blocks::place;
 use crate::model::{Report, Site};
+use crate::words::names::Callers;
 use std::collections::{BTreeMap, HashMap};
 
 /// The blocks so far.
@@ -42,6 +43,7 @@ impl Blocks {
         let mut own = self.sites;
         let by_id: HashMap<u32, &Site> = sites.iter().map(|site| (site.id, site)).collect();
         let mut rows = self.rows.finish();
+        let mut callers = Callers::default();
         for row in &mut rows {
             row.recorded_sites = own.remove(&row.id).unwrap_or_default();
             let places = self.places.get(&row.id).into_iter().flatten();
@@ -49,7 +51,10 @@ impl Blocks {
             if let Some(first) = places.first() {
                 row.id = first.id;
             }
-            row.places = places.into_iter().map(place).collect();
+            row.places = places
+                .into_iter()
+                .map(|site| place(site, &mut callers))
+                .collect();
         }
         rows
     }

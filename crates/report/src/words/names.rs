@@ -2,6 +2,7 @@
 
 use super::fit::{fit, printable};
 use crate::model::{Caller, Site, StackFrame};
+use foldhash::HashMap;
 use mapgrow_containers::classify::go;
 use mapgrow_containers::classify::names::Name;
 use mapgrow_containers::classify::whose::{Whose, is_library_file, whose_alone};
@@ -147,22 +148,47 @@ pub(crate) fn function_and_place(caller: &Caller, room: usize) -> String {
     }
 }
 
-/// The program's own callers of a site, outwards.
-pub(crate) fn callers(site: &Site) -> impl Iterator<Item = &StackFrame> {
-    let outwards = caller_at(site, &site.stack).map_or(site.stack.len(), |at| at + 1);
-    let whose = |frame: &StackFrame| match site.family {
-        Some(family) if family.starts_with("go_") => go::whose(&go::name(&frame.function)),
-        _ => whose_frame(frame),
-    };
-    // What every program of a compiled language begins with, where no line tells a call in it from
-    // another.
-    let begins = |frame: &StackFrame| {
-        frame.address.is_some() && frame.line.is_none() && *frame.function == *"main"
-    };
-    site.stack[outwards..]
-        .iter()
-        .take_while(move |frame| whose(frame) != Whose::Entry)
-        .filter(move |frame| whose(frame) == Whose::Program && !begins(frame))
+/// Whose code frames are, of those that were asked about before: many sites share their functions.
+#[derive(Debug, Default)]
+pub(crate) struct Callers {
+    /// By the places of the texts of function and file, which the frames of one report share; whether
+    /// the frame is of machine code; whether the container is Go's.
+    known: HashMap<(usize, usize, bool, bool), Whose>,
+}
+
+impl Callers {
+    /// The program's own callers of a site, outwards, at most so many.
+    pub fn of<'a>(&mut self, site: &'a Site, most: usize) -> Vec<&'a StackFrame> {
+        let outwards = caller_at(site, &site.stack).map_or(site.stack.len(), |at| at + 1);
+        let go = site.family.is_some_and(|family| family.starts_with("go_"));
+        // What every program of a compiled language begins with, where no line tells a call in it from
+        // another.
+        let begins = |frame: &StackFrame| {
+            frame.address.is_some() && frame.line.is_none() && *frame.function == *"main"
+        };
+        let mut callers = Vec::new();
+        for frame in &site.stack[outwards..] {
+            if callers.len() == most {
+                break;
+            }
+            match self.whose(frame, go) {
+                Whose::Entry => break,
+                Whose::Program if !begins(frame) => callers.push(frame),
+                _ => {}
+            }
+        }
+        callers
+    }
+
+    fn whose(&mut self, frame: &StackFrame, go: bool) -> Whose {
+        let place = |text: &str| text.as_ptr().addr();
+        let file = frame.file.as_deref().map_or(0, place);
+        let key = (place(&frame.function), file, frame.address.is_some(), go);
+        *self.known.entry(key).or_insert_with(|| match go {
+            true => go::whose(&go::name(&frame.function)),
+            false => whose_frame(frame),
+        })
+    }
 }
 
 /// `demo::serve (src/main.rs:20)`.

@@ -2,7 +2,7 @@
 
 use super::estimates::{peak_at_least, peak_of_all, with_error};
 use super::methods::is_deque;
-use super::names::{self, function_and_place, place};
+use super::names::{self, Callers, function_and_place, place};
 use super::units::{bytes, bytes_within, count, thousands, time};
 use crate::model::{Caller, KnownBy, Place, Site, Totals};
 use crate::rows::cost::{held, only_samples};
@@ -189,8 +189,9 @@ pub(crate) fn callers(site: &Site, room: usize) -> Vec<String> {
             return shares;
         }
     }
-    let outwards = names::callers(site).take(3);
+    let outwards = Callers::default().of(site, 3);
     outwards
+        .iter()
         .map(|frame| names::called_by(&frame.caller()))
         .collect()
 }
