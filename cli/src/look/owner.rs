@@ -254,9 +254,11 @@ fn segments<T>(
     of(elf.program_headers(LittleEndian, &*header).ok()?)
 }
 
-/// Bytes that a file takes in memory, from its first byte to the end of its data.
+/// Bytes that a file takes in memory, from its first byte to the end of its data: 0 of one that is no
+/// program or library. `None` where it is not there any more.
 fn data_bytes(pid: u32, path: &str) -> Option<u64> {
-    segments(pid, path, |segments| {
+    fs::metadata(format!("/proc/{pid}/root{path}")).ok()?;
+    let bytes = segments(pid, path, |segments| {
         let load = |segment: &&elf::ProgramHeader64<LittleEndian>| {
             segment.p_type(LittleEndian) == elf::PT_LOAD
         };
@@ -269,7 +271,8 @@ fn data_bytes(pid: u32, path: &str) -> Option<u64> {
             })
             .max()?;
         end.checked_sub(first / 4096 * 4096)
-    })
+    });
+    Some(bytes.unwrap_or(0))
 }
 
 /// Bytes of the variables that each thread has of its own, in all files that are mapped.
