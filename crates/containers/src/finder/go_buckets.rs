@@ -207,7 +207,8 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate, stride: u
     found.block = Some(candidate.buckets);
     found.grows_at = (candidate.old == 0).then_some(capacity + 1);
     // Zeros may be anything, and so may what buckets of several sizes agree with.
-    let little = candidate.count == 0 || candidate.log2 < PROVEN_LOG2;
+    // A few bytes among zeros are found in any program.
+    let little = candidate.count < SLOTS || candidate.log2 < PROVEN_LOG2;
     found.doubtful = little || stride == 0;
     if stride > 0 {
         found.occupancy.element_bytes = Some((stride - SLOTS - 8) / SLOTS);
