@@ -22,7 +22,8 @@ pub(super) static AT_EXIT: extern "C" fn() = at_exit;
 fn dump(recording: &Recording, state: &State, ending: Ending) -> Result<(), DumpError> {
     // In a signal handler, too: the process ends, and what its maps hold cannot be asked any more.
     let patience = match ending {
-        Ending::Orderly => Some(Patience::Waits),
+        Ending::Orderly if !sys::on_signal_stack() => Some(Patience::Waits),
+        Ending::Orderly => Some(Patience::Hurries),
         Ending::Sudden => Some(Patience::Hurries),
         Ending::Replaced => None,
     };

@@ -37,6 +37,17 @@ pub(super) fn count_freed(recording: &Recording, record: &LiveRecord, now: u64) 
     }
 }
 
+/// Whether a block that is freed was certainly large enough to be recorded. Where `free` does not tell
+/// the size, `bytes` is the block's usable size, which the allocator rounds up by at most a quarter.
+#[inline]
+pub(super) fn surely_large(settings: &Settings, bytes: usize) -> bool {
+    if settings.sizes_known {
+        bytes >= settings.floor
+    } else {
+        bytes > settings.floor.saturating_add(settings.floor / 4)
+    }
+}
+
 /// Whether a block of this size is found by its page when freed, not by its size.
 pub(super) fn in_filter(settings: &Settings, bytes: usize) -> bool {
     bytes < thread::free_floor(settings)

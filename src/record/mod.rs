@@ -12,7 +12,7 @@ mod realloc;
 pub(crate) use realloc::Moved;
 
 use crate::calibration;
-use crate::config::{Defaults, Mode, Settings};
+use crate::config::{Defaults, Mode};
 use crate::hook::FILTER;
 use crate::life::{LIFE, Phase, State, existing_recording};
 use crate::lineage::{Block, FreedBlock, Outcome};
@@ -23,7 +23,7 @@ use crate::tables::edges::ReplaceFigures;
 use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, Cold, HOT};
 use crate::timeline::Event;
-use books::{in_filter, insert, sampled_flag, site_of, take_out};
+use books::{in_filter, insert, sampled_flag, site_of, surely_large, take_out};
 use follow::{Freed, Leaving, certain, drop_map, settle};
 use mapgrow_format::layout::{WEIGHT_ONE, event, header, live, site};
 use mapgrow_system::clock;
@@ -408,17 +408,6 @@ impl Session {
         };
         recording.resizes.publish(&event);
         cold.spent(end, recording, &state.settings);
-    }
-}
-
-/// Whether a block that is freed was certainly large enough to be recorded. Where `free` does not tell
-/// the size, `bytes` is the block's usable size, which the allocator rounds up by at most a quarter.
-#[inline]
-fn surely_large(settings: &Settings, bytes: usize) -> bool {
-    if settings.sizes_known {
-        bytes >= settings.floor
-    } else {
-        bytes > settings.floor.saturating_add(settings.floor / 4)
     }
 }
 

@@ -237,7 +237,8 @@ impl Memory for ProcessRegions {
             return false;
         }
         let least = addresses.iter().min().copied().unwrap_or(0);
-        let most = addresses.iter().max().copied().unwrap_or(0) + each as u64;
+        let most = addresses.iter().max().copied().unwrap_or(0);
+        let most = most.saturating_add(each as u64);
         let mut absent = most - least > MOST_ASKED * PAGE;
         if !absent {
             let told = self.pages(least, most, &mut |_, entry| {

@@ -349,24 +349,22 @@ impl Totals {
     }
 }
 
+/// The last part of a path.
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 impl Process {
     /// What it is called: by the name that it was started under, where that is a link to the program.
     pub fn name(&self) -> &str {
-        let file = |path: &'_ str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let exe = self.exe.as_deref().unwrap_or("process");
+        let exe = file_name(self.exe.as_deref().unwrap_or("process"));
         let started = self.command.first().map_or("", String::as_str);
         // A service may write anything there: `redis-server *:6379`.
-        let started = started.split_ascii_whitespace().next().unwrap_or("");
-        let own = started.rsplit('/').next().unwrap_or("");
-        let linked = self.state == "live"
-            && !own.is_empty()
-            && self
-                .comm
-                .as_deref()
-                .is_some_and(|comm| own.starts_with(comm) && !file(exe).starts_with(comm));
-        match linked {
-            true => own,
-            false => exe.rsplit('/').next().unwrap_or(exe),
+        let started = file_name(started.split_ascii_whitespace().next().unwrap_or(""));
+        let renamed = |comm: &str| started.starts_with(comm) && !exe.starts_with(comm);
+        match self.comm.as_deref().is_some_and(renamed) {
+            true => started,
+            false => exe,
         }
     }
 
@@ -393,10 +391,9 @@ impl Process {
     pub fn core(notes: &Notes) -> Process {
         let name = notes.name.clone().filter(|name| !name.is_empty());
         // The path goes with the name; a library that lies below the program does not.
-        let file = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let program = notes.program.clone().filter(|path| {
             name.as_ref()
-                .is_none_or(|name| file(path).starts_with(name.as_str()))
+                .is_none_or(|name| file_name(path).starts_with(name.as_str()))
         });
         let command = notes.command.clone().unwrap_or_default();
         Process {

@@ -11,8 +11,6 @@ use super::paint::{Tone, paint, wrap};
 /// Columns of a figure, and what stands before one that is an estimate.
 const FIGURE: usize = 9;
 const ABOUT: &str = "about ";
-/// What stands before a bound.
-const AT_MOST: &str = "<= ";
 
 /// How to show it.
 #[derive(Debug, Clone, Copy)]
@@ -286,8 +284,11 @@ fn row(change: &Change, column: usize, page: &Page) -> Option<String> {
             format!("{ABOUT}{}", change.measure.show(figure.value))
         }
         Some(figure) => {
-            let bound = figure.bound.map_or("", |_| AT_MOST);
-            format!("{bound}{}", change.measure.show(figure.value))
+            let figure = Figure {
+                error: None,
+                ..figure
+            };
+            figure.brief(|value| change.measure.show(value))
         }
     };
     if change.old.is_none() && change.new.is_none() {

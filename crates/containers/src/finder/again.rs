@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use mapgrow_system::memory::Memory;
 
 use super::block::InBlock;
-use super::{Finding, Found, FoundFamily, Region, Searched, joined, measured, scanned};
+use super::words::joined;
+use super::{Finding, Found, FoundFamily, Region, Searched, measured, scanned};
 
 /// The headers of tables, and nothing else.
 struct Headers<'a> {

@@ -239,8 +239,8 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate, spread: &
         grows_at: occupancy.entries_at_growth(),
         next_bytes: None,
         // A few bytes of 0xFF may be anything.
-        or_else: None,
         doubtful: buckets <= FEW && items == 0,
+        or_else: None,
         occupancy,
     });
 }

@@ -24,7 +24,7 @@ pub(super) fn look(
         let candidate = libstdcxx::Candidate::of(words);
         // What begins like the one may be the other: what the first node says of itself is proof, where
         // the header says little.
-        if candidate.is_none_or(|candidate| candidate.says_little())
+        if candidate.is_none_or(|candidate| candidate.says_little)
             && let Some(candidate) = libcxx::Candidate::of(words)
         {
             libcxx::prove(search, header, candidate);

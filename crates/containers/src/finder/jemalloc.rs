@@ -52,7 +52,7 @@ impl Extent {
         // As it is now: the program goes on.
         let now = (NEW.extent(word(0), word(1), word(2)))
             .or_else(|| OLD.extent(word(0), word(1), word(2)))?;
-        let (_, free) = now.slab.map(|(_, free)| (record, free))?;
+        let (_, free) = now.slab?;
         let blocks = (self.end - self.start) / self.each;
         let bit = |block: u64| word(SLAB_BITS / 8 + (block / 64) as usize) >> (block % 64) & 1;
         let counted: u64 = (0..blocks.min(MOST_IN_SLAB)).map(bit).sum();

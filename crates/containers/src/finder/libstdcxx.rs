@@ -29,8 +29,8 @@ pub(super) struct Candidate {
     first: u64,
     entries: u64,
     capacity: u64,
-    /// The load was set, and no figure follows from it yet.
-    load_is_new: bool,
+    /// The load was set, and no figure follows from it yet: the header could be one of libc++'s as well.
+    pub(super) says_little: bool,
 }
 
 impl Candidate {
@@ -44,10 +44,10 @@ impl Candidate {
         }
         let product = buckets as f64 * f64::from(load);
         // Whoever sets another load sets this figure to 0, until the next insertion.
-        let load_is_new = capacity == 0 && (1..1 << 40).contains(&entries);
+        let says_little = capacity == 0 && (1..1 << 40).contains(&entries);
         let agrees =
-            load_is_new || capacity == product.floor() as u64 || capacity == product.ceil() as u64;
-        let capacity = match load_is_new {
+            says_little || capacity == product.floor() as u64 || capacity == product.ceil() as u64;
+        let capacity = match says_little {
             true => (product.floor() as u64).max(entries),
             false => capacity,
         };
@@ -62,15 +62,8 @@ impl Candidate {
             first,
             entries,
             capacity,
-            load_is_new,
+            says_little,
         })
-    }
-}
-
-impl Candidate {
-    /// Whether the header could be one of libc++'s as well.
-    pub(super) fn says_little(&self) -> bool {
-        self.load_is_new
     }
 }
 

@@ -228,7 +228,7 @@ pub fn find(
     group: u64,
     progress: &mut dyn FnMut(u64),
 ) -> Finding {
-    let regions = joined(regions);
+    let regions = words::joined(regions);
     let (finding, extents) = scanned(memory, &regions, group, progress);
     measured(memory, &regions, group, finding, extents)
 }
@@ -432,18 +432,6 @@ impl Finding {
             found.copies.truncate(MOST_COPIES);
         }
     }
-}
-
-/// Regions that touch are one: a block may lie across.
-fn joined(regions: &[Region]) -> Vec<Region> {
-    let mut joined: Vec<Region> = Vec::with_capacity(regions.len());
-    for &region in regions {
-        match joined.last_mut() {
-            Some(last) if last.end == region.start => last.end = region.end,
-            _ => joined.push(region),
-        }
-    }
-    joined
 }
 
 /// A word of `bytes`.

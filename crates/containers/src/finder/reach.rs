@@ -93,7 +93,7 @@ pub fn reach(
     finding: &Finding,
     roots: &[Root],
 ) -> Vec<Option<Reach>> {
-    let regions = super::joined(regions);
+    let regions = super::words::joined(regions);
     let mut headers: Vec<(u64, Option<Met>)> = (finding.tables.iter())
         .flat_map(|found| found.copies.iter().chain([&found.header]))
         .map(|&header| (header, None))

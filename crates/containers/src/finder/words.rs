@@ -148,3 +148,15 @@ fn look(search: &mut Search<'_>, address: u64, bytes: &[u8]) {
         (first, second) = (second, third);
     }
 }
+
+/// Regions that touch are one: a block may lie across.
+pub(super) fn joined(regions: &[Region]) -> Vec<Region> {
+    let mut joined: Vec<Region> = Vec::with_capacity(regions.len());
+    for &region in regions {
+        match joined.last_mut() {
+            Some(last) if last.end == region.start => last.end = region.end,
+            _ => joined.push(region),
+        }
+    }
+    joined
+}

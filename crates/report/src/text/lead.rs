@@ -55,12 +55,20 @@ pub(super) fn lead(page: &mut Page, report: &Report) {
     }
 }
 
+/// The block that costs most: of those that cost the same the first one, as they are sorted.
+fn costliest(report: &Report) -> Option<&Site> {
+    report.blocks().iter().rev().max_by_key(|site| harm(site))
+}
+
+/// The block that keeps most that it does not need.
+fn keeper(report: &Report) -> Option<&Site> {
+    let blocks = report.blocks().iter();
+    blocks.max_by_key(|site| site.retained_bytes)
+}
+
 /// One sentence on what costs most: the first block of the report.
 fn headline(report: &Report) -> String {
-    let blocks = report.blocks().iter();
-    // Of those that cost the same the first one: as they are sorted.
-    let worst = blocks.rev().max_by_key(|site| harm(site));
-    let Some(site) = worst else {
+    let Some(site) = costliest(report) else {
         return nothing(report);
     };
     if site.resizes.is_some_and(|resizes| resizes > 0) {
@@ -144,14 +152,9 @@ fn cost(site: &Site) -> String {
 
 /// Whether the first block keeps for nothing most of what it holds: then that is what to say first.
 fn keeps_most(report: &Report) -> bool {
-    let blocks = report.blocks().iter();
-    let first = blocks.rev().max_by_key(|site| harm(site));
-    let most = report
-        .blocks()
-        .iter()
-        .max_by_key(|site| site.retained_bytes);
-    first.zip(most).is_some_and(|(first, most)| {
-        first.id == most.id && first.retained_bytes.unwrap_or(0) > held(first).0 / 2
+    let both = costliest(report).zip(keeper(report));
+    both.is_some_and(|(first, keeper)| {
+        first.id == keeper.id && first.retained_bytes.unwrap_or(0) > held(first).0 / 2
     })
 }
 
@@ -159,8 +162,7 @@ fn keeps_most(report: &Report) -> bool {
 /// of what containers hold.
 fn kept(report: &Report) -> Option<String> {
     const LEAST_BYTES: u64 = 1 << 20;
-    let blocks = report.blocks().iter();
-    let worst = blocks.max_by_key(|site| site.retained_bytes)?;
+    let worst = keeper(report)?;
     let (retained, entries) = (worst.retained_bytes?, worst.entries?);
     if retained < LEAST_BYTES || retained < report.totals.est_live_bytes / 10 {
         return None;

@@ -173,7 +173,7 @@ pub(super) fn presize(
     })
 }
 
-/// What is saved in words: `14 resizes, 8.5 MiB of copying and 4.3 MiB at its peak`.
+/// What is saved in words: `14 resizes, 8.5 MiB of copying and 4.3 MiB at the peak`.
 fn saving(saves: &Saving) -> String {
     let resized = count(saves.resizes.unwrap_or(0), "resize");
     let moved = bytes(saves.copied_bytes.unwrap_or(0));
