@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use crate::calibration;
 use crate::config::{AtExit, Defaults, Mode};
 use crate::hook;
+use crate::record::plain::Plain;
 use crate::record::{self, Entry, Moved, driver};
 use crate::thread;
 use mapgrow_format::layout::header;
@@ -196,6 +197,13 @@ impl<B: GlobalAlloc> MapGrow<B> {
         if thread::is_off_here() {
             return give();
         }
+        if let Some(mut plain) = Plain::begin_allocation(layout.size(), layout.align()) {
+            let block = thread::forwarding(give);
+            if !block.is_null() {
+                plain.allocated(entry, block.addr());
+            }
+            return block;
+        }
         let asked = (layout.size(), layout.align());
         driver::allocate(self.begin(), entry, asked, give)
     }
@@ -209,6 +217,11 @@ impl<B: GlobalAlloc> MapGrow<B> {
         let take_back = || unsafe { self.take_back(block, layout) };
         if thread::is_off_here() || hook::was_only_near(block.addr(), layout.size()) {
             return take_back();
+        }
+        if let Some(mut plain) = Plain::begin(layout.size(), layout.align())
+            && plain.freed(block.addr())
+        {
+            return thread::forwarding(take_back);
         }
         let held = || (layout.size(), layout.align());
         driver::free(self.begin(), block.addr(), held, take_back);

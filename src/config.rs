@@ -82,6 +82,9 @@ pub(crate) struct Settings {
     pub(crate) mode: Mode,
     /// Smallest block, bytes, recorded with certainty.
     pub(crate) floor: usize,
+    /// Smallest block, bytes, that is followed to the one in its place though it has not the shape of
+    /// a table: in exact mode more than the floor.
+    pub(crate) follow_floor: usize,
     /// Mean bytes between samples of table-shaped blocks below the floor.
     pub(crate) sample_tables: u64,
     /// Mean bytes between samples of all other blocks.
@@ -126,7 +129,6 @@ impl Settings {
             true => (MAX_MEMORY_EXACT, READ_NS_EXACT),
             false => (MAX_MEMORY_DEFAULT, READ_NS_DEFAULT),
         };
-        let floor = if exact { 0 } else { defaults.floor };
         let budget = if exact { 0 } else { defaults.budget_ppm };
         const SIZE: &str = "a number of bytes such as 4096, 64K or 1M";
         let size = |name, default| read(name, default, SIZE, |v| bytes(v).map(|b| b as usize));
@@ -144,9 +146,21 @@ impl Settings {
                 |value| (value == b"program").then_some(()),
             );
         }
+        let given = read(c"MAPGROW_FLOOR", None, SIZE, |v| {
+            bytes(v).map(|bytes| Some(bytes as usize))
+        });
+        let (floor, follow_floor) = match given {
+            // One for all.
+            Some(floor) => (floor, 0),
+            // C says no alignment: any block may be a table.
+            None if exact && defaults.sizes_known => (0, defaults.floor),
+            None if exact => (0, 0),
+            None => (defaults.floor, 0),
+        };
         Self {
             mode,
-            floor: size(c"MAPGROW_FLOOR", floor),
+            floor,
+            follow_floor,
             sample_tables: (size(c"MAPGROW_SAMPLE", defaults.sample_tables as usize) as u64).max(1),
             sample_heap: defaults.sample_heap.max(1),
             budget_ppm: read(

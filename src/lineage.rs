@@ -22,6 +22,9 @@ use joins::Joins;
 use mapgrow_format::layout::WEIGHT_ONE;
 use places::Places;
 
+/// Alignment from which a small block is treated as a possible table: hashbrown's control group.
+pub(crate) const TABLE_ALIGN: usize = 16;
+
 /// Frames of an allocation that are kept for comparison. A growth function lies within a few
 /// frames of the allocator (at most eight in debug builds of hashbrown).
 pub(crate) const FRAMES: usize = 16;
@@ -146,6 +149,11 @@ type Rank = (u8, u64, bool, u16);
 /// The worst fit of a block that is larger than the one before.
 const MUCH_LARGER: u8 = 1;
 
+/// Which of two kinds a block is of: 1 with the alignment of a table, else 0.
+fn kind(align_log2: u8) -> usize {
+    usize::from(align_log2 >= TABLE_ALIGN.trailing_zeros() as u8)
+}
+
 /// How well two block sizes fit one container; smaller is better, `None` not at all.
 fn fit(old_bytes: usize, new_bytes: usize, old_align: u8, new_align: u8) -> Option<u8> {
     if old_align != new_align {
@@ -196,9 +204,10 @@ pub(crate) struct PendingStack {
     ages: Places,
     /// The same, bit n for place n.
     used: u32,
-    /// Start of the latest allocation that was remembered: most frees are of blocks that nothing
-    /// was allocated after, and look no further.
-    latest: u64,
+    /// Start of the latest allocation that was remembered, of blocks that have not the shape of a table
+    /// and of those that have: most frees are of blocks that nothing of the kind was allocated after,
+    /// and look no further.
+    latest: [u64; 2],
     /// Address of the block in each place: apart from the rest, because it is all that most
     /// frees look at.
     addresses: [usize; PENDING],
@@ -223,7 +232,7 @@ impl PendingStack {
         Self {
             ages: Places::NONE,
             used: 0,
-            latest: 0,
+            latest: [0; 2],
             addresses: [0; PENDING],
             blocks: [NONE; PENDING],
             frames: [Frames::NONE; PENDING],
@@ -235,7 +244,7 @@ impl PendingStack {
     pub(crate) fn clear(&mut self) {
         self.ages = Places::NONE;
         self.used = 0;
-        self.latest = 0;
+        self.latest = [0; 2];
         self.addresses.fill(0);
     }
 
@@ -257,7 +266,8 @@ impl PendingStack {
         };
         self.ages.push(place);
         self.used |= 1 << place;
-        self.latest = self.latest.max(block.start_ticks);
+        let latest = &mut self.latest[kind(block.align_log2)];
+        *latest = (*latest).max(block.start_ticks);
         *address = block.address;
         *held = *block;
         frames.keep(stack);
@@ -267,10 +277,14 @@ impl PendingStack {
         self.ages.filter_map(|at| self.blocks.get(at))
     }
 
-    /// Whether an allocation that began after `ticks` is remembered.
+    /// Whether an allocation is remembered that began after `ticks`, and whose alignment could be that
+    /// of a successor.
     #[inline]
-    pub(crate) fn any_since(&self, ticks: u64) -> bool {
-        self.latest > ticks && self.blocks().any(|block| block.start_ticks > ticks)
+    pub(crate) fn any_since(&self, ticks: u64, align_log2: u8) -> bool {
+        self.latest[kind(align_log2)] > ticks
+            && self
+                .blocks()
+                .any(|block| block.start_ticks > ticks && block.align_log2 == align_log2)
     }
 
     /// Whether the allocation of the block at `address` is remembered.
@@ -360,6 +374,9 @@ impl PendingStack {
         // The freed block's own allocation, and the best of those made since.
         let mut own = None;
         let mut best: Option<(Rank, Block, Join)> = None;
+        // The stacks of the best, and of the last one that does not meet the free: of two blocks from
+        // one stack the later one is as good or better.
+        let (mut best_stack, mut unmet) = (0, 0);
         let each = (self.ages).filter_map(|at| self.blocks.get(at).zip(self.frames.get(at)));
         for (block, frames) in each {
             if block.address == address && block.serial == serial {
@@ -379,7 +396,16 @@ impl PendingStack {
             {
                 continue;
             }
-            let Some(join) = self.joins.of(&frames.as_stack(), free) else {
+            let stack = frames.as_stack();
+            let known = stack.number != 0
+                && (stack.number == unmet
+                    || stack.number == best_stack
+                        && best.as_ref().is_some_and(|((least, ..), ..)| fit == *least));
+            if known {
+                continue;
+            }
+            let Some(join) = self.joins.of(&stack, free) else {
+                unmet = stack.number;
                 continue;
             };
             // Of two that are equally good the later one stays: the loop meets it first.
@@ -387,6 +413,7 @@ impl PendingStack {
             let rank = (fit, join.slot, elsewhere, join.frame);
             if best.as_ref().is_none_or(|(least, ..)| rank < *least) {
                 best = Some((rank, *block, join));
+                best_stack = stack.number;
             }
         }
         let abandoned = own.filter(|(_, own)| {

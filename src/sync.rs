@@ -10,14 +10,49 @@ pub(crate) use core::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(all(test, loom))]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 
+/// How several words are counted in right after each other: whether this thread is the only one is
+/// asked once for all of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Counting {
+    #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
+    alone: bool,
+}
+
+impl Counting {
+    /// To be asked right before the words are counted in.
+    #[inline(always)]
+    pub(crate) fn begin() -> Self {
+        Self {
+            #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
+            alone: alone::alone(),
+        }
+    }
+
+    /// [`add`].
+    #[inline(always)]
+    pub(crate) fn add(self, word: &AtomicU64, amount: u64) {
+        #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
+        if self.alone {
+            return alone::add(word, amount);
+        }
+        word.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// [`fetch_add`].
+    #[inline(always)]
+    pub(crate) fn fetch_add(self, word: &AtomicU64, amount: u64) -> u64 {
+        #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
+        if self.alone {
+            return alone::fetch_add(word, amount);
+        }
+        word.fetch_add(amount, Ordering::Relaxed)
+    }
+}
+
 /// Adds to a word and gives what it held before. Orders nothing else.
 #[inline(always)]
 pub(crate) fn fetch_add(word: &AtomicU64, amount: u64) -> u64 {
-    #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
-    if alone::alone() {
-        return alone::fetch_add(word, amount);
-    }
-    word.fetch_add(amount, Ordering::Relaxed)
+    Counting::begin().fetch_add(word, amount)
 }
 
 /// Adds to a word and gives what it held before. What comes before it stays before, what comes
@@ -34,11 +69,7 @@ pub(crate) fn fetch_add_ordered(word: &AtomicU64, amount: u64) -> u64 {
 /// Adds to a word. Orders nothing else.
 #[inline(always)]
 pub(crate) fn add(word: &AtomicU64, amount: u64) {
-    #[cfg(all(target_arch = "x86_64", not(any(miri, all(test, loom)))))]
-    if alone::alone() {
-        return alone::add(word, amount);
-    }
-    word.fetch_add(amount, Ordering::Relaxed);
+    Counting::begin().add(word, amount);
 }
 
 /// [`AtomicU64::compare_exchange`].
@@ -55,6 +86,19 @@ pub(crate) fn compare_exchange(
         return alone::compare_exchange(word, current, new);
     }
     word.compare_exchange(current, new, success, failure)
+}
+
+/// Has a record fetched into the cache that will be written to soon. It need not be backed by memory.
+#[inline(always)]
+pub(crate) fn prefetch<T>(record: &T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: reads nothing that the program could notice, and faults nowhere.
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(record).cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = record;
 }
 
 /// Loads a word so that, of two threads that each write one word and then load the other's in this

@@ -7,6 +7,7 @@
 
 use crate::config::Settings;
 use crate::lineage::PendingStack;
+pub(crate) use crate::lineage::TABLE_ALIGN;
 use crate::recording::Recording;
 use crate::sampler::Sampler;
 use crate::stack::ThreadStacks;
@@ -14,9 +15,6 @@ use crate::tables::edges::EdgeMemo;
 use crate::task::own_tid;
 use mapgrow_format::layout::thread;
 use mapgrow_system::clock;
-
-/// Alignment from which a small block is treated as a possible table: hashbrown's control group.
-pub(crate) const TABLE_ALIGN: usize = 16;
 
 /// Blocks of at least this size always leave the fast path: the default floor.
 pub(crate) const LARGE: usize = 1024;
@@ -89,6 +87,16 @@ pub(crate) unsafe fn cold<'a>(
     unsafe { attach(busy, recording, settings) }
 }
 
+/// The thread's `Cold`, if it is attached to this recording.
+#[inline(always)]
+pub(crate) fn attached<'a>(_: &'a mut Busy, recording: &Recording) -> Option<&'a mut Cold> {
+    let cold = HOT.with(|hot| hot.cold.get());
+    // SAFETY: null, or in the calling thread's own pages, which nobody else touches while the thread
+    // lives. `Busy` is borrowed for as long as the result is, so there is no other.
+    let cold = unsafe { cold.as_mut() }?;
+    (cold.recording_id == recording.id()).then_some(cold)
+}
+
 /// Begins the calling thread's part in a recording.
 ///
 /// # Safety
@@ -141,6 +149,7 @@ unsafe fn attach<'a>(
         prime(hot, settings);
         hot.set_floor(settings.floor);
         hot.set_free_floor(free_floor(settings));
+        hot.counted_below.set(counted_below(settings));
         cold.allocated = hot.allocated() as u64;
         cold.freed = hot.freed() as u64;
         cold.refill(hot);
@@ -169,6 +178,15 @@ pub(crate) fn free_floor(settings: &Settings) -> usize {
     (settings.floor / 2).saturating_sub(16)
 }
 
+/// Blocks below this size that have not the shape of a table are counted and no more; 0: none.
+fn counted_below(settings: &Settings) -> usize {
+    if settings.floor == 0 {
+        settings.follow_floor
+    } else {
+        0
+    }
+}
+
 impl Cold {
     /// Has everything recorded, whatever its size and cost, until [`end_watch`](Self::end_watch).
     /// Watches nest.
@@ -176,7 +194,10 @@ impl Cold {
     pub(crate) fn begin_watch(&mut self) {
         self.watches += 1;
         self.floor = 0;
-        HOT.with(|hot| hot.set_floor(0));
+        HOT.with(|hot| {
+            hot.set_floor(0);
+            hot.counted_below.set(0);
+        });
     }
 
     /// Ends a watch.
@@ -185,8 +206,18 @@ impl Cold {
         self.watches = self.watches.saturating_sub(1);
         if self.watches == 0 {
             self.floor = settings.floor;
-            HOT.with(|hot| hot.set_floor(settings.floor));
+            HOT.with(|hot| {
+                hot.set_floor(settings.floor);
+                hot.counted_below.set(counted_below(settings));
+            });
         }
+    }
+
+    /// Whether a recorded block may be a container's table that took another's place. Others are boxes,
+    /// strings and short vectors, which grow by `realloc` if at all: of what such blocks replace when
+    /// a program does nothing else there is no end.
+    pub(crate) fn follows(&self, bytes: usize, align_log2: u8, settings: &Settings) -> bool {
+        bytes >= settings.follow_floor || 1 << align_log2 >= TABLE_ALIGN || self.watches > 0
     }
 
     /// Takes over what the fast path has counted. True when the block that was just allocated

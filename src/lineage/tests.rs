@@ -22,7 +22,7 @@ impl PendingStack {
             bytes,
             site,
             align_log2: 4,
-            start_ticks: self.latest + 1,
+            start_ticks: self.latest.iter().max().map_or(1, |latest| latest + 1),
             weight: WEIGHT_ONE as u32,
             ..Block::default()
         };

@@ -78,9 +78,41 @@ pub(super) fn settle(
     None
 }
 
-/// Puts the end of a map on the timeline.
+/// Puts the beginning of a map on the timeline.
+pub(super) fn tell_birth(recording: &Recording, thread: u16, record: &LiveRecord) {
+    recording.births.publish(&Event {
+        ticks: record.ticks,
+        new_serial: record.serial,
+        new_bytes: record.bytes,
+        subject: record.site,
+        thread,
+        kind: event::KIND_CREATE as u8,
+        flags: sampled_flag(record.weight),
+        ..Event::default()
+    });
+}
+
+/// Tells of a block's beginning that was left untold, now that another took its place.
+pub(super) fn tell_late(recording: &Recording, record: Option<&LiveRecord>) {
+    if let Some(record) = record.filter(|record| untold(record)) {
+        tell_birth(recording, record.thread, record);
+        recording.sites.is_told(record.site);
+    }
+}
+
+/// Whether a block's beginning is not on the timeline.
+#[inline]
+pub(super) fn untold(record: &LiveRecord) -> bool {
+    u64::from(record.flags) & live::FLAG_UNTOLD != 0
+}
+
+/// Puts the end of a map on the timeline, if its beginning is there.
+#[inline]
 pub(super) fn drop_map(recording: &Recording, thread: u16, old: &Leaving<'_>) {
     let Some(record) = old.record else { return };
+    if untold(record) {
+        return recording.sites.went_untold(record.site);
+    }
     recording.births.publish(&Event {
         ticks: old.now,
         old_serial: record.serial,
@@ -136,6 +168,7 @@ fn replace(
         recording.history.release_chain(heritage.history);
         return None;
     }
+    tell_late(recording, old.record);
     let new_bytes = new.bytes as u64;
     let figures = ReplaceFigures {
         old_bytes: old.bytes,

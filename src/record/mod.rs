@@ -7,6 +7,7 @@
 mod books;
 pub(crate) mod driver;
 mod follow;
+pub(crate) mod plain;
 mod realloc;
 
 pub(crate) use realloc::Moved;
@@ -23,9 +24,9 @@ use crate::tables::edges::ReplaceFigures;
 use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, Cold, HOT};
 use crate::timeline::Event;
-use books::{in_filter, insert, sampled_flag, site_of, surely_large, take_out};
-use follow::{Freed, Leaving, certain, drop_map, settle};
-use mapgrow_format::layout::{WEIGHT_ONE, event, header, live, site};
+use books::{in_filter, insert, site_of, surely_large, take_out};
+use follow::{Freed, Leaving, certain, drop_map, settle, tell_birth};
+use mapgrow_format::layout::{WEIGHT_ONE, header, live, site};
 use mapgrow_system::clock;
 
 /// Slot of a thread that has none.
@@ -246,6 +247,7 @@ impl Session {
         let Some((state, recording, cold)) = self.attach() else {
             return;
         };
+        let follows = cold.follows(plan.bytes, plan.align_log2, &state.settings);
         // SAFETY: the registers are this function's, which returns after the capture; `Busy` proves
         // that `stacks` is in use nowhere else on this thread.
         let mut capture = unsafe {
@@ -264,11 +266,11 @@ impl Session {
             history: 0,
             thread: cold.slot,
             align_log2: plan.align_log2,
-            flags: if plan.entry == Entry::Zeroed {
-                live::FLAG_ZEROED as u8
+            flags: (if plan.entry == Entry::Zeroed {
+                live::FLAG_ZEROED
             } else {
                 0
-            },
+            } | if follows { 0 } else { live::FLAG_UNTOLD }) as u8,
             weight: plan.weight,
             resizes: 0,
             born_ticks: plan.start,
@@ -285,17 +287,10 @@ impl Session {
                 start_ticks: plan.start,
                 weight: plan.weight,
             };
-            cold.pending.push(&block, &stack);
-            recording.births.publish(&Event {
-                ticks: plan.start,
-                new_serial: serial,
-                new_bytes: record.bytes,
-                subject: site,
-                thread: cold.slot,
-                kind: event::KIND_CREATE as u8,
-                flags: sampled_flag(plan.weight),
-                ..Event::default()
-            });
+            if follows {
+                cold.pending.push(&block, &stack);
+                tell_birth(recording, cold.slot, &record);
+            }
         }
         cold.expect_frees(plan.bytes, &state.settings);
         cold.counters.recorded += 1;
@@ -429,7 +424,7 @@ fn what_became_of(
 ) -> Outcome {
     let own = state.may_be_unwinding() && cold.pending.holds(freed.address);
     let wanted = freed.certain || expected || freed.site.is_none();
-    let newer = wanted && cold.pending.any_since(freed.since);
+    let newer = wanted && cold.pending.any_since(freed.since, freed.align_log2);
     if !own && !newer {
         cold.pending.forget(freed.address);
         return Outcome::Dropped;

@@ -1,7 +1,7 @@
 //! Blocks that are reallocated.
 
 use super::books::{count_freed, filter_align, in_filter, insert, sampled_flag, site_of};
-use super::follow::{Leaving, certain, drop_map, heritage_of};
+use super::follow::{Leaving, certain, drop_map, heritage_of, tell_late};
 use super::{CERTAIN, Entry, Session, forget};
 use crate::calibration;
 use crate::config::Settings;
@@ -103,7 +103,7 @@ impl ReallocPlan {
         }
         // Its place was taken meanwhile and there is no other: it is known no longer.
         recording.count(header::TABLES_UNTRACKED, 1);
-        count_freed(recording, old, now);
+        count_freed(recording, old, now, false);
         recording.history.release_chain(old.history);
         let leaving = Leaving {
             record: Some(old),
@@ -212,7 +212,7 @@ impl Session {
             return plan.stays(recording, cold, settings, end);
         }
         if let Some(old) = &plan.old {
-            count_freed(recording, old, end);
+            count_freed(recording, old, end, false);
         }
         let key = plan.edge();
         let edge = cold.edges.find_or_create(&recording.edges, &key, 0);
@@ -242,6 +242,10 @@ impl Session {
         }
         if !plan.followed {
             recording.edges.count(edge, &figures);
+        }
+        tell_late(recording, plan.old.as_ref());
+        if !in_place && plan.old.as_ref().is_some_and(certain) {
+            recording.sites.copied(old_bytes, end);
         }
         recording.resizes.publish(&Event {
             ticks: end,

@@ -187,21 +187,17 @@ impl Memo {
             let Some(entry) = self.entries.get(number) else {
                 return Probe::NOTHING;
             };
-            let words = self.words(entry);
-            let mut differing = None;
-            for word in words.get(compared..).unwrap_or(&[]) {
+            let differs = |word: &Word| {
                 // SAFETY: a walk from the present registers would read this word, because it
                 // would have read the same values so far (see the proof).
-                let value = unsafe { read(word.address) };
-                if value != word.value {
-                    differing = Some((word, value));
-                    break;
-                }
-            }
-            let Some((word, value)) = differing else {
+                unsafe { read(word.address) != word.value }
+            };
+            let rest = self.words(entry).get(compared..).unwrap_or(&[]);
+            let Some((at, word)) = rest.iter().enumerate().find(|(_, word)| differs(word)) else {
                 return Probe::Hit(number);
             };
-            let at = (&raw const *word as usize - words.as_ptr() as usize) / size_of::<Word>();
+            // SAFETY: it was just read.
+            let (at, value) = (compared + at, unsafe { read(word.address) });
             match self.find(Key::branch(entry.serial, at, value)) {
                 Some(branch) => number = branch,
                 None => {

@@ -2,7 +2,7 @@
 
 use crate::pool::TRIES;
 pub(crate) use crate::sync::add;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Counting, Ordering};
 use mapgrow_format::layout::WEIGHT_ONE;
 
 /// From here on a 32-bit counter of a histogram stands still. The distance to its end is more
@@ -42,14 +42,14 @@ pub(crate) fn lower_min(min: &AtomicU64, value: u64) {
 
 /// Adds to counter `index` of a histogram of 32-bit counters, two to a word, low half first.
 /// A counter that is nearly full stands still instead of spilling into its neighbour.
-pub(crate) fn add_to_histogram(words: &[AtomicU64], index: usize, amount: u64) {
+pub(crate) fn add_to_histogram(counting: Counting, words: &[AtomicU64], index: usize, amount: u64) {
     let Some(word) = words.get(index / 2) else {
         return;
     };
     let shift = (index % 2) * 32;
     let counter = (word.load(Ordering::Relaxed) >> shift) & 0xFFFF_FFFF;
     if counter.saturating_add(amount) < COUNTER_FULL {
-        add(word, amount << shift);
+        counting.add(word, amount << shift);
     }
 }
 

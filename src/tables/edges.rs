@@ -3,7 +3,7 @@
 use super::counting::{add, add_to_histogram, mix, raise, raise_max, variance, weighted};
 use super::index::{Index, Indexed};
 use crate::pool::{Commit, Pool, word};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Counting, Ordering};
 use mapgrow_format::layout::packed::{COMPLETE, EdgeJoin, EdgeSites};
 use mapgrow_format::layout::{WEIGHT_ONE, edge, header, pause_bucket, region};
 
@@ -211,20 +211,21 @@ impl<'a, C: Commit> EdgeTable<'a, C> {
             }
             return;
         }
-        add(&record[edge::COUNT], 1);
+        let counting = Counting::begin();
+        counting.add(&record[edge::COUNT], 1);
         if grows {
-            add(&record[edge::GROWS], 1);
+            counting.add(&record[edge::GROWS], 1);
         }
         if shrinks {
-            add(&record[edge::SHRINKS], 1);
+            counting.add(&record[edge::SHRINKS], 1);
         }
-        add(&record[edge::OLD_BYTES], figures.old_bytes);
-        add(&record[edge::NEW_BYTES], figures.new_bytes);
+        counting.add(&record[edge::OLD_BYTES], figures.old_bytes);
+        counting.add(&record[edge::NEW_BYTES], figures.new_bytes);
         if figures.copied != 0 {
-            add(&record[edge::COPIED_BYTES], figures.copied);
+            counting.add(&record[edge::COPIED_BYTES], figures.copied);
         }
         if figures.in_place {
-            add(&record[edge::IN_PLACE], 1);
+            counting.add(&record[edge::IN_PLACE], 1);
         }
         raise(
             &record[edge::OVERLAP_PEAK],
@@ -232,10 +233,10 @@ impl<'a, C: Commit> EdgeTable<'a, C> {
             figures.overlap,
             figures.end_ticks,
         );
-        add(&record[edge::PAUSE_TOTAL], figures.pause_ticks);
+        counting.add(&record[edge::PAUSE_TOTAL], figures.pause_ticks);
         raise_max(&record[edge::PAUSE_MAX], figures.pause_ticks);
         if let Some(histogram) = record.get(edge::PAUSES..edge::PAUSES + edge::PAUSES_WORDS) {
-            add_to_histogram(histogram, pause_bucket(figures.pause_ticks), 1);
+            add_to_histogram(counting, histogram, pause_bucket(figures.pause_ticks), 1);
         }
     }
 }

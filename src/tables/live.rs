@@ -52,6 +52,17 @@ use mapgrow_format::layout::{header, live, region};
 const RESERVED: u64 = 1;
 /// Slots of a bucket: one cache line of keys.
 const BUCKET: usize = 8;
+/// How many of eight bits are set, by their value. (Counting them takes a dozen instructions where the
+/// processor may have none for it.)
+const ONES: [u8; 1 << BUCKET] = {
+    let mut ones = [0; 1 << BUCKET];
+    let mut value = 1;
+    while value < ones.len() {
+        ones[value] = ones[value / 2] + (value % 2) as u8;
+        value += 1;
+    }
+    ones
+};
 /// Free slots in the emptier bucket from which on the next level is made ready.
 const NEARLY_FULL: u32 = 1;
 /// Slots of the next level that an insert into a nearly full bucket makes ready, so many that a
@@ -88,6 +99,26 @@ impl Slot {
     pub(crate) fn number(self) -> u32 {
         self.0
     }
+}
+
+fn slot_at(bucket: usize, place: usize) -> Slot {
+    Slot((bucket * BUCKET + place) as u32)
+}
+
+/// Takes a slot that is free; `None` when another thread was first.
+#[inline]
+fn reserve(bucket: usize, keys: &[AtomicU64; BUCKET], place: usize) -> Option<Slot> {
+    let place = place % BUCKET;
+    // Acquire: the record's last writer was done when the slot became empty.
+    compare_exchange(
+        &keys[place],
+        0,
+        RESERVED,
+        Ordering::Acquire,
+        Ordering::Relaxed,
+    )
+    .ok()
+    .map(|_| slot_at(bucket, place))
 }
 
 /// The live table. `LEVEL0` is the number of slots of the first level; recordings use the
@@ -161,16 +192,30 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         }
         let hash = mix(address);
         for level in (0..self.levels()).rev() {
-            for bucket in Self::candidates(level, hash) {
+            let [first, second] = Self::candidates(level, hash);
+            let favourite = Self::favourite(hash);
+            let key = self.bucket(first)?[favourite].load(Ordering::Relaxed);
+            if key == address {
+                fence(Ordering::Acquire);
+                return Some(slot_at(first, favourite));
+            }
+            for bucket in [first, second] {
                 for (place, key) in self.bucket(bucket)?.iter().enumerate() {
                     if key.load(Ordering::Relaxed) == address {
                         fence(Ordering::Acquire);
-                        return Some(Self::slot(bucket, place));
+                        return Some(slot_at(bucket, place));
                     }
                 }
             }
         }
         None
+    }
+
+    /// When the block in `slot` was allocated. To be asked by its owner.
+    #[inline]
+    pub(crate) fn ticks(&self, slot: Slot) -> u64 {
+        self.record(slot)
+            .map_or(0, |words| words[live::TICKS].load(Ordering::Relaxed))
     }
 
     /// What is known of the block at `address`, if it is still in `slot`. Safe to ask for anybody,
@@ -202,7 +247,7 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
 
     /// Takes a block out and gives what was known of it; to be done by its owner, before its
     /// address is given back to the allocator. `None` when it is not in `slot`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&self, slot: Slot, address: u64) -> Option<LiveRecord> {
         let key = self.keys.get(slot.0 as usize)?;
         let words = self.record(slot)?;
@@ -265,10 +310,6 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         self.keys.as_chunks::<BUCKET>().0.get(bucket)
     }
 
-    fn slot(bucket: usize, place: usize) -> Slot {
-        Slot((bucket * BUCKET + place) as u32)
-    }
-
     fn record(&self, slot: Slot) -> Option<&'a [AtomicU64; live::WORDS]> {
         self.records
             .as_chunks::<{ live::WORDS }>()
@@ -276,54 +317,63 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
             .get(slot.0 as usize)
     }
 
+    /// The place in its first bucket that an address goes to while there is much room.
+    #[inline]
+    fn favourite(hash: u64) -> usize {
+        (hash >> 29) as usize % BUCKET
+    }
+
     /// Reserves a slot of one level, in the emptier one of the two candidate buckets if it can, and
     /// says how many were free there.
+    ///
+    /// Where the favourite place of an address and the one opposite are both free, it goes there: of
+    /// a table that is half full or less most of what goes in and out reads one line of keys, and
+    /// one word of it.
+    #[inline]
     fn claim(&self, level: u32, hash: u64) -> Option<(Slot, u32)> {
+        let [first, _] = Self::candidates(level, hash);
+        let keys = self.bucket(first)?;
+        let favourite = Self::favourite(hash);
+        let is_free = |place: usize| keys[place % BUCKET].load(Ordering::Relaxed) == 0;
+        if is_free(favourite)
+            && is_free(favourite + BUCKET / 2)
+            && let Some(slot) = reserve(first, keys, favourite)
+        {
+            return Some((slot, BUCKET as u32));
+        }
+        self.claim_in_emptier(level, hash)
+    }
+
+    #[inline(never)]
+    fn claim_in_emptier(&self, level: u32, hash: u64) -> Option<(Slot, u32)> {
         let free_of = |bucket: usize| {
             let keys = self.bucket(bucket)?;
-            let mut free = 0_u32;
+            let mut free = 0_u8;
             for (place, key) in keys.iter().enumerate() {
-                free |= u32::from(key.load(Ordering::Relaxed) == 0) << place;
+                free |= u8::from(key.load(Ordering::Relaxed) == 0) << place;
             }
             Some((bucket, keys, free))
         };
-        let reserve = |(bucket, keys, mut free): (usize, &[AtomicU64; BUCKET], u32)| {
+        let take = |(bucket, keys, mut free): (usize, &[AtomicU64; BUCKET], u8)| {
             while free != 0 {
-                let place = free.trailing_zeros() as usize;
-                // Acquire: the record's last writer was done when the slot became empty.
-                if compare_exchange(
-                    keys.get(place)?,
-                    0,
-                    RESERVED,
-                    Ordering::Acquire,
-                    Ordering::Relaxed,
-                )
-                .is_ok()
-                {
-                    return Some(Self::slot(bucket, place));
+                let slot = reserve(bucket, keys, free.trailing_zeros() as usize);
+                if slot.is_some() {
+                    return slot;
                 }
                 free &= free - 1;
             }
             None
         };
+        let count = |free: u8| u32::from(ONES[usize::from(free)]);
         let [first, second] = Self::candidates(level, hash);
-        let first = free_of(first)?;
-        // A bucket with at most one slot in use is as good as the better of two: the other's
-        // cache line need not be read.
-        let in_use = !first.2 & ((1 << BUCKET) - 1);
-        if in_use & in_use.wrapping_sub(1) == 0
-            && let Some(slot) = reserve(first)
-        {
-            return Some((slot, BUCKET as u32 - 1));
-        }
-        let second = free_of(second)?;
-        let (better, other) = if first.2.count_ones() >= second.2.count_ones() {
+        let (first, second) = (free_of(first)?, free_of(second)?);
+        let (better, other) = if count(first.2) >= count(second.2) {
             (first, second)
         } else {
             (second, first)
         };
-        let slot = reserve(better).or_else(|| reserve(other))?;
-        Some((slot, better.2.count_ones()))
+        let slot = take(better).or_else(|| take(other))?;
+        Some((slot, count(better.2)))
     }
 
     /// Slots of the table with the level after `levels`, if there is room for it.

@@ -1,10 +1,15 @@
 //! Sites: the call stacks from which blocks are allocated, and their exact counts.
 
-use super::counting::{add, add_to_histogram, lower_min, raise, raise_max, variance, weighted};
+mod blocks;
+
+pub(crate) use blocks::{BlockFigures, FreedFigures};
+
+use super::counting::{add, add_to_histogram, lower_min, raise, raise_max, weighted};
 use super::index::{Index, Indexed};
-use crate::pool::{Commit, Pool, TRIES, word};
-use crate::sync::{AtomicU64, Ordering, fetch_add};
+use crate::pool::{Commit, Pool, word};
+use crate::sync::{AtomicU64, Counting, Ordering};
 use crate::timeline::series;
+use blocks::{sampled, widen_align};
 use mapgrow_format::layout::packed::{COMPLETE, SiteStack};
 use mapgrow_format::layout::{SITE_OVERFLOW, WEIGHT_ONE, header, region, site};
 
@@ -18,8 +23,6 @@ const SHAPE: u64 = SiteStack {
 .pack();
 /// Largest number of frames of a stack.
 const MAX_FRAMES: usize = 0xFFFF;
-/// Unit of [`site::VAR_ALLOC_BYTES`].
-const VARIANCE_BYTES_UNIT: u64 = 1 << 20;
 
 type Record = [AtomicU64; site::WORDS];
 
@@ -46,19 +49,6 @@ pub(crate) struct SiteOrigin {
     pub(crate) group: Option<u64>,
 }
 
-/// A block, as far as its site's counts are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BlockFigures {
-    /// Bytes asked for.
-    pub(crate) bytes: u64,
-    /// Its weight, fixed point.
-    pub(crate) weight: u32,
-    /// log2 of the alignment asked for.
-    pub(crate) align_log2: u8,
-    /// The block's map existed before, unrecorded.
-    pub(crate) late: bool,
-}
-
 /// The sites of a recording.
 pub(crate) struct SiteTable<'a, C> {
     records: Pool<'a, C, { site::WORDS }>,
@@ -70,6 +60,9 @@ pub(crate) struct SiteTable<'a, C> {
     live_bytes: &'a AtomicU64,
     peak_bytes: &'a AtomicU64,
     peak_ticks: &'a AtomicU64,
+    copying_peak_bytes: &'a AtomicU64,
+    copying_peak_ticks: &'a AtomicU64,
+    copied_most: &'a AtomicU64,
 }
 
 /// The regions that sites are kept in.
@@ -111,6 +104,9 @@ impl<'a, C: Commit> SiteTable<'a, C> {
             live_bytes: word(header, header::LIVE_BYTES)?,
             peak_bytes: word(header, header::PEAK_BYTES)?,
             peak_ticks: word(header, header::PEAK_TICKS)?,
+            copying_peak_bytes: word(header, header::COPYING_PEAK_BYTES)?,
+            copying_peak_ticks: word(header, header::COPYING_PEAK_TICKS)?,
+            copied_most: word(header, header::COPIED_MOST)?,
         })
     }
 
@@ -210,72 +206,106 @@ impl<'a, C: Commit> SiteTable<'a, C> {
     }
 
     /// Counts a block that was allocated.
+    #[inline]
     pub(crate) fn allocated(&self, id: u32, block: &BlockFigures, now: u64) {
         let Some(record) = self.records.record(id) else {
             return;
         };
-        if id == SITE_OVERFLOW {
-            add(self.folded, 1);
-        }
-        if block.late {
-            add(&record[site::LATE], 1);
-        }
         lower_min(&record[site::MIN_BYTES], block.bytes);
         raise_max(&record[site::MAX_BYTES], block.bytes);
         widen_align(&record[site::ALIGN], u64::from(block.align_log2));
-        if u64::from(block.weight) == WEIGHT_ONE {
-            add(&record[site::ALLOCS], 1);
-            add(&record[site::ALLOC_BYTES], block.bytes);
-            if let Some(root) = self.root_record(id, record) {
-                let live =
-                    fetch_add(&root[site::LIVE_BYTES], block.bytes).wrapping_add(block.bytes);
-                raise(&root[site::PEAK_BYTES], &root[site::PEAK_TICKS], live, now);
-                self.note(root, now, live);
-            }
-            let live = fetch_add(self.live_bytes, block.bytes).wrapping_add(block.bytes);
-            raise(self.peak_bytes, self.peak_ticks, live, now);
-        } else {
-            add(&record[site::SAMPLED_ALLOCS], 1);
-            add(&record[site::W_ALLOCS], u64::from(block.weight));
-            add(
-                &record[site::W_ALLOC_BYTES],
-                weighted(block.bytes, block.weight),
-            );
-            add(&record[site::VAR_ALLOCS], variance(1, block.weight, 1));
-            add(
-                &record[site::VAR_ALLOC_BYTES],
-                variance(block.bytes, block.weight, VARIANCE_BYTES_UNIT),
-            );
+        let counting = Counting::begin();
+        if id == SITE_OVERFLOW {
+            counting.add(self.folded, 1);
         }
+        if block.late {
+            counting.add(&record[site::LATE], 1);
+        }
+        if u64::from(block.weight) != WEIGHT_ONE {
+            return sampled(record, block);
+        }
+        counting.add(&record[site::ALLOCS], 1);
+        counting.add(&record[site::ALLOC_BYTES], block.bytes);
+        if block.untold {
+            counting.add(&record[site::UNTOLD_ALLOCS], 1);
+        }
+        if let Some(root) = self.root_record(id, record) {
+            let before = counting.fetch_add(&root[site::LIVE_BYTES], block.bytes);
+            let live = before.wrapping_add(block.bytes);
+            raise(&root[site::PEAK_BYTES], &root[site::PEAK_TICKS], live, now);
+            self.note(root, now, live);
+        }
+        let live = counting
+            .fetch_add(self.live_bytes, block.bytes)
+            .wrapping_add(block.bytes);
+        raise(self.peak_bytes, self.peak_ticks, live, now);
     }
 
     /// Counts a block that was freed; the figures are those that it was counted with when it was
     /// allocated.
-    pub(crate) fn freed(&self, id: u32, bytes: u64, weight: u32, now: u64) {
+    #[inline]
+    pub(crate) fn freed(&self, id: u32, block: &FreedFigures, now: u64) {
+        let &FreedFigures {
+            bytes,
+            weight,
+            untold,
+        } = block;
         let Some(record) = self.records.record(id) else {
             return;
         };
-        if u64::from(weight) == WEIGHT_ONE {
-            add(&record[site::FREES], 1);
-            add(&record[site::FREE_BYTES], bytes);
+        let counting = Counting::begin();
+        let certain = u64::from(weight) == WEIGHT_ONE;
+        if certain {
+            counting.add(&record[site::FREES], 1);
+            counting.add(&record[site::FREE_BYTES], bytes);
+            if untold {
+                counting.add(&record[site::UNTOLD_FREES], 1);
+            }
             if let Some(root) = self.root_record(id, record) {
                 // The bytes that were live until now were live within this interval too.
-                let live = fetch_add(&root[site::LIVE_BYTES], bytes.wrapping_neg());
+                let live = counting.fetch_add(&root[site::LIVE_BYTES], bytes.wrapping_neg());
                 self.note(root, now, live);
             }
-            add(self.live_bytes, bytes.wrapping_neg());
+            counting.add(self.live_bytes, bytes.wrapping_neg());
         } else {
-            add(&record[site::SAMPLED_FREES], 1);
-            add(&record[site::W_FREES], u64::from(weight));
-            add(&record[site::W_FREE_BYTES], weighted(bytes, weight));
+            counting.add(&record[site::SAMPLED_FREES], 1);
+            counting.add(&record[site::W_FREES], u64::from(weight));
+            counting.add(&record[site::W_FREE_BYTES], weighted(bytes, weight));
         }
         if let Some(histogram) =
             record.get(site::FREED_SIZES..site::FREED_SIZES + site::FREED_SIZES_WORDS)
         {
             let counter = bytes.max(1).ilog2() as usize;
             let last = site::FREED_SIZES_WORDS * 2 - 1;
-            add_to_histogram(histogram, counter.min(last), weighted(1, weight));
+            let blocks = if certain { 1 } else { weighted(1, weight) };
+            add_to_histogram(counting, histogram, counter.min(last), blocks);
         }
+    }
+
+    /// Counts a block that went without a word on the timeline.
+    #[inline]
+    pub(crate) fn went_untold(&self, id: u32) {
+        if let Some(record) = self.records.record(id) {
+            add(&record[site::UNTOLD_FREES], 1);
+        }
+    }
+
+    /// The beginning of a block that was untold is on the timeline after all.
+    pub(crate) fn is_told(&self, id: u32) {
+        if let Some(record) = self.records.record(id) {
+            add(&record[site::UNTOLD_ALLOCS], 1_u64.wrapping_neg());
+        }
+    }
+
+    /// Notes that `copied` bytes, no longer counted, were there beside all that is live while a
+    /// `realloc` copied them.
+    pub(crate) fn copied(&self, copied: u64, now: u64) {
+        let both = self
+            .live_bytes
+            .load(Ordering::Relaxed)
+            .saturating_add(copied);
+        raise(self.copying_peak_bytes, self.copying_peak_ticks, both, now);
+        raise_max(self.copied_most, copied);
     }
 
     /// Whether record `id` is the site of this stack.
@@ -372,21 +402,6 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         if let Some(buckets) = root.get(site::SERIES..site::SERIES + site::SERIES_WORDS) {
             let elapsed = now.saturating_sub(self.start_ticks.load(Ordering::Relaxed));
             series::note(&root[site::SERIES_SHIFT], buckets, elapsed, live);
-        }
-    }
-}
-
-/// Widens the range of alignments in a word: bits 0..8 the smallest, 8..16 the largest.
-fn widen_align(word: &AtomicU64, log2: u64) {
-    let mut seen = word.load(Ordering::Relaxed);
-    for _ in 0..TRIES {
-        let wide = (seen & 0xFF).min(log2) | (seen >> 8 & 0xFF).max(log2) << 8;
-        if wide == seen {
-            return;
-        }
-        match word.compare_exchange_weak(seen, wide, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => return,
-            Err(other) => seen = other,
         }
     }
 }

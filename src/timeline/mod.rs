@@ -9,7 +9,8 @@
 pub(crate) mod series;
 
 use crate::pool::{Commit, word};
-use crate::sync::{AtomicU64, Ordering, compare_exchange, fence, fetch_add};
+use crate::sync::{AtomicU64, Ordering, compare_exchange, fence, fetch_add, prefetch};
+use core::sync::atomic::AtomicUsize;
 use mapgrow_format::layout::packed::EventWhat;
 use mapgrow_format::layout::{event, header, mark, region};
 
@@ -22,6 +23,8 @@ pub(crate) struct Ring<'a, C, const WORDS: usize> {
     slots: &'a [[AtomicU64; WORDS]],
     region: usize,
     commit: &'a C,
+    /// Slots that are known to be backed by memory, which they stay. Only saves work.
+    usable: AtomicUsize,
 }
 
 impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
@@ -36,6 +39,7 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
             slots: words.as_chunks().0,
             region,
             commit,
+            usable: AtomicUsize::new(0),
         }
     }
 
@@ -49,7 +53,7 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
     /// the slot could not be had; the number then stays without a record.
     pub(crate) fn publish(&self, write: impl FnOnce(&[AtomicU64; WORDS])) -> Option<u64> {
         let number = fetch_add(self.head, 1);
-        let slot = self.usable_slot(number)?;
+        let (index, slot) = self.usable_slot(number)?;
         let sequence = slot.first()?;
         let seen = sequence.load(Ordering::Relaxed);
         if seen & BUSY != 0 || seen > number {
@@ -68,6 +72,10 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
         fence(Ordering::Release);
         write(slot);
         sequence.store(number + 1, Ordering::Release);
+        // The ring is larger than the caches: without this the next event waits for its slot.
+        if let Some(next) = self.slots.get(index + 1) {
+            prefetch(next);
+        }
         Some(number)
     }
 
@@ -82,7 +90,7 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
         if number >= self.head.load(Ordering::Relaxed) {
             return None;
         }
-        let slot = self.usable_slot(number)?;
+        let (_, slot) = self.usable_slot(number)?;
         let sequence = slot.first()?;
         if sequence.load(Ordering::Acquire) != number + 1 {
             return None;
@@ -92,8 +100,9 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
         (sequence.load(Ordering::Relaxed) == number + 1).then_some(value)
     }
 
-    /// The slot of a number, once it is backed by memory.
-    fn usable_slot(&self, number: u64) -> Option<&'a [AtomicU64; WORDS]> {
+    /// The slot of a number and its place, once it is backed by memory.
+    #[inline]
+    fn usable_slot(&self, number: u64) -> Option<(usize, &'a [AtomicU64; WORDS])> {
         let slots = self.slots.len() as u64;
         // A division takes longer than all the rest, and most rings are a power of two long.
         let index = if slots.is_power_of_two() {
@@ -101,12 +110,15 @@ impl<'a, C: Commit, const WORDS: usize> Ring<'a, C, WORDS> {
         } else {
             number.checked_rem(slots)? as usize
         };
-        // Asked every time: what could not be committed in the first round cannot be touched in
-        // the later ones either.
-        if !self.commit.commit(self.region, (index + 1) * WORDS) {
-            return None;
+        if index >= self.usable.load(Ordering::Relaxed) {
+            // Asked in later rounds, too: what could not be committed in the first one cannot be
+            // touched in those either.
+            if !self.commit.commit(self.region, (index + 1) * WORDS) {
+                return None;
+            }
+            self.usable.fetch_max(index + 1, Ordering::Relaxed);
         }
-        self.slots.get(index)
+        Some((index, self.slots.get(index)?))
     }
 }
 

@@ -29,31 +29,46 @@ unsafe impl GlobalAlloc for One {
 static BARE: One = One;
 static RECORDED: MapGrow<One> = MapGrow::with_backend(One);
 
+/// What is counted. Inlined wherever it is done: a call would be counted, too.
+trait Pair {
+    fn go_through(&self);
+}
+
 /// A pair of a block whose size the compiler knows.
-#[inline(always)]
-fn known(allocator: &impl GlobalAlloc) {
-    let layout = Layout::new::<[u64; 8]>();
-    // SAFETY: the layout has a size, and the block is freed with it.
-    unsafe { allocator.dealloc(black_box(allocator.alloc(layout)), layout) }
+struct Known<'a, A>(&'a A);
+
+impl<A: GlobalAlloc> Pair for Known<'_, A> {
+    #[inline(always)]
+    fn go_through(&self) {
+        let layout = Layout::new::<[u64; 8]>();
+        // SAFETY: the layout has a size, and the block is freed with it.
+        unsafe { self.0.dealloc(black_box(self.0.alloc(layout)), layout) }
+    }
 }
 
 /// A pair of a block whose size it does not know.
-#[inline(always)]
-fn unknown(allocator: &impl GlobalAlloc) {
-    let layout = Layout::array::<u8>(black_box(64)).expect("it is small");
-    // SAFETY: as above.
-    unsafe { allocator.dealloc(black_box(allocator.alloc(layout)), layout) }
+struct Unknown<'a, A>(&'a A);
+
+impl<A: GlobalAlloc> Pair for Unknown<'_, A> {
+    #[inline(always)]
+    fn go_through(&self) {
+        let layout = Layout::array::<u8>(black_box(64)).expect("it is small");
+        // SAFETY: as above.
+        unsafe { self.0.dealloc(black_box(self.0.alloc(layout)), layout) }
+    }
 }
 
-fn go_through(pair: impl Fn()) {
+fn go_through(pair: &impl Pair) {
     const WARM_UP: usize = 100;
     const MEASURED: usize = 20;
-    (0..WARM_UP).for_each(|_| pair());
+    for _ in 0..WARM_UP {
+        pair.go_through();
+    }
     // SAFETY: asks to be traced by the parent, which takes what stops this process from now on.
     assert_eq!(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) }, 0);
     for _ in 0..MEASURED {
         stop();
-        pair();
+        pair.go_through();
     }
     stop();
 }
@@ -86,7 +101,7 @@ fn steps_to_stop(child: libc::pid_t) -> Option<u64> {
 }
 
 /// The least number of instructions from one stop to the next.
-fn instructions(pair: impl Fn()) -> u64 {
+fn instructions(pair: &impl Pair) -> u64 {
     // SAFETY: there is one thread.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -107,13 +122,13 @@ fn main() {
     let kinds = [
         (
             "known",
-            instructions(|| known(&BARE)),
-            instructions(|| known(&RECORDED)),
+            instructions(&Known(&BARE)),
+            instructions(&Known(&RECORDED)),
         ),
         (
             "unknown",
-            instructions(|| unknown(&BARE)),
-            instructions(|| unknown(&RECORDED)),
+            instructions(&Unknown(&BARE)),
+            instructions(&Unknown(&RECORDED)),
         ),
     ];
     for (kind, bare, recorded) in kinds {

@@ -181,6 +181,9 @@ pub mod live {
     /// [`LINKS`] flag: recorded only because an earlier, sampled block of the same map was. Such
     /// a block is counted in none of the sums, which would no longer be unbiased.
     pub const FLAG_FOLLOWED: u64 = 8;
+    /// [`LINKS`] flag: the block is counted, but its beginning is not on the timeline, and neither
+    /// will its end be, unless a `realloc` or a larger table takes its place.
+    pub const FLAG_UNTOLD: u64 = 16;
 
     /// Slots of level 0 of the live table; level k has `LEVEL0_SLOTS << k`, and starts at
     /// slot `LEVEL0_SLOTS * (2^k - 1)`.

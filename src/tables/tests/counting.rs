@@ -1,5 +1,6 @@
 use super::super::counting::{add_to_histogram, lower_min, raise, variance, weighted};
 use super::zeroes;
+use crate::sync::Counting;
 use crate::sync::{AtomicU64, Ordering};
 
 fn get(word: &AtomicU64) -> u64 {
@@ -9,10 +10,10 @@ fn get(word: &AtomicU64) -> u64 {
 #[test]
 fn histogram_counters_share_words_without_touching() {
     let words = zeroes(2);
-    add_to_histogram(&words, 0, 3);
-    add_to_histogram(&words, 1, 5);
-    add_to_histogram(&words, 3, 1);
-    add_to_histogram(&words, 4, 1);
+    add_to_histogram(Counting::begin(), &words, 0, 3);
+    add_to_histogram(Counting::begin(), &words, 1, 5);
+    add_to_histogram(Counting::begin(), &words, 3, 1);
+    add_to_histogram(Counting::begin(), &words, 4, 1);
     assert_eq!(get(&words[0]), 3 | 5 << 32);
     assert_eq!(get(&words[1]), 1 << 32);
 }
@@ -21,10 +22,10 @@ fn histogram_counters_share_words_without_touching() {
 fn full_histogram_counter_stands_still() {
     let words = [AtomicU64::new(0xEFFF_FFFF | 7 << 32)];
     for _ in 0..3 {
-        add_to_histogram(&words, 0, 1);
+        add_to_histogram(Counting::begin(), &words, 0, 1);
     }
     assert_eq!(get(&words[0]), 0xEFFF_FFFF | 7 << 32);
-    add_to_histogram(&words, 1, 1);
+    add_to_histogram(Counting::begin(), &words, 1, 1);
     assert_eq!(get(&words[0]) >> 32, 8);
 }
 

@@ -5,7 +5,7 @@ use super::super::edges::{EdgeKey, ReplaceFigures};
 use super::super::history::Earlier;
 use super::super::live::LiveRecord;
 use super::super::sites::{BlockFigures, SiteKey, SiteOrigin};
-use super::Capacity;
+use super::{Capacity, freed};
 use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 use crate::timeline::Event;
@@ -63,7 +63,9 @@ fn free<C: Commit>(tables: &Tables<'_, C>, address: u64, now: u64) {
     );
     assert!(tables.live.remove(slot, address).is_some());
     tables.history.release_chain(record.history);
-    tables.sites.freed(record.site, record.bytes, 256, now);
+    tables
+        .sites
+        .freed(record.site, &freed(record.bytes, 256), now);
 }
 
 #[test]
@@ -124,6 +126,7 @@ fn nothing_is_lost_or_invented() {
                                 weight: 256,
                                 align_log2: 4,
                                 late: false,
+                                untold: false,
                             };
                             tables.sites.allocated(id, &block, now);
                             mine.push(address);

@@ -129,6 +129,12 @@ pub const LIVE_BYTES: usize = 72;
 pub const PEAK_BYTES: usize = 80;
 /// When it was reached, ticks.
 pub const PEAK_TICKS: usize = 81;
+/// Largest sum of `LIVE_BYTES` and the old block of a `realloc` that copied, when both were there.
+pub const COPYING_PEAK_BYTES: usize = 82;
+/// When that `realloc` ended, ticks.
+pub const COPYING_PEAK_TICKS: usize = 83;
+/// Largest block that a `realloc` copied from, bytes.
+pub const COPIED_MOST: usize = 84;
 /// Events ever written to the resize ring.
 pub const RESIZE_HEAD: usize = 88;
 /// Events ever written to the birth ring.

@@ -56,6 +56,10 @@ pub const LATE: usize = 20;
 /// Hash that all sites share which allocate from one function with the same callers; 0 when
 /// it is not known.
 pub const GROUP: usize = 21;
+/// Of `ALLOCS`, those whose beginning is not on the timeline ([`super::live::FLAG_UNTOLD`]).
+pub const UNTOLD_ALLOCS: usize = 22;
+/// Of `FREES`, those whose end is not.
+pub const UNTOLD_FREES: usize = 23;
 /// Live bytes of weight 1, kept at the root site.
 pub const LIVE_BYTES: usize = 24;
 /// Largest value of `LIVE_BYTES`.

@@ -401,6 +401,12 @@ impl LiveBlock {
     pub fn followed(&self) -> bool {
         self.flags & live::FLAG_FOLLOWED != 0
     }
+
+    /// Whether its beginning is not on the timeline, nor its end will be.
+    #[must_use]
+    pub fn untold(&self) -> bool {
+        self.flags & live::FLAG_UNTOLD != 0
+    }
 }
 
 /// An earlier table of a live map.

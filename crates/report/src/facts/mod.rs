@@ -78,8 +78,6 @@ impl<'a> Facts<'a> {
         let analysis = Analysis::of(recording, &blocks, &mut resolver);
         resolver.done();
         let places = Groups::of(recording, &analysis);
-        // It sorts all events: before the rest is held in memory.
-        let most = Most::of(recording, &blocks);
         let successions = Successions::of(&blocks, &analysis, &places);
         let chains = chains::chains(recording, &blocks, &analysis, &places, &successions);
         Self {
@@ -95,7 +93,7 @@ impl<'a> Facts<'a> {
             resolver,
             analysis,
             places,
-            most,
+            most: Most::of(recording),
             successions,
             chains,
         }

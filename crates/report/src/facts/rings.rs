@@ -2,10 +2,11 @@
 
 use super::blocks::Blocks;
 use super::tick_scale::TickScale;
-use mapgrow_format::layout::{event, header};
+use mapgrow_format::layout::{event, header, site};
 use mapgrow_format::reader::{BlockEvent, Recording};
 
-/// From when on no resize is missing from the rings, and no event at all.
+/// From when on no resize is missing from the rings, and no event at all: never, where some blocks
+/// are only counted.
 pub(crate) fn complete_from(recording: &Recording, blocks: &Blocks) -> (u64, u64) {
     let lost = |head: usize, events: &[BlockEvent]| {
         let oldest = events.first().map_or(u64::MAX, |event| event.ticks);
@@ -13,7 +14,14 @@ pub(crate) fn complete_from(recording: &Recording, blocks: &Blocks) -> (u64, u64
         if all { 0 } else { oldest }
     };
     let resizes_from = lost(header::RESIZE_HEAD, &blocks.resizes);
-    let all_from = resizes_from.max(lost(header::BIRTH_HEAD, &blocks.births));
+    let untold = recording
+        .sites()
+        .any(|site| site.word(site::UNTOLD_ALLOCS) != 0);
+    let all_from = if untold {
+        u64::MAX
+    } else {
+        resizes_from.max(lost(header::BIRTH_HEAD, &blocks.births))
+    };
     (resizes_from, all_from)
 }
 

@@ -63,7 +63,11 @@ fn ends(
     };
     let all = total(|change| change.came) == u128::from(sums.alloc_bytes)
         && total(|change| change.went) == u128::from(sums.free_bytes);
-    let from = if all { Some(0) } else { complete_from_ns };
+    let from = match (all, sums.untold) {
+        (true, _) => Some(0),
+        (false, 0) => complete_from_ns,
+        (false, _) => None,
+    };
     let mut earlier = changes.iter().peekable();
     let mut live = i128::from(sums.live_bytes());
     let mut ends = vec![None; series.max_live_bytes.len()];

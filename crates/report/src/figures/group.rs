@@ -10,8 +10,9 @@ use super::roots::{Peak, Roots};
 use super::samples::LiveSamples;
 use super::sums::Sums;
 use crate::facts::Facts;
+use crate::facts::blocks::Blocks;
 use crate::facts::groups::{Group, Groups};
-use crate::model::{Coverage, Series};
+use crate::model::{Coverage, Series, Untold};
 use mapgrow_containers::classify::catalogue::Container;
 
 /// What the figures of all groupings are made from, besides the facts.
@@ -32,6 +33,7 @@ pub(crate) struct GroupFigures {
     /// Whether the roots of the sites kept that peak for them alone.
     pub peak_is_exact: bool,
     pub series: Option<Series>,
+    pub untold: Option<Untold>,
     /// Tables that each map has, where several grow together.
     pub tables_of_each: Option<u64>,
     /// Sizes that the largest known map went through.
@@ -59,12 +61,13 @@ pub(crate) fn of_groups(facts: &Facts<'_>, common: &Common, groups: &Groups) -> 
     let examples = examples::examples(context, blocks, &facts.chains, &facts.serials);
     let holdings = Holdings::of(context, &facts.chains, &common.contents);
     let samples = LiveSamples::of(blocks, groups);
+    let untold = untold(blocks, groups, &sums);
     let parts = groups.all.iter().zip(sums).zip(flows).zip(samples);
-    let more = series.into_iter().zip(examples).zip(holdings);
+    let more = series.into_iter().zip(untold).zip(examples).zip(holdings);
     parts
         .zip(more)
         .map(
-            |((((group, sums), flow), samples), ((series, example), holdings))| {
+            |((((group, sums), flow), samples), (((series, untold), example), holdings))| {
                 let tree = group.family.container == Container::Tree;
                 let coverage = sums.coverage(recording, tree);
                 let kept = (coverage != Coverage::Sampled).then(|| {
@@ -86,12 +89,32 @@ pub(crate) fn of_groups(facts: &Facts<'_>, common: &Common, groups: &Groups) -> 
                     flow,
                     samples,
                     series,
+                    untold,
                     example,
                     holdings,
                 }
             },
         )
         .collect()
+}
+
+/// The blocks of each group that are not on the timeline.
+fn untold(blocks: &Blocks, groups: &Groups, sums: &[Sums]) -> Vec<Option<Untold>> {
+    let mut all: Vec<Option<Untold>> = sums
+        .iter()
+        .map(|sums| Untold {
+            blocks: sums.untold,
+            live_bytes: 0,
+        })
+        .map(|untold| Some(untold).filter(|untold| untold.blocks > 0))
+        .collect();
+    for block in blocks.live.iter().filter(|block| block.untold()) {
+        let group = groups.index(block.site);
+        if let Some(untold) = group.and_then(|group| all[group].as_mut()) {
+            untold.live_bytes = untold.live_bytes.saturating_add(block.bytes);
+        }
+    }
+    all
 }
 
 /// Columns are told by the places at which they grew, whatever the grouping.

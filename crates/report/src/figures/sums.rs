@@ -17,6 +17,8 @@ pub(crate) struct Sums {
     pub frees: u64,
     pub free_bytes: u64,
     pub samples: u64,
+    /// Blocks that are counted, but neither began nor ended on the timeline.
+    pub untold: u64,
     pub w_allocs: f64,
     pub w_alloc_bytes: f64,
     pub w_frees: f64,
@@ -49,6 +51,7 @@ impl Sums {
         add(&mut self.frees, site::FREES);
         add(&mut self.free_bytes, site::FREE_BYTES);
         add(&mut self.samples, site::SAMPLED_ALLOCS);
+        add(&mut self.untold, site::UNTOLD_ALLOCS);
         self.w_allocs += fixed(site.word(site::W_ALLOCS));
         self.w_alloc_bytes += site.word(site::W_ALLOC_BYTES) as f64;
         self.w_frees += fixed(site.word(site::W_FREES));

@@ -255,6 +255,10 @@ pub struct Site {
     pub freed_sizes: Vec<SizeCount>,
     /// Live bytes over time.
     pub series: Option<Series>,
+    /// Blocks that are counted, but whose beginning and end are not on the timeline; `None` when there
+    /// are none.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub untold: Option<Untold>,
     /// The sampled part; `None` when no sample was taken here.
     pub sampled: Option<Sampled>,
     /// What would help, in words.
@@ -368,6 +372,17 @@ pub struct SizeCount {
     pub from_bytes: u64,
     /// Tables.
     pub count: u64,
+}
+
+/// Blocks that are counted and no more: in exact mode those that have not the shape of a table and are
+/// below the floor of the default mode, unless a container went on from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Untold {
+    /// Blocks ever allocated.
+    pub blocks: u64,
+    /// Bytes of those that are live.
+    pub live_bytes: u64,
 }
 
 /// Live bytes over time.

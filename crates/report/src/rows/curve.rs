@@ -2,9 +2,11 @@
 //!
 //! The timeline says what was added and taken away; the report says what was live at its end.
 //! Going through the events backwards from there gives the bytes at every earlier moment for
-//! which the timeline is complete, whatever was lost before.
+//! which the timeline is complete, whatever was lost before. Blocks that are only counted have no
+//! events: what they add is told by the series of their sites, interval by interval.
 
-use crate::model::{Event, EventKind, Report};
+use crate::model::{Event, EventKind, Report, Series, Site};
+use foldhash::HashMap;
 
 /// Live bytes of recorded tables as steps: each figure holds from its time to the next one's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,6 +46,14 @@ impl LiveCurve {
             .flatten()
             .filter(|change| change.live != 0 || change.overlap != 0)
             .collect();
+        let untold = untold_changes(report);
+        // Of several sites the largest of an interval need not have been there at one time.
+        let most = if untold.is_empty() {
+            u64::MAX
+        } else {
+            report.totals.peak_bytes
+        };
+        changes.extend(untold);
         if changes.is_empty() {
             return None;
         }
@@ -61,12 +71,12 @@ impl LiveCurve {
                 break;
             }
             curve.t_ns.push(change.at);
-            curve.live_bytes.push(plain(live));
+            curve.live_bytes.push(plain(live).min(most));
             curve.overlap_bytes.push(plain(overlap));
             live = live.saturating_sub(change.live);
             overlap = overlap.saturating_sub(change.overlap);
         }
-        curve.before_bytes = plain(live);
+        curve.before_bytes = plain(live).min(most);
         curve.t_ns.reverse();
         curve.live_bytes.reverse();
         curve.overlap_bytes.reverse();
@@ -79,6 +89,64 @@ impl LiveCurve {
         let peak = self.live_bytes.iter().copied().max().unwrap_or(0);
         peak.max(self.before_bytes)
     }
+}
+
+/// What blocks add and take away that are not on the timeline.
+fn untold_changes(report: &Report) -> Vec<Change> {
+    let mut told: HashMap<u32, Vec<Change>> = HashMap::default();
+    let mut parts: Vec<(&Site, &Series)> = Vec::new();
+    for site in &report.sites {
+        if let Some(series) = site.series.as_ref().filter(|_| site.untold.is_some()) {
+            told.insert(site.id, Vec::new());
+            parts.push((site, series));
+        }
+    }
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    for event in report.timeline.iter().filter(|event| !event.sampled) {
+        if let Some(own) = event.site.and_then(|site| told.get_mut(&site)) {
+            own.extend(changes_of(event).into_iter().flatten());
+        }
+    }
+    let mut changes = Vec::new();
+    for (site, series) in parts {
+        let own = told.remove(&site.id).unwrap_or_default();
+        let end = report.process.duration_ns.unwrap_or(u64::MAX);
+        changes.extend(untold_of(site, series, own, end));
+    }
+    changes
+}
+
+/// What one site held beside what its events tell, as changes from one interval of its series to the
+/// next: the largest of the interval less the largest by events, and at the end what is live.
+fn untold_of(site: &Site, series: &Series, mut told: Vec<Change>, end: u64) -> Vec<Change> {
+    told.sort_by_key(|change| (change.at, change.live < 0));
+    let at_end = site.untold.map_or(0, |untold| untold.live_bytes);
+    let begins = |interval: usize| series.interval_ns.saturating_mul(interval as u64).min(end);
+    let intervals: Vec<u64> = series.intervals().map(|interval| interval.most).collect();
+    let mut held = vec![0; intervals.len()];
+    let mut live = clamp(site.live_bytes.saturating_sub(at_end));
+    let mut later = told.iter().rev().peekable();
+    for (interval, held) in held.iter_mut().enumerate().rev() {
+        let mut most = live;
+        while let Some(change) = later.next_if(|change| change.at >= begins(interval)) {
+            live = live.saturating_sub(change.live);
+            most = most.max(live);
+        }
+        *held = clamp(intervals[interval]).saturating_sub(most).max(0);
+    }
+    held.push(clamp(at_end));
+    let mut before = 0;
+    let steps = held.iter().enumerate().map(|(interval, &held)| {
+        let live = held - std::mem::replace(&mut before, held);
+        Change {
+            at: begins(interval),
+            live,
+            overlap: 0,
+        }
+    });
+    steps.filter(|change| change.live != 0).collect()
 }
 
 /// What an event adds and takes away; at most two changes. `None` without a time.

@@ -117,6 +117,7 @@ fn row(
         first_at_ns: clock.moment_if_set(sums.first_ticks),
         freed_sizes: sums.freed_sizes(),
         series: figures.series,
+        untold: figures.untold,
         sampled,
         ..of_contents(contained)
     };

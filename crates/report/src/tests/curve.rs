@@ -4,7 +4,7 @@ use super::counts::{grow, grower};
 use super::{Names, program, report, table};
 use crate::rows::curve::LiveCurve;
 use crate::{Series, Site, series};
-use mapgrow_format::layout::{header, region};
+use mapgrow_format::layout::{header, region, site};
 
 const CALLER: &str = "demo::cache::Cache::put@src/cache.rs:58";
 
@@ -88,6 +88,58 @@ fn what_was_dropped_from_the_timeline_does_not_move_the_rest() {
     // What was being moved when the complete part begins is there twice.
     let moving = [8, 9].map(|log2| table(1 << log2, 40));
     assert_eq!(curve.before_bytes, moving[0] + moving[1]);
+}
+
+/// Short vectors are only counted in exact mode: the curve knows from the series what they held.
+#[test]
+fn what_is_only_counted_is_in_the_curve() {
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    let vector = names.at(&["alloc::raw_vec::RawVec<T,A>::with_capacity_in"]);
+    let user = names.at(&["demo::parse@src/parse.rs:12"]);
+    let vectors = program.recording.site(site::ENTRY_ALLOC, &[vector, user]);
+    let at = grower(&mut program, &mut names, CALLER);
+    let map = program.alloc(at.site, table(4, 40), 16);
+    let interval = 1 << 20;
+    let mut held = Vec::new();
+    program.now = 3 * interval;
+    for _ in 0..100 {
+        held.push(program.alloc_untold(vectors, 64, 8));
+    }
+    program.now = 5 * interval;
+    let kept = held.split_off(90);
+    for block in held {
+        program.free(block);
+    }
+    program.now = 8 * interval;
+    let large = program.alloc(at.site, table(64, 40), 16);
+    program.keep(map, 0x7000_0000_1000);
+    program.keep(large, 0x7000_0000_2000);
+    for (number, block) in kept.into_iter().enumerate() {
+        program.keep(block, 0x7000_0001_0000 + 64 * number as u64);
+    }
+    let report = report(&mut program, &mut names);
+    let site = report.sites.iter().find(|site| site.untold.is_some());
+    let untold = site.and_then(|site| site.untold).expect("of the vectors");
+    assert_eq!((untold.blocks, untold.live_bytes), (100, 640));
+    assert!(
+        report
+            .timeline
+            .iter()
+            .all(|event| event.new_bytes != Some(64))
+    );
+    let curve = LiveCurve::of(&report).expect("a curve");
+    let (small, large) = (table(4, 40), table(64, 40));
+    assert_eq!(curve.live_bytes.last(), Some(&report.totals.live_bytes));
+    assert_eq!(report.totals.live_bytes, small + large + 640);
+    assert_eq!(curve.peak_bytes(), small + 6400.max(640 + large));
+    let bytes_at = |at: u64| {
+        let step = curve.t_ns.iter().rposition(|&begin| begin <= at);
+        step.map_or(curve.before_bytes, |step| curve.live_bytes[step])
+    };
+    assert_eq!(bytes_at(interval), small, "before there was any");
+    assert_eq!(bytes_at(3 * interval + 1), small + 6400);
+    assert_eq!(bytes_at(7 * interval), small + 640);
 }
 
 /// The largest live bytes of each interval, of a map that was resized in the fourth.

@@ -21,6 +21,12 @@ pub(super) fn blocks(facts: &Facts<'_>, trial: &mut Trial) {
         live: count.live,
         words: ["blocks allocated", "freed", "live"],
     });
+    balance(facts, trial, |count| Sides {
+        plus: count.began_untold,
+        minus: count.ended_untold,
+        live: count.untold_live,
+        words: ["blocks begun off the timeline", "ended off it", "live"],
+    });
 }
 
 pub(super) fn samples(facts: &Facts<'_>, trial: &mut Trial) {

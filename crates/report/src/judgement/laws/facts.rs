@@ -25,6 +25,10 @@ pub(super) struct Count {
     pub allocated: i128,
     pub freed: i128,
     pub live: i128,
+    /// Blocks whose beginning or end is not on the timeline.
+    pub began_untold: i128,
+    pub ended_untold: i128,
+    pub untold_live: i128,
     pub samples: i128,
     pub samples_freed: i128,
     pub samples_live: i128,
@@ -41,6 +45,9 @@ impl Count {
         self.allocated += other.allocated;
         self.freed += other.freed;
         self.live += other.live;
+        self.began_untold += other.began_untold;
+        self.ended_untold += other.ended_untold;
+        self.untold_live += other.untold_live;
         self.samples += other.samples;
         self.samples_freed += other.samples_freed;
         self.samples_live += other.samples_live;
@@ -53,6 +60,7 @@ impl Count {
         if block.certain() {
             self.live += 1;
             self.live_bytes += i128::from(block.bytes);
+            self.untold_live += i128::from(block.untold());
         } else if !block.followed() {
             self.samples_live += 1;
             // To the nearest byte, as each block was counted.
@@ -166,6 +174,8 @@ fn counts(recording: &Recording, blocks: &Blocks) -> BTreeMap<u32, Count> {
             freed_bytes: word(site::FREE_BYTES),
             allocated: word(site::ALLOCS),
             freed: word(site::FREES),
+            began_untold: word(site::UNTOLD_ALLOCS),
+            ended_untold: word(site::UNTOLD_FREES),
             samples: word(site::SAMPLED_ALLOCS),
             samples_freed: word(site::SAMPLED_FREES),
             weighted_bytes: word(site::W_ALLOC_BYTES),

@@ -64,12 +64,22 @@ pub(super) fn events(facts: &Facts<'_>, trial: &mut Trial) {
     }
     for (&site, count) in &facts.counts {
         let told = sites.get(&site).copied().unwrap_or_default();
-        let off = |told: u64, counted: i128| (i128::from(told) - counted).unsigned_abs();
-        let off_by = off(told.allocated, count.allocated).max(off(told.freed, count.freed));
+        let off = |told: u64, untold: i128, counted: i128| {
+            (i128::from(told) + untold - counted).unsigned_abs()
+        };
+        let off_by = off(told.allocated, count.began_untold, count.allocated).max(off(
+            told.freed,
+            count.ended_untold,
+            count.freed,
+        ));
         trial.judge(u64::try_from(off_by).unwrap_or(u64::MAX), || {
             let figures = format!(
-                "{} blocks allocated and {} freed, but {} and {} on the timeline",
-                count.allocated, count.freed, told.allocated, told.freed
+                "{} blocks allocated and {} freed, but {} and {} on the timeline or known to be \
+                 missing from it",
+                count.allocated,
+                count.freed,
+                i128::from(told.allocated) + count.began_untold,
+                i128::from(told.freed) + count.ended_untold
             );
             facts.at(Scope::Site, site, figures)
         });
