@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use crate::calibration;
 use crate::config::{AtExit, Defaults, Mode};
 use crate::hook;
-use crate::record::plain::Plain;
+use crate::record::short::Short;
 use crate::record::{self, Entry, Moved, driver};
 use crate::thread;
 use mapgrow_format::layout::header;
@@ -197,10 +197,10 @@ impl<B: GlobalAlloc> MapGrow<B> {
         if thread::is_off_here() {
             return give();
         }
-        if let Some(mut plain) = Plain::begin_allocation(layout.size(), layout.align()) {
+        if let Some(mut short) = Short::begin_allocation(layout.size(), layout.align()) {
             let block = thread::forwarding(give);
             if !block.is_null() {
-                plain.allocated(entry, block.addr());
+                short.allocated(entry, block.addr());
             }
             return block;
         }
@@ -218,8 +218,8 @@ impl<B: GlobalAlloc> MapGrow<B> {
         if thread::is_off_here() || hook::was_only_near(block.addr(), layout.size()) {
             return take_back();
         }
-        if let Some(mut plain) = Plain::begin(layout.size(), layout.align())
-            && plain.freed(block.addr())
+        if let Some(mut short) = Short::begin(layout.size(), layout.align())
+            && short.freed(block.addr())
         {
             return thread::forwarding(take_back);
         }

@@ -5,7 +5,7 @@
 //! [`Cold`] holds the rest (stack memo, pending tables, samplers) in private pages outside the
 //! heap, reached through `Hot` once the thread has recorded something.
 
-use crate::config::Settings;
+use crate::config::{Mode, Settings};
 use crate::lineage::PendingStack;
 pub(crate) use crate::lineage::TABLE_ALIGN;
 use crate::recording::Recording;
@@ -149,7 +149,7 @@ unsafe fn attach<'a>(
         prime(hot, settings);
         hot.set_floor(settings.floor);
         hot.set_free_floor(free_floor(settings));
-        hot.counted_below.set(counted_below(settings));
+        hot.short_below.set(short_below(settings));
         cold.allocated = hot.allocated() as u64;
         cold.freed = hot.freed() as u64;
         cold.refill(hot);
@@ -178,13 +178,11 @@ pub(crate) fn free_floor(settings: &Settings) -> usize {
     (settings.floor / 2).saturating_sub(16)
 }
 
-/// Blocks below this size that have not the shape of a table are counted and no more; 0: none.
-fn counted_below(settings: &Settings) -> usize {
-    if settings.floor == 0 {
-        settings.follow_floor
-    } else {
-        0
-    }
+/// Blocks below this size go the short way through the recorder; 0: none. Where all are recorded no
+/// sampler and no budget has a say, and the fast path has counted those that are not large.
+fn short_below(settings: &Settings) -> usize {
+    let all = settings.mode == Mode::Exact && settings.floor == 0 && settings.sizes_known;
+    if all { LARGE } else { 0 }
 }
 
 impl Cold {
@@ -196,7 +194,7 @@ impl Cold {
         self.floor = 0;
         HOT.with(|hot| {
             hot.set_floor(0);
-            hot.counted_below.set(0);
+            hot.short_below.set(0);
         });
     }
 
@@ -208,7 +206,7 @@ impl Cold {
             self.floor = settings.floor;
             HOT.with(|hot| {
                 hot.set_floor(settings.floor);
-                hot.counted_below.set(counted_below(settings));
+                hot.short_below.set(short_below(settings));
             });
         }
     }

@@ -7,8 +7,8 @@
 mod books;
 pub(crate) mod driver;
 mod follow;
-pub(crate) mod plain;
 mod realloc;
+pub(crate) mod short;
 
 pub(crate) use realloc::Moved;
 

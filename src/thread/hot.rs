@@ -29,9 +29,9 @@ pub(crate) struct Hot {
     pub(crate) floor: Cell<usize>,
     /// Frees of at least this size are looked up whatever the filter says.
     pub(crate) free_floor: Cell<usize>,
-    /// Blocks below this size that have not the shape of a table are counted and no more; 0 while the
-    /// thread has no part in a recording.
-    pub(crate) counted_below: Cell<usize>,
+    /// Blocks below this size go the short way through the recorder; 0 while the thread has no part
+    /// in a recording.
+    pub(crate) short_below: Cell<usize>,
     phase: Cell<Phase>,
     /// Whether the recorder works for this thread: what is allocated meanwhile, in a signal
     /// handler say, is not recorded.
@@ -77,7 +77,7 @@ impl Hot {
             allocate_due: Cell::new(0),
             floor: Cell::new(0),
             free_floor: Cell::new(0),
-            counted_below: Cell::new(0),
+            short_below: Cell::new(0),
             phase: Cell::new(Phase::New),
             busy: Cell::new(Activity::None),
             cold: Cell::new(ptr::null_mut()),
@@ -235,7 +235,7 @@ pub(crate) fn forwarding<R>(act: impl FnOnce() -> R) -> R {
 pub(crate) fn switch_off_here() {
     HOT.with(|hot| {
         hot.phase.set(Phase::Off);
-        hot.counted_below.set(0);
+        hot.short_below.set(0);
         for countdown in [
             &hot.allocate_countdown,
             &hot.free_countdown,

@@ -1,26 +1,27 @@
-//! Blocks that are counted and no more: in exact mode the boxes, strings and short vectors, which are
-//! most of what a program asks for ([`Cold::follows`](crate::thread::Cold::follows)).
+//! The short way through the recorder, which in exact mode most blocks go: those below the default
+//! floor. What they have in common with others (a flush that is due, recording paused, a watch, a
+//! child of `fork`, a block that may have taken another's place) goes the long way.
 //!
-//! Theirs is a short way through the recorder. Each is in the live table and counted at its site
-//! as any other; nobody looks for what took its place, and it has no line on the timeline unless it
-//! turns out to be what a container began with. What a block of this kind has in common with others
-//! (a flush that is due, recording paused, a child of `fork`, a larger block that may have taken its
-//! place) goes the long way.
+//! Boxes, strings and short vectors ([`Cold::follows`](crate::thread::Cold::follows)) are counted and no
+//! more. Each is in the live table and counted at its site as any other; nobody looks for what took
+//! its place, and it has no line on the timeline unless it turns out to be what a container began
+//! with.
 
 use super::books::{count_freed, site_of};
-use super::follow::{Leaving, drop_map, untold};
+use super::follow::{Leaving, drop_map, tell_birth, untold};
 use super::{CERTAIN, Entry};
 use crate::life::{State, existing_recording};
+use crate::lineage::Block;
 use crate::recording::Recording;
 use crate::stack::Registers;
 use crate::tables::live::LiveRecord;
 use crate::tables::sites::BlockFigures;
-use crate::thread::{self, Busy, HOT, TABLE_ALIGN};
+use crate::thread::{self, Busy, HOT};
 use mapgrow_format::layout::{header, live};
 use mapgrow_system::clock;
 
-/// One call into the recorder for a block that is only counted.
-pub(crate) struct Plain {
+/// One call into the recorder for a block that goes the short way.
+pub(crate) struct Short {
     busy: Busy,
     state: &'static State,
     recording: &'static Recording,
@@ -29,13 +30,12 @@ pub(crate) struct Plain {
     start: u64,
 }
 
-impl Plain {
-    /// Enters the recorder for a block of this size and alignment, if it is only counted and nothing
-    /// else is to be done meanwhile.
+impl Short {
+    /// Enters the recorder for a block of this size and alignment, if nothing but the block is to be
+    /// seen to.
     #[inline(always)]
     pub(crate) fn begin(bytes: usize, align: usize) -> Option<Self> {
-        let plain = HOT.with(|hot| bytes < hot.counted_below.get() && !hot.flush_is_due());
-        if !plain || align >= TABLE_ALIGN {
+        if !HOT.with(|hot| bytes < hot.short_below.get() && !hot.flush_is_due()) {
             return None;
         }
         let busy = Busy::enter()?;
@@ -52,13 +52,13 @@ impl Plain {
     /// The same for a block that is about to be allocated.
     #[inline(always)]
     pub(crate) fn begin_allocation(bytes: usize, align: usize) -> Option<Self> {
-        let mut plain = Self::begin(bytes, align)?;
-        let goes = !plain.recording.paused()
-            && thread::attached(&mut plain.busy, plain.recording).is_some();
-        goes.then_some(plain)
+        let mut short = Self::begin(bytes, align)?;
+        let goes = !short.recording.paused()
+            && thread::attached(&mut short.busy, short.recording).is_some();
+        goes.then_some(short)
     }
 
-    /// Counts the block, now that it was allocated.
+    /// Records the block, now that it was allocated.
     ///
     /// Inlined, for stacks begin at the function that it is part of.
     #[inline(always)]
@@ -67,6 +67,7 @@ impl Plain {
         let Some(cold) = thread::attached(&mut self.busy, recording) else {
             return;
         };
+        let follows = cold.follows(self.bytes, self.align_log2, &self.state.settings);
         // SAFETY: the registers are those of the function in which this is inlined, which returns
         // after the capture; `Busy` proves that `stacks` is in use nowhere else on this thread.
         let mut capture = unsafe {
@@ -75,6 +76,7 @@ impl Plain {
         };
         cold.counters.captured(&capture);
         let site = site_of(recording, entry, &mut capture);
+        let stack = capture.stack();
         let serial = cold.serial.next();
         let zeroed = if entry == Entry::Zeroed {
             live::FLAG_ZEROED
@@ -89,32 +91,47 @@ impl Plain {
             history: 0,
             thread: cold.slot,
             align_log2: self.align_log2,
-            flags: (live::FLAG_UNTOLD | zeroed) as u8,
+            flags: (zeroed | if follows { 0 } else { live::FLAG_UNTOLD }) as u8,
             weight: CERTAIN,
             resizes: 0,
             born_ticks: self.start,
             first_serial: serial,
         };
-        if recording.live.insert(address as u64, &record).is_none() {
+        let Some(slot) = recording.live.insert(address as u64, &record) else {
             recording.count(header::TABLES_UNTRACKED, 1);
             return;
-        }
+        };
         let figures = BlockFigures {
             bytes: record.bytes,
             weight: CERTAIN,
             align_log2: self.align_log2,
             late: false,
-            untold: true,
+            untold: !follows,
         };
         recording.sites.allocated(site, &figures, self.start);
+        if follows {
+            let block = Block {
+                address,
+                slot,
+                bytes: self.bytes,
+                align_log2: self.align_log2,
+                site,
+                serial,
+                start_ticks: self.start,
+                weight: CERTAIN,
+            };
+            cold.pending.push(&block, &stack);
+            tell_birth(recording, cold.slot, &record);
+        }
         cold.counters.recorded += 1;
         cold.spent(self.start, recording, &self.state.settings);
     }
 
-    /// Counts a block as freed that is about to be. False when it goes the long way.
+    /// Takes a block that is about to be freed off record. False when it goes the long way, for which
+    /// nothing was done yet.
     #[inline(always)]
     pub(crate) fn freed(&mut self, address: usize) -> bool {
-        let recording = self.recording;
+        let (state, recording) = (self.state, self.recording);
         let Some(cold) = thread::attached(&mut self.busy, recording) else {
             return false;
         };
@@ -122,12 +139,15 @@ impl Plain {
             return false;
         };
         let since = recording.live.ticks(slot);
-        if cold.pending.any_since(since, self.align_log2) {
+        if cold.pending.any_since(since, self.align_log2) || state.may_be_unwinding() {
             return false;
         }
         let Some(record) = recording.live.remove(slot, address as u64) else {
-            return true;
+            return false;
         };
+        if self.bytes >= thread::LARGE_FREE {
+            HOT.with(|hot| hot.count_freed(self.bytes));
+        }
         let untold = untold(&record);
         count_freed(recording, &record, self.start, untold);
         if !untold {
@@ -137,11 +157,10 @@ impl Plain {
                 now: self.start,
             };
             drop_map(recording, cold.slot, &leaving);
-        }
-        if record.history != 0 {
             recording.history.release_chain(record.history);
+            cold.pending.forget(address);
         }
-        cold.spent(self.start, recording, &self.state.settings);
+        cold.spent(self.start, recording, &state.settings);
         true
     }
 }
