@@ -33,8 +33,9 @@ struct Change {
 }
 
 impl LiveCurve {
-    /// The curve of a report with its timeline; `None` when the recording has no clock or
-    /// nothing happened in it. Sampled blocks are left out: they are estimates.
+    /// The curve of a report with its timeline; `None` when the recording has no clock, nothing
+    /// happened in it, or of blocks without events no series is known, as in a merged report. Sampled
+    /// blocks are left out: they are estimates.
     #[must_use]
     pub fn of(report: &Report) -> Option<Self> {
         let complete_from_ns = report.honesty.timeline_complete_from_ns?;
@@ -46,7 +47,7 @@ impl LiveCurve {
             .flatten()
             .filter(|change| change.live != 0 || change.overlap != 0)
             .collect();
-        let untold = untold_changes(report);
+        let untold = untold_changes(report)?;
         // Of several sites the largest of an interval need not have been there at one time.
         let most = if untold.is_empty() {
             u64::MAX
@@ -91,18 +92,16 @@ impl LiveCurve {
     }
 }
 
-/// What blocks add and take away that are not on the timeline.
-fn untold_changes(report: &Report) -> Vec<Change> {
+/// What blocks add and take away that are not on the timeline; `None` where nothing tells.
+fn untold_changes(report: &Report) -> Option<Vec<Change>> {
     let mut told: HashMap<u32, Vec<Change>> = HashMap::default();
     let mut parts: Vec<(&Site, &Series)> = Vec::new();
-    for site in &report.sites {
-        if let Some(series) = site.series.as_ref().filter(|_| site.untold.is_some()) {
-            told.insert(site.id, Vec::new());
-            parts.push((site, series));
-        }
+    for site in report.sites.iter().filter(|site| site.untold.is_some()) {
+        told.insert(site.id, Vec::new());
+        parts.push((site, site.series.as_ref()?));
     }
     if parts.is_empty() {
-        return Vec::new();
+        return Some(Vec::new());
     }
     for event in report.timeline.iter().filter(|event| !event.sampled) {
         if let Some(own) = event.site.and_then(|site| told.get_mut(&site)) {
@@ -115,7 +114,7 @@ fn untold_changes(report: &Report) -> Vec<Change> {
         let end = report.process.duration_ns.unwrap_or(u64::MAX);
         changes.extend(untold_of(site, series, own, end));
     }
-    changes
+    Some(changes)
 }
 
 /// What one site held beside what its events tell, as changes from one interval of its series to the

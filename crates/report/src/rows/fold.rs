@@ -1,6 +1,6 @@
 //! The figures of two rows go in, those of both together come out.
 
-use crate::model::{Coverage, Pauses, Sampled, Site, SizeCount, error_of_sum};
+use crate::model::{Coverage, Pauses, Sampled, Site, SizeCount, Untold, error_of_sum};
 
 /// Sentences of advice kept for a site.
 pub(crate) const MOST_ADVICE: usize = 4;
@@ -77,6 +77,13 @@ pub(crate) fn fold(sum: &mut Site, more: &Site, shift: u64) {
     sum.pause_ns = pauses(sum.pause_ns.take(), more.pause_ns.as_ref());
     sizes(&mut sum.freed_sizes, &more.freed_sizes);
     sum.sampled = sampled(sum.sampled.take(), more.sampled.as_ref());
+    sum.untold = match (sum.untold, more.untold) {
+        (Some(sum), Some(more)) => Some(Untold {
+            blocks: sum.blocks.saturating_add(more.blocks),
+            live_bytes: sum.live_bytes.saturating_add(more.live_bytes),
+        }),
+        (sum, more) => sum.or(more),
+    };
     for advice in &more.suggestions {
         if !sum.suggestions.contains(advice) && sum.suggestions.len() < MOST_ADVICE {
             sum.suggestions.push(advice.clone());
