@@ -6,7 +6,6 @@ use std::alloc::{GlobalAlloc, Layout};
 use crate::calibration;
 use crate::config::{AtExit, Defaults, Mode};
 use crate::hook;
-use crate::record::short::Short;
 use crate::record::{self, Entry, Moved, driver};
 use crate::thread;
 use mapgrow_format::layout::header;
@@ -197,15 +196,8 @@ impl<B: GlobalAlloc> MapGrow<B> {
         if thread::is_off_here() {
             return give();
         }
-        if let Some(mut short) = Short::begin_allocation(layout.size(), layout.align()) {
-            let block = thread::forwarding(give);
-            if !block.is_null() {
-                short.allocated(entry, block.addr());
-            }
-            return block;
-        }
         let asked = (layout.size(), layout.align());
-        driver::allocate(self.begin(), entry, asked, give)
+        driver::allocate(|| self.begin(), entry, asked, give)
     }
 
     /// # Safety
@@ -218,13 +210,14 @@ impl<B: GlobalAlloc> MapGrow<B> {
         if thread::is_off_here() || hook::was_only_near(block.addr(), layout.size()) {
             return take_back();
         }
-        if let Some(mut short) = Short::begin(layout.size(), layout.align())
-            && short.freed(block.addr())
-        {
-            return thread::forwarding(take_back);
-        }
         let held = || (layout.size(), layout.align());
-        driver::free(self.begin(), block.addr(), held, take_back);
+        driver::free(
+            || self.begin(),
+            block.addr(),
+            layout.size(),
+            held,
+            take_back,
+        );
     }
 
     /// # Safety

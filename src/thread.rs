@@ -181,7 +181,7 @@ pub(crate) fn free_floor(settings: &Settings) -> usize {
 /// Blocks below this size go the short way through the recorder; 0: none. Where all are recorded no
 /// sampler and no budget has a say, and the fast path has counted those that are not large.
 fn short_below(settings: &Settings) -> usize {
-    let all = settings.mode == Mode::Exact && settings.floor == 0 && settings.sizes_known;
+    let all = settings.mode == Mode::Exact && settings.floor == 0;
     if all { LARGE } else { 0 }
 }
 

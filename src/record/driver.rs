@@ -2,8 +2,9 @@
 //! or through the C library's functions that the preload library stands in front of.
 //!
 //! What differs is given: how a call into the recorder begins, who serves the request (`forward`),
-//! and how large a block is known to be.
+//! and how large a block is known to be. Blocks that may go the short way do.
 
+use super::short::Short;
 use super::{Entry, Moved, Session, forget, refuse_own_allocation};
 use crate::thread::forwarding;
 
@@ -11,12 +12,19 @@ use crate::thread::forwarding;
 /// record.
 #[inline(always)]
 pub(crate) fn allocate<T>(
-    session: Option<Session>,
+    begin: impl FnOnce() -> Option<Session>,
     entry: Entry,
     (bytes, align): (usize, usize),
     forward: impl FnOnce() -> *mut T,
 ) -> *mut T {
-    let Some(mut session) = session else {
+    if let Some(mut short) = Short::begin_allocation(bytes) {
+        let block = forwarding(forward);
+        if !block.is_null() {
+            short.allocated(entry, (bytes, align), block.addr());
+        }
+        return block;
+    }
+    let Some(mut session) = begin() else {
         refuse_own_allocation();
         return forward();
     };
@@ -30,16 +38,22 @@ pub(crate) fn allocate<T>(
     block
 }
 
-/// Frees by `forward`, after whatever is recorded of the block was taken out. `held` says how many
-/// bytes it has, and with which alignment.
+/// Frees by `forward`, after whatever is recorded of the block was taken out. `said`: bytes that it has
+/// if that was said, else 0. `held` says how many it has in any case, and with which alignment.
 #[inline(always)]
 pub(crate) fn free(
-    session: Option<Session>,
+    begin: impl FnOnce() -> Option<Session>,
     address: usize,
+    said: usize,
     held: impl FnOnce() -> (usize, usize),
     forward: impl FnOnce(),
 ) {
-    let Some(mut session) = session else {
+    if let Some(mut short) = Short::begin(said)
+        && short.freed(said, address)
+    {
+        return forwarding(forward);
+    }
+    let Some(mut session) = begin() else {
         forget(address);
         return forward();
     };

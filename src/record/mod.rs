@@ -8,7 +8,7 @@ mod books;
 pub(crate) mod driver;
 mod follow;
 mod realloc;
-pub(crate) mod short;
+mod short;
 
 pub(crate) use realloc::Moved;
 

@@ -7,9 +7,10 @@
 //! its place, and it has no line on the timeline unless it turns out to be what a container began
 //! with.
 
-use super::books::{count_freed, site_of};
+use super::books::{count_freed, filter_align, in_filter, site_of};
 use super::follow::{Leaving, drop_map, tell_birth, untold};
 use super::{CERTAIN, Entry};
+use crate::hook::FILTER;
 use crate::life::{State, existing_recording};
 use crate::lineage::Block;
 use crate::recording::Recording;
@@ -25,16 +26,14 @@ pub(crate) struct Short {
     busy: Busy,
     state: &'static State,
     recording: &'static Recording,
-    bytes: usize,
-    align_log2: u8,
     start: u64,
 }
 
 impl Short {
-    /// Enters the recorder for a block of this size and alignment, if nothing but the block is to be
-    /// seen to.
+    /// Enters the recorder for a block of this size, if nothing but the block is to be seen to. `bytes`
+    /// is 0 for a block that is freed where its size is not said.
     #[inline(always)]
-    pub(crate) fn begin(bytes: usize, align: usize) -> Option<Self> {
+    pub(crate) fn begin(bytes: usize) -> Option<Self> {
         if !HOT.with(|hot| bytes < hot.short_below.get() && !hot.flush_is_due()) {
             return None;
         }
@@ -43,16 +42,14 @@ impl Short {
             busy,
             state: State::get()?,
             recording: existing_recording()?,
-            bytes,
-            align_log2: align.trailing_zeros() as u8,
             start: clock::ticks(),
         })
     }
 
     /// The same for a block that is about to be allocated.
     #[inline(always)]
-    pub(crate) fn begin_allocation(bytes: usize, align: usize) -> Option<Self> {
-        let mut short = Self::begin(bytes, align)?;
+    pub(crate) fn begin_allocation(bytes: usize) -> Option<Self> {
+        let mut short = Self::begin(bytes)?;
         let goes = !short.recording.paused()
             && thread::attached(&mut short.busy, short.recording).is_some();
         goes.then_some(short)
@@ -62,12 +59,18 @@ impl Short {
     ///
     /// Inlined, for stacks begin at the function that it is part of.
     #[inline(always)]
-    pub(crate) fn allocated(&mut self, entry: Entry, address: usize) {
-        let recording = self.recording;
+    pub(crate) fn allocated(
+        &mut self,
+        entry: Entry,
+        (bytes, align): (usize, usize),
+        address: usize,
+    ) {
+        let (recording, settings) = (self.recording, &self.state.settings);
         let Some(cold) = thread::attached(&mut self.busy, recording) else {
             return;
         };
-        let follows = cold.follows(self.bytes, self.align_log2, &self.state.settings);
+        let align_log2 = align.trailing_zeros() as u8;
+        let follows = cold.follows(bytes, align_log2, settings);
         // SAFETY: the registers are those of the function in which this is inlined, which returns
         // after the capture; `Busy` proves that `stacks` is in use nowhere else on this thread.
         let mut capture = unsafe {
@@ -85,12 +88,12 @@ impl Short {
         };
         let record = LiveRecord {
             site,
-            bytes: self.bytes as u64,
+            bytes: bytes as u64,
             ticks: self.start,
             serial,
             history: 0,
             thread: cold.slot,
-            align_log2: self.align_log2,
+            align_log2,
             flags: (zeroed | if follows { 0 } else { live::FLAG_UNTOLD }) as u8,
             weight: CERTAIN,
             resizes: 0,
@@ -101,10 +104,13 @@ impl Short {
             recording.count(header::TABLES_UNTRACKED, 1);
             return;
         };
+        if in_filter(settings, bytes) {
+            FILTER.add(address, filter_align(settings, align_log2));
+        }
         let figures = BlockFigures {
             bytes: record.bytes,
             weight: CERTAIN,
-            align_log2: self.align_log2,
+            align_log2,
             late: false,
             untold: !follows,
         };
@@ -113,8 +119,8 @@ impl Short {
             let block = Block {
                 address,
                 slot,
-                bytes: self.bytes,
-                align_log2: self.align_log2,
+                bytes,
+                align_log2,
                 site,
                 serial,
                 start_ticks: self.start,
@@ -124,13 +130,13 @@ impl Short {
             tell_birth(recording, cold.slot, &record);
         }
         cold.counters.recorded += 1;
-        cold.spent(self.start, recording, &self.state.settings);
+        cold.spent(self.start, recording, settings);
     }
 
     /// Takes a block that is about to be freed off record. False when it goes the long way, for which
-    /// nothing was done yet.
+    /// nothing was done yet. `bytes` as for [`begin`](Self::begin).
     #[inline(always)]
-    pub(crate) fn freed(&mut self, address: usize) -> bool {
+    pub(crate) fn freed(&mut self, bytes: usize, address: usize) -> bool {
         let (state, recording) = (self.state, self.recording);
         let Some(cold) = thread::attached(&mut self.busy, recording) else {
             return false;
@@ -138,15 +144,25 @@ impl Short {
         let Some(slot) = recording.live.find(address as u64) else {
             return false;
         };
-        let since = recording.live.ticks(slot);
-        if cold.pending.any_since(since, self.align_log2) || state.may_be_unwinding() {
+        let Some(own) = recording.live.own(slot) else {
+            return false;
+        };
+        let goes = own.bytes < thread::LARGE as u64
+            && !cold.pending.any_since(own.ticks, own.align_log2)
+            && !(state.may_be_unwinding() && cold.pending.holds(address));
+        if !goes {
             return false;
         }
+        let settings = &state.settings;
         let Some(record) = recording.live.remove(slot, address as u64) else {
             return false;
         };
-        if self.bytes >= thread::LARGE_FREE {
-            HOT.with(|hot| hot.count_freed(self.bytes));
+        if in_filter(settings, record.bytes as usize) {
+            FILTER.remove(address, filter_align(settings, record.align_log2));
+        }
+        // What is not large the fast path has counted.
+        if bytes >= thread::LARGE_FREE {
+            HOT.with(|hot| hot.count_freed(bytes));
         }
         let untold = untold(&record);
         count_freed(recording, &record, self.start, untold);
@@ -160,7 +176,7 @@ impl Short {
             recording.history.release_chain(record.history);
             cold.pending.forget(address);
         }
-        cold.spent(self.start, recording, &state.settings);
+        cold.spent(self.start, recording, settings);
         true
     }
 }

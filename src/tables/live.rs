@@ -35,34 +35,24 @@
 //! together: a later insert of the same address shows in the first word, which it changed before
 //! it stored the key.
 
+mod bucket;
 mod heirs;
 mod record;
 
-pub(crate) use record::{Heritage, LiveRecord};
+pub(crate) use record::{Heritage, LiveRecord, OwnBlock};
 
 use super::counting::mix;
 use crate::pool::{Commit, word};
-use crate::sync::{
-    AtomicU64, Ordering, compare_exchange, fence, fetch_add_ordered, preemption_point,
-};
+use crate::sync::{AtomicU64, Ordering, fence, fetch_add_ordered, preemption_point};
+use bucket::{ONES, reserve, slot_at};
 use heirs::{GENERATION, state};
+use mapgrow_format::layout::packed::LiveLinks;
 use mapgrow_format::layout::{header, live, region};
 
 /// Key of a slot whose record is being written. No block has this address.
 const RESERVED: u64 = 1;
 /// Slots of a bucket: one cache line of keys.
 const BUCKET: usize = 8;
-/// How many of eight bits are set, by their value. (Counting them takes a dozen instructions where the
-/// processor may have none for it.)
-const ONES: [u8; 1 << BUCKET] = {
-    let mut ones = [0; 1 << BUCKET];
-    let mut value = 1;
-    while value < ones.len() {
-        ones[value] = ones[value / 2] + (value % 2) as u8;
-        value += 1;
-    }
-    ones
-};
 /// Free slots in the emptier bucket from which on the next level is made ready.
 const NEARLY_FULL: u32 = 1;
 /// Slots of the next level that an insert into a nearly full bucket makes ready, so many that a
@@ -99,26 +89,6 @@ impl Slot {
     pub(crate) fn number(self) -> u32 {
         self.0
     }
-}
-
-fn slot_at(bucket: usize, place: usize) -> Slot {
-    Slot((bucket * BUCKET + place) as u32)
-}
-
-/// Takes a slot that is free; `None` when another thread was first.
-#[inline]
-fn reserve(bucket: usize, keys: &[AtomicU64; BUCKET], place: usize) -> Option<Slot> {
-    let place = place % BUCKET;
-    // Acquire: the record's last writer was done when the slot became empty.
-    compare_exchange(
-        &keys[place],
-        0,
-        RESERVED,
-        Ordering::Acquire,
-        Ordering::Relaxed,
-    )
-    .ok()
-    .map(|_| slot_at(bucket, place))
 }
 
 /// The live table. `LEVEL0` is the number of slots of the first level; recordings use the
@@ -211,11 +181,15 @@ impl<'a, C: Commit, const LEVEL0: usize> LiveTable<'a, C, LEVEL0> {
         None
     }
 
-    /// When the block in `slot` was allocated. To be asked by its owner.
-    #[inline]
-    pub(crate) fn ticks(&self, slot: Slot) -> u64 {
-        self.record(slot)
-            .map_or(0, |words| words[live::TICKS].load(Ordering::Relaxed))
+    /// What never changes of the block in `slot`. To be asked by its owner.
+    #[inline(always)]
+    pub(crate) fn own(&self, slot: Slot) -> Option<OwnBlock> {
+        let words = self.record(slot)?;
+        Some(OwnBlock {
+            bytes: words[live::BYTES].load(Ordering::Relaxed),
+            ticks: words[live::TICKS].load(Ordering::Relaxed),
+            align_log2: LiveLinks::unpack(words[live::LINKS].load(Ordering::Relaxed)).align_log2,
+        })
     }
 
     /// What is known of the block at `address`, if it is still in `slot`. Safe to ask for anybody,

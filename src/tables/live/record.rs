@@ -22,6 +22,17 @@ pub(crate) struct LiveRecord {
     pub(crate) first_serial: u64,
 }
 
+/// What never changes of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnBlock {
+    /// Bytes asked for.
+    pub(crate) bytes: u64,
+    /// When it was allocated.
+    pub(crate) ticks: u64,
+    /// log2 of the alignment asked for.
+    pub(crate) align_log2: u8,
+}
+
 impl LiveRecord {
     /// The record in these words, the first of which is `first`.
     #[inline(always)]
