@@ -78,8 +78,8 @@ pub(super) fn settle(
     None
 }
 
-/// Puts the beginning of a map on the timeline.
-pub(super) fn tell_birth(recording: &Recording, thread: u16, record: &LiveRecord) {
+/// Puts the beginning of a map on the timeline. `flags` beside those of the record: `event::FLAG_*`.
+pub(super) fn tell_birth(recording: &Recording, thread: u16, record: &LiveRecord, flags: u64) {
     recording.births.publish(&Event {
         ticks: record.ticks,
         new_serial: record.serial,
@@ -87,7 +87,7 @@ pub(super) fn tell_birth(recording: &Recording, thread: u16, record: &LiveRecord
         subject: record.site,
         thread,
         kind: event::KIND_CREATE as u8,
-        flags: sampled_flag(record.weight),
+        flags: sampled_flag(record.weight) | flags as u8,
         ..Event::default()
     });
 }
@@ -95,7 +95,7 @@ pub(super) fn tell_birth(recording: &Recording, thread: u16, record: &LiveRecord
 /// Tells of a block's beginning that was left untold, now that another took its place.
 pub(super) fn tell_late(recording: &Recording, record: Option<&LiveRecord>) {
     if let Some(record) = record.filter(|record| untold(record)) {
-        tell_birth(recording, record.thread, record);
+        tell_birth(recording, record.thread, record, event::FLAG_TOLD_LATE);
         recording.sites.is_told(record.site);
     }
 }

@@ -289,7 +289,7 @@ impl Session {
             };
             if follows {
                 cold.pending.push(&block, &stack);
-                tell_birth(recording, cold.slot, &record);
+                tell_birth(recording, cold.slot, &record, 0);
             }
         }
         cold.expect_frees(plan.bytes, &state.settings);

@@ -211,6 +211,8 @@ impl Session {
         if moved == 0 {
             return plan.stays(recording, cold, settings, end);
         }
+        // While it was copied there were both: the old one is still counted.
+        let both = recording.sites.live_bytes().saturating_add(bytes);
         if let Some(old) = &plan.old {
             count_freed(recording, old, end, false);
         }
@@ -245,7 +247,7 @@ impl Session {
         }
         tell_late(recording, plan.old.as_ref());
         if !in_place && plan.old.as_ref().is_some_and(certain) {
-            recording.sites.copied(old_bytes, end);
+            recording.sites.copied(both, old_bytes, end);
         }
         recording.resizes.publish(&Event {
             ticks: end,

@@ -127,7 +127,7 @@ impl Short {
                 weight: CERTAIN,
             };
             cold.pending.push(&block, &stack);
-            tell_birth(recording, cold.slot, &record);
+            tell_birth(recording, cold.slot, &record, 0);
         }
         cold.counters.recorded += 1;
         cold.spent(self.start, recording, settings);

@@ -297,13 +297,14 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         }
     }
 
-    /// Notes that `copied` bytes, no longer counted, were there beside all that is live while a
-    /// `realloc` copied them.
-    pub(crate) fn copied(&self, copied: u64, now: u64) {
-        let both = self
-            .live_bytes
-            .load(Ordering::Relaxed)
-            .saturating_add(copied);
+    /// Live bytes of all blocks that are counted.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a `realloc` copied a block of `copied` bytes, and that `both` were live meanwhile in
+    /// all: with the old block and the new one.
+    pub(crate) fn copied(&self, both: u64, copied: u64, now: u64) {
         raise(self.copying_peak_bytes, self.copying_peak_ticks, both, now);
         raise_max(self.copied_most, copied);
     }

@@ -224,7 +224,7 @@ pub mod event {
     pub const NEW_BYTES: usize = 5;
     /// `lo32` edge ([`KIND_REPLACE`], [`KIND_REALLOC`], [`KIND_ABANDON`]) or site
     /// ([`KIND_CREATE`], [`KIND_DROP`]), bits 32..48 thread slot, 48..56 kind, 56..64 flags
-    /// (1: stayed in place, 2: sampled).
+    /// (`FLAG_*`).
     pub const WHAT: usize = 6;
     /// Pause in ticks.
     pub const PAUSE: usize = 7;
@@ -247,6 +247,9 @@ pub mod event {
     pub const FLAG_IN_PLACE: u64 = 1;
     /// [`WHAT`] flag: the map is a sampled one.
     pub const FLAG_SAMPLED: u64 = 2;
+    /// [`WHAT`] flag: a [`KIND_CREATE`] that was told when the block's place was taken, long after it
+    /// happened: its ticks are older than those of its neighbours in the ring.
+    pub const FLAG_TOLD_LATE: u64 = 4;
 }
 
 /// A mark set by the program. Mark number n lies in slot n modulo the capacity.

@@ -2,26 +2,19 @@
 
 use super::blocks::Blocks;
 use super::tick_scale::TickScale;
-use mapgrow_format::layout::{event, header, site};
+use mapgrow_format::layout::{event, header};
 use mapgrow_format::reader::{BlockEvent, Recording};
 
-/// From when on no resize is missing from the rings, and no event at all: never, where some blocks
-/// are only counted.
+/// From when on no resize is missing from the rings, and no event at all (but those of blocks that are
+/// only counted).
 pub(crate) fn complete_from(recording: &Recording, blocks: &Blocks) -> (u64, u64) {
     let lost = |head: usize, events: &[BlockEvent]| {
-        let oldest = events.first().map_or(u64::MAX, |event| event.ticks);
+        let oldest = oldest(events).unwrap_or(u64::MAX);
         let all = recording.header(head) <= events.len() as u64;
         if all { 0 } else { oldest }
     };
     let resizes_from = lost(header::RESIZE_HEAD, &blocks.resizes);
-    let untold = recording
-        .sites()
-        .any(|site| site.word(site::UNTOLD_ALLOCS) != 0);
-    let all_from = if untold {
-        u64::MAX
-    } else {
-        resizes_from.max(lost(header::BIRTH_HEAD, &blocks.births))
-    };
+    let all_from = resizes_from.max(lost(header::BIRTH_HEAD, &blocks.births));
     (resizes_from, all_from)
 }
 
@@ -39,12 +32,19 @@ pub(crate) fn complete_from_ns(
     let mut from = clock.span(0)?;
     for (head, kept) in rings {
         if recording.header(head) > kept.len() as u64 {
-            let oldest = kept.iter().map(|event| event.ticks).min();
+            let oldest = oldest(kept);
             let newest = recording.header(header::NOW_TICKS);
             from = from.max(clock.moment(oldest.unwrap_or(newest))?);
         }
     }
     Some(from)
+}
+
+/// When the oldest event happened that is left in a ring. (One that was told late is there by chance:
+/// what happened between then and its neighbours may be gone.)
+fn oldest(events: &[BlockEvent]) -> Option<u64> {
+    let in_time = |event: &&BlockEvent| event.flags & event::FLAG_TOLD_LATE == 0;
+    events.iter().find(in_time).map(|event| event.ticks)
 }
 
 /// Whether a block was recorded with certainty.

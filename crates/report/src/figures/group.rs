@@ -10,7 +10,6 @@ use super::roots::{Peak, Roots};
 use super::samples::LiveSamples;
 use super::sums::Sums;
 use crate::facts::Facts;
-use crate::facts::blocks::Blocks;
 use crate::facts::groups::{Group, Groups};
 use crate::model::{Coverage, Series, Untold};
 use mapgrow_containers::classify::catalogue::Container;
@@ -57,17 +56,16 @@ pub(crate) fn of_groups(facts: &Facts<'_>, common: &Common, groups: &Groups) -> 
         &facts.successions,
     );
     let complete = facts.complete_from_ns;
-    let series = ends::series(context, blocks, &common.roots, &sums, complete);
+    let over_time = ends::over_time(context, blocks, &common.roots, &sums, complete);
     let examples = examples::examples(context, blocks, &facts.chains, &facts.serials);
     let holdings = Holdings::of(context, &facts.chains, &common.contents);
     let samples = LiveSamples::of(blocks, groups);
-    let untold = untold(blocks, groups, &sums);
     let parts = groups.all.iter().zip(sums).zip(flows).zip(samples);
-    let more = series.into_iter().zip(untold).zip(examples).zip(holdings);
+    let more = over_time.into_iter().zip(examples).zip(holdings);
     parts
         .zip(more)
         .map(
-            |((((group, sums), flow), samples), (((series, untold), example), holdings))| {
+            |((((group, sums), flow), samples), ((over_time, example), holdings))| {
                 let tree = group.family.container == Container::Tree;
                 let coverage = sums.coverage(recording, tree);
                 let kept = (coverage != Coverage::Sampled).then(|| {
@@ -88,33 +86,14 @@ pub(crate) fn of_groups(facts: &Facts<'_>, common: &Common, groups: &Groups) -> 
                     sums,
                     flow,
                     samples,
-                    series,
-                    untold,
+                    series: over_time.series,
+                    untold: over_time.untold,
                     example,
                     holdings,
                 }
             },
         )
         .collect()
-}
-
-/// The blocks of each group that are not on the timeline.
-fn untold(blocks: &Blocks, groups: &Groups, sums: &[Sums]) -> Vec<Option<Untold>> {
-    let mut all: Vec<Option<Untold>> = sums
-        .iter()
-        .map(|sums| Untold {
-            blocks: sums.untold,
-            live_bytes: 0,
-        })
-        .map(|untold| Some(untold).filter(|untold| untold.blocks > 0))
-        .collect();
-    for block in blocks.live.iter().filter(|block| block.untold()) {
-        let group = groups.index(block.site);
-        if let Some(untold) = group.and_then(|group| all[group].as_mut()) {
-            untold.live_bytes = untold.live_bytes.saturating_add(block.bytes);
-        }
-    }
-    all
 }
 
 /// Columns are told by the places at which they grew, whatever the grouping.

@@ -17,6 +17,7 @@ pub(crate) mod samples;
 pub(crate) mod strata;
 pub(crate) mod sums;
 pub(crate) mod totals;
+mod untold;
 
 use crate::facts::Facts;
 use crate::model::{Peak, Totals};

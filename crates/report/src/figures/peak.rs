@@ -12,9 +12,9 @@ use crate::facts::resize_or_rebuild::Relation;
 use crate::facts::rings::{complete_from, copies, counted};
 use crate::model::{Peak, PeakSite};
 use foldhash::HashMap;
-use mapgrow_format::layout::{event, header};
+use mapgrow_format::layout::{event, header, site};
 use mapgrow_format::reader::{BlockEvent, Recording};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A resize during which old and new table were live side by side.
 struct Overlap {
@@ -65,7 +65,10 @@ pub(crate) fn peak(context: &Context<'_>, blocks: &Blocks, most: &Most) -> Optio
     let sum = |of: fn(&PeakSite) -> u64| sites.iter().map(of).fold(0, u64::saturating_add);
     let replayed = replay(recording, blocks, &overlaps, all_from);
     let before = live_before(recording, all_from).min(bytes);
-    let upper = replayed.max(before).min(bytes);
+    // Blocks without events were there beside the others, or not.
+    let with_untold = replayed.saturating_add(untold_most(recording));
+    let replayed = replayed.max(recording.header(header::LIVE_BYTES));
+    let upper = with_untold.max(replayed).max(before).min(bytes);
     Some(Peak {
         bytes,
         at_ns: context.clock.moment_if_set(at),
@@ -93,7 +96,21 @@ fn overlap(context: &Context<'_>, event: &BlockEvent) -> Option<Overlap> {
     })
 }
 
-/// The most that was live since `from`, had no old table been live beside its successor.
+/// An upper bound of what the blocks without events ever held together.
+fn untold_most(recording: &Recording) -> u64 {
+    let untold = recording
+        .sites()
+        .filter(|site| site.word(site::UNTOLD_ALLOCS) != 0);
+    let roots: BTreeSet<u32> = untold.map(|site| site.root()).collect();
+    let most = |root: u32| {
+        let root = recording.site(root);
+        root.map_or(0, |root| root.word(site::PEAK_BYTES))
+    };
+    roots.into_iter().map(most).fold(0, u64::saturating_add)
+}
+
+/// The most that was live since `from` in blocks that have events, had no old table been live beside
+/// its successor.
 fn replay(recording: &Recording, blocks: &Blocks, overlaps: &[Overlap], from: u64) -> u64 {
     let extra: HashMap<u64, u64> = overlaps
         .iter()
@@ -117,7 +134,9 @@ fn replay(recording: &Recording, blocks: &Blocks, overlaps: &[Overlap], from: u6
         ));
     }
     changes.sort_unstable_by_key(|&(ticks, _)| std::cmp::Reverse(ticks));
-    let mut live = i128::from(recording.header(header::LIVE_BYTES));
+    let untold = blocks.live.iter().filter(|block| block.untold());
+    let untold: u128 = untold.map(|block| u128::from(block.bytes)).sum();
+    let mut live = i128::from(recording.header(header::LIVE_BYTES)) - untold as i128;
     let mut most = live;
     for (_, change) in changes.into_iter().take_while(|&(ticks, _)| ticks >= from) {
         live -= change;

@@ -376,13 +376,17 @@ pub struct SizeCount {
 
 /// Blocks that are counted and no more: in exact mode those that have not the shape of a table and are
 /// below the floor of the default mode, unless a container went on from them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Untold {
     /// Blocks ever allocated.
     pub blocks: u64,
     /// Bytes of those that are live.
     pub live_bytes: u64,
+    /// What they held at most in each interval of the site's series: an estimate from above, by the
+    /// series and the events of the others. Empty in a merged report.
+    #[cfg_attr(feature = "json", serde(default))]
+    pub max_live_bytes: Vec<u64>,
 }
 
 /// Live bytes over time.
@@ -395,7 +399,7 @@ pub struct Series {
     /// happened in it.
     pub max_live_bytes: Vec<Option<u64>>,
     /// Live bytes at the end of each interval; `None` where events that were dropped would tell,
-    /// empty where none were looked at.
+    /// empty where none were looked at. At most so many where some blocks have no events.
     #[cfg_attr(feature = "json", serde(default))]
     pub last_live_bytes: Vec<Option<u64>>,
     /// Whether the figures are exact or upper bounds.

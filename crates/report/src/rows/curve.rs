@@ -5,8 +5,7 @@
 //! which the timeline is complete, whatever was lost before. Blocks that are only counted have no
 //! events: what they add is told by the series of their sites, interval by interval.
 
-use crate::model::{Event, EventKind, Report, Series, Site};
-use foldhash::HashMap;
+use crate::model::{Event, EventKind, Report};
 
 /// Live bytes of recorded tables as steps: each figure holds from its time to the next one's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,58 +93,27 @@ impl LiveCurve {
 
 /// What blocks add and take away that are not on the timeline; `None` where nothing tells.
 fn untold_changes(report: &Report) -> Option<Vec<Change>> {
-    let mut told: HashMap<u32, Vec<Change>> = HashMap::default();
-    let mut parts: Vec<(&Site, &Series)> = Vec::new();
-    for site in report.sites.iter().filter(|site| site.untold.is_some()) {
-        told.insert(site.id, Vec::new());
-        parts.push((site, site.series.as_ref()?));
-    }
-    if parts.is_empty() {
-        return Some(Vec::new());
-    }
-    for event in report.timeline.iter().filter(|event| !event.sampled) {
-        if let Some(own) = event.site.and_then(|site| told.get_mut(&site)) {
-            own.extend(changes_of(event).into_iter().flatten());
-        }
-    }
+    let end = report.process.duration_ns.unwrap_or(u64::MAX);
     let mut changes = Vec::new();
-    for (site, series) in parts {
-        let own = told.remove(&site.id).unwrap_or_default();
-        let end = report.process.duration_ns.unwrap_or(u64::MAX);
-        changes.extend(untold_of(site, series, own, end));
+    for site in &report.sites {
+        let Some(untold) = &site.untold else { continue };
+        let interval_ns = site.series.as_ref()?.interval_ns;
+        let held = untold.max_live_bytes.iter().chain([&untold.live_bytes]);
+        let mut before = 0;
+        for (interval, &held) in held.enumerate() {
+            let live = clamp(held) - std::mem::replace(&mut before, clamp(held));
+            let begins = interval_ns.saturating_mul(interval as u64);
+            if live != 0 {
+                let at = begins.min(end);
+                changes.push(Change {
+                    at,
+                    live,
+                    overlap: 0,
+                });
+            }
+        }
     }
     Some(changes)
-}
-
-/// What one site held beside what its events tell, as changes from one interval of its series to the
-/// next: the largest of the interval less the largest by events, and at the end what is live.
-fn untold_of(site: &Site, series: &Series, mut told: Vec<Change>, end: u64) -> Vec<Change> {
-    told.sort_by_key(|change| (change.at, change.live < 0));
-    let at_end = site.untold.map_or(0, |untold| untold.live_bytes);
-    let begins = |interval: usize| series.interval_ns.saturating_mul(interval as u64).min(end);
-    let intervals: Vec<u64> = series.intervals().map(|interval| interval.most).collect();
-    let mut held = vec![0; intervals.len()];
-    let mut live = clamp(site.live_bytes.saturating_sub(at_end));
-    let mut later = told.iter().rev().peekable();
-    for (interval, held) in held.iter_mut().enumerate().rev() {
-        let mut most = live;
-        while let Some(change) = later.next_if(|change| change.at >= begins(interval)) {
-            live = live.saturating_sub(change.live);
-            most = most.max(live);
-        }
-        *held = clamp(intervals[interval]).saturating_sub(most).max(0);
-    }
-    held.push(clamp(at_end));
-    let mut before = 0;
-    let steps = held.iter().enumerate().map(|(interval, &held)| {
-        let live = held - std::mem::replace(&mut before, held);
-        Change {
-            at: begins(interval),
-            live,
-            overlap: 0,
-        }
-    });
-    steps.filter(|change| change.live != 0).collect()
 }
 
 /// What an event adds and takes away; at most two changes. `None` without a time.

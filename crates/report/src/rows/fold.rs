@@ -77,12 +77,13 @@ pub(crate) fn fold(sum: &mut Site, more: &Site, shift: u64) {
     sum.pause_ns = pauses(sum.pause_ns.take(), more.pause_ns.as_ref());
     sizes(&mut sum.freed_sizes, &more.freed_sizes);
     sum.sampled = sampled(sum.sampled.take(), more.sampled.as_ref());
-    sum.untold = match (sum.untold, more.untold) {
+    sum.untold = match (sum.untold.take(), &more.untold) {
         (Some(sum), Some(more)) => Some(Untold {
             blocks: sum.blocks.saturating_add(more.blocks),
             live_bytes: sum.live_bytes.saturating_add(more.live_bytes),
+            max_live_bytes: Vec::new(),
         }),
-        (sum, more) => sum.or(more),
+        (sum, more) => sum.or_else(|| more.clone()),
     };
     for advice in &more.suggestions {
         if !sum.suggestions.contains(advice) && sum.suggestions.len() < MOST_ADVICE {

@@ -4,7 +4,7 @@ use super::counts::{grow, grower};
 use super::{Names, program, report, table};
 use crate::rows::curve::LiveCurve;
 use crate::{Series, Site, series};
-use mapgrow_format::layout::{header, region, site};
+use mapgrow_format::layout::{edge, header, region, site};
 
 const CALLER: &str = "demo::cache::Cache::put@src/cache.rs:58";
 
@@ -120,7 +120,9 @@ fn what_is_only_counted_is_in_the_curve() {
     }
     let report = report(&mut program, &mut names);
     let site = report.sites.iter().find(|site| site.untold.is_some());
-    let untold = site.and_then(|site| site.untold).expect("of the vectors");
+    let untold = site
+        .and_then(|site| site.untold.as_ref())
+        .expect("of the vectors");
     assert_eq!((untold.blocks, untold.live_bytes), (100, 640));
     assert!(
         report
@@ -140,6 +142,98 @@ fn what_is_only_counted_is_in_the_curve() {
     assert_eq!(bytes_at(interval), small, "before there was any");
     assert_eq!(bytes_at(3 * interval + 1), small + 6400);
     assert_eq!(bytes_at(7 * interval), small + 640);
+}
+
+/// A vector that is made at one place and grows at another leaves the one with its end: what is only
+/// counted there is not more by its size.
+#[test]
+fn what_moved_on_to_another_place_is_not_held_where_it_began() {
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    let made = names.at(&["alloc::raw_vec::RawVec<T,A>::with_capacity_in"]);
+    let grown = names.at(&["alloc::raw_vec::RawVec<T,A>::grow_one"]);
+    let here = names.at(&["demo::make@src/make.rs:3"]);
+    let there = names.at(&["demo::fill@src/fill.rs:30"]);
+    let made = program.recording.site(site::ENTRY_ALLOC, &[made, here]);
+    let grown = program.recording.site(site::ENTRY_REALLOC, &[grown, there]);
+    let grow = program
+        .recording
+        .edge(edge::KIND_REALLOC, Some(made), grown, 0, 0);
+    let kept = program.alloc_untold(made, 64, 8);
+    for interval in 1..8 {
+        program.now = interval << 20;
+        for number in 0..100 {
+            program.now += 1;
+            let vector = program.alloc(made, 32, 8);
+            let vector = program.replace(vector, grow, 4096, 1);
+            let number = 1000 * interval + number;
+            program.keep(vector, 0x7000_0010_0000 + 4096 * number);
+        }
+    }
+    program.keep(kept, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    let site = report.sites.iter().find(|site| site.untold.is_some());
+    let untold = site.and_then(|site| site.untold.as_ref()).expect("one");
+    let most = untold.max_live_bytes.iter().max();
+    assert_eq!((untold.live_bytes, most), (64, Some(&64)), "{untold:?}");
+    let curve = LiveCurve::of(&report).expect("a curve");
+    assert_eq!(curve.live_bytes.last(), Some(&report.totals.live_bytes));
+    assert_eq!(report.totals.live_bytes, 700 * 4096 + 64);
+}
+
+/// What short vectors held in a burst is not held through the time after it, in which nothing happens.
+#[test]
+fn a_burst_of_what_is_only_counted_ends() {
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    let vector = names.at(&["alloc::raw_vec::RawVec<T,A>::with_capacity_in"]);
+    let user = names.at(&["demo::parse@src/parse.rs:12"]);
+    let at = program.recording.site(site::ENTRY_ALLOC, &[vector, user]);
+    let mut burst = |from: u64, count: usize| {
+        program.now = from << 20;
+        let held: Vec<_> = (0..count)
+            .map(|_| program.alloc_untold(at, 64, 8))
+            .collect();
+        for block in held {
+            program.free(block);
+        }
+    };
+    burst(3, 1000);
+    burst(20, 1);
+    let report = report(&mut program, &mut names);
+    let site = report.sites.first().expect("one place");
+    let intervals: Vec<_> = site.series.as_ref().expect("one").intervals().collect();
+    assert_eq!(intervals[3].most, 64_000);
+    assert!(intervals[4..20].iter().all(|quiet| quiet.most <= 64));
+    assert_eq!(intervals[20].last, 0);
+}
+
+/// A vector made long ago is told of when it grows: the ring does not reach back to that for it.
+#[test]
+fn what_is_told_late_does_not_make_the_timeline_whole() {
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    program.recording.ring(region::BIRTHS, 16);
+    let vector = names.at(&["alloc::raw_vec::RawVec<T,A>::with_capacity_in"]);
+    let user = names.at(&["demo::log@src/log.rs:5"]);
+    let vectors = program.recording.site(site::ENTRY_ALLOC, &[vector, user]);
+    let at = grower(&mut program, &mut names, CALLER);
+    program.now = 2_000;
+    let old = program.alloc_untold(vectors, 64, 8);
+    for _ in 0..100 {
+        program.now += 1_000;
+        let map = program.alloc(at.site, table(4, 40), 16);
+        program.now += 1_000;
+        program.free(map);
+    }
+    let realloc = program
+        .recording
+        .edge(edge::KIND_REALLOC, Some(vectors), vectors, 0, 0);
+    let long = program.replace(old, realloc, 4096, 10);
+    program.keep(long, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    let from = report.honesty.timeline_complete_from_ns.expect("a clock");
+    assert!(from > 180_000, "all but the last births are gone: {from}");
 }
 
 /// The largest live bytes of each interval, of a map that was resized in the fourth.

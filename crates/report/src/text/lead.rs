@@ -237,9 +237,15 @@ fn peak(report: &Report) -> Option<String> {
     } else {
         ""
     };
+    // A bound that is the peak itself tells nothing.
+    let without = if peak.without_overlap_bytes < peak.bytes {
+        let without = bytes(peak.without_overlap_bytes);
+        format!("; it would have been {most}{without} without the old ones")
+    } else {
+        String::new()
+    };
     Some(format!(
-        "At the peak of {}{} old and new tables side by side held {}; it would have been \
-         {most}{} without the old ones.",
+        "At the peak of {}{} old and new tables side by side held {}{without}.",
         bytes(peak.bytes),
         if peak.bytes == report.totals.peak_bytes {
             ""
@@ -247,7 +253,6 @@ fn peak(report: &Report) -> Option<String> {
             " in all recorded blocks,"
         },
         bytes(overlap),
-        bytes(peak.without_overlap_bytes),
     ))
 }
 
