@@ -41,7 +41,7 @@ for mode in $modes; do
     recorded=$(per_100_pairs "$target/release/examples/bench_recorded")
     # A pair is 8; once in 64 KiB the totals are written down, and once in 512 a block is sampled.
     awk -v mode=$mode -v bare="$bare" -v recorded="$recorded" 'BEGIN {
-        most = mode == "exact" ? 2000 : 9
+        most = mode == "exact" ? 1500 : 9
         above = (recorded - bare) / 100
         printf "MAPGROW=%-6s bare %.2f, recorded %.2f: %+.2f instructions for a pair (at most %d)\n",
             mode, bare / 100, recorded / 100, above, most
