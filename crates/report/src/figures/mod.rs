@@ -16,7 +16,8 @@ pub(crate) mod roots;
 pub(crate) mod samples;
 pub(crate) mod strata;
 pub(crate) mod sums;
-pub(crate) mod totals;
+pub(crate) mod told;
+mod totals;
 mod untold;
 
 use crate::facts::Facts;

@@ -1,8 +1,8 @@
 //! Blocks that have no events: the series of their group and what the others held go in, what these
 //! held comes out.
 
-use super::ends::Told;
 use super::sums::Sums;
+use super::told::Told;
 use crate::facts::blocks::Blocks;
 use crate::facts::groups::Groups;
 use crate::model::{Series, Untold};

@@ -63,6 +63,34 @@ fn a_method_that_several_call_says_what_each_has() {
     }
 }
 
+/// A function that calls itself is one caller, however deep it was.
+#[test]
+fn a_function_that_calls_itself_is_one_caller() {
+    let (mut names, mut program) = (Names::default(), program());
+    let growth = names.at(&[REHASH]);
+    let put = names.at(&["demo::visit@src/visit.rs:9"]);
+    let walk = names.at(&["demo::walk@src/walk.rs:5"]);
+    let main = names.at(&["demo::run@src/run.rs:50"]);
+    let mut stack = vec![growth, put];
+    stack.extend([walk; 30]);
+    stack.push(main);
+    let at = program.recording.site(site::ENTRY_ALLOC, &stack);
+    let grows = program
+        .recording
+        .edge(edge::KIND_REPLACE, Some(at), at, 0, growth);
+    let map = program.alloc(at, table(1 << 9, 16), 16);
+    let map = program.replace(map, grows, table(1 << 10, 16), 100);
+    program.keep(map, 0x7000_0000_1000);
+    let text = render(&report(&mut program, &mut names), &TextOptions::default());
+    let told = "called by demo::walk (src/walk.rs:5), 30 calls deep\n";
+    assert!(text.contains(told), "{text}");
+    assert!(
+        text.contains("          demo::run (src/run.rs:50)\n"),
+        "{text}"
+    );
+    assert_eq!(text.matches("demo::walk").count(), 1, "{text}");
+}
+
 /// Of what has no name, all maps of a kind grow at one line: each is a block of its own, and the callers
 /// tell which.
 #[test]

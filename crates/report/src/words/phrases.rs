@@ -189,11 +189,27 @@ pub(crate) fn callers(site: &Site, room: usize) -> Vec<String> {
             return shares;
         }
     }
-    let outwards = Callers::default().of(site, 3);
-    outwards
-        .iter()
-        .map(|frame| names::called_by(&frame.caller()))
-        .collect()
+    outwards(site)
+}
+
+/// The callers of a site, outwards, three at most: a function that called itself is one of them.
+fn outwards(site: &Site) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let mut lines: Vec<(String, u64)> = Vec::new();
+    for frame in Callers::default().of(site, site.stack.len()) {
+        let line = names::called_by(&frame.caller());
+        let full = lines.len() == SHOWN;
+        match lines.last_mut() {
+            Some((same, times)) if *same == line => *times += 1,
+            _ if full => break,
+            _ => lines.push((line, 1)),
+        }
+    }
+    let told = lines.into_iter().map(|(line, times)| match times {
+        1 => line,
+        _ => format!("{line}, {times} calls deep"),
+    });
+    told.collect()
 }
 
 /// What each has of what a block did and holds; nothing where there is one.
