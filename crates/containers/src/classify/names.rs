@@ -17,17 +17,26 @@ pub struct Name {
     pub anonymous_self: bool,
 }
 
+/// Types that begin with another's angle bracket, one within the other: no compiler writes more, and
+/// who makes a name up could write more than a stack has room for.
+const DEEPEST: usize = 32;
+
 impl Name {
     /// Reads a demangled name.
     #[must_use]
     pub fn parse(demangled: &str) -> Self {
+        Self::parse_within(demangled, 0)
+    }
+
+    fn parse_within(demangled: &str, depth: usize) -> Self {
         let text = demangled.trim();
-        if let Some((inner, rest)) = leading_angle(text) {
+        let inside = leading_angle(text).filter(|_| depth < DEEPEST);
+        if let Some((inner, rest)) = inside {
             let (subject, of_trait) = match split_as(inner) {
                 Some((subject, of_trait)) => (subject, Some(plain_path(of_trait))),
                 None => (inner, None),
             };
-            let subject = plain_type(subject);
+            let subject = plain_type(subject, depth);
             let method = plain_path(rest.strip_prefix("::").unwrap_or(rest));
             let anonymous_self = !subject.contains("::");
             let path = if method.is_empty() {
@@ -107,7 +116,7 @@ fn split_as(text: &str) -> Option<(&str, &str)> {
 }
 
 /// A type without references, pointers and generic arguments.
-fn plain_type(text: &str) -> String {
+fn plain_type(text: &str, depth: usize) -> String {
     let mut text = text.trim();
     loop {
         let before = text;
@@ -121,7 +130,7 @@ fn plain_type(text: &str) -> String {
     match text.as_bytes().first() {
         Some(b'[') => "[]".to_owned(),
         Some(b'(') => "()".to_owned(),
-        Some(b'<') => Name::parse(text).path,
+        Some(b'<') => Name::parse_within(text, depth + 1).path,
         _ => plain_path(text),
     }
 }
@@ -354,5 +363,13 @@ mod tests {
             let _ = Name::parse(name);
         }
         assert_eq!(path("ä<ö>::ü"), "ä::ü");
+    }
+
+    #[test]
+    fn types_within_types_without_end_do_no_harm() {
+        let nested = |depth: usize| "<".repeat(depth) + "a::B" + &" as C>::D".repeat(depth);
+        assert_eq!(path(&nested(3)), "a::B::D::D::D");
+        let _ = path(&nested(100_000));
+        let _ = path(&("<".repeat(100_000) + &">".repeat(100_000)));
     }
 }
