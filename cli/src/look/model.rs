@@ -180,6 +180,9 @@ impl Look {
             }
         }
         let omitted = totals.maps_live - maps.len() as u64;
+        let gave_up = "so much of its memory could be maps and is none that not all of it was looked \
+                       at: there may be more maps than these";
+        let notes = (finding.gave_up).then(|| gave_up.to_owned());
         Look {
             format: "mapgrow-report",
             version: VERSION,
@@ -200,7 +203,7 @@ impl Look {
                 freed_tables_left_out: finding.freed,
                 maps_omitted: omitted,
                 maps_untracked: finding.omitted,
-                notes: Vec::new(),
+                notes: notes.into_iter().collect(),
             },
         }
     }

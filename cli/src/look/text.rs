@@ -331,6 +331,9 @@ fn honesty(look: &Look) -> String {
         };
         text += &format!("; {} {what} and left out", count(number, "table"));
     }
+    for note in &honesty.notes {
+        text += &format!("; {note}");
+    }
     if look
         .groups
         .iter()

@@ -124,6 +124,8 @@ pub(super) struct Measured {
     /// The same of musl.
     known_to_musl: bool,
     marked: HashSet<u64>,
+    /// Whether not all could be asked for.
+    pub(super) gave_up: bool,
 }
 
 impl Measured {
@@ -135,6 +137,7 @@ impl Measured {
         self.swallowed.extend(other.swallowed);
         self.known_to_musl |= other.known_to_musl;
         self.marked.extend(other.marked);
+        self.gave_up |= other.gave_up;
     }
 
     /// Decides on those that are none if others are.
@@ -215,6 +218,7 @@ pub(super) fn measure(search: &Search<'_>, extents: &Extents, mut tables: Vec<Fo
         true
     });
     measured.tables = tables;
+    measured.gave_up = search.view.gave_up();
     measured
 }
 

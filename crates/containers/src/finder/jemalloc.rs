@@ -14,6 +14,9 @@ const PAGE: u64 = 4096;
 const ALIGNMENT: u64 = 64;
 /// Extents remembered at most.
 const MOST: usize = 1 << 20;
+/// Extents that are passed in search of one that reaches so far. Real ones do not lie on top of each
+/// other, but for a few that are no more.
+const MOST_PASSED: usize = 1 << 14;
 /// Extents in use without which there is no jemalloc.
 const LEAST: usize = 8;
 /// Size classes whose blocks come in slabs.
@@ -116,6 +119,7 @@ impl Extents {
         let after = self.list.partition_point(|extent| extent.start <= address);
         let before = self.list.iter().zip(&self.furthest).take(after).rev();
         before
+            .take(MOST_PASSED)
             .take_while(move |(_, furthest)| address < **furthest)
             .map(|(extent, _)| extent)
             .filter(move |extent| address < extent.end)

@@ -74,7 +74,7 @@ pub(super) fn prove(search: &mut Search<'_>, header: u64, candidate: Candidate) 
     let is_none = |search: &Search<'_>, candidate: &Candidate| {
         (search.region(candidate.table, candidate.buckets * 8)).is_none()
             || search.seen.contains_key(&candidate.table)
-            || !(candidate.buckets.is_power_of_two() || is_prime(candidate.buckets))
+            || !(candidate.buckets.is_power_of_two() || is_prime(search, candidate.buckets))
     };
     if is_none(search, &candidate) {
         return;

@@ -106,7 +106,7 @@ fn again_and_again(search: &mut Search<'_>, header: u64, candidate: Candidate) {
 fn agrees(search: &mut Search<'_>, header: u64, candidate: &Candidate) -> Option<bool> {
     let Candidate { table, buckets, .. } = *candidate;
     search.region(table, buckets.checked_mul(8)?)?;
-    if search.seen.contains_key(&table) || !is_prime(buckets) {
+    if search.seen.contains_key(&table) || !is_prime(search, buckets) {
         return None;
     }
     let (mut used, mut own) = (0_u64, 0_u64);
@@ -150,7 +150,11 @@ fn leads_on(search: &Search<'_>, candidate: &Candidate) -> Option<bool> {
     Some((node == 0) == (candidate.entries <= FOLLOWED))
 }
 
-pub(super) fn is_prime(number: u64) -> bool {
+pub(super) fn is_prime(search: &Search<'_>, number: u64) -> bool {
+    // As long as it takes to read so many bytes.
+    if !search.view.affords(number.isqrt()) {
+        return false;
+    }
     let divides = |divisor: &u64| number.is_multiple_of(*divisor);
     number == 2
         || number > 2

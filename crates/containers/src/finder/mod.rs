@@ -26,6 +26,7 @@ mod again;
 mod block;
 mod cpython;
 mod cpython_set;
+mod effort;
 mod go;
 mod go_buckets;
 mod hashbrown;
@@ -216,6 +217,8 @@ pub struct Finding {
     pub freed: u64,
     /// Tables left out because there were too many.
     pub omitted: u64,
+    /// Whether so much could have been tables that not all of it was looked at.
+    pub gave_up: bool,
     /// What jemalloc says of its memory.
     extents: Extents,
 }
@@ -242,7 +245,9 @@ fn scanned(
 ) -> (Finding, Extents) {
     let pieces = words::Pieces::of(regions);
     let threads = threads(regions);
-    let search = || Search::new(memory, regions, group, MOST_TABLES / threads);
+    let effort = effort::to_prove(regions);
+    let view = || View::with_effort(memory, effort);
+    let search = || Search::new(view(), regions, group, MOST_TABLES / threads);
     let mut first = search();
     let others = std::thread::scope(|scope| {
         let work = || {
@@ -272,8 +277,9 @@ fn measured(
     mut finding: Finding,
     extents: Extents,
 ) -> Finding {
-    let search = || Search::new(memory, regions, group, 0);
     let mut rest = std::mem::take(&mut finding.tables);
+    let effort = effort::to_measure(regions, rest.len());
+    let search = || Search::new(View::with_effort(memory, effort), regions, group, 0);
     let share = rest.len().div_ceil(threads(regions)).max(WORTH_A_SHARE);
     let measured = std::thread::scope(|scope| {
         let (search, extents) = (&search, &extents);
@@ -289,6 +295,7 @@ fn measured(
     });
     finding.tables = measured.tables;
     finding.freed += measured.freed;
+    finding.gave_up |= measured.gave_up;
     finding.settle_doubts();
     finding.extents = extents;
     finding.tables.sort_unstable_by_key(|found| found.header);
@@ -324,9 +331,9 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(memory: &'a dyn Searched, regions: &'a [Region], group: u64, room: usize) -> Self {
+    fn new(view: View<'a>, regions: &'a [Region], group: u64, room: usize) -> Self {
         Self {
-            view: View::new(memory),
+            view,
             regions,
             group,
             seen: HashMap::new(),
@@ -393,6 +400,7 @@ impl Finding {
         self.changed_while_read += other.changed_while_read;
         self.freed += other.freed;
         self.omitted += other.omitted;
+        self.gave_up |= other.gave_up;
     }
 
     /// Leaves out what only its like could prove, where there is none.

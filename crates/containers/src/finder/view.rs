@@ -17,12 +17,17 @@ const PART: u64 = 4096;
 const LINES: usize = 512;
 /// Longer pieces are not kept.
 const LONGEST: usize = 32 << 10;
+/// What it takes to read memory anew, in bytes of what is at hand.
+const ANEW: u64 = 512;
 
 /// Memory that is searched, and what is at hand of it.
 pub(super) struct View<'a> {
     memory: &'a dyn Searched,
     lines: RefCell<Lines>,
     fresh: Cell<bool>,
+    /// Bytes that may be read yet.
+    left: Cell<u64>,
+    gave_up: Cell<bool>,
 }
 
 struct Lines {
@@ -40,7 +45,37 @@ impl<'a> View<'a> {
                 bytes: vec![0; LINES * LINE as usize],
             }),
             fresh: Cell::new(false),
+            left: Cell::new(u64::MAX),
+            gave_up: Cell::new(false),
         }
+    }
+
+    /// The same, of which only so many bytes may be read: nothing more can be read then.
+    pub(super) fn with_effort(memory: &'a dyn Searched, bytes: u64) -> Self {
+        let view = Self::new(memory);
+        view.left.set(bytes);
+        view
+    }
+
+    /// Whether something was not read because it would have been too much.
+    pub(super) fn gave_up(&self) -> bool {
+        self.gave_up.get()
+    }
+
+    /// Takes `bytes` of what may be read, if they are left.
+    #[inline]
+    pub(super) fn affords(&self, bytes: u64) -> bool {
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.unwrap_or(0));
+        if left.is_none() {
+            self.gave_up.set(true);
+        }
+        left.is_some()
+    }
+
+    fn affords_to_read(&self, bytes: usize) -> bool {
+        let anew = if self.fresh.get() { ANEW } else { 8 };
+        self.affords(anew + bytes as u64)
     }
 
     /// What is searched.
@@ -63,6 +98,9 @@ impl<'a> View<'a> {
     pub(super) fn word(&self, address: u64) -> Option<u64> {
         let from = address % LINE;
         if !self.fresh.get() && from % PART <= PART - 8 {
+            if !self.affords(8) {
+                return None;
+            }
             let mut lines = self.lines.borrow_mut();
             let (parts, bytes) = lines.line(self.memory, address / LINE)?;
             let word = bytes.get(from as usize..from as usize + 8)?;
@@ -138,6 +176,9 @@ fn fill(memory: &dyn Searched, line: u64, bytes: &mut [u8]) -> u8 {
 
 impl Memory for View<'_> {
     fn read(&self, address: u64, into: &mut [u8]) -> bool {
+        if !self.affords_to_read(into.len()) {
+            return false;
+        }
         if self.fresh.get() || into.len() > LONGEST {
             return self.memory.read(address, into);
         }
@@ -162,7 +203,8 @@ impl Memory for View<'_> {
 
     fn read_many(&self, addresses: &[u64], each: usize, into: &mut [u8]) -> bool {
         if self.fresh.get() {
-            return self.memory.read_many(addresses, each, into);
+            return self.affords_to_read(into.len())
+                && self.memory.read_many(addresses, each, into);
         }
         each > 0
             && into.len() == addresses.len() * each

@@ -76,6 +76,7 @@ pub(super) fn scan(search: &mut Search<'_>, pieces: &Pieces<'_>, progress: &mut 
         let length = piece.end - piece.start;
         progress(pieces.behind.fetch_add(length, Relaxed) + length);
     }
+    search.finding.gave_up |= search.view.gave_up();
 }
 
 /// Reads one part, and looks at it. What cannot be read at once is tried page by page.
