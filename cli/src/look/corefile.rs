@@ -133,13 +133,8 @@ impl CoreFile {
             group: if short(18) == 62 { 16 } else { 8 },
         };
         core.take_segments(long(32), count, size);
-        if core
-            .segments
-            .iter()
-            .map(|segment| segment.there)
-            .sum::<u64>()
-            > size
-        {
+        let there = core.segments.iter().map(|segment| segment.there);
+        if there.fold(0, u64::saturating_add) > size {
             return Err(told(
                 path,
                 "says that it has more memory than it is long; write the core anew",
@@ -167,7 +162,8 @@ impl CoreFile {
             match half(0) {
                 NOTE => notes.push((offset, has)),
                 LOAD if start < HIGHEST && length <= HIGHEST && length > 0 => {
-                    self.missing += has.min(length) - there;
+                    let missing = has.min(length) - there;
+                    self.missing = self.missing.saturating_add(missing);
                     self.segments.push(Segment {
                         start,
                         length,
@@ -281,5 +277,44 @@ impl Memory for CoreFile {
 impl Searched for CoreFile {
     fn parts(&self, from: u64, to: u64, add: &mut dyn FnMut(u64, u64)) {
         super::memory::without(&self.left, from, to, add);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A core of one processor with these segments: kind, flags, offset, start, bytes that it has and
+    /// bytes that there were.
+    fn core(segments: &[(u32, u32, u64, u64, u64, u64)]) -> Vec<u8> {
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(FILE_HEADER, 0);
+        bytes[16] = 4;
+        bytes[18] = 62;
+        bytes[32] = FILE_HEADER as u8;
+        bytes[54] = SEGMENT as u8;
+        bytes[56..58].copy_from_slice(&(segments.len() as u16).to_le_bytes());
+        for &(kind, flags, offset, start, has, length) in segments {
+            bytes.extend([kind, flags].iter().flat_map(|half| half.to_le_bytes()));
+            let words = [offset, start, 0, has, length, 0];
+            bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        bytes
+    }
+
+    fn opened(bytes: &[u8]) -> Result<CoreFile, Failure> {
+        let name = format!("mapgrow-core-{}-{}", std::process::id(), bytes.len());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        let core = CoreFile::open(&path);
+        std::fs::remove_file(&path).expect("removed");
+        core
+    }
+
+    #[test]
+    fn what_is_missing_may_be_more_than_there_are_addresses() {
+        let segment = (LOAD, READ | WRITE, 0, 0x1000, HIGHEST, HIGHEST);
+        let core = opened(&core(&[segment; 600])).expect("a core");
+        assert_eq!(core.missing(), u64::MAX);
     }
 }

@@ -81,7 +81,8 @@ fn core(path: &Path, most: usize) -> Result<Look, Failure> {
         &Headroom::default(),
         most,
     );
-    look.honesty.bytes_unreadable += memory.missing();
+    let unreadable = &mut look.honesty.bytes_unreadable;
+    *unreadable = unreadable.saturating_add(memory.missing());
     if memory.missing() > 0 {
         let missing = bytes(memory.missing());
         look.honesty
