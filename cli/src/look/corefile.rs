@@ -175,9 +175,7 @@ impl CoreFile {
                 _ => {}
             }
         }
-        for (offset, length) in notes {
-            notes::read(&self.file, offset, length, &mut self.notes);
-        }
+        self.notes = notes::read(&self.file, &notes);
         self.segments.sort_by_key(|segment| segment.start);
         let mut end = 0;
         // Memory does not overlap; what does is made up.
@@ -316,5 +314,25 @@ mod tests {
         let segment = (LOAD, READ | WRITE, 0, 0x1000, HIGHEST, HIGHEST);
         let core = opened(&core(&[segment; 600])).expect("a core");
         assert_eq!(core.missing(), u64::MAX);
+    }
+
+    #[test]
+    fn notes_that_are_said_to_lie_in_one_place_are_read_once() {
+        const STATUS: usize = 12 + 8 + 336;
+        // Each is as long as the file, and there are as many as a header can say.
+        let mut bytes = core(&[(NOTE, 0, 0, 0, u64::MAX, 0); 60_000]);
+        let (headers, statuses) = (bytes.len(), 1000);
+        for _ in 0..statuses {
+            bytes.extend([5_u32, 336, 1].iter().flat_map(|half| half.to_le_bytes()));
+            bytes.extend(b"CORE\0\0\0\0");
+            bytes.extend([7; 336]);
+        }
+        for segment in bytes[FILE_HEADER..headers].chunks_exact_mut(SEGMENT) {
+            segment[8..16].copy_from_slice(&(headers as u64).to_le_bytes());
+        }
+        let core = opened(&bytes).expect("a core");
+        let most = (64 << 20) / (STATUS * statuses) + 1;
+        let stacks = core.notes().stacks().len();
+        assert!((statuses..=most * statuses).contains(&stacks), "{stacks}");
     }
 }

@@ -140,18 +140,25 @@ pub fn below(pointers: &[u64], stacks: &[Region]) -> Vec<Region> {
     /// What a function may use below its stack pointer.
     const RED_ZONE: u64 = 128;
     let below = |&pointer: &u64| {
-        let stack = stacks
-            .iter()
-            .find(|r| (r.start..r.end).contains(&pointer))?;
+        let after = stacks.partition_point(|stack| stack.start <= pointer);
+        let stack = stacks.get(after.checked_sub(1)?)?;
+        if pointer >= stack.end {
+            return None;
+        }
         let end = pointer.saturating_sub(RED_ZONE) / 8 * 8;
         (end > stack.start).then_some(Region { end, ..*stack })
     };
-    pointers.iter().filter_map(below).collect()
+    let mut left: Vec<Region> = pointers.iter().filter_map(below).collect();
+    // Of two in one stack what is below both.
+    left.sort_unstable_by_key(|left| (left.start, left.end));
+    left.dedup_by_key(|left| left.start);
+    left
 }
 
-/// Adds what lies between `from` and `to`, but for what is `left` out.
+/// Adds what lies between `from` and `to`, but for what is `left` out, which is sorted.
 pub fn without(left: &[Region], from: u64, to: u64, add: &mut dyn FnMut(u64, u64)) {
-    let within = left.iter().find(|left| left.start < to && from < left.end);
+    let after = left.partition_point(|left| left.end <= from);
+    let within = left.get(after).filter(|left| left.start < to);
     let mut from = from;
     if let Some(left) = within {
         if from < left.start {
@@ -311,6 +318,27 @@ mod tests {
             9f01000-af01000 rw-p 0 00:00 0\nbf01000-bf41000 rw-p 0 00:00 0   [stack]\n";
         let starts: Vec<u64> = stacks(maps).iter().map(|stack| stack.start).collect();
         assert_eq!(starts, [0x7f0_1000, 0xbf0_1000]);
+    }
+
+    #[test]
+    fn of_each_stack_is_left_what_lies_below_its_pointers() {
+        let stack = |start| Region {
+            start,
+            end: start + 0x1000,
+        };
+        let stacks = [stack(0x1000), stack(0x3000), stack(0x9000)];
+        let left = below(&[0x9800, 0x2800, 0x1800, 0x1400, 0x3008], &stacks);
+        let ends: Vec<(u64, u64)> = left.iter().map(|left| (left.start, left.end)).collect();
+        assert_eq!(ends, [(0x1000, 0x1380), (0x9000, 0x9780)]);
+        let parts = |from, to| {
+            let mut parts = Vec::new();
+            without(&left, from, to, &mut |from, to| parts.push((from, to)));
+            parts
+        };
+        assert_eq!(parts(0x1000, 0x2000), [(0x1380, 0x2000)]);
+        assert_eq!(parts(0x3000, 0x4000), [(0x3000, 0x4000)]);
+        assert_eq!(parts(0x8000, 0xa000), [(0x8000, 0x9000), (0x9780, 0xa000)]);
+        assert_eq!(parts(0x9000, 0x9400), []);
     }
 
     #[test]

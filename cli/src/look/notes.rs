@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// Bytes of notes that are read.
+/// Bytes of notes that are read: of all of them, for ever so many may be said to lie in one place.
 const MOST: u64 = 64 << 20;
 /// Threads and files that are kept.
 const MOST_KEPT: usize = 1 << 17;
@@ -71,15 +71,21 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).trim_end().to_owned()
 }
 
-/// Reads the notes of `file` from `offset` on, as many as there are.
-pub fn read(file: &File, offset: u64, length: u64, into: &mut Notes) {
+/// Reads the notes of `file`, as many as there are: each of `places` is an offset and a length.
+pub fn read(file: &File, places: &[(u64, u64)]) -> Notes {
+    let mut notes = Notes::default();
     let size = file.metadata().map_or(0, |metadata| metadata.len());
-    let length = length.min(MOST).min(size.saturating_sub(offset));
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-    if file.read_exact_at(&mut bytes, offset).is_ok() {
-        let _ = take(&bytes, into);
+    let mut left = MOST;
+    for &(offset, length) in places {
+        let length = length.min(left).min(size.saturating_sub(offset));
+        left -= length;
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        if file.read_exact_at(&mut bytes, offset).is_ok() {
+            let _ = take(&bytes, &mut notes);
+        }
     }
-    into.shared.sort_unstable();
+    notes.shared.sort_unstable();
+    notes
 }
 
 fn take(mut bytes: &[u8], into: &mut Notes) -> Option<()> {
@@ -129,7 +135,8 @@ fn files(body: &[u8], into: &mut Notes) -> Option<()> {
             into.program = Some(text(name));
         }
         let shared: [&[u8]; 3] = [b"/dev/", b"/memfd:", b"/SYSV"];
-        if shared.iter().any(|prefix| name.starts_with(prefix)) && name != b"/dev/zero" {
+        let is_shared = shared.iter().any(|prefix| name.starts_with(prefix));
+        if is_shared && name != b"/dev/zero" && into.shared.len() < MOST_KEPT {
             into.shared.push((start, end));
         }
     }
