@@ -10,6 +10,8 @@ mod export;
 pub mod failure;
 mod flame;
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod holder;
 mod html;
 mod load;

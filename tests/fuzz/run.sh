@@ -3,6 +3,16 @@
 #
 #   tests/fuzz/run.sh dump [SECONDS]       recordings and dumps
 #   tests/fuzz/run.sh profile [SECONDS]    heap profiles of pprof's format
+#   tests/fuzz/run.sh json [SECONDS]       saved reports, and what is made of them beside another
+#   tests/fuzz/run.sh families [SECONDS]   families files, and names of functions that they are for
+#   tests/fuzz/run.sh http [SECONDS]       what `mapgrow serve` is sent
+#   tests/fuzz/run.sh core [SECONDS]       core files, and the search for maps in them
+#
+# Where the recordings of corpus/dump come from (they have to be of today's version), and how a small
+# core is made of a process:
+#
+#   cargo run -p mapgrow-fixture --example seeds tests/fuzz/corpus/dump
+#   tests/fuzz/core.py MAPGROW PID CORE
 #
 # An hour each by default. Ends with an error at the first panic, an input that takes longer than
 # 10 s, or memory beyond 1 GiB. Needs g++ (tests/setup.sh); the instrumentation is the stable

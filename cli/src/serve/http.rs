@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::metrics::{self, Format};
@@ -79,12 +80,20 @@ pub fn serve(
     })
 }
 
-async fn connection(
-    stream: tokio::net::TcpStream,
-    targets: Arc<Targets>,
-    limits: Limits,
-    seat: Arc<Seat>,
-) {
+/// Answers all that comes from `stream`, as if it were the only connection.
+#[cfg(fuzzing)]
+pub async fn alone<S>(stream: S, targets: Arc<Targets>, limits: Limits)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let seat = Arc::new(Seats::default()).take(1).await;
+    connection(stream, targets, limits, Arc::new(seat)).await;
+}
+
+async fn connection<S>(stream: S, targets: Arc<Targets>, limits: Limits, seat: Arc<Seat>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let asked = Arc::clone(&seat);
     let service = service_fn(move |request| {
         answer(request, Arc::clone(&targets), limits, Arc::clone(&asked))

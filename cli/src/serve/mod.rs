@@ -10,5 +10,11 @@ mod page;
 mod seats;
 mod targets;
 
+#[cfg(fuzzing)]
+pub use http::alone;
 pub use http::{Limits, serve};
+#[cfg(fuzzing)]
+pub use metrics::{Format, render as metrics};
+#[cfg(fuzzing)]
+pub use targets::Reading;
 pub use targets::Targets;

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use mapgrow_cli::pprof;
 use mapgrow_report::Report;
 use mapgrow_report::profile::{HeapProfile, Innermost, MapType, ProfilePlace, SourceHint};
 use mapgrow_report::text::{TextOptions, render};
-use mapgrow_cli::pprof;
 
 /// Answers by address, of all the kinds there are.
 struct Answers;
@@ -30,7 +30,11 @@ impl Innermost for Answers {
     }
 
     fn source(&mut self, _: &HeapProfile, place: &ProfilePlace) -> Option<SourceHint> {
-        [None, Some(SourceHint::Append), Some(SourceHint::IndexAssign)][place.address as usize / 4 % 3]
+        [
+            None,
+            Some(SourceHint::Append),
+            Some(SourceHint::IndexAssign),
+        ][place.address as usize / 4 % 3]
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -43,10 +47,13 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let mut later = profile.clone();
-    later.taken_unix_ns = profile.taken_unix_ns.map(|ns| ns.saturating_add(1_000_000_000));
+    later.taken_unix_ns = profile
+        .taken_unix_ns
+        .map(|ns| ns.saturating_add(1_000_000_000));
     later.samples.reverse();
     let report = Report::of_profiles(&[profile, later], &mut Answers).expect("profiles");
     assert!(!render(&report, &TextOptions::default()).is_empty());
-    let written = pprof::encode(&pprof::of_report(&report)).expect("memory takes it");
+    let written =
+        pprof::encode(&pprof::of_report(&report, pprof::Functions::Own)).expect("memory takes it");
     assert!(!written.is_empty());
 });

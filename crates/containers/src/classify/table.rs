@@ -46,13 +46,20 @@ impl std::error::Error for TableError {}
 
 /// A family while its lines are read.
 #[derive(Default)]
-struct Draft {
+struct Draft<'a> {
     line: usize,
-    name: String,
+    name: &'a str,
     container: Option<Container>,
-    patterns: [Vec<&'static str>; FIELDS.len()],
+    patterns: [Vec<&'a str>; FIELDS.len()],
     rehashes_unseen: bool,
     step_by_step: bool,
+}
+
+/// What a text says, while it still belongs to the text.
+#[derive(Default)]
+struct Said<'a> {
+    families: Vec<(Container, Draft<'a>)>,
+    plumbing: Vec<&'a str>,
 }
 
 /// The words that begin a line with a pattern, and the field that each belongs to.
@@ -65,30 +72,40 @@ const CONTAINERS: [(&str, Container); 4] = [
     ("unknown", Container::Unknown),
 ];
 
-impl Draft {
-    fn finish(self) -> Result<Family, TableError> {
+impl<'a> Draft<'a> {
+    fn finish(self) -> Result<(Container, Draft<'a>), TableError> {
         let line = self.line;
         let fail = |reason: String| Err(TableError { line, reason });
         let Some(container) = self.container else {
             return fail(format!("{} does not say what `container` it is", self.name));
         };
-        let [tables, resizes, own, callers, hosts] = self.patterns;
-        if tables.is_empty() {
+        if self.patterns[0].is_empty() {
             return fail(format!("{} names no `table` function", self.name));
         }
-        let kept = |patterns: Vec<&'static str>| -> &'static [&'static str] { patterns.leak() };
-        Ok(Family {
-            name: self.name.leak(),
+        Ok((container, self))
+    }
+
+    fn kept(self, container: Container) -> Family {
+        let [tables, resizes, own, callers, hosts] = self.patterns.map(|patterns| {
+            let patterns: Vec<&'static str> = patterns.into_iter().map(kept).collect();
+            &*patterns.leak()
+        });
+        Family {
+            name: kept(self.name),
             container,
-            tables: kept(tables),
-            resizes: kept(resizes),
-            own: kept(own),
-            callers: kept(callers),
-            hosts: kept(hosts),
+            tables,
+            resizes,
+            own,
+            callers,
+            hosts,
             rehashes_unseen: self.rehashes_unseen,
             step_by_step: self.step_by_step,
-        })
+        }
     }
+}
+
+fn kept(text: &str) -> &'static str {
+    text.to_owned().leak()
 }
 
 /// Reads a table. What it holds is kept for as long as the program runs.
@@ -96,8 +113,26 @@ impl Draft {
 /// # Errors
 /// The first line that is not understood.
 pub fn parse(text: &str) -> Result<Table, TableError> {
-    let mut table = Table::default();
-    let mut draft: Option<Draft> = None;
+    let said = read(text)?;
+    let families = said.families.into_iter();
+    Ok(Table {
+        families: families
+            .map(|(container, draft)| draft.kept(container))
+            .collect(),
+        plumbing: said.plumbing.into_iter().map(kept).collect(),
+    })
+}
+
+/// How many families a text has, of which nothing is kept: fuzzing reads more of them than memory
+/// takes.
+#[cfg(fuzzing)]
+pub fn count(text: &str) -> Result<usize, TableError> {
+    read(text).map(|said| said.families.len())
+}
+
+fn read(text: &str) -> Result<Said<'_>, TableError> {
+    let mut said = Said::default();
+    let mut draft: Option<Draft<'_>> = None;
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or("").trim();
         if line.is_empty() {
@@ -120,14 +155,14 @@ pub fn parse(text: &str) -> Result<Table, TableError> {
                 }
                 let next = Draft {
                     line: number + 1,
-                    name: rest.to_owned(),
+                    name: rest,
                     ..Draft::default()
                 };
                 if let Some(before) = draft.replace(next) {
-                    table.families.push(before.finish()?);
+                    said.families.push(before.finish()?);
                 }
             }
-            ("plumbing", _) => table.plumbing.push(rest.to_owned().leak()),
+            ("plumbing", _) => said.plumbing.push(rest),
             (_, None) => return fail("it belongs to no family: begin with `family NAME`"),
             ("container", Some(draft)) => {
                 let known = CONTAINERS.iter().find(|(name, _)| *name == rest);
@@ -139,7 +174,7 @@ pub fn parse(text: &str) -> Result<Table, TableError> {
             ("rehashes", Some(draft)) if rest == "unseen" => draft.rehashes_unseen = true,
             ("moves", Some(draft)) if rest == "step by step" => draft.step_by_step = true,
             (word, Some(draft)) => match FIELDS.iter().position(|field| *field == word) {
-                Some(field) => draft.patterns[field].push(rest.to_owned().leak()),
+                Some(field) => draft.patterns[field].push(rest),
                 None => {
                     return fail(
                         "it begins with none of family, container, table, resize, own, caller, \
@@ -150,9 +185,9 @@ pub fn parse(text: &str) -> Result<Table, TableError> {
         }
     }
     if let Some(last) = draft {
-        table.families.push(last.finish()?);
+        said.families.push(last.finish()?);
     }
-    Ok(table)
+    Ok(said)
 }
 
 /// Writes families and functions as [`parse`] reads them.
