@@ -143,7 +143,7 @@ fn plain_path(text: &str) -> String {
     while let Some(next) = rest.chars().next() {
         let width = next.len_utf8();
         match next {
-            '<' if ["operator", "operator<"].contains(&last_part(&path)) => path.push('<'),
+            '<' if matches!(operator_symbol(&path), Some(b"" | b"<")) => path.push('<'),
             // `operator< <int>`: demanglers keep the arguments apart.
             ' ' if rest.starts_with(" <") && ends_with_operator(&path) => {
                 let Some(end) = closing(&rest[2..]) else {
@@ -164,13 +164,10 @@ fn plain_path(text: &str) -> String {
                 continue;
             }
             '{' => {
-                let end = rest
-                    .find("}}")
-                    .map(|at| at + 2)
-                    .filter(|_| rest.starts_with("{{"));
-                let end = end
-                    .or_else(|| rest.find('}').map(|at| at + 1))
-                    .unwrap_or(rest.len());
+                let end = rest.find('}').map_or(rest.len(), |at| {
+                    let doubled = rest.starts_with("{{") && rest[at + 1..].starts_with('}');
+                    at + 1 + usize::from(doubled)
+                });
                 push_braced(&mut path, &rest[..end]);
                 rest = &rest[end..];
                 continue;
@@ -219,14 +216,29 @@ fn push_braced(path: &mut String, braced: &str) {
     }
 }
 
-fn last_part(path: &str) -> &str {
-    path.rsplit("::").next().unwrap_or("")
+fn ends_with_operator(path: &str) -> bool {
+    operator_symbol(path).is_some_and(|symbol| {
+        let letter = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
+        !symbol.iter().any(letter)
+    })
 }
 
-fn ends_with_operator(path: &str) -> bool {
-    last_part(path)
-        .strip_prefix("operator")
-        .is_some_and(|symbol| !symbol.contains(char::is_alphanumeric))
+/// What follows `operator`, where the last part of a path begins so: as far back as there may be a
+/// symbol, for this is asked time and again of a path that may be long.
+fn operator_symbol(path: &str) -> Option<&[u8]> {
+    const WORD: &[u8] = b"operator";
+    const LONGEST_SYMBOL: usize = 8;
+    let bytes = path.as_bytes();
+    let least = bytes.len().saturating_sub(WORD.len() + LONGEST_SYMBOL);
+    let symbols = (least..=bytes.len()).rev();
+    symbols
+        .filter_map(|at| bytes[at..].strip_prefix(WORD))
+        .next()
+        .filter(|symbol| {
+            let scope = &bytes[..bytes.len() - symbol.len() - WORD.len()];
+            (scope.is_empty() || scope.ends_with(b"::"))
+                && !symbol.windows(2).any(|two| two == b"::")
+        })
 }
 
 /// Cuts the `::h0123456789abcdef` that ends legacy names.
@@ -363,6 +375,27 @@ mod tests {
             let _ = Name::parse(name);
         }
         assert_eq!(path("ä<ö>::ü"), "ä::ü");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "reads megabytes")]
+    fn long_names_do_not_take_the_square_of_their_length() {
+        let long = |part: &str| part.repeat((1 << 20) / part.len());
+        for name in [
+            long("{a}"),
+            long("{{a}"),
+            "operator".to_owned() + &long(" "),
+            "operator".to_owned() + &long(" +"),
+            long("a") + &long("<>"),
+            long("operator<"),
+            long("a::operator()"),
+            long("a["),
+            long("(anonymous namespace)"),
+            long("<a as b>::c"),
+        ] {
+            let _ = Name::parse(&name);
+        }
+        assert_eq!(path("a::{{closure}}{{a}b"), "a::{{closure}}{{a}b");
     }
 
     #[test]
