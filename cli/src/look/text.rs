@@ -1,5 +1,7 @@
 //! What `look` found, for a person who has little time.
 
+use std::collections::HashSet;
+
 use mapgrow_report::LeftUnder;
 use mapgrow_report::text::units::{bytes, count, thousands};
 
@@ -110,14 +112,14 @@ fn went(resident: &Resident, totals: &Totals) -> String {
 }
 
 fn blocks(look: &Look) -> Vec<Block<'_>> {
-    let same = |group: &Group, map: &Map| {
-        (group.family, group.buckets, group.element_bytes)
-            == (map.family, map.buckets, map.element_bytes)
-    };
     let each = |group: &Group| group.bytes.unwrap_or(0) / group.count.max(1);
     let together = |group: &&Group| group.count >= MANY && each(group) < LARGE_BYTES;
     let (many, few): (Vec<&Group>, Vec<&Group>) = look.groups.iter().partition(together);
-    let alone = |map: &&Map| few.iter().any(|group| same(group, map));
+    // A core may have been made to have ever so many groups.
+    let few: HashSet<_> = (few.into_iter())
+        .map(|group| (group.family, group.buckets, group.element_bytes))
+        .collect();
+    let alone = |map: &&Map| few.contains(&(map.family, map.buckets, map.element_bytes));
     let mut blocks: Vec<Block<'_>> = many.into_iter().map(Block::Many).collect();
     blocks.extend(look.maps.iter().filter(alone).map(Block::One));
     blocks.sort_by_key(|block| std::cmp::Reverse(block.weight()));
