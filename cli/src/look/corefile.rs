@@ -10,6 +10,8 @@ use std::path::Path;
 
 use mapgrow_containers::finder::{Region, Searched};
 use mapgrow_system::memory::Memory;
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 
 use super::memory::below;
 use super::notes::{self, Notes};
@@ -246,8 +248,7 @@ impl Memory for CoreFile {
     fn read(&self, address: u64, into: &mut [u8]) -> bool {
         let (mut at, mut rest) = (address, into);
         while !rest.is_empty() {
-            let after = self.segments.partition_point(|segment| segment.start <= at);
-            let Some(segment) = after.checked_sub(1).and_then(|i| self.segments.get(i)) else {
+            let Some(segment) = self.segment_at(at) else {
                 return false;
             };
             let from = at - segment.start;
@@ -272,9 +273,59 @@ impl Memory for CoreFile {
     }
 }
 
+impl CoreFile {
+    fn segment_at(&self, address: u64) -> Option<&Segment> {
+        let after = self
+            .segments
+            .partition_point(|segment| segment.start <= address);
+        self.segments.get(after.checked_sub(1)?)
+    }
+
+    /// The parts of the file between two offsets that are no holes; all of it where that cannot be
+    /// asked.
+    fn data(&self, from: u64, to: u64) -> Vec<(u64, u64)> {
+        let (mut at, mut parts) = (from, Vec::new());
+        while at < to {
+            let begins = match seek(&self.file, SeekFrom::Data(at)) {
+                Ok(begins) => begins.max(at),
+                Err(Errno::NXIO) => break,
+                Err(_) => at,
+            };
+            let ends = seek(&self.file, SeekFrom::Hole(begins)).unwrap_or(to);
+            if begins >= to || ends <= begins {
+                break;
+            }
+            parts.push((begins, ends.min(to)));
+            at = ends;
+        }
+        parts
+    }
+}
+
 impl Searched for CoreFile {
+    /// Holes of the file are zeros: there are none of a map's words, and there may be terabytes.
     fn parts(&self, from: u64, to: u64, add: &mut dyn FnMut(u64, u64)) {
-        super::memory::without(&self.left, from, to, add);
+        /// So much before what is no hole may belong to the same header.
+        const BEFORE: u64 = 64;
+        let mut at = from;
+        while at < to {
+            let Some(segment) = self.segment_at(at) else {
+                return;
+            };
+            let end = to.min(segment.start + segment.there);
+            if end <= at {
+                return;
+            }
+            let offset = segment.offset + (at - segment.start);
+            let mut behind = at;
+            for (begins, ends) in self.data(offset, offset + (end - at)) {
+                let begins = at + (begins - offset).saturating_sub(BEFORE) / 8 * 8;
+                let (begins, ends) = (begins.max(behind), at + (ends - offset));
+                super::memory::without(&self.left, begins, ends, add);
+                behind = ends;
+            }
+            at = end;
+        }
     }
 }
 
@@ -314,6 +365,30 @@ mod tests {
         let segment = (LOAD, READ | WRITE, 0, 0x1000, HIGHEST, HIGHEST);
         let core = opened(&core(&[segment; 600])).expect("a core");
         assert_eq!(core.missing(), u64::MAX);
+    }
+
+    #[test]
+    fn holes_are_not_searched() {
+        const START: u64 = 0x5500_0000_0000;
+        let all = 1 << 40;
+        let path = std::env::temp_dir().join(format!("mapgrow-holes-{}", std::process::id()));
+        let file = File::create(&path).expect("written");
+        // Where no file can be so long, none can do harm.
+        if file.set_len(4096 + all).is_ok() {
+            let header = core(&[(LOAD, READ | WRITE, 4096, START, all, all)]);
+            file.write_all_at(&header, 0).expect("written");
+            let word = START.to_le_bytes();
+            file.write_all_at(&word, 4096 + (1 << 30)).expect("written");
+            let core = CoreFile::open(&path).expect("a core");
+            let mut parts = Vec::new();
+            core.parts(START, START + all, &mut |from, to| parts.push((from, to)));
+            let searched: u64 = parts.iter().map(|(from, to)| to - from).sum();
+            assert!(searched < 16 << 20, "{searched}");
+            let word = START + (1 << 30);
+            let within = |&(from, to): &(u64, u64)| from + 64 <= word && word < to;
+            assert!(parts.iter().any(within), "{parts:x?}");
+        }
+        std::fs::remove_file(&path).expect("removed");
     }
 
     #[test]
