@@ -166,9 +166,22 @@ pub fn folded(report: &Report, weight: Weight, libraries: Libraries) -> Vec<Fold
         let sum = sum.or_insert(0);
         *sum = sum.saturating_add(figure);
     }
-    sums.into_iter()
+    let mut stacks: Vec<Folded> = (sums.into_iter())
         .map(|(frames, weight)| Folded { frames, weight })
-        .collect()
+        .collect();
+    within_a_number(&mut stacks);
+    stacks.retain(|stack| stack.weight > 0);
+    stacks
+}
+
+/// Whoever draws or reads the stacks adds their figures: where a saved report says more than a number
+/// holds, the last of them are cut.
+fn within_a_number(stacks: &mut [Folded]) {
+    let mut left = u64::MAX;
+    for stack in stacks {
+        stack.weight = stack.weight.min(left);
+        left -= stack.weight;
+    }
 }
 
 /// A stack, outermost function first, with `...` for plumbing.
@@ -221,6 +234,18 @@ mod tests {
         let frames = folding_plumbing(stack.split(' ').map(frame).collect());
         let names: Vec<String> = frames.into_iter().map(|(name, _)| name).collect();
         names.join(" ")
+    }
+
+    #[test]
+    fn figures_have_a_sum() {
+        let stack = |name: &str, weight| Folded {
+            frames: vec![(name.to_owned(), Kind::Own)],
+            weight,
+        };
+        let mut stacks = [stack("a", 7), stack("b", u64::MAX), stack("c", 7)];
+        within_a_number(&mut stacks);
+        let weights = stacks.map(|stack| stack.weight);
+        assert_eq!(weights, [7, u64::MAX - 7, 0]);
     }
 
     #[test]

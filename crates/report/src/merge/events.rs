@@ -29,13 +29,14 @@ pub(super) fn add(
     let mut next = last_map(merged);
     let mut renumber = |id: u64| {
         *maps.entry(id).or_insert_with(|| {
-            next += 1;
+            // Who saved the report may have given its maps any number.
+            next = next.wrapping_add(1);
             next
         })
     };
     for mut map in report.maps {
         let Some(table_site) = site(Some(map.table_site)) else {
-            merged.honesty.maps_omitted += 1;
+            count(&mut merged.honesty.maps_omitted, 1);
             continue;
         };
         map.id = renumber(map.id);
@@ -93,7 +94,7 @@ fn bound(merged: &mut Report) {
     merged.maps.sort_by_key(|map| std::cmp::Reverse(map.bytes));
     let omitted = merged.maps.len().saturating_sub(MOST_MAPS);
     merged.maps.truncate(MOST_MAPS);
-    merged.honesty.maps_omitted += omitted as u64;
+    count(&mut merged.honesty.maps_omitted, omitted);
     merged.timeline.sort_by_key(|event| event.t_ns);
     let dropped = merged.timeline.len().saturating_sub(MOST_EVENTS);
     merged.timeline.drain(..dropped);
@@ -101,7 +102,12 @@ fn bound(merged: &mut Report) {
         let oldest = merged.timeline.first().and_then(|event| event.t_ns);
         raise(&mut merged.honesty.timeline_complete_from_ns, oldest);
     }
-    merged.honesty.events_dropped += dropped as u64;
+    count(&mut merged.honesty.events_dropped, dropped);
+}
+
+/// Counts more, as far as a saved report left room for it.
+fn count(sum: &mut u64, more: usize) {
+    *sum = sum.saturating_add(more as u64);
 }
 
 /// The later of two moments; unknown if either is.
@@ -117,4 +123,33 @@ fn last_map(report: &Report) -> u64 {
         .flat_map(|event| [event.map, event.old_map]);
     let maps = report.maps.iter().map(|map| map.id);
     maps.chain(events.flatten()).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::merge::{Part, merge};
+    use crate::tests::counts::{grow, grower};
+    use crate::tests::{Names, program, report};
+
+    #[test]
+    fn a_saved_report_may_say_any_number() {
+        let (mut names, mut program) = (Names::default(), program());
+        let at = grower(&mut program, &mut names, "demo::Cache::put@src/cache.rs:58");
+        let map = grow(&mut program, &at, 6);
+        program.keep(map, 0x7000_0000_1000);
+        let mut odd = report(&mut program, &mut names);
+        odd.maps[0].id = u64::MAX;
+        odd.honesty.maps_omitted = u64::MAX;
+        let mut lost = odd.clone();
+        lost.maps[0].table_site = 1234;
+        let reports = [odd.clone(), odd, lost];
+        let parts = reports.into_iter().map(|report| Part {
+            label: "odd".to_owned(),
+            report,
+        });
+        let merged = merge(parts.collect()).expect("a report");
+        let ids: Vec<u64> = merged.maps.iter().map(|map| map.id).collect();
+        assert_eq!((ids.len(), ids[0] == ids[1]), (2, false), "{ids:?}");
+        assert_eq!(merged.honesty.maps_omitted, u64::MAX);
+    }
 }
