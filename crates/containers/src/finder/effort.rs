@@ -2,8 +2,8 @@
 //! to the same megabytes, each of which would be read once for each of them.
 //!
 //! Real tables do not lie on top of each other, and few headers lead to what is none. Of programs with
-//! 100,000 maps and more in Rust, C++ and Python none needed more than half of its memory to prove
-//! them, and 8 KiB for a block: a small part of what is allowed here.
+//! 100,000 maps and more in Rust, C++ and Python none read more than nine tenths of its memory to prove
+//! them, and 8 KiB for a block: a small part of what is allowed here to each search.
 
 use super::Region;
 
