@@ -3,6 +3,9 @@
 what their headers lead to lie in, and no others.
 
     core.py MAPGROW PID CORE [BYTES]
+
+Kept beside this are cores of programs of ours. Those of others (CPython, Redis) hold what these have
+in memory, so everybody makes their own.
 """
 import json
 import struct
