@@ -1,7 +1,7 @@
 //! Chains and the readings of their tables go in; what the live tables hold comes out, as far as they
 //! were read and as far as what is known of their types settles it.
 
-use super::moving::{Seen, being_filled};
+use super::moving::{Gone, Seen, being_filled, took_over};
 use crate::facts::analysis::Analysis;
 use crate::facts::chains::Chain;
 use crate::facts::elements::{ElementTypes, narrowed};
@@ -60,13 +60,17 @@ fn filled_at(chains: &[Chain]) -> HashMap<u64, u64> {
     moves.collect()
 }
 
-/// Tables that were read in the middle of a resize of which the recording knows nothing yet.
+/// Tables that were read in the middle of a resize of which the recording knows nothing yet, or after
+/// it.
 fn filling(
     contents: &HashMap<u64, Content>,
-    tables: &[(&Chain, &Reading)],
+    chains: &[&Chain],
+    types: &ElementTypes,
     clock: &TickScale,
 ) -> Vec<u64> {
-    let seen = tables.iter().filter_map(|(chain, _)| {
+    /// Tables of one type that could not be read, of so many at most.
+    const MOST_GONE: usize = 64;
+    let seen = |chain: &Chain| {
         let content = contents.get(&chain.block.serial)?;
         let age = content.ticks.checked_sub(chain.block.ticks);
         Some(Seen {
@@ -76,8 +80,25 @@ fn filling(
             age_ns: age.and_then(|ticks| clock.span(ticks)),
             occupancy: &content.occupancy,
         })
+    };
+    let mut gone: HashMap<Option<usize>, Vec<Gone>> = HashMap::default();
+    for chain in chains {
+        let block = &chain.block;
+        let of_type = gone.entry(types.class_of(block.site)).or_default();
+        if !contents.contains_key(&block.serial) && of_type.len() < MOST_GONE {
+            let (ticks, bytes) = (block.ticks, block.bytes);
+            of_type.push(Gone { ticks, bytes });
+        }
+    }
+    let after = chains.iter().filter(|chain| {
+        let gone = gone.get(&types.class_of(chain.block.site));
+        seen(chain)
+            .zip(gone)
+            .is_some_and(|(table, gone)| took_over(&table, chain.block.bytes, gone))
     });
-    being_filled(&seen.collect::<Vec<_>>())
+    let after = after.map(|chain| chain.block.serial);
+    let all: Vec<Seen<'_>> = chains.iter().filter_map(|chain| seen(chain)).collect();
+    being_filled(&all).into_iter().chain(after).collect()
 }
 
 /// Readings of tables by the number of each, and those before of the tables that were read twice: the
@@ -144,9 +165,13 @@ impl Contents {
         clock: &TickScale,
     ) -> Self {
         let (readings, earlier) = readings(recording, chains);
-        let tables: Vec<(&Chain, &Reading)> = chains
+        let known_tables: Vec<&Chain> = chains
             .iter()
             .filter(|chain| analysis.family(chain.block.site) == Some(&HASHBROWN))
+            .collect();
+        let tables: Vec<(&Chain, &Reading)> = known_tables
+            .iter()
+            .copied()
             .filter_map(|chain| Some((chain, readings.get(&chain.block.serial)?)))
             .collect();
         let types = with_siblings(ElementTypes::of(recording, analysis), &tables);
@@ -178,7 +203,7 @@ impl Contents {
             Some((serial, reading.survey.bounds_where(&possible)?))
         });
         let mut bounds: HashMap<u64, Bounds> = bounds.collect();
-        for serial in filling(&by_serial, &tables, clock) {
+        for serial in filling(&by_serial, &known_tables, &types, clock) {
             by_serial.remove(&serial);
             bounds.remove(&serial);
         }

@@ -85,6 +85,27 @@ pub(crate) fn being_filled(tables: &[Seen<'_>]) -> Vec<u64> {
         .collect()
 }
 
+/// A live hashbrown table that could not be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone {
+    /// When it was allocated, ticks.
+    pub ticks: u64,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// Whether a table of `bytes` that took the place of no other, as far as the recording goes, is one
+/// into which a resize was moving what a table had that was `gone` when it should have been read. What
+/// it holds is then that of a map of which the recording knows another history.
+pub(crate) fn took_over(table: &Seen<'_>, bytes: u64, gone: &[Gone]) -> bool {
+    let most = table.occupancy.buckets.unwrap_or(0);
+    let most = MOST_NS_PER_ENTRY.saturating_mul(most);
+    let young = table.first && table.age_ns.is_some_and(|age| age <= most);
+    let outgrown =
+        |gone: &Gone| gone.ticks < table.ticks && gone.bytes < bytes && bytes / 3 <= gone.bytes;
+    young && gone.iter().any(outgrown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +133,23 @@ mod tests {
             age_ns: Some(age_ns),
             occupancy,
         }
+    }
+
+    #[test]
+    fn a_table_beside_one_that_is_gone_may_have_taken_its_place() {
+        let half = holding(262_144, 167_104, 62_272);
+        let gone = |ticks, bytes| Gone { ticks, bytes };
+        let (young, old) = (176_000_000, 3_000_000_000);
+        let took = |first, age, gone| took_over(&seen(9, first, age, &half), 33_816_592, &[gone]);
+        assert!(took(true, young, gone(3, 16_908_304)));
+        assert!(!took(false, young, gone(3, 16_908_304)), "it has a history");
+        assert!(
+            !took(true, old, gone(3, 16_908_304)),
+            "no resize takes that long"
+        );
+        assert!(!took(true, young, gone(10, 16_908_304)), "it is younger");
+        assert!(!took(true, young, gone(3, 4_227_088)), "it is much smaller");
+        assert!(!took(true, young, gone(3, 67_633_168)), "it is larger");
     }
 
     #[test]
