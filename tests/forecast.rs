@@ -160,6 +160,11 @@ fn a_look_into_the_middle_of_a_resize_tells_no_half_of_a_map() {
                     untold += 1;
                     continue;
                 };
+                // Its chain was written to after it was copied, and says that it is not whole.
+                if array(map, "tables").len() == 1 && map["history_complete"] == false {
+                    untold += 1;
+                    continue;
+                }
                 told += 1;
                 let sizes = (2..=buckets.ilog2()).count();
                 assert_eq!(array(map, "tables").len(), sizes, "{map}");
