@@ -6,7 +6,7 @@ use crate::hook::FILTER;
 use crate::recording::Recording;
 use crate::stack::Capture;
 use crate::tables::live::{LiveRecord, Slot};
-use crate::tables::sites::{BlockFigures, FreedFigures, SiteKey, SiteOrigin};
+use crate::tables::sites::{BlockFigures, SiteKey, SiteOrigin};
 use crate::thread;
 use mapgrow_format::layout::{event, header, live};
 use mapgrow_system::clock;
@@ -25,20 +25,16 @@ pub(super) fn take_out(
     if in_filter(settings, record.bytes as usize) {
         FILTER.remove(address, filter_align(settings, record.align_log2));
     }
-    count_freed(recording, &record, now, false);
+    count_freed(recording, &record, now);
     Some(record)
 }
 
-/// Counts a block as freed at its site. `untold`: nor will its end be on the timeline.
-#[inline]
-pub(super) fn count_freed(recording: &Recording, record: &LiveRecord, now: u64, untold: bool) {
+#[inline(always)]
+pub(super) fn count_freed(recording: &Recording, record: &LiveRecord, now: u64) {
     if u64::from(record.flags) & live::FLAG_FOLLOWED == 0 {
-        let figures = FreedFigures {
-            bytes: record.bytes,
-            weight: record.weight,
-            untold,
-        };
-        recording.sites.freed(record.site, &figures, now);
+        recording
+            .sites
+            .freed(record.site, record.bytes, record.weight, now);
     }
 }
 
@@ -76,6 +72,7 @@ pub(super) fn sampled_flag(weight: u32) -> u8 {
 }
 
 /// Puts a block into the live table and counts it at its site.
+#[inline(always)]
 pub(super) fn insert(
     recording: &Recording,
     settings: &Settings,

@@ -103,7 +103,7 @@ impl ReallocPlan {
         }
         // Its place was taken meanwhile and there is no other: it is known no longer.
         recording.count(header::TABLES_UNTRACKED, 1);
-        count_freed(recording, old, now, false);
+        count_freed(recording, old, now);
         recording.history.release_chain(old.history);
         let leaving = Leaving {
             record: Some(old),
@@ -214,7 +214,7 @@ impl Session {
         // While it was copied there were both: the old one is still counted.
         let both = recording.sites.live_bytes().saturating_add(bytes);
         if let Some(old) = &plan.old {
-            count_freed(recording, old, end, false);
+            count_freed(recording, old, end);
         }
         let key = plan.edge();
         let edge = cold.edges.find_or_create(&recording.edges, &key, 0);

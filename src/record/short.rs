@@ -1,5 +1,5 @@
-//! The short way through the recorder, which in exact mode most blocks go: those below the default
-//! floor. What they have in common with others (a flush that is due, recording paused, a watch, a
+//! The short way through the recorder, which in exact mode most blocks go: those that the fast path
+//! counts. What they have in common with others (a flush that is due, recording paused, a watch, a
 //! child of `fork`, a block that may have taken another's place) goes the long way.
 //!
 //! Boxes, strings and short vectors ([`Cold::follows`](crate::thread::Cold::follows)) are counted and no
@@ -7,18 +7,16 @@
 //! its place, and it has no line on the timeline unless it turns out to be what a container began
 //! with.
 
-use super::books::{count_freed, filter_align, in_filter, site_of};
+use super::books::{insert, site_of, take_out};
 use super::follow::{Leaving, drop_map, tell_birth, untold};
 use super::{CERTAIN, Entry};
-use crate::hook::FILTER;
 use crate::life::{State, existing_recording};
 use crate::lineage::Block;
 use crate::recording::Recording;
 use crate::stack::Registers;
 use crate::tables::live::LiveRecord;
-use crate::tables::sites::BlockFigures;
 use crate::thread::{self, Busy, HOT};
-use mapgrow_format::layout::{header, live};
+use mapgrow_format::layout::live;
 use mapgrow_system::clock;
 
 /// One call into the recorder for a block that goes the short way.
@@ -100,21 +98,9 @@ impl Short {
             born_ticks: self.start,
             first_serial: serial,
         };
-        let Some(slot) = recording.live.insert(address as u64, &record) else {
-            recording.count(header::TABLES_UNTRACKED, 1);
+        let Some(slot) = insert(recording, settings, address, &record, false) else {
             return;
         };
-        if in_filter(settings, bytes) {
-            FILTER.add(address, filter_align(settings, align_log2));
-        }
-        let figures = BlockFigures {
-            bytes: record.bytes,
-            weight: CERTAIN,
-            align_log2,
-            late: false,
-            untold: !follows,
-        };
-        recording.sites.allocated(site, &figures, self.start);
         if follows {
             let block = Block {
                 address,
@@ -154,25 +140,20 @@ impl Short {
             return false;
         }
         let settings = &state.settings;
-        let Some(record) = recording.live.remove(slot, address as u64) else {
+        let Some(record) = take_out(recording, settings, slot, address, self.start) else {
             return false;
         };
-        if in_filter(settings, record.bytes as usize) {
-            FILTER.remove(address, filter_align(settings, record.align_log2));
-        }
         // What is not large the fast path has counted.
         if bytes >= thread::LARGE_FREE {
             HOT.with(|hot| hot.count_freed(bytes));
         }
-        let untold = untold(&record);
-        count_freed(recording, &record, self.start, untold);
-        if !untold {
-            let leaving = Leaving {
-                record: Some(&record),
-                bytes: record.bytes,
-                now: self.start,
-            };
-            drop_map(recording, cold.slot, &leaving);
+        let leaving = Leaving {
+            record: Some(&record),
+            bytes: record.bytes,
+            now: self.start,
+        };
+        drop_map(recording, cold.slot, &leaving);
+        if !untold(&record) {
             recording.history.release_chain(record.history);
             cold.pending.forget(address);
         }

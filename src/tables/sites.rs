@@ -2,7 +2,7 @@
 
 mod blocks;
 
-pub(crate) use blocks::{BlockFigures, FreedFigures};
+pub(crate) use blocks::BlockFigures;
 
 use super::counting::{add, add_to_histogram, lower_min, raise, raise_max, weighted};
 use super::index::{Index, Indexed};
@@ -244,12 +244,7 @@ impl<'a, C: Commit> SiteTable<'a, C> {
     /// Counts a block that was freed; the figures are those that it was counted with when it was
     /// allocated.
     #[inline]
-    pub(crate) fn freed(&self, id: u32, block: &FreedFigures, now: u64) {
-        let &FreedFigures {
-            bytes,
-            weight,
-            untold,
-        } = block;
+    pub(crate) fn freed(&self, id: u32, bytes: u64, weight: u32, now: u64) {
         let Some(record) = self.records.record(id) else {
             return;
         };
@@ -258,9 +253,6 @@ impl<'a, C: Commit> SiteTable<'a, C> {
         if certain {
             counting.add(&record[site::FREES], 1);
             counting.add(&record[site::FREE_BYTES], bytes);
-            if untold {
-                counting.add(&record[site::UNTOLD_FREES], 1);
-            }
             if let Some(root) = self.root_record(id, record) {
                 // The bytes that were live until now were live within this interval too.
                 let live = counting.fetch_add(&root[site::LIVE_BYTES], bytes.wrapping_neg());

@@ -24,17 +24,6 @@ pub(crate) struct BlockFigures {
     pub(crate) untold: bool,
 }
 
-/// The same of a block that is freed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FreedFigures {
-    /// Bytes asked for.
-    pub(crate) bytes: u64,
-    /// Its weight, fixed point.
-    pub(crate) weight: u32,
-    /// Nor is its end on the timeline.
-    pub(crate) untold: bool,
-}
-
 /// Counts a block that stands for others.
 #[cold]
 #[inline(never)]

@@ -12,22 +12,12 @@ mod sites;
 mod stress;
 
 use super::Tables;
-use super::sites::FreedFigures;
 use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 use mapgrow_format::layout::{
     edge, event, header, history as node, live as record, mark, region, script, site,
 };
 use std::sync::Mutex;
-
-/// A block that is freed, of this weight.
-fn freed(bytes: u64, weight: u32) -> FreedFigures {
-    FreedFigures {
-        bytes,
-        weight,
-        untold: false,
-    }
-}
 
 /// Memory of a recording, and a bound to what may be committed of each region.
 pub(crate) struct Memory {

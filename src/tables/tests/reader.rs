@@ -4,7 +4,7 @@ use super::super::edges::{EdgeKey, ReplaceFigures};
 use super::super::history::Earlier;
 use super::super::live::LiveRecord;
 use super::super::sites::{BlockFigures, SiteKey, SiteOrigin};
-use super::{Capacity, Memory, freed};
+use super::{Capacity, Memory};
 use crate::sync::Ordering;
 use crate::timeline::Event;
 use mapgrow_format::layout::packed::RegionRow;
@@ -60,7 +60,7 @@ fn reader_understands_sites_and_their_series() {
     let unit = 1 << memory.site(id, site::SERIES_SHIFT);
     sites.allocated(id, &block, 1);
     sites.allocated(id, &block, 3 * unit);
-    sites.freed(id, &freed(1000, 256), 70 * unit);
+    sites.freed(id, 1000, 256, 70 * unit);
     let recording = file(&memory);
     assert_eq!(recording.site_count(), 2);
     let read = recording.site(id).unwrap();

@@ -1,5 +1,5 @@
 use super::super::sites::{BlockFigures, SiteKey, SiteOrigin};
-use super::{Capacity, Memory, freed};
+use super::{Capacity, Memory};
 use crate::sync::Ordering;
 use mapgrow_format::layout::{SITE_OVERFLOW, header, region, site};
 
@@ -145,7 +145,7 @@ fn blocks_are_counted_at_the_site_and_live_at_the_root() {
         },
         20,
     );
-    sites.freed(first, &freed(1000, 256), 30);
+    sites.freed(first, 1000, 256, 30);
     sites.allocated(
         grows,
         &BlockFigures {
@@ -197,7 +197,7 @@ fn sampled_blocks_leave_the_exact_figures_alone() {
     };
     sites.allocated(id, &sampled, 10);
     sites.allocated(id, &sampled, 10);
-    sites.freed(id, &freed(1000, 64 * 256), 20);
+    sites.freed(id, 1000, 64 * 256, 20);
     let expected = [
         (site::ALLOCS, 0),
         (site::FREES, 0),
@@ -236,7 +236,7 @@ fn stacks_that_do_not_fit_are_folded_and_their_blocks_counted() {
         assert_eq!(ids, [1, 2, SITE_OVERFLOW, SITE_OVERFLOW]);
         for &id in &ids {
             tables.sites.allocated(id, &BLOCK, 1);
-            tables.sites.freed(id, &freed(1000, 256), 2);
+            tables.sites.freed(id, 1000, 256, 2);
         }
         assert_eq!(memory.header(header::SITES_FOLDED), 2);
         assert_eq!(memory.header(header::STACK_WORDS), 2);

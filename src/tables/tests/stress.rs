@@ -5,7 +5,7 @@ use super::super::edges::{EdgeKey, ReplaceFigures};
 use super::super::history::Earlier;
 use super::super::live::LiveRecord;
 use super::super::sites::{BlockFigures, SiteKey, SiteOrigin};
-use super::{Capacity, freed};
+use super::Capacity;
 use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 use crate::timeline::Event;
@@ -63,9 +63,7 @@ fn free<C: Commit>(tables: &Tables<'_, C>, address: u64, now: u64) {
     );
     assert!(tables.live.remove(slot, address).is_some());
     tables.history.release_chain(record.history);
-    tables
-        .sites
-        .freed(record.site, &freed(record.bytes, 256), now);
+    tables.sites.freed(record.site, record.bytes, 256, now);
 }
 
 #[test]

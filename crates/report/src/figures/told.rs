@@ -68,8 +68,7 @@ impl Told {
 
 /// Changes in the order of time, those of one moment as one: a `realloc` takes away what it had
 /// when it adds what it gives.
-fn at_one_time(changes: Vec<Change>) -> Vec<(u64, i128)> {
-    let mut changes = changes;
+fn at_one_time(mut changes: Vec<Change>) -> Vec<(u64, i128)> {
     changes.sort_by_key(|change| change.at_ns);
     let mut all: Vec<(u64, i128)> = Vec::new();
     for change in changes {

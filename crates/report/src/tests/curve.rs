@@ -4,6 +4,7 @@ use super::counts::{grow, grower};
 use super::{Names, program, report, table};
 use crate::rows::curve::LiveCurve;
 use crate::{Series, Site, series};
+use mapgrow_fixture::Program;
 use mapgrow_format::layout::{edge, header, region, site};
 
 const CALLER: &str = "demo::cache::Cache::put@src/cache.rs:58";
@@ -14,6 +15,13 @@ fn steps(curve: &LiveCurve) -> Vec<(u64, u64, u64)> {
     steps
         .map(|(&t, (&live, &twice))| (t, live, twice))
         .collect()
+}
+
+/// A place that makes vectors, called by `user`.
+fn vectors_of(program: &mut Program, names: &mut Names, user: &str) -> u32 {
+    let vector = names.at(&["alloc::raw_vec::RawVec<T,A>::with_capacity_in"]);
+    let stack = [vector, names.at(&[user])];
+    program.recording.site(site::ENTRY_ALLOC, &stack)
 }
 
 #[test]
@@ -95,9 +103,7 @@ fn what_was_dropped_from_the_timeline_does_not_move_the_rest() {
 fn what_is_only_counted_is_in_the_curve() {
     let (mut names, mut program) = (Names::default(), program());
     program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
-    let vector = names.at(&["alloc::raw_vec::RawVec<T,A>::with_capacity_in"]);
-    let user = names.at(&["demo::parse@src/parse.rs:12"]);
-    let vectors = program.recording.site(site::ENTRY_ALLOC, &[vector, user]);
+    let vectors = vectors_of(&mut program, &mut names, "demo::parse@src/parse.rs:12");
     let at = grower(&mut program, &mut names, CALLER);
     let map = program.alloc(at.site, table(4, 40), 16);
     let interval = 1 << 20;
@@ -186,9 +192,7 @@ fn what_moved_on_to_another_place_is_not_held_where_it_began() {
 fn a_burst_of_what_is_only_counted_ends() {
     let (mut names, mut program) = (Names::default(), program());
     program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
-    let vector = names.at(&["alloc::raw_vec::RawVec<T,A>::with_capacity_in"]);
-    let user = names.at(&["demo::parse@src/parse.rs:12"]);
-    let at = program.recording.site(site::ENTRY_ALLOC, &[vector, user]);
+    let at = vectors_of(&mut program, &mut names, "demo::parse@src/parse.rs:12");
     let mut burst = |from: u64, count: usize| {
         program.now = from << 20;
         let held: Vec<_> = (0..count)
@@ -214,9 +218,7 @@ fn what_is_told_late_does_not_make_the_timeline_whole() {
     let (mut names, mut program) = (Names::default(), program());
     program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
     program.recording.ring(region::BIRTHS, 16);
-    let vector = names.at(&["alloc::raw_vec::RawVec<T,A>::with_capacity_in"]);
-    let user = names.at(&["demo::log@src/log.rs:5"]);
-    let vectors = program.recording.site(site::ENTRY_ALLOC, &[vector, user]);
+    let vectors = vectors_of(&mut program, &mut names, "demo::log@src/log.rs:5");
     let at = grower(&mut program, &mut names, CALLER);
     program.now = 2_000;
     let old = program.alloc_untold(vectors, 64, 8);

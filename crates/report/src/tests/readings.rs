@@ -1,31 +1,17 @@
 //! What live maps hold, by tables that were read.
 
 use super::counts::{grow, grower};
-use super::{Names, program, report, table};
+use super::{Names, program, report};
 use crate::Map;
-use mapgrow_containers::occupancy::{Block, Limits, Reading, survey};
-use mapgrow_fixture::START_TICKS;
+use mapgrow_containers::occupancy::Reading;
+use mapgrow_fixture::hashbrown_reading;
 
 const CALLER: &str = "demo::cache::Cache::put@src/cache.rs:58";
 const ELEMENT: u64 = 40;
 
 /// A table of `buckets` of which the first `full` are full, as it was read at `ticks`.
 fn read(serial: u64, ticks: u64, buckets: u64, full: usize) -> Reading {
-    let bytes = table(buckets, ELEMENT);
-    let control = (bytes - buckets - 16) as usize;
-    let mut memory = vec![0_u8; bytes as usize];
-    memory[control..].fill(0xFF);
-    for at in 0..full {
-        memory[control + at] = (at * 37 % 128) as u8;
-    }
-    memory.copy_within(control..control + 16, control + buckets as usize);
-    let block = Block::new(bytes, Some(16), 16).expect("a block");
-    Reading {
-        serial,
-        ticks: START_TICKS + ticks,
-        survey: survey(&block, &mut &memory[..], &Limits::default()).expect("it can be read"),
-        foreign: None,
-    }
+    hashbrown_reading(serial, ticks, (buckets, ELEMENT), full)
 }
 
 /// A map that grew to 1,024 buckets, whose last resize took until `ended`; read at `moments`,
