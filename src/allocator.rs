@@ -211,13 +211,7 @@ impl<B: GlobalAlloc> MapGrow<B> {
             return take_back();
         }
         let held = || (layout.size(), layout.align());
-        driver::free(
-            || self.begin(),
-            block.addr(),
-            layout.size(),
-            held,
-            take_back,
-        );
+        driver::free(|| self.begin(), block.addr(), held(), held, take_back);
     }
 
     /// # Safety

@@ -68,6 +68,11 @@ impl<'a, C: Commit, const WORDS: usize> Pool<'a, C, WORDS> {
             .get(first.checked_mul(WORDS)?..end.checked_mul(WORDS)?)
     }
 
+    /// Whether no record was ever taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.used.load(Ordering::Relaxed) == 0
+    }
+
     /// Whether the capacity has room for another record. Once false it stays so.
     pub(crate) fn has_room(&self) -> bool {
         self.used.load(Ordering::Relaxed) < (self.words.len() / WORDS) as u64

@@ -141,7 +141,7 @@ pub fn free(address: usize, usable: impl FnOnce() -> usize, forward: impl FnOnce
     if hook::was_only_near(address, 0) {
         return forward();
     }
-    driver::free(begin, address, 0, || held(address, usable), forward);
+    driver::free(begin, address, (0, 1), || held(address, usable), forward);
 }
 
 /// Reallocates by `forward`, which returns the block, or null when it stays what it was. `usable`

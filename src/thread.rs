@@ -12,6 +12,7 @@ use crate::recording::Recording;
 use crate::sampler::Sampler;
 use crate::stack::ThreadStacks;
 use crate::tables::edges::EdgeMemo;
+use crate::tables::untold::KnownRecords;
 use crate::task::own_tid;
 use mapgrow_format::layout::thread;
 use mapgrow_system::clock;
@@ -46,6 +47,8 @@ pub(crate) struct Cold {
     pub(crate) pending: PendingStack,
     /// Edges of the recording.
     pub(crate) edges: EdgeMemo,
+    /// Where blocks that are only counted are on record.
+    pub(crate) untold: KnownRecords,
     tables: Sampler,
     heap: Sampler,
     /// Blocks of at least this size are recorded with certainty: the configured floor, or more
@@ -56,6 +59,8 @@ pub(crate) struct Cold {
     pub(crate) serial: Serials,
     pub(crate) counters: Counters,
     untimed: u32,
+    /// One recorded block in so many is timed.
+    timed_one_in: u32,
     budget_checked: u32,
     /// Frees that are still to be looked at whatever their page: see [`Cold::expect_frees`].
     expected_frees: u32,
@@ -126,6 +131,7 @@ unsafe fn attach<'a>(
         (*pages).slot = recording.thread_slot(own_tid() as u32);
         (*pages).pending.clear();
         (*pages).edges.clear();
+        (*pages).untold.forget();
         (*pages).tables = Sampler::new(seed, settings.sample_tables);
         (*pages).heap = Sampler::new(seed.rotate_left(17), settings.sample_heap);
         (*pages).floor = settings.floor;
@@ -134,6 +140,7 @@ unsafe fn attach<'a>(
         (*pages).serial = Serials::default();
         (*pages).counters = Counters::default();
         (*pages).untimed = 0;
+        (*pages).timed_one_in = budget::timed_one_in(settings);
         (*pages).budget_checked = 0;
         (*pages).watches = 0;
         (*pages).expected_frees = 0;
@@ -185,6 +192,12 @@ fn short_below(settings: &Settings) -> usize {
     if all { LARGE } else { 0 }
 }
 
+/// Whether a recorded block of this kind is counted and no more, unless a test watches.
+#[inline]
+pub(crate) fn counts_alone(bytes: usize, align_log2: u8, settings: &Settings) -> bool {
+    bytes < settings.follow_floor && 1 << align_log2 < TABLE_ALIGN
+}
+
 impl Cold {
     /// Has everything recorded, whatever its size and cost, until [`end_watch`](Self::end_watch).
     /// Watches nest.
@@ -215,7 +228,7 @@ impl Cold {
     /// strings and short vectors, which grow by `realloc` if at all: of what such blocks replace when
     /// a program does nothing else there is no end.
     pub(crate) fn follows(&self, bytes: usize, align_log2: u8, settings: &Settings) -> bool {
-        bytes >= settings.follow_floor || 1 << align_log2 >= TABLE_ALIGN || self.watches > 0
+        !counts_alone(bytes, align_log2, settings) || self.watches > 0
     }
 
     /// Takes over what the fast path has counted. True when the block that was just allocated

@@ -38,17 +38,17 @@ pub(crate) fn allocate<T>(
     block
 }
 
-/// Frees by `forward`, after whatever is recorded of the block was taken out. `said`: bytes that it has
-/// if that was said, else 0. `held` says how many it has in any case, and with which alignment.
+/// Frees by `forward`, after whatever is recorded of the block was taken out. `said`: bytes that it has,
+/// and its alignment, if that was said, else 0 and 1. `held` says how many it has in any case, and with which alignment.
 #[inline(always)]
 pub(crate) fn free(
     begin: impl FnOnce() -> Option<Session>,
     address: usize,
-    said: usize,
+    said: (usize, usize),
     held: impl FnOnce() -> (usize, usize),
     forward: impl FnOnce(),
 ) {
-    if let Some(mut short) = Short::begin(said)
+    if let Some(mut short) = Short::begin(said.0)
         && short.freed(said, address)
     {
         return forwarding(forward);

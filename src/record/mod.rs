@@ -4,12 +4,17 @@
 //! takes it back, and a reallocated one is taken out before and put in after: an address is in
 //! the live table only while it belongs to the program, so no two threads ever claim one.
 
+mod alone;
 mod books;
 pub(crate) mod driver;
 mod follow;
+mod outside;
 mod realloc;
 mod short;
 
+pub(crate) use outside::forget;
+#[cfg(feature = "preload")]
+pub(crate) use outside::{recorded, recorded_since};
 pub(crate) use realloc::Moved;
 
 use crate::calibration;
@@ -24,8 +29,9 @@ use crate::tables::edges::ReplaceFigures;
 use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, Cold, HOT};
 use crate::timeline::Event;
-use books::{in_filter, insert, site_of, surely_large, take_out};
-use follow::{Freed, Leaving, certain, drop_map, settle, tell_birth};
+use alone::Alone;
+use books::{count_freed, in_filter, insert, site_of, surely_large, take_out};
+use follow::{Freed, Leaving, certain, settle, tell_birth};
 use mapgrow_format::layout::{WEIGHT_ONE, header, live, site};
 use mapgrow_system::clock;
 
@@ -46,6 +52,14 @@ pub enum Entry {
 }
 
 impl Entry {
+    /// Flags of a block from there: `live::FLAG_*`.
+    fn flags(self) -> u8 {
+        match self {
+            Self::Zeroed => live::FLAG_ZEROED as u8,
+            _ => 0,
+        }
+    }
+
     fn code(self) -> u8 {
         (match self {
             Self::Alloc => site::ENTRY_ALLOC,
@@ -70,48 +84,6 @@ pub(crate) struct AllocationPlan {
     align_log2: u8,
     weight: u32,
     start: u64,
-}
-
-/// Removes what is recorded of a block that is freed or moved while the thread is already in the
-/// recorder (in a signal handler, say), or has no pages of its own.
-#[cold]
-#[inline(never)]
-pub(crate) fn forget(address: usize) {
-    let (Some(state), Some(recording)) = (State::get(), existing_recording()) else {
-        return;
-    };
-    let Some(slot) = recording.live.find(address as u64) else {
-        return;
-    };
-    let now = clock::ticks();
-    if let Some(old) = take_out(recording, &state.settings, slot, address, now) {
-        let leaving = Leaving {
-            record: Some(&old),
-            bytes: old.bytes,
-            now,
-        };
-        drop_map(recording, NO_THREAD, &leaving);
-        recording.history.release_chain(old.history);
-    }
-}
-
-/// Size and alignment under which a block is recorded, if it is.
-#[cfg(feature = "preload")]
-pub(crate) fn recorded(address: usize) -> Option<(usize, usize)> {
-    let recording = existing_recording()?;
-    let slot = recording.live.find(address as u64)?;
-    let record = recording.live.read(slot, address as u64)?;
-    Some((record.bytes as usize, 1 << record.align_log2.min(63)))
-}
-
-/// Whether a block is recorded that was allocated since the plan was made.
-#[cfg(feature = "preload")]
-pub(crate) fn recorded_since(address: usize, plan: &AllocationPlan) -> bool {
-    existing_recording().is_some_and(|recording| {
-        let slot = recording.live.find(address as u64);
-        let record = slot.and_then(|slot| recording.live.read(slot, address as u64));
-        record.is_some_and(|record| record.ticks >= plan.start)
-    })
 }
 
 /// Debug builds end the process when the recorder itself allocates: in a release build that
@@ -254,8 +226,18 @@ impl Session {
             cold.stacks
                 .capture_for_site(&Registers::here(), &state.entry_frames)
         };
-        cold.counters.captured(&capture);
+        cold.counters.captured(capture.outcome);
         let site = site_of(recording, plan.entry, &mut capture);
+        if !follows {
+            let alone = Alone {
+                entry: plan.entry,
+                bytes: plan.bytes,
+                align_log2: plan.align_log2,
+                site,
+                start: plan.start,
+            };
+            return alone.record(recording, &state.settings, cold, address);
+        }
         let stack = capture.stack();
         let serial = cold.serial.next();
         let record = LiveRecord {
@@ -266,11 +248,7 @@ impl Session {
             history: 0,
             thread: cold.slot,
             align_log2: plan.align_log2,
-            flags: (if plan.entry == Entry::Zeroed {
-                live::FLAG_ZEROED
-            } else {
-                0
-            } | if follows { 0 } else { live::FLAG_UNTOLD }) as u8,
+            flags: plan.entry.flags(),
             weight: plan.weight,
             resizes: 0,
             born_ticks: plan.start,
@@ -287,10 +265,8 @@ impl Session {
                 start_ticks: plan.start,
                 weight: plan.weight,
             };
-            if follows {
-                cold.pending.push(&block, &stack);
-                tell_birth(recording, cold.slot, &record, 0);
-            }
+            cold.pending.push(&block, &stack);
+            tell_birth(recording, cold.slot, &record, 0);
         }
         cold.expect_frees(plan.bytes, &state.settings);
         cold.counters.recorded += 1;
@@ -338,14 +314,24 @@ impl Session {
             cold.flush(recording);
         }
         let expected = cold.one_free_less(settings);
-        let found = recording.live.find(address as u64);
+        let alone = alone::find(recording, settings, cold, (address, bytes, align_log2));
+        let found = match alone {
+            Some(_) => None,
+            None => recording.live.find(address as u64),
+        };
         #[cfg(feature = "preload")]
         if found.is_some() && bytes >= thread::LARGE && crate::stack::python::takes_down() {
             cold.flush(recording);
             crate::dumps::before_take_down(recording, state);
         }
         let start = clock::ticks();
+        let alone = alone.map(|found| {
+            let record = alone::take(&found, align_log2, cold.serial.next());
+            count_freed(recording, &record, start);
+            record
+        });
         let old = match found {
+            _ if alone.is_some() => alone,
             Some(slot) => Some(take_out(recording, settings, slot, address, start)?),
             // It is here for its size, or as one of the expected frees, not only because a recorded
             // block shares its page.
@@ -432,7 +418,7 @@ fn what_became_of(
     // SAFETY: the registers are those of the function in which this is inlined, which returns after
     // the capture; `Busy` proves that `stacks` is in use nowhere else on this thread.
     let capture = unsafe { cold.stacks.capture(&Registers::here(), &state.entry_frames) };
-    cold.counters.captured(&capture);
+    cold.counters.captured(capture.outcome);
     let is_there = |block: &Block| recording.live.holds(block.slot, block.serial);
     cold.pending.resolve(freed, &capture.stack(), is_there)
 }

@@ -1,8 +1,8 @@
 //! Blocks that are reallocated.
 
 use super::books::{count_freed, filter_align, in_filter, insert, sampled_flag, site_of};
-use super::follow::{Leaving, certain, drop_map, heritage_of, tell_late};
-use super::{CERTAIN, Entry, Session, forget};
+use super::follow::{Leaving, certain, drop_map, heritage_of, tell_late, untold};
+use super::{CERTAIN, Entry, Session, alone, forget};
 use crate::calibration;
 use crate::config::Settings;
 use crate::hook::{self, FILTER};
@@ -93,8 +93,11 @@ impl ReallocPlan {
     }
 
     /// Puts the record of a block that could not be reallocated back into the live table.
-    fn stays(&self, recording: &Recording, cold: &Cold, settings: &Settings, now: u64) {
+    fn stays(&self, recording: &Recording, cold: &mut Cold, settings: &Settings, now: u64) {
         let Some(old) = &self.old else { return };
+        if untold(old) && alone::put_back(recording, cold, self.address, old) {
+            return;
+        }
         if recording.live.insert(self.address as u64, old).is_some() {
             if in_filter(settings, old.bytes as usize) {
                 FILTER.add(self.address, filter_align(settings, old.align_log2));
@@ -155,8 +158,16 @@ impl Session {
         };
         let entered = clock::ticks();
         let heap_sample = flush_due && cold.flush(recording);
-        let found = recording.live.find(address as u64);
-        let old = found.and_then(|slot| recording.live.remove(slot, address as u64));
+        let align_log2 = align.trailing_zeros() as u8;
+        let block = (address, old_bytes, align_log2);
+        let alone = alone::find(recording, settings, cold, block);
+        let old = match alone {
+            Some(found) => Some(alone::take(&found, align_log2, cold.serial.next())),
+            None => {
+                let found = recording.live.find(address as u64);
+                found.and_then(|slot| recording.live.remove(slot, address as u64))
+            }
+        };
         if let Some(old) = &old
             && in_filter(settings, old.bytes as usize)
         {
@@ -178,7 +189,7 @@ impl Session {
             cold.stacks
                 .capture_for_site(&Registers::here(), &state.entry_frames)
         };
-        cold.counters.captured(&capture);
+        cold.counters.captured(capture.outcome);
         let site = site_of(recording, Entry::Realloc, &mut capture);
         cold.pending.forget(address);
         cold.spent(entered, recording, settings);
@@ -186,7 +197,7 @@ impl Session {
             address,
             old_bytes,
             bytes,
-            align_log2: align.trailing_zeros() as u8,
+            align_log2,
             weight,
             followed,
             site,

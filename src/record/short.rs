@@ -7,16 +7,16 @@
 //! its place, and it has no line on the timeline unless it turns out to be what a container began
 //! with.
 
+use super::alone::{self, Alone};
 use super::books::{insert, site_of, take_out};
 use super::follow::{Leaving, drop_map, tell_birth, untold};
 use super::{CERTAIN, Entry};
 use crate::life::{State, existing_recording};
 use crate::lineage::Block;
 use crate::recording::Recording;
-use crate::stack::Registers;
+use crate::stack::{Outcome, Registers};
 use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, HOT};
-use mapgrow_format::layout::live;
 use mapgrow_system::clock;
 
 /// One call into the recorder for a block that goes the short way.
@@ -69,21 +69,37 @@ impl Short {
         };
         let align_log2 = align.trailing_zeros() as u8;
         let follows = cold.follows(bytes, align_log2, settings);
-        // SAFETY: the registers are those of the function in which this is inlined, which returns
-        // after the capture; `Busy` proves that `stacks` is in use nowhere else on this thread.
+        let mut alone = Alone {
+            entry,
+            bytes,
+            align_log2,
+            site: 0,
+            start: self.start,
+        };
+        let entry_frames = &self.state.entry_frames;
+        if !follows {
+            // SAFETY: the registers are those of the function in which this is inlined, which returns
+            // after the look; `Busy` proves that `stacks` is in use nowhere else on this thread.
+            let known = unsafe { cold.stacks.known_site(&Registers::here(), entry_frames) };
+            if let Some(site) = known {
+                cold.counters.captured(Outcome::Hit);
+                alone.site = site;
+                return alone.record(recording, settings, cold, address);
+            }
+        }
+        // SAFETY: as above, for the capture.
         let mut capture = unsafe {
             cold.stacks
-                .capture_for_site(&Registers::here(), &self.state.entry_frames)
+                .capture_for_site(&Registers::here(), entry_frames)
         };
-        cold.counters.captured(&capture);
+        cold.counters.captured(capture.outcome);
         let site = site_of(recording, entry, &mut capture);
+        if !follows {
+            alone.site = site;
+            return alone.record(recording, settings, cold, address);
+        }
         let stack = capture.stack();
         let serial = cold.serial.next();
-        let zeroed = if entry == Entry::Zeroed {
-            live::FLAG_ZEROED
-        } else {
-            0
-        };
         let record = LiveRecord {
             site,
             bytes: bytes as u64,
@@ -92,7 +108,7 @@ impl Short {
             history: 0,
             thread: cold.slot,
             align_log2,
-            flags: (zeroed | if follows { 0 } else { live::FLAG_UNTOLD }) as u8,
+            flags: entry.flags(),
             weight: CERTAIN,
             resizes: 0,
             born_ticks: self.start,
@@ -101,20 +117,18 @@ impl Short {
         let Some(slot) = insert(recording, settings, address, &record, false) else {
             return;
         };
-        if follows {
-            let block = Block {
-                address,
-                slot,
-                bytes,
-                align_log2,
-                site,
-                serial,
-                start_ticks: self.start,
-                weight: CERTAIN,
-            };
-            cold.pending.push(&block, &stack);
-            tell_birth(recording, cold.slot, &record, 0);
-        }
+        let block = Block {
+            address,
+            slot,
+            bytes,
+            align_log2,
+            site,
+            serial,
+            start_ticks: self.start,
+            weight: CERTAIN,
+        };
+        cold.pending.push(&block, &stack);
+        tell_birth(recording, cold.slot, &record, 0);
         cold.counters.recorded += 1;
         cold.spent(self.start, recording, settings);
     }
@@ -122,11 +136,28 @@ impl Short {
     /// Takes a block that is about to be freed off record. False when it goes the long way, for which
     /// nothing was done yet. `bytes` as for [`begin`](Self::begin).
     #[inline(always)]
-    pub(crate) fn freed(&mut self, bytes: usize, address: usize) -> bool {
+    pub(crate) fn freed(&mut self, (bytes, align): (usize, usize), address: usize) -> bool {
         let (state, recording) = (self.state, self.recording);
         let Some(cold) = thread::attached(&mut self.busy, recording) else {
             return false;
         };
+        let settings = &state.settings;
+        let align_log2 = align.trailing_zeros() as u8;
+        let block = (address, bytes, align_log2);
+        if bytes != 0
+            && let Some(found) = alone::find(recording, settings, cold, block)
+        {
+            if cold.pending.any_since(found.ticks, align_log2) {
+                return false;
+            }
+            // What is not large the fast path has counted.
+            if bytes >= thread::LARGE_FREE {
+                HOT.with(|hot| hot.count_freed(bytes));
+            }
+            alone::free(recording, &found, self.start);
+            cold.spent(self.start, recording, settings);
+            return true;
+        }
         let Some(slot) = recording.live.find(address as u64) else {
             return false;
         };
@@ -139,7 +170,6 @@ impl Short {
         if !goes {
             return false;
         }
-        let settings = &state.settings;
         let Some(record) = take_out(recording, settings, slot, address, self.start) else {
             return false;
         };

@@ -193,11 +193,13 @@ impl Memo {
                 unsafe { read(word.address) != word.value }
             };
             let rest = self.words(entry).get(compared..).unwrap_or(&[]);
-            let Some((at, word)) = rest.iter().enumerate().find(|(_, word)| differs(word)) else {
+            let mut behind = rest.iter();
+            let Some(word) = behind.find(|word| differs(word)) else {
                 return Probe::Hit(number);
             };
+            let at = compared + rest.len() - behind.len() - 1;
             // SAFETY: it was just read.
-            let (at, value) = (compared + at, unsafe { read(word.address) });
+            let value = unsafe { read(word.address) };
             match self.find(Key::branch(entry.serial, at, value)) {
                 Some(branch) => number = branch,
                 None => {
@@ -218,6 +220,12 @@ impl Memo {
     pub(super) fn is_untold(&self, number: usize) -> bool {
         let entry = self.entries.get(number);
         entry.is_some_and(|entry| entry.site == 0 && entry.scripted)
+    }
+
+    /// The site of an entry.
+    #[inline(always)]
+    pub(super) fn site(&self, number: usize) -> Option<u32> {
+        self.entries.get(number)?.site.checked_sub(1)
     }
 
     /// An entry's stack, and the rest of it.

@@ -301,6 +301,29 @@ impl ThreadStacks {
         unsafe { self.capture_trimmed_anew(entry) }
     }
 
+    /// The site of the present stack, if it is known and need not be walked this time.
+    ///
+    /// # Safety
+    /// As for [`ThreadStacks::capture`].
+    #[inline(always)]
+    pub(crate) unsafe fn known_site(
+        &mut self,
+        start: &Registers,
+        entry: &EntryFrames,
+    ) -> Option<u32> {
+        self.scratch.start = *start;
+        if known_by(entry) != self.trimmed_by || self.until_check == 0 {
+            return None;
+        }
+        // SAFETY: the registers are those of an active frame, where the entries know them.
+        let Probe::Hit(number) = (unsafe { self.memo.probe(&self.scratch.start) }) else {
+            return None;
+        };
+        let site = self.memo.site(number)?;
+        self.until_check -= 1;
+        Some(site)
+    }
+
     /// Captures when other functions than before are to be trimmed.
     ///
     /// # Safety

@@ -14,6 +14,7 @@ pub(crate) mod live;
 #[cfg(feature = "preload")]
 pub(crate) mod scripts;
 pub(crate) mod sites;
+pub(crate) mod untold;
 
 use crate::pool::Commit;
 use crate::sync::AtomicU64;
@@ -27,6 +28,7 @@ pub(crate) struct Tables<'a, C> {
     pub(crate) scripts: scripts::ScriptTable<'a, C>,
     pub(crate) edges: edges::EdgeTable<'a, C>,
     pub(crate) live: live::LiveTable<'a, C>,
+    pub(crate) untold: untold::UntoldTable<'a, C>,
     pub(crate) history: history::HistoryPool<'a, C>,
     pub(crate) resizes: EventRing<'a, C>,
     pub(crate) births: EventRing<'a, C>,
@@ -66,6 +68,12 @@ impl<'a, C: Commit> Tables<'a, C> {
                 header,
                 regions[region::LIVE_KEYS],
                 regions[region::LIVE],
+                commit,
+            )?,
+            untold: untold::UntoldTable::new(
+                header,
+                regions[region::UNTOLD],
+                regions[region::UNTOLD_INDEX],
                 commit,
             )?,
             history: history::HistoryPool::new(header, regions[region::HISTORY], commit)?,

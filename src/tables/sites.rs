@@ -1,10 +1,11 @@
 //! Sites: the call stacks from which blocks are allocated, and their exact counts.
 
+mod alone;
 mod blocks;
 
 pub(crate) use blocks::BlockFigures;
 
-use super::counting::{add, add_to_histogram, lower_min, raise, raise_max, weighted};
+use super::counting::{add, lower_min, raise, raise_max, weighted};
 use super::index::{Index, Indexed};
 use crate::pool::{Commit, Pool, word};
 use crate::sync::{AtomicU64, Counting, Ordering};
@@ -264,14 +265,8 @@ impl<'a, C: Commit> SiteTable<'a, C> {
             counting.add(&record[site::W_FREES], u64::from(weight));
             counting.add(&record[site::W_FREE_BYTES], weighted(bytes, weight));
         }
-        if let Some(histogram) =
-            record.get(site::FREED_SIZES..site::FREED_SIZES + site::FREED_SIZES_WORDS)
-        {
-            let counter = bytes.max(1).ilog2() as usize;
-            let last = site::FREED_SIZES_WORDS * 2 - 1;
-            let blocks = if certain { 1 } else { weighted(1, weight) };
-            add_to_histogram(counting, histogram, counter.min(last), blocks);
-        }
+        let blocks = if certain { 1 } else { weighted(1, weight) };
+        self.count_size(record, counting, bytes, blocks);
     }
 
     /// Counts a block that went without a word on the timeline.

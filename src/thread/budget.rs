@@ -13,11 +13,21 @@ const BUDGET_BURST_NS: u64 = 50_000_000;
 const FLOOR_MOST: usize = 1 << 20;
 /// Reading the clock costs as much as a table access: one recorded block in so many is timed.
 const TIMED_ONE_IN: u32 = 8;
+/// The same where there is no budget to keep, and the time is only told.
+const TOLD_ONE_IN: u32 = 64;
 /// A block that took longer waited for its turn on the processor: that is no work of ours, and
 /// counted as such it would keep a thread on a busy machine over its budget for good.
 const TIMED_MOST_NS: u64 = 200_000;
 /// Timed blocks between two looks at the budget.
 const BUDGET_CHECK: u32 = 8;
+
+/// One recorded block in so many is timed.
+pub(super) fn timed_one_in(settings: &Settings) -> u32 {
+    match settings.mode {
+        Mode::Exact => TOLD_ONE_IN,
+        _ => TIMED_ONE_IN,
+    }
+}
 
 impl Cold {
     /// Weight with which a block is to be recorded; `None`: not at all. `heap_sample` is what
@@ -41,7 +51,7 @@ impl Cold {
     #[inline]
     pub(crate) fn spent(&mut self, from: u64, recording: &Recording, settings: &Settings) {
         self.untimed += 1;
-        if self.untimed >= TIMED_ONE_IN {
+        if self.untimed >= self.timed_one_in {
             self.time_spent(from, recording, settings);
         }
     }
@@ -53,7 +63,7 @@ impl Cold {
         let share = now
             .saturating_sub(from)
             .min(self.ticks_per_ms * TIMED_MOST_NS / 1_000_000)
-            .saturating_mul(u64::from(TIMED_ONE_IN));
+            .saturating_mul(u64::from(self.timed_one_in));
         self.counters.recorder_ticks = self.counters.recorder_ticks.wrapping_add(share);
         self.budget_checked += 1;
         if self.budget_checked < BUDGET_CHECK {

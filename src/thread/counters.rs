@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::stack::{Capture, Outcome};
+use crate::stack::Outcome;
 
 /// Source of serials, in blocks.
 static SERIALS: AtomicU64 = AtomicU64::new(1);
@@ -41,9 +41,9 @@ pub(crate) struct Counters {
 impl Counters {
     /// Counts a stack capture.
     #[inline]
-    pub(crate) fn captured(&mut self, capture: &Capture<'_>) {
+    pub(crate) fn captured(&mut self, outcome: Outcome) {
         self.captures += 1;
-        match capture.outcome {
+        match outcome {
             Outcome::Hit => self.memo_hits += 1,
             Outcome::Checked => {
                 self.memo_hits += 1;

@@ -25,7 +25,7 @@ pub use pauses::{PAUSE_BUCKETS, pause_bucket, pause_bucket_bounds};
 /// First word of every recording: the bytes `MAPGROW\x1a`.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"MAPGROW\x1a");
 /// Layout version. A reader refuses a newer one.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;
 /// Weight of a block that was recorded with certainty: 1.0 in fixed point.
 pub const WEIGHT_ONE: u64 = 256;
 /// The site that everything is folded into once the site table is full.
@@ -69,8 +69,12 @@ pub mod region {
     /// Open-addressed index of script frames, by [`super::script::KEY`]; words as in the index of
     /// sites.
     pub const SCRIPT_INDEX: usize = 16;
+    /// [`super::untold`] records.
+    pub const UNTOLD: usize = 17;
+    /// Open-addressed index of them, by number; words as in the index of sites.
+    pub const UNTOLD_INDEX: usize = 18;
     /// Number of regions.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 19;
 }
 
 /// A loaded object. Entries are only ever appended; a later one overrides an earlier one whose
@@ -188,6 +192,24 @@ pub mod live {
     /// Slots of level 0 of the live table; level k has `LEVEL0_SLOTS << k`, and starts at
     /// slot `LEVEL0_SLOTS * (2^k - 1)`.
     pub const LEVEL0_SLOTS: usize = 4096;
+}
+
+/// Blocks of a stretch of the heap that are counted and no more: a word for each place where one may
+/// begin. Where such a block has no place here, it is in the live table.
+pub mod untold {
+    /// Words per record.
+    pub const WORDS: usize = BLOCKS + BLOCKS_WORDS;
+    /// Number of the stretch + 1: where it begins, in units of [`HEAP_BYTES`].
+    pub const NUMBER: usize = 0;
+    /// The blocks: word i is 0, or [`super::packed::Untold`] of the block that begins i times
+    /// [`STEP`] behind where the stretch does.
+    pub const BLOCKS: usize = 8;
+    /// Words for blocks.
+    pub const BLOCKS_WORDS: usize = HEAP_BYTES / STEP;
+    /// Bytes of heap that a record stands for.
+    pub const HEAP_BYTES: usize = 64 << 10;
+    /// Blocks begin at multiples of this.
+    pub const STEP: usize = 16;
 }
 
 /// An earlier table of a live map.

@@ -11,6 +11,7 @@ mod events;
 mod records;
 mod regions;
 mod scripts;
+mod untold;
 
 pub use error::ReadError;
 pub use events::{BlockEvent, Mark};
@@ -226,7 +227,18 @@ impl Recording {
         slots.min(keys.min(records) as u64) as usize
     }
 
-    /// Live blocks. Records that were being written are `None`.
+    /// Live blocks that are counted and no more, but for those of them in the live table.
+    pub fn untold(&self) -> impl Iterator<Item = LiveBlock> + '_ {
+        let words = layout::untold::WORDS;
+        let count = self.count(region::UNTOLD, words, header::UNTOLD_COUNT);
+        let start = self.header(header::START_TICKS);
+        (0..count).flat_map(move |index| {
+            let record = self.record(region::UNTOLD, words, index);
+            untold::blocks(record, start)
+        })
+    }
+
+    /// Live blocks of the live table. Records that were being written are `None`.
     pub fn live(&self) -> impl Iterator<Item = Option<LiveBlock>> + '_ {
         let slots = self.live_slots();
         let keys = self.regions[region::LIVE_KEYS].offset;

@@ -104,6 +104,12 @@ fn words(max_memory: usize) -> [usize; region::COUNT] {
     let scripts = share(64, layout::script::WORDS);
     words[region::SCRIPTS] = scripts;
     words[region::SCRIPT_INDEX] = index(scripts / layout::script::WORDS);
+    // What the others leave.
+    let others = words.iter().map(|words| page_up(words * 8)).sum::<usize>();
+    let untold = max_memory.saturating_sub(others) / (layout::untold::WORDS * 8);
+    words[region::UNTOLD_INDEX] = index(untold);
+    let untold = untold.saturating_sub(words[region::UNTOLD_INDEX].div_ceil(layout::untold::WORDS));
+    words[region::UNTOLD] = untold * layout::untold::WORDS;
     words
 }
 

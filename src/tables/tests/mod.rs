@@ -10,12 +10,14 @@ mod reader;
 mod scripts;
 mod sites;
 mod stress;
+mod untold;
 
 use super::Tables;
 use crate::pool::Commit;
 use crate::sync::{AtomicU64, Ordering};
 use mapgrow_format::layout::{
     edge, event, header, history as node, live as record, mark, region, script, site,
+    untold as alone,
 };
 use std::sync::Mutex;
 
@@ -62,6 +64,7 @@ pub(crate) struct Capacity {
     pub(crate) events: usize,
     pub(crate) marks: usize,
     pub(crate) scripts: usize,
+    pub(crate) untold: usize,
 }
 
 impl Default for Capacity {
@@ -76,6 +79,7 @@ impl Default for Capacity {
             events: 16,
             marks: 4,
             scripts: 4,
+            untold: 1,
         }
     }
 }
@@ -97,6 +101,8 @@ impl Capacity {
         words[region::GROUP_INDEX] = self.index_words;
         words[region::SCRIPTS] = self.scripts * script::WORDS;
         words[region::SCRIPT_INDEX] = self.index_words;
+        words[region::UNTOLD] = self.untold * alone::WORDS;
+        words[region::UNTOLD_INDEX] = self.index_words;
         Memory {
             header: zeroes(header::WORDS),
             regions: words.iter().map(|&words| zeroes(words)).collect(),

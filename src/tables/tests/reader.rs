@@ -4,11 +4,12 @@ use super::super::edges::{EdgeKey, ReplaceFigures};
 use super::super::history::Earlier;
 use super::super::live::LiveRecord;
 use super::super::sites::{BlockFigures, SiteKey, SiteOrigin};
+use super::super::untold::KnownRecords;
 use super::{Capacity, Memory};
 use crate::sync::Ordering;
 use crate::timeline::Event;
-use mapgrow_format::layout::packed::RegionRow;
-use mapgrow_format::layout::{self, edge, event, header, region, site};
+use mapgrow_format::layout::packed::{RegionRow, Untold};
+use mapgrow_format::layout::{self, edge, event, header, live, region, site, untold};
 use mapgrow_format::reader::{BlockEvent, EdgeKind, Recording};
 
 /// The memory as a recording in a file has it: committed bytes only count.
@@ -203,6 +204,45 @@ fn reader_understands_live_blocks_and_their_history() {
     );
     let node = recording.history(node.before.unwrap()).unwrap();
     assert_eq!((node.bytes, node.before), (100, None));
+}
+
+#[test]
+fn reader_understands_blocks_that_are_only_counted() {
+    let memory = Capacity::default().memory();
+    memory.header[header::START_TICKS].store(1000, Ordering::Relaxed);
+    let table = memory.tables().untold;
+    let mut known = KnownRecords::new();
+    let block = Untold {
+        site: 6,
+        bytes: 40,
+        thread: 11,
+        zeroed: true,
+        elapsed: 0,
+    };
+    let heap = 0x7f00_0001_0000;
+    for address in [heap + 32, heap + 0xFFF0] {
+        assert!(table.put(&mut known, address, block, 1060));
+    }
+    assert!(table.put(&mut known, heap, block, 1060));
+    table.find(&mut known, heap).expect("it is there").remove();
+    let recording = file(&memory);
+    assert_eq!(recording.live().count(), 0);
+    let blocks: Vec<_> = recording.untold().collect();
+    let addresses: Vec<u64> = blocks.iter().map(|block| block.address).collect();
+    assert_eq!(addresses, [heap as u64 + 32, heap as u64 + 0xFFF0]);
+    for block in &blocks {
+        assert_eq!((block.site, block.bytes, block.thread), (6, 40, 11));
+        assert_eq!((block.ticks, block.born_ticks), (1060, 1060));
+        assert!(block.untold() && block.certain());
+        assert_eq!(block.flags, live::FLAG_UNTOLD | live::FLAG_ZEROED);
+    }
+    assert_ne!(blocks[0].serial, blocks[1].serial);
+    // A record that says nonsense of where it is leads nowhere, and harms nobody.
+    let number = &memory.region(region::UNTOLD)[untold::NUMBER];
+    for nonsense in [0, u64::MAX] {
+        number.store(nonsense, Ordering::Relaxed);
+        assert_eq!(file(&memory).untold().count(), 0);
+    }
 }
 
 #[test]

@@ -276,3 +276,39 @@ fn very_deep_stacks_are_cut_not_lost() {
     assert_eq!(sites.find_or_create(&KEY, 0..100_000, origin), 1);
     assert_eq!(memory.header(header::STACK_WORDS), 0xFFFF);
 }
+
+/// The short way to count must not count anything else.
+#[test]
+fn a_block_that_is_only_counted_is_counted_like_any_other() {
+    let (short, long) = (Capacity::default().memory(), Capacity::default().memory());
+    let (alone, told) = (short.tables().sites, long.tables().sites);
+    let id = make(&short, KEY, &[10], None);
+    assert_eq!(make(&long, KEY, &[10], None), id);
+    for (id, bytes, align_log2, now) in [
+        (id, 40, 3, 1),
+        (id, 17, 0, 2_000_000),
+        (SITE_OVERFLOW, 1000, 3, 3_000_000),
+        (id, 900, 3, 400_000_000),
+    ] {
+        alone.allocated_alone(id, bytes, align_log2, now);
+        let block = BlockFigures {
+            bytes,
+            align_log2,
+            untold: true,
+            ..BLOCK
+        };
+        told.allocated(id, &block, now);
+    }
+    for (bytes, now) in [(17, 410_000_000), (40, 900_000_000)] {
+        alone.freed_alone(id, bytes, now);
+        told.freed(id, bytes, BLOCK.weight, now);
+        told.went_untold(id);
+    }
+    let words = |memory: &Memory| -> Vec<u64> {
+        let sites = memory.region(region::SITES)[..2 * site::WORDS].iter();
+        let all = sites.chain(&memory.header);
+        all.map(|word| word.load(Ordering::Relaxed)).collect()
+    };
+    assert_eq!(words(&short), words(&long));
+    assert_eq!(short.site(id, site::UNTOLD_FREES), 2);
+}

@@ -88,6 +88,8 @@ pub const OCCUPANCY_COUNT: usize = 40;
 pub const OCCUPANCY_SKIPPED: usize = 41;
 /// Records of the script region in use.
 pub const SCRIPT_COUNT: usize = 42;
+/// Records of the untold region in use.
+pub const UNTOLD_COUNT: usize = 43;
 
 /// Blocks whose site did not fit: they were counted at the overflow site.
 pub const SITES_FOLDED: usize = 48;

@@ -1,6 +1,10 @@
 //! Words that hold several values, and the rows of the region table: each is packed and unpacked
 //! here and nowhere else.
 
+mod untold;
+
+pub use untold::Untold;
+
 use super::header;
 
 /// A word of several values: a type with one public field for each, `pack` and `unpack`.

@@ -24,6 +24,8 @@ pub(super) const REGION_NAMES: [&str; region::COUNT] = [
     "occupancy",
     "scripts",
     "script index",
+    "untold blocks",
+    "untold index",
 ];
 
 /// Where a region lies.

@@ -20,7 +20,7 @@ impl Blocks {
             block
         });
         Self {
-            live: live.collect(),
+            live: live.chain(recording.untold()).collect(),
             unreadable,
             resizes: recording.resize_events(),
             births: recording.birth_events(),
