@@ -76,16 +76,6 @@ fn build(out: &Path) -> Result<PathBuf, String> {
         .arg("--target-dir")
         .arg(&target_directory)
         .args(["--target", &target]);
-    // The command's own jemalloc, where it is as fast as the library's has to be, is built already.
-    let jemalloc = variable("DEP_JEMALLOC_ROOT").ok();
-    if let Some(root) =
-        jemalloc.filter(|_| variable("PROFILE").is_ok_and(|profile| profile == "release"))
-    {
-        let library = Path::new(&root).join("lib/libjemalloc_pic.a");
-        if library.exists() {
-            cargo.env("JEMALLOC_OVERRIDE", library);
-        }
-    }
     if variable("PROFILE")? == "debug" {
         // Whoever works on the command should not wait for the last nanosecond.
         cargo.args([
