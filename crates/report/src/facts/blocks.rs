@@ -15,12 +15,16 @@ pub(crate) struct Blocks {
 impl Blocks {
     pub fn read(recording: &Recording) -> Self {
         let mut unreadable = 0;
-        let live = recording.live().filter_map(|block| {
+        // Exact mode may have millions: no more memory than they need.
+        let alone = recording.untold().count();
+        let mut live = Vec::with_capacity(alone + recording.live().count());
+        live.extend(recording.live().filter_map(|block| {
             unreadable += u64::from(block.is_none());
             block
-        });
+        }));
+        live.extend(recording.untold());
         Self {
-            live: live.chain(recording.untold()).collect(),
+            live,
             unreadable,
             resizes: recording.resize_events(),
             births: recording.birth_events(),
