@@ -2,7 +2,7 @@
 //! line on the timeline and without a look for what they replaced.
 
 use super::books::insert;
-use super::{CERTAIN, Entry};
+use super::{CERTAIN, Entry, NO_THREAD};
 use crate::config::Settings;
 use crate::recording::Recording;
 use crate::tables::live::LiveRecord;
@@ -38,9 +38,11 @@ impl Alone {
             elapsed: 0,
         };
         let bytes = self.bytes as u64;
-        if recording
-            .untold
-            .put(&mut cold.untold, address, word, self.start)
+        // Its time is rounded: where a table that is older would look younger, it must not be.
+        let untold = &recording.untold;
+        let earliest = untold.earliest(self.start);
+        if !cold.pending.any_since(earliest, self.align_log2)
+            && untold.put(&mut cold.untold, address, word, self.start)
         {
             let sites = &recording.sites;
             sites.allocated_alone(self.site, bytes, self.align_log2, self.start);
@@ -70,6 +72,15 @@ pub(super) fn find<'a>(
     recording.untold.find(&mut cold.untold, address)
 }
 
+/// A time since which no table may have taken the block's place that did not. The thread that allocated
+/// it knew of none that is older and would look younger; of another's block only the latest time is
+/// certain.
+#[inline(always)]
+pub(super) fn since(found: &Found<'_>, cold: &Cold) -> u64 {
+    let own = found.block.thread == cold.slot && cold.slot != NO_THREAD;
+    if own { found.ticks } else { found.latest }
+}
+
 /// Takes a block off record and counts it as freed.
 #[inline(always)]
 pub(super) fn free(recording: &Recording, found: &Found<'_>, now: u64) {
@@ -85,7 +96,7 @@ pub(super) fn take(found: &Found<'_>, align_log2: u8, serial: u64) -> LiveRecord
     record_of(&found.block, (bytes, align_log2), found.ticks, serial)
 }
 
-/// Puts back what [`take`] took. False when it came from the live table and has to go there.
+/// Puts back what was taken. False when it has to go into the live table.
 pub(super) fn put_back(
     recording: &Recording,
     cold: &mut Cold,

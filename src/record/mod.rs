@@ -325,6 +325,7 @@ impl Session {
             crate::dumps::before_take_down(recording, state);
         }
         let start = clock::ticks();
+        let since = alone.as_ref().map(|found| alone::since(found, cold));
         let alone = alone.map(|found| {
             let record = alone::take(&found, align_log2, cold.serial.next());
             count_freed(recording, &record, start);
@@ -352,7 +353,7 @@ impl Session {
             bytes,
             align_log2,
             serial: old.as_ref().map_or(0, |old| old.serial),
-            since: old.as_ref().map_or(0, |old| old.ticks),
+            since: since.or(old.as_ref().map(|old| old.ticks)).unwrap_or(0),
             site: old.as_ref().map(|old| old.site),
             certain: old.as_ref().is_some_and(certain),
         };

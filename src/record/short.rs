@@ -3,9 +3,8 @@
 //! child of `fork`, a block that may have taken another's place) goes the long way.
 //!
 //! Boxes, strings and short vectors ([`Cold::follows`](crate::thread::Cold::follows)) are counted and no
-//! more. Each is in the live table and counted at its site as any other; nobody looks for what took
-//! its place, and it has no line on the timeline unless it turns out to be what a container began
-//! with.
+//! more ([`alone`]). Nobody looks for what took the place of one, and it has no line on the timeline
+//! unless it turns out to be what a container began with.
 
 use super::alone::{self, Alone};
 use super::books::{insert, site_of, take_out};
@@ -77,10 +76,12 @@ impl Short {
             start: self.start,
         };
         let entry_frames = &self.state.entry_frames;
+        // One place in the code for both, for stacks are known by where they begin.
+        let registers = Registers::here();
         if !follows {
             // SAFETY: the registers are those of the function in which this is inlined, which returns
             // after the look; `Busy` proves that `stacks` is in use nowhere else on this thread.
-            let known = unsafe { cold.stacks.known_site(&Registers::here(), entry_frames) };
+            let known = unsafe { cold.stacks.known_site(&registers, entry_frames) };
             if let Some(site) = known {
                 cold.counters.captured(Outcome::Hit);
                 alone.site = site;
@@ -88,10 +89,7 @@ impl Short {
             }
         }
         // SAFETY: as above, for the capture.
-        let mut capture = unsafe {
-            cold.stacks
-                .capture_for_site(&Registers::here(), entry_frames)
-        };
+        let mut capture = unsafe { cold.stacks.capture_for_site(&registers, entry_frames) };
         cold.counters.captured(capture.outcome);
         let site = site_of(recording, entry, &mut capture);
         if !follows {
@@ -147,7 +145,8 @@ impl Short {
         if bytes != 0
             && let Some(found) = alone::find(recording, settings, cold, block)
         {
-            if cold.pending.any_since(found.ticks, align_log2) {
+            let since = alone::since(&found, cold);
+            if cold.pending.any_since(since, align_log2) {
                 return false;
             }
             // What is not large the fast path has counted.

@@ -197,6 +197,10 @@ impl Arena {
         const LEAST: usize = 32 << 10;
         const TIMES: usize = 3;
         for (kind, words) in self.regions.iter().enumerate() {
+            // Nothing is in these where frees tell no size.
+            if matches!(kind, region::UNTOLD | region::UNTOLD_INDEX) {
+                continue;
+            }
             let committed = self.committed(kind).1;
             let wanted = (committed * TIMES).max(LEAST) / 8;
             self.commit(kind, wanted.min(words.len()));
@@ -212,6 +216,10 @@ impl Arena {
             return false;
         }
         let _errno = sys::ErrnoGuard::save();
+        // What asks most often, and can do without, has its own patience (see its table).
+        if kind == region::UNTOLD {
+            return self.obtain(kind, from, page_up(upto)) && self.committed_to(kind, upto);
+        }
         let refused = self.refused.load(Ordering::Relaxed);
         if !refused.is_multiple_of(RETRY_ONE_IN) {
             self.refused
@@ -229,10 +237,14 @@ impl Arena {
             return false;
         };
         self.refused.store(0, Ordering::Relaxed);
+        self.committed_to(kind, to.min(capacity))
+    }
+
+    /// Notes that bytes `[0, to)` of a region are real.
+    fn committed_to(&self, kind: usize, to: usize) -> bool {
         let Some(committed) = self.header.get(RegionRow::committed_word(kind)) else {
             return false;
         };
-        let to = to.min(capacity);
         let before = committed.fetch_max(to as u64, Ordering::AcqRel) as usize;
         if let Some(total) = self.header.get(header::COMMITTED_BYTES) {
             total.fetch_add(to.saturating_sub(before) as u64, Ordering::Relaxed);
@@ -244,7 +256,12 @@ impl Arena {
     fn obtain(&self, kind: usize, from: usize, to: usize) -> bool {
         let total = get(self.header, header::COMMITTED_BYTES) as usize;
         let start = self.region(kind).as_ptr() as usize;
-        let denied = match self.allowance.grants(total, to.saturating_sub(from)) {
+        let more = to.saturating_sub(from);
+        let granted = match kind {
+            region::UNTOLD => self.allowance.grants_part(to),
+            _ => Ok(()),
+        };
+        let denied = match granted.and_then(|()| self.allowance.grants(total, more)) {
             Err(reason) => reason,
             Ok(()) => match self.extend(kind, start, to) {
                 Err(reason) => reason,

@@ -23,28 +23,32 @@ pub(crate) struct KnownRecords([KnownRecord; KNOWN]);
 /// Records that a thread remembers: of 8 MiB of heap that lie together.
 const KNOWN: usize = 128;
 
-/// Where the record of a stretch is. Of stretch 0, the first page of memory, there is none.
+/// Where the record of a stretch is.
 #[derive(Clone, Copy)]
 struct KnownRecord {
-    stretch: u64,
+    /// Number of the stretch + 1.
+    name: u64,
+    /// [`NONE`]: there is none, and never will be.
     record: u32,
 }
+
+/// Number of a record that there is not.
+const NONE: u32 = u32::MAX;
+/// Where memory for a record was refused, it is asked for again at one in so many occasions.
+const RETRY_ONE_IN: u64 = 1024;
 
 impl KnownRecords {
     /// Knows nothing.
     #[cfg(test)]
     pub(crate) const fn new() -> Self {
-        let nothing = KnownRecord {
-            stretch: 0,
-            record: 0,
-        };
+        let nothing = KnownRecord { name: 0, record: 0 };
         Self([nothing; KNOWN])
     }
 
     /// Forgets all: it is another recording.
     pub(crate) fn forget(&mut self) {
         for known in &mut self.0 {
-            known.stretch = 0;
+            known.name = 0;
         }
     }
 }
@@ -54,6 +58,8 @@ pub(crate) struct UntoldTable<'a, C> {
     records: Pool<'a, C, { untold::WORDS }>,
     index: Index<'a, C>,
     start_ticks: &'a AtomicU64,
+    /// Occasions for which no memory is asked for, after it was refused.
+    refused: AtomicU64,
 }
 
 /// A block that is in the table.
@@ -61,8 +67,10 @@ pub(crate) struct Found<'a> {
     word: &'a AtomicU64,
     /// What is known of it.
     pub(crate) block: Untold,
-    /// When it was allocated.
+    /// When it was allocated, at the earliest.
     pub(crate) ticks: u64,
+    /// And at the latest.
+    pub(crate) latest: u64,
 }
 
 impl Found<'_> {
@@ -96,6 +104,7 @@ impl<'a, C: Commit> UntoldTable<'a, C> {
             ),
             index: Index::new(index, region::UNTOLD_INDEX, commit),
             start_ticks: word(header, header::START_TICKS)?,
+            refused: AtomicU64::new(0),
         })
     }
 
@@ -120,6 +129,13 @@ impl<'a, C: Commit> UntoldTable<'a, C> {
         true
     }
 
+    /// The earliest time that a block which is allocated at `ticks` may be said to be of.
+    #[inline(always)]
+    pub(crate) fn earliest(&self, ticks: u64) -> u64 {
+        let start = self.start_ticks.load(Ordering::Relaxed);
+        start.saturating_add(Untold::earliest(ticks.saturating_sub(start)))
+    }
+
     /// A block. To be asked by its owner.
     #[inline(always)]
     pub(crate) fn find(&self, known: &mut KnownRecords, address: usize) -> Option<Found<'a>> {
@@ -139,8 +155,12 @@ impl<'a, C: Commit> UntoldTable<'a, C> {
     fn found(&self, word: &'a AtomicU64) -> Option<Found<'a>> {
         let block = Untold::unpack(word.load(Ordering::Relaxed))?;
         let start = self.start_ticks.load(Ordering::Relaxed);
-        let ticks = start.saturating_add(block.elapsed);
-        Some(Found { word, block, ticks })
+        Some(Found {
+            word,
+            block,
+            ticks: start.saturating_add(block.elapsed),
+            latest: start.saturating_add(block.latest()),
+        })
     }
 
     /// The word of an address; `make` makes the record that it is in.
@@ -151,15 +171,18 @@ impl<'a, C: Commit> UntoldTable<'a, C> {
         }
         let stretch = stretch_of(address);
         let place = &mut known.0[stretch as usize % KNOWN];
-        let record = if place.stretch == stretch {
+        let record = if place.name == stretch + 1 {
             self.records.record(place.record)?
         } else {
-            let (number, record) = self.record(stretch, make)?;
-            *place = KnownRecord {
-                stretch,
-                record: number,
-            };
-            record
+            let found = self.record(stretch, make);
+            // Once the records are used up none is made any more.
+            if found.is_some() || !self.records.has_room() {
+                *place = KnownRecord {
+                    name: stretch + 1,
+                    record: found.map_or(NONE, |(number, _)| number),
+                };
+            }
+            found?.1
         };
         Self::word_of(record, address)
     }
@@ -170,9 +193,20 @@ impl<'a, C: Commit> UntoldTable<'a, C> {
         record.get(untold::BLOCKS + place)
     }
 
+    /// Whether memory was refused so lately that none is asked for. (Threads that come at once may ask once
+    /// more or less.)
+    fn is_refused(&self) -> bool {
+        let left = self.refused.load(Ordering::Relaxed);
+        if left > 0 {
+            self.refused.store(left - 1, Ordering::Relaxed);
+        }
+        left > 0
+    }
+
     /// The record of a stretch, and its number.
     #[inline(never)]
     fn record(&self, stretch: u64, make: bool) -> Option<(u32, &'a Record)> {
+        let make = make && self.records.has_room() && !self.is_refused();
         if !make && self.records.is_empty() {
             return None;
         }
@@ -183,10 +217,13 @@ impl<'a, C: Commit> UntoldTable<'a, C> {
                 .is_some_and(|record| record[untold::NUMBER].load(Ordering::Relaxed) == name)
         };
         let create = || {
-            if !make || !self.records.has_room() {
+            if !make {
                 return None;
             }
-            let number = self.records.take(1)?;
+            let Some(number) = self.records.take(1) else {
+                self.refused.store(RETRY_ONE_IN, Ordering::Relaxed);
+                return None;
+            };
             self.records.record(number)?[untold::NUMBER].store(name, Ordering::Relaxed);
             Some(number)
         };

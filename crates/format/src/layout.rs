@@ -210,6 +210,8 @@ pub mod untold {
     pub const HEAP_BYTES: usize = 64 << 10;
     /// Blocks begin at multiples of this.
     pub const STEP: usize = 16;
+    /// Largest block that a word can tell of.
+    pub const BYTES_MOST: usize = 1023;
 }
 
 /// An earlier table of a live map.

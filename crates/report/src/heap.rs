@@ -106,7 +106,10 @@ impl Heap {
 /// By site, what its live blocks stand for: blocks and bytes.
 fn live(blocks: &Blocks) -> HashMap<u32, (f64, f64)> {
     let mut live: HashMap<u32, (f64, f64)> = HashMap::new();
-    for block in blocks.live.iter().filter(|block| !block.followed()) {
+    for (&site, alone) in &blocks.alone {
+        live.insert(site, (alone.blocks as f64, alone.bytes as f64));
+    }
+    for block in blocks.told().filter(|block| !block.followed()) {
         let weight = f64::from(block.weight) / WEIGHT_ONE as f64;
         let sum = live.entry(block.site).or_default();
         sum.0 += weight;

@@ -14,6 +14,8 @@ use mapgrow_system::sys::{self, Descriptor};
 const SHARE: u64 = 64;
 /// As much of a file system that several use.
 const FILE_SYSTEM_SHARE: u64 = 4;
+/// What one region may have of that which has a substitute for what does not fit.
+const PART: u64 = 4;
 /// What a recording needs to be of any use, and gets if at all possible.
 pub(super) const LEAST: u64 = 640 << 10;
 /// With less address space than this left nothing is recorded.
@@ -67,6 +69,14 @@ impl Allowance {
         }
         self.narrow(share, header::LIMIT_FILE_SYSTEM);
         Some(self)
+    }
+
+    /// Whether a region that others must not want for may have `bytes`; else why not.
+    pub(super) fn grants_part(&self, bytes: usize) -> Result<(), u64> {
+        if bytes as u64 > self.most / PART {
+            return Err(self.reason);
+        }
+        Ok(())
     }
 
     /// Whether a recording of `total` bytes may have `more`; else why not.
@@ -128,6 +138,11 @@ mod tests {
     fn the_narrower_bound_counts() {
         let wide = allowance(1 << 30);
         let narrow = wide.in_file_system(8 << 20).unwrap();
+        assert_eq!(narrow.grants_part(512 << 10), Ok(()));
+        assert_eq!(
+            narrow.grants_part(513 << 10),
+            Err(header::LIMIT_FILE_SYSTEM)
+        );
         assert_eq!(narrow.grants(2 << 20, 0), Ok(()));
         assert_eq!(narrow.grants(2 << 20, 4096), Err(header::LIMIT_FILE_SYSTEM));
         let first = allowance(1 << 20).in_file_system(1 << 40).unwrap();

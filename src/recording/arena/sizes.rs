@@ -109,7 +109,8 @@ fn words(max_memory: usize) -> [usize; region::COUNT] {
     let untold = max_memory.saturating_sub(others) / (layout::untold::WORDS * 8);
     words[region::UNTOLD_INDEX] = index(untold);
     let untold = untold.saturating_sub(words[region::UNTOLD_INDEX].div_ceil(layout::untold::WORDS));
-    words[region::UNTOLD] = untold * layout::untold::WORDS;
+    // Each region has a place of its own.
+    words[region::UNTOLD] = untold.max(1) * layout::untold::WORDS;
     words
 }
 
@@ -145,12 +146,15 @@ mod tests {
 
     #[test]
     fn regions_do_not_overlap() {
-        let sizes = Sizes::new(64 << 20);
-        let mut end = HEADER_BYTES;
-        for place in sizes.places() {
-            assert_eq!(place.offset, end);
-            end += page_up(place.words * 8);
+        for bound in (4 << 20..64 << 20).step_by(64 << 10) {
+            let sizes = Sizes::new(bound);
+            let mut end = HEADER_BYTES;
+            for place in sizes.places() {
+                assert_eq!(place.offset, end);
+                assert!(place.words > 0, "{bound}: two regions in one place");
+                end += page_up(place.words * 8);
+            }
+            assert_eq!(end, sizes.length());
         }
-        assert_eq!(end, sizes.length());
     }
 }

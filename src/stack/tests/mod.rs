@@ -106,6 +106,41 @@ fn every_depth_agrees_with_the_system() {
     }
 }
 
+/// The site of this stack as the recorder asks for it: noted at the first capture, known from then on.
+#[inline(never)]
+fn site_by(stacks: &mut ThreadStacks, entry: &EntryFrames) -> Result<u32, Outcome> {
+    let here = Registers::here();
+    // SAFETY: the registers are those of this function.
+    if let Some(site) = unsafe { stacks.known_site(&here, entry) } {
+        return Ok(site);
+    }
+    // SAFETY: as above.
+    let capture = unsafe { stacks.capture_for_site(&here, entry) };
+    *capture.site = 7 + 1;
+    Err(capture.outcome)
+}
+
+#[test]
+fn a_site_is_known_without_a_capture_until_it_is_checked() {
+    let mut stacks = Owned::new();
+    let entry = EntryFrames::new();
+    let mut captured = Vec::new();
+    for round in 0..2 * CHECK_INTERVAL {
+        match site_by(&mut stacks, &entry) {
+            Ok(site) => assert_eq!(site, 7),
+            Err(outcome) => captured.push((round, outcome)),
+        }
+    }
+    assert_eq!(captured[0], (0, Outcome::Miss));
+    let checked = captured[1..].iter();
+    assert!(
+        checked
+            .clone()
+            .all(|(_, outcome)| *outcome == Outcome::Checked)
+    );
+    assert_eq!(checked.count(), 2, "{captured:?}");
+}
+
 #[test]
 fn a_hit_is_checked_now_and_then() {
     let mut stacks = Owned::new();

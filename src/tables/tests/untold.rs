@@ -1,6 +1,7 @@
 //! Blocks that are counted and no more.
 
 use super::{Capacity, Memory};
+use crate::sync::Ordering;
 use crate::tables::untold::KnownRecords;
 use mapgrow_format::layout::packed::Untold;
 use mapgrow_format::layout::{header, region, untold};
@@ -53,6 +54,24 @@ fn a_block_is_found_until_it_is_taken_out() {
     other.remove();
     assert!(table.find_anew(HEAP + 16).is_none());
     assert_eq!(memory.header(header::UNTOLD_COUNT), 1);
+}
+
+/// However long the recording is, it is known between which times a block was allocated.
+#[test]
+fn a_time_lies_between_the_earliest_and_the_latest() {
+    let memory = memory(1);
+    memory.header[header::START_TICKS].store(1_000, Ordering::Relaxed);
+    let table = memory.tables().untold;
+    let mut known = KnownRecords::new();
+    let hour = 3_600 * 3_000_000_000_u64;
+    for elapsed in [0, 5, 1 << 18, hour + 12_345_678, 100 * 24 * hour + 1] {
+        let ticks = 1_000 + elapsed;
+        assert!(table.put(&mut known, HEAP, BLOCK, ticks), "{elapsed}");
+        let found = table.find(&mut known, HEAP).expect("it is there");
+        assert!(table.earliest(ticks) <= found.ticks, "{elapsed}");
+        assert!(found.ticks <= ticks && ticks <= found.latest, "{elapsed}");
+        assert!(found.latest - found.ticks <= elapsed >> 17, "{elapsed}");
+    }
 }
 
 #[test]

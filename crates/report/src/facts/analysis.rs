@@ -85,6 +85,11 @@ impl Analysis {
         for block in &blocks.live {
             see(Some(block.site), block.bytes);
         }
+        for (&site, alone) in &blocks.alone {
+            let (least, most) = alone.sizes.unwrap_or_default();
+            see(Some(site), least);
+            see(Some(site), most);
+        }
         for event in blocks
             .births
             .iter()

@@ -5,7 +5,7 @@ use crate::Options;
 use crate::model::{Memory, Process, ProcessState, Settings, Thread};
 use mapgrow_format::headroom::Headroom;
 use mapgrow_format::layout::header;
-use mapgrow_format::layout::packed::Pids;
+use mapgrow_format::layout::packed::{Pids, Untold};
 use mapgrow_format::reader::{self, Recording};
 
 pub(crate) fn process(recording: &Recording, clock: &TickScale, options: &Options) -> Process {
@@ -89,12 +89,14 @@ pub(crate) fn settings(recording: &Recording) -> Settings {
 /// Thread slots by number, with the labels that the report uses for them.
 pub(crate) struct Threads {
     slots: Vec<reader::Thread>,
+    start_ticks: u64,
 }
 
 impl Threads {
     pub(crate) fn of(recording: &Recording) -> Self {
         Self {
             slots: recording.threads().collect(),
+            start_ticks: recording.header(header::START_TICKS),
         }
     }
 
@@ -105,7 +107,14 @@ impl Threads {
             .slots
             .get(slot as usize)
             .filter(|thread| thread.slot != 0)?;
-        (thread.tid != 0 && thread.start_ticks <= ticks).then(|| label(thread))
+        // The time of a block may be rounded down.
+        let latest = Untold {
+            elapsed: ticks.saturating_sub(self.start_ticks),
+            ..Untold::default()
+        }
+        .latest();
+        let used = thread.start_ticks.saturating_sub(self.start_ticks) <= latest;
+        (thread.tid != 0 && used).then(|| label(thread))
     }
 
     pub(crate) fn model(&self, clock: &TickScale) -> Vec<Thread> {

@@ -134,9 +134,8 @@ fn replay(recording: &Recording, blocks: &Blocks, overlaps: &[Overlap], from: u6
         ));
     }
     changes.sort_unstable_by_key(|&(ticks, _)| std::cmp::Reverse(ticks));
-    let untold = blocks.live.iter().filter(|block| block.untold());
-    let untold: u128 = untold.map(|block| u128::from(block.bytes)).sum();
-    let mut live = i128::from(recording.header(header::LIVE_BYTES)) - untold as i128;
+    let untold = i128::from(blocks.alone_bytes());
+    let mut live = i128::from(recording.header(header::LIVE_BYTES)) - untold;
     let mut most = live;
     for (_, change) in changes.into_iter().take_while(|&(ticks, _)| ticks >= from) {
         live -= change;

@@ -17,10 +17,10 @@ pub(super) fn of_groups(groups: &Groups, blocks: &Blocks, sums: &[Sums]) -> Vec<
         })
         .map(|untold| Some(untold).filter(|untold| untold.blocks > 0))
         .collect();
-    for block in blocks.live.iter().filter(|block| block.untold()) {
-        let group = groups.index(block.site);
+    for (&site, alone) in &blocks.alone {
+        let group = groups.index(site);
         if let Some(untold) = group.and_then(|group| all[group].as_mut()) {
-            untold.live_bytes = untold.live_bytes.saturating_add(block.bytes);
+            untold.live_bytes = untold.live_bytes.saturating_add(alone.bytes);
         }
     }
     all

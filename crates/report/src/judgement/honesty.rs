@@ -66,8 +66,9 @@ fn conservation(recording: &Recording, blocks: &Blocks) -> i64 {
             i128::from(site.word(site::ALLOC_BYTES)) - i128::from(site.word(site::FREE_BYTES))
         })
         .sum();
-    let live = blocks.live.iter().filter(|block| block.certain());
-    let there: i128 = live.map(|block| i128::from(block.bytes)).sum();
+    let live = blocks.told().filter(|block| block.certain());
+    let told: i128 = live.map(|block| i128::from(block.bytes)).sum();
+    let there = told + i128::from(blocks.alone_bytes());
     i64::try_from(counted - there).unwrap_or(if counted > there { i64::MAX } else { i64::MIN })
 }
 

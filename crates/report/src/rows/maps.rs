@@ -1,6 +1,7 @@
 //! Live maps as the report lists them: chains and what their tables hold go in, a row for each comes
 //! out.
 
+use crate::facts::blocks::Blocks;
 use crate::facts::chains::Chain;
 use crate::facts::context::Context;
 use crate::facts::elements::narrowed;
@@ -20,6 +21,7 @@ const MOST_HEAT_MAPS: usize = 256;
 /// The largest live maps, and how many were left out.
 pub(crate) fn maps(
     context: &Context<'_>,
+    blocks: &Blocks,
     chains: &[Chain],
     serials: &Serials,
     contents: &Contents,
@@ -38,7 +40,8 @@ pub(crate) fn maps(
             .cmp(&a.block.bytes)
             .then(a.block.serial.cmp(&b.block.serial))
     });
-    let omitted = order.len().saturating_sub(context.options.max_maps) as u64;
+    let left_out = left_out(context, blocks);
+    let omitted = order.len().saturating_sub(context.options.max_maps) as u64 + left_out;
     order.truncate(context.options.max_maps);
     let forecaster = Forecaster::new(context, contents);
     let maps = order.into_iter().enumerate().map(|(at, chain)| {
@@ -46,6 +49,18 @@ pub(crate) fn maps(
         map(context, chain, serials, table, &forecaster)
     });
     (maps.collect(), omitted)
+}
+
+/// Live maps that are smaller than all those that have a chain.
+fn left_out(context: &Context<'_>, blocks: &Blocks) -> u64 {
+    let of_maps = blocks.alone.iter().filter(|(site, _)| {
+        context.groups.index(**site).is_some()
+            && context
+                .analysis
+                .family(**site)
+                .is_some_and(Family::has_resizes)
+    });
+    of_maps.map(|(_, alone)| alone.left_out).sum()
 }
 
 /// What is known of the table of a map.

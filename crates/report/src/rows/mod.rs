@@ -42,7 +42,13 @@ impl Rows {
         let context = facts.context(&facts.places);
         let places = sites::rows(&context, &facts.resolver, places);
         let owners = sites::rows(&facts.context(&facts.owners), &facts.resolver, owners);
-        let (maps, maps_omitted) = maps::maps(&context, &facts.chains, &facts.serials, contents);
+        let (maps, maps_omitted) = maps::maps(
+            &context,
+            &facts.blocks,
+            &facts.chains,
+            &facts.serials,
+            contents,
+        );
         Self {
             places,
             owners,

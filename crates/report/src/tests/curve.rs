@@ -312,3 +312,29 @@ fn series_of_different_steps_are_summed() {
     };
     assert_eq!(series::together(&[first, without]), None);
 }
+
+/// Of millions of small blocks the sums are told, and the largest are listed.
+#[test]
+fn more_small_vectors_than_are_listed_are_all_in_the_sums() {
+    const VECTORS: u64 = 60_000;
+    let (mut names, mut program) = (Names::default(), program());
+    program.recording.set(header::MODE, 1).set(header::FLOOR, 0);
+    let vectors = vectors_of(&mut program, &mut names, "demo::parse@src/parse.rs:12");
+    for number in 0..VECTORS {
+        let bytes = if number % 2 == 0 { 24 } else { 40 };
+        let vector = program.alloc_untold(vectors, bytes, 8);
+        program.keep(vector, 0x7000_0000_0000 + 64 * number);
+    }
+    let report = report(&mut program, &mut names);
+    let site = &report.sites[0];
+    let untold = site.untold.as_ref().expect("they are");
+    assert_eq!((untold.blocks, untold.live_bytes), (VECTORS, VECTORS * 32));
+    assert_eq!(
+        (site.maps_live, site.live_bytes),
+        (Some(VECTORS), VECTORS * 32)
+    );
+    assert!(report.maps.iter().all(|map| map.bytes == 40));
+    let listed = report.maps.len() as u64;
+    assert_eq!(report.honesty.maps_omitted + listed, VECTORS);
+    assert_eq!(report.honesty.conservation_difference_bytes, 0);
+}

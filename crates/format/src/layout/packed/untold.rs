@@ -2,9 +2,9 @@
 
 /// A word of [`untold::BLOCKS`](super::super::untold::BLOCKS).
 ///
-/// Bits 0..18 site, 18..28 bytes, 28..39 thread slot, bit 39 whether it was asked for zeroed, 40..59
-/// and 59..64 mantissa and exponent of its time. The word of a block is never 0, for no block has 0
-/// bytes.
+/// Bits 0..18 site, 18..28 bytes, 28..39 thread slot, bit 39 whether it was asked for zeroed, 40..58
+/// and 58..64 mantissa and exponent of its time: as a floating-point number has them, below 2^18 as it
+/// is, from there on without the leading one. The word of a block is never 0, for no block has 0 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Untold {
     /// Site that allocated the block.
@@ -27,9 +27,10 @@ const THREAD_AT: u32 = 28;
 const THREAD_BITS: u32 = 11;
 const ZEROED_AT: u32 = 39;
 const MANTISSA_AT: u32 = 40;
-const MANTISSA_BITS: u32 = 19;
-const EXPONENT_AT: u32 = 59;
-const EXPONENT_BITS: u32 = 5;
+const MANTISSA_BITS: u32 = 18;
+const EXPONENT_AT: u32 = 58;
+/// What a mantissa leaves out.
+const LEADING: u64 = 1 << MANTISSA_BITS;
 
 /// The low `bits` of a word.
 const fn low(word: u64, bits: u32) -> u64 {
@@ -41,12 +42,13 @@ impl Untold {
     #[inline(always)]
     #[must_use]
     pub const fn pack(self) -> Option<u64> {
+        // 0 where the time is what it is, else one more than the bits that are dropped.
         let exponent = (u64::BITS - self.elapsed.leading_zeros()).saturating_sub(MANTISSA_BITS);
+        let mantissa = self.elapsed >> exponent.saturating_sub(1);
         let fits = self.site >> SITE_BITS == 0
             && self.bytes != 0
             && self.bytes >> BYTES_BITS == 0
-            && self.thread >> THREAD_BITS == 0
-            && exponent >> EXPONENT_BITS == 0;
+            && self.thread >> THREAD_BITS == 0;
         if !fits {
             return None;
         }
@@ -54,9 +56,23 @@ impl Untold {
             | (self.bytes as u64) << BYTES_AT
             | (self.thread as u64) << THREAD_AT
             | (self.zeroed as u64) << ZEROED_AT
-            | (self.elapsed >> exponent) << MANTISSA_AT
+            | low(mantissa, MANTISSA_BITS) << MANTISSA_AT
             | (exponent as u64) << EXPONENT_AT;
         Some(word)
+    }
+
+    /// The latest time at which the block may have been allocated.
+    #[inline(always)]
+    #[must_use]
+    pub const fn latest(&self) -> u64 {
+        self.elapsed.saturating_add(self.elapsed >> MANTISSA_BITS)
+    }
+
+    /// The earliest time that a block may be said to be of that was allocated at this one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn earliest(elapsed: u64) -> u64 {
+        elapsed - (elapsed >> MANTISSA_BITS)
     }
 
     /// What a word holds; `None` when it is 0.
@@ -66,12 +82,18 @@ impl Untold {
         if word == 0 {
             return None;
         }
+        let mantissa = low(word >> MANTISSA_AT, MANTISSA_BITS);
+        let elapsed = match word >> EXPONENT_AT {
+            0 => mantissa,
+            // As far as a packed word can have it; another has lost some of it.
+            exponent => (LEADING | mantissa) << (exponent - 1),
+        };
         Some(Self {
             site: low(word, SITE_BITS) as u32,
             bytes: low(word >> BYTES_AT, BYTES_BITS) as u16,
             thread: low(word >> THREAD_AT, THREAD_BITS) as u16,
             zeroed: word >> ZEROED_AT & 1 == 1,
-            elapsed: low(word >> MANTISSA_AT, MANTISSA_BITS) << (word >> EXPONENT_AT),
+            elapsed,
         })
     }
 }
@@ -110,12 +132,16 @@ mod tests {
 
     #[test]
     fn times_are_rounded_down_by_little() {
-        for shift in 0..49 {
-            let elapsed = (1_u64 << shift) * 3 + 1;
+        let powers = (0..62).map(|shift| 1_u64 << shift);
+        let times = powers.flat_map(|power| [power - 1, power, power + power / 2 + 1]);
+        for elapsed in times.chain([u64::MAX]) {
             let block = Untold { elapsed, ..BLOCK };
             let found = block.pack().and_then(Untold::unpack).expect("it fits");
             let off = elapsed - found.elapsed;
             assert!(off <= elapsed >> 18, "{elapsed}: off by {off}");
+            assert!(elapsed <= found.latest(), "{elapsed}: {}", found.latest());
+            // What was rounded once stays as it is.
+            assert_eq!(found.pack().and_then(Untold::unpack), Some(found));
         }
     }
 
@@ -133,10 +159,6 @@ mod tests {
             Untold { bytes: 0, ..BLOCK },
             Untold {
                 thread: 1 << 11,
-                ..BLOCK
-            },
-            Untold {
-                elapsed: u64::MAX,
                 ..BLOCK
             },
         ] {

@@ -60,7 +60,6 @@ impl Count {
         if block.certain() {
             self.live += 1;
             self.live_bytes += i128::from(block.bytes);
-            self.untold_live += i128::from(block.untold());
         } else if !block.followed() {
             self.samples_live += 1;
             // To the nearest byte, as each block was counted.
@@ -184,8 +183,14 @@ fn counts(recording: &Recording, blocks: &Blocks) -> BTreeMap<u32, Count> {
         };
         counts.insert(site.id, count);
     }
-    for block in &blocks.live {
+    for block in blocks.told() {
         counts.entry(block.site).or_default().add_live(block);
+    }
+    for (&site, alone) in &blocks.alone {
+        let count = counts.entry(site).or_default();
+        count.live += i128::from(alone.blocks);
+        count.live_bytes += i128::from(alone.bytes);
+        count.untold_live += i128::from(alone.blocks);
     }
     counts
 }
