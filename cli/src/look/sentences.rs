@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
+use mapgrow_containers::finder::DEEP_STEPS;
 use mapgrow_report::LeftUnder;
 use mapgrow_report::text::units::{bytes, count, thousands};
 
+use super::deep::own;
 use super::model::{Group, Look, Map, NextResize, Totals};
 use super::resident::Resident;
 
@@ -129,6 +131,9 @@ pub fn lead(look: &Look) -> String {
         lead += &format!(" {hold}");
     }
     lead += &format!(" {} entries", thousands(totals.entries));
+    if let Some(deep) = &totals.deep {
+        lead += &format!(", whose values hold {}", own(deep.bytes, deep.error_bytes));
+    }
     let retained = totals.retained_bytes.unwrap_or(0);
     if retained >= WORTHWHILE_BYTES {
         lead += &format!(", {} more than these need", bytes(retained));
@@ -200,6 +205,17 @@ pub fn honesty(look: &Look) -> Vec<String> {
         notes.push(format!("{} {what} and left out", count(number, "table")));
     }
     notes.extend(honesty.notes.iter().cloned());
+    if look.totals.deep.is_some() {
+        let steps = format!(
+            "what values hold was followed over {DEEP_STEPS} blocks at most, from what their allocator \
+             knows; of larger maps a part"
+        );
+        notes.push(steps);
+        let unknown = look.maps.iter().filter(|map| map.deep.is_none()).count() as u64;
+        if unknown > 0 {
+            notes.push(format!("of {} it is not known", count(unknown, "map")));
+        }
+    }
     if look
         .groups
         .iter()

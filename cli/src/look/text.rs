@@ -2,6 +2,7 @@
 
 use mapgrow_report::text::units::{bytes, count, thousands};
 
+use super::deep;
 use super::model::{Group, Look, Map};
 use super::owner::Owner;
 use super::sentences::{self, Block, OF_NODES, blocks, called, lead, printable, shortage, went};
@@ -83,6 +84,9 @@ fn one(page: &mut Page, number: usize, map: &Map, look: &Look) {
         "holds",
         &format!("{}{of} entries{full}{tombstones}", thousands(map.entries)),
     );
+    if let Some(deep) = &map.deep {
+        page.row("values", &deep::told(deep));
+    }
     kept(page, map.retained_bytes);
     if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
         page.row("hash", verdict);
@@ -125,6 +129,9 @@ fn many(page: &mut Page, number: usize, group: &Group) {
         "holds",
         &format!("{}{of} entries, {spread}", thousands(group.entries)),
     );
+    if let Some(deep) = &group.deep {
+        page.row("values", &deep::own(deep.bytes, deep.error_bytes));
+    }
     kept(page, group.retained_bytes);
 }
 

@@ -9,6 +9,7 @@ mod go_profile;
 mod identity;
 mod looking;
 mod looking_abroad;
+mod looking_deep;
 mod looking_owners;
 mod looking_page;
 mod looking_watch;

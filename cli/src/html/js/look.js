@@ -31,6 +31,7 @@ function lineOf({ map, group, what, place, advice }, { maps, groups }) {
 const LOOK_COLUMNS = [
   { title: "Maps", hint: "what they are, and whose", text: (line) => `${line.what} ${line.place}` },
   { title: "In tables", hint: "bytes of the tables", of: ({ of }) => counted(of.bytes), show: bytes },
+  { title: "Values", hint: "bytes of blocks that their values lead to and that no other map does", of: ({ of }) => of.deep && { value: of.deep.bytes, error: of.deep.error_bytes, bound: null }, show: bytes },
   { title: "Kept", hint: "bytes of these beyond what the entries need", of: ({ of }) => counted(of.retained_bytes), show: bytes },
   { title: "Entries", of: ({ of }) => counted(of.entries), show: thousands },
   { title: "Full", hint: "entries of those that there is room for", of: ({ of }) => counted(of.capacity ? of.entries / of.capacity : null), show: percent },
@@ -81,6 +82,7 @@ function lookFigures({ totals, memory }) {
     ["maps", thousands(totals.maps_live)],
     ["in tables", known ? least + bytes(totals.live_bytes) : "unknown", least ? `of ${count(totals.maps_of_unknown_bytes, "table")} the size is not known` : undefined],
     ["entries", thousands(totals.entries)],
+    ["held by their values", totals.deep === null ? null : bytes(totals.deep.bytes)],
     ["kept without need", totals.retained_bytes === null ? null : bytes(totals.retained_bytes)],
     ["left to grow in", memory === null ? null : bytes(memory.left_bytes)],
   ];
