@@ -103,7 +103,7 @@ pub fn lead(look: &Look) -> String {
     if totals.maps_live == 0 {
         return format!(
             "{program}: no map was found in {} of memory, of those that are known here: of Rust, C++'s \
-             standard library, Abseil, Go, CPython from 3.11 on, and Redis.",
+             standard library, Abseil, Boost, Go, CPython, Ruby, Redis, GLib and klib.",
             bytes(look.honesty.bytes_read)
         );
     }
@@ -170,6 +170,9 @@ pub fn called(family: &str) -> String {
         "cpython_set" => "set",
         "go_map" => "map",
         "abseil_flat" => "absl::flat_hash_map or its like",
+        "boost_flat" => "boost::unordered_flat_map or its like",
+        "glib_hash_table" => "GHashTable",
+        "ruby_st_table" => "Hash or its like",
         _ => return family.to_owned(),
     };
     format!("{family} ({name})")

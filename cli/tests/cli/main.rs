@@ -10,6 +10,7 @@ mod identity;
 mod looking;
 mod looking_abroad;
 mod looking_deep;
+mod looking_families;
 mod looking_owners;
 mod looking_page;
 mod looking_watch;

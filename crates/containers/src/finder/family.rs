@@ -1,5 +1,7 @@
 //! The families that are found.
 
+use super::{boost, glib, ruby};
+
 /// Which implementation a table belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FoundFamily {
@@ -21,6 +23,14 @@ pub enum FoundFamily {
     RedisDict,
     /// Flat and node maps and sets of Abseil.
     AbseilFlat,
+    /// `unordered_flat_map` and `unordered_flat_set` of Boost.
+    BoostFlat,
+    /// `GHashTable` of GLib.
+    GlibHashTable,
+    /// Tables of klib's `khash`.
+    Khash,
+    /// `st_table` of Ruby.
+    RubyStTable,
 }
 
 impl FoundFamily {
@@ -36,6 +46,10 @@ impl FoundFamily {
             Self::GoSwissMap | Self::GoMap => "go_map",
             Self::RedisDict => "redis_dict",
             Self::AbseilFlat => "abseil_flat",
+            Self::BoostFlat => "boost_flat",
+            Self::GlibHashTable => "glib_hash_table",
+            Self::Khash => "khash",
+            Self::RubyStTable => "ruby_st_table",
         }
     }
 
@@ -46,5 +60,15 @@ impl FoundFamily {
             self,
             Self::LibstdcxxHashtable | Self::LibcxxHashtable | Self::GoMap | Self::RedisDict
         )
+    }
+
+    /// So far behind its beginning a header is noticed: from there on it has addresses.
+    pub(super) fn noticed_at(self) -> u64 {
+        match self {
+            Self::GlibHashTable => glib::BEFORE,
+            Self::RubyStTable => ruby::BEFORE,
+            Self::BoostFlat => boost::BEFORE,
+            _ => 0,
+        }
     }
 }
