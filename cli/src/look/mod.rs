@@ -129,6 +129,7 @@ fn known(
     Known {
         owners: owner::owners(process, mapped, (memory, regions), finding, &places),
         deep: deep.into_iter().map(|deep| Some(deep?.into())).collect(),
+        nodes: finder::nodes(memory, regions, finding, &places.roots),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mapgrow_containers::finder::{Finding, Found};
+use mapgrow_containers::finder::{Finding, Found, NodeBytes};
 use mapgrow_format::headroom::Headroom;
 use mapgrow_report::{Memory, VERSION};
 use serde::Serialize;
@@ -41,6 +41,7 @@ pub struct Look {
 pub struct Known {
     pub owners: Vec<Option<Owner>>,
     pub deep: Vec<Option<Deep>>,
+    pub nodes: Vec<Option<NodeBytes>>,
 }
 
 /// Sums over all maps.
@@ -54,6 +55,8 @@ pub struct Totals {
     pub entries: u64,
     /// Sum over the maps for which it is known; `None` where it is of none of them.
     pub retained_bytes: Option<u64>,
+    /// The same of the bytes of nodes, which are not among `live_bytes`.
+    pub node_bytes: Option<u64>,
     /// The same of what their values hold elsewhere.
     pub deep: Option<DeepSum>,
 }
@@ -91,6 +94,10 @@ pub struct Map {
     pub entries_per_s: Option<f64>,
     /// How often a watch saw it with another table than before.
     pub resizes_seen: Option<u64>,
+    /// Bytes of its nodes, if each entry has a block of its own.
+    pub node_bytes: Option<u64>,
+    /// Whether all of these were followed.
+    pub node_bytes_exact: Option<bool>,
     /// What its values hold elsewhere, where that was asked for and is known.
     pub deep: Option<Deep>,
     pub owner: Option<Owner>,
@@ -120,6 +127,9 @@ pub struct Group {
     pub capacity: Option<u64>,
     pub tombstones: Option<u64>,
     pub retained_bytes: Option<u64>,
+    /// Bytes of their nodes, which are not among `bytes`, and whether all of these were followed.
+    pub node_bytes: Option<u64>,
+    pub node_bytes_exact: Option<bool>,
     /// What the values of all of them hold elsewhere.
     pub deep: Option<DeepSum>,
     /// Whose they all are, if they are of one.
@@ -161,8 +171,9 @@ impl Look {
         let left = headroom.left().map(|(_, left)| left);
         let owners = known.owners.into_iter().chain(std::iter::repeat(None));
         let deep = known.deep.into_iter().chain(std::iter::repeat(None));
-        let mut largest_first: Vec<(&Found, (Option<Owner>, Option<Deep>))> =
-            finding.tables.iter().zip(owners.zip(deep)).collect();
+        let nodes = known.nodes.into_iter().chain(std::iter::repeat(None));
+        let beside = owners.zip(deep.zip(nodes));
+        let mut largest_first: Vec<_> = finding.tables.iter().zip(beside).collect();
         // Tables of unknown size are sorted by their buckets.
         largest_first.sort_by_key(|(found, _)| {
             let bytes = found.bytes.or(found.occupancy.buckets);
@@ -170,10 +181,12 @@ impl Look {
         });
         let (mut totals, mut groups) = (Totals::default(), Groups::default());
         let mut maps = Vec::new();
-        for (id, (found, (owner, deep))) in (1..).zip(largest_first) {
+        for (id, (found, (owner, (deep, nodes)))) in (1..).zip(largest_first) {
             let map = Map {
                 owner,
                 deep,
+                node_bytes: nodes.map(|nodes| nodes.bytes),
+                node_bytes_exact: nodes.map(|nodes| nodes.exact),
                 ..Map::new(id, found, left)
             };
             totals.add(&map);
@@ -253,6 +266,8 @@ impl Map {
             next_resize,
             entries_per_s: None,
             resizes_seen: None,
+            node_bytes: None,
+            node_bytes_exact: None,
             deep: None,
             owner: None,
         }
@@ -273,6 +288,8 @@ impl Group {
             capacity: Some(0),
             tombstones: Some(0),
             retained_bytes: Some(0),
+            node_bytes: Some(0),
+            node_bytes_exact: Some(true),
             deep: Some(DeepSum::NOTHING),
             owner: map.owner.clone(),
             owners: Vec::new(),
@@ -308,6 +325,9 @@ impl Group {
         sum(&mut self.capacity, map.capacity);
         sum(&mut self.tombstones, map.tombstones);
         sum(&mut self.retained_bytes, map.retained_bytes);
+        sum(&mut self.node_bytes, map.node_bytes);
+        let exact = self.node_bytes_exact.zip(map.node_bytes_exact);
+        self.node_bytes_exact = exact.map(|(all, this)| all && this);
         self.deep = self.deep.zip(map.deep).map(|(sum, more)| sum.and(more));
     }
 }
@@ -351,9 +371,13 @@ impl Totals {
         self.live_bytes = self.live_bytes.saturating_add(map.bytes.unwrap_or(0));
         self.maps_of_unknown_bytes += u64::from(map.bytes.is_none());
         self.entries = self.entries.saturating_add(map.entries);
-        if let Some(retained) = map.retained_bytes {
-            let sum = self.retained_bytes.get_or_insert(0);
-            *sum = sum.saturating_add(retained);
+        for (into, more) in [
+            (&mut self.retained_bytes, map.retained_bytes),
+            (&mut self.node_bytes, map.node_bytes),
+        ] {
+            if let Some(more) = more {
+                *into = Some(into.unwrap_or(0).saturating_add(more));
+            }
         }
         if let Some(deep) = map.deep {
             self.deep = Some(self.deep.unwrap_or(DeepSum::NOTHING).and(deep));

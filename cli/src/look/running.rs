@@ -66,7 +66,7 @@ impl Running {
             .collect();
         let known = Known {
             owners,
-            deep: Vec::new(),
+            ..Known::default()
         };
         self.look(finding, known, most)
     }

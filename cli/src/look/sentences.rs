@@ -126,6 +126,9 @@ pub fn lead(look: &Look) -> String {
         if let Some(there) = there.filter(|there| *there < totals.live_bytes / 10 * 9) {
             lead += &format!(" ({} of it in memory)", bytes(there));
         }
+        if let Some(nodes) = totals.node_bytes.filter(|&nodes| nodes > 0) {
+            lead += &format!(" and nodes of {}", bytes(nodes));
+        }
         lead += " for";
     } else {
         lead += &format!(" {hold}");
@@ -219,13 +222,19 @@ pub fn honesty(look: &Look) -> Vec<String> {
             notes.push(format!("of {} it is not known", count(unknown, "map")));
         }
     }
-    if look
+    let mut of_nodes = look
         .groups
         .iter()
-        .any(|group| OF_NODES.contains(&group.family))
-    {
-        let nodes = "of tables with a block for each entry the buckets alone are counted";
+        .filter(|group| OF_NODES.contains(&group.family));
+    if of_nodes.clone().any(|group| group.node_bytes.is_none()) {
+        let nodes = "of tables with a block for each entry the buckets alone are counted where these blocks \
+                     are not known";
         notes.push(nodes.to_owned());
+    } else if of_nodes.next().is_some() {
+        notes.push(
+            "what a table keeps and needs next are its buckets: its nodes are counted apart"
+                .to_owned(),
+        );
     }
     notes
 }

@@ -84,6 +84,7 @@ fn one(page: &mut Page, number: usize, map: &Map, look: &Look) {
         "holds",
         &format!("{}{of} entries{full}{tombstones}", thousands(map.entries)),
     );
+    nodes(page, map.node_bytes, map.node_bytes_exact == Some(true));
     if let Some(deep) = &map.deep {
         page.row("values", &deep::told(deep));
     }
@@ -129,10 +130,22 @@ fn many(page: &mut Page, number: usize, group: &Group) {
         "holds",
         &format!("{}{of} entries, {spread}", thousands(group.entries)),
     );
+    nodes(page, group.node_bytes, group.node_bytes_exact == Some(true));
     if let Some(deep) = &group.deep {
         page.row("values", &deep::own(deep.bytes, deep.error_bytes));
     }
     kept(page, group.retained_bytes);
+}
+
+/// What its nodes hold beside its buckets.
+fn nodes(page: &mut Page, size: Option<u64>, exact: bool) {
+    if let Some(size) = size.filter(|&size| size > 0) {
+        let about = if exact { "" } else { "about " };
+        page.row(
+            "nodes",
+            &format!("{about}{}, a block for each entry", bytes(size)),
+        );
+    }
 }
 
 fn owner(page: &mut Page, owner: Option<&Owner>) {

@@ -11,6 +11,7 @@ mod looking;
 mod looking_abroad;
 mod looking_deep;
 mod looking_families;
+mod looking_nodes;
 mod looking_owners;
 mod looking_page;
 mod looking_watch;

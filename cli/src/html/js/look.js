@@ -31,6 +31,7 @@ function lineOf({ map, group, what, place, advice }, { maps, groups }) {
 const LOOK_COLUMNS = [
   { title: "Maps", hint: "what they are, and whose", text: (line) => `${line.what} ${line.place}` },
   { title: "In tables", hint: "bytes of the tables", of: ({ of }) => counted(of.bytes), show: bytes },
+  { title: "Nodes", hint: "bytes of the blocks that each entry has, which are not among those of the tables", of: ({ of }) => counted(of.node_bytes), show: bytes },
   { title: "Values", hint: "bytes of blocks that their values lead to and that no other map does", of: ({ of }) => of.deep && { value: of.deep.bytes, error: of.deep.error_bytes, bound: null }, show: bytes },
   { title: "Kept", hint: "bytes of these beyond what the entries need", of: ({ of }) => counted(of.retained_bytes), show: bytes },
   { title: "Entries", of: ({ of }) => counted(of.entries), show: thousands },
@@ -81,6 +82,7 @@ function lookFigures({ totals, memory }) {
   return [
     ["maps", thousands(totals.maps_live)],
     ["in tables", known ? least + bytes(totals.live_bytes) : "unknown", least ? `of ${count(totals.maps_of_unknown_bytes, "table")} the size is not known` : undefined],
+    ["in nodes", totals.node_bytes === null ? null : bytes(totals.node_bytes)],
     ["entries", thousands(totals.entries)],
     ["held by their values", totals.deep === null ? null : bytes(totals.deep.bytes)],
     ["kept without need", totals.retained_bytes === null ? null : bytes(totals.retained_bytes)],

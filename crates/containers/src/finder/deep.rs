@@ -14,9 +14,9 @@ use std::collections::{HashMap, HashSet};
 use mapgrow_system::memory::Memory;
 
 use super::blocks::Blocks;
-use super::elements::{Nodes, Slots, picked};
+use super::elements::{Nodes, Slots, headers, picked};
 use super::reach::Root;
-use super::{Finding, Found, FoundFamily, Region, Searched, words};
+use super::{Finding, Found, Region, Searched, words};
 
 /// Blocks followed from an element, one behind the other.
 pub const STEPS: usize = 4;
@@ -64,6 +64,7 @@ pub fn deep(
             .iter()
             .filter_map(|found| found.block)
             .collect(),
+        nodes: HashMap::new(),
         headers: headers(finding),
         ids: HashMap::new(),
         list: Vec::new(),
@@ -72,6 +73,9 @@ pub fn deep(
     // What holds most first, lest it be too much for all of them.
     let mut order: Vec<usize> = (0..finding.tables.len()).collect();
     order.sort_by_key(|&at| std::cmp::Reverse(finding.tables.get(at).map(|found| found.bytes)));
+    for &at in &order {
+        walk.follow_nodes(finding.tables.get(at));
+    }
     let mut plans = Vec::new();
     for at in order {
         let Some(found) = finding.tables.get(at) else {
@@ -101,25 +105,6 @@ pub fn deep(
         }
     }
     deep
-}
-
-/// Where headers of containers lie, from and to: what they lead to is theirs.
-fn headers(finding: &Finding) -> Vec<(u64, u64)> {
-    const LONGEST: u64 = 64;
-    let bytes = |found: &Found| match found.family {
-        FoundFamily::Hashbrown => 32,
-        FoundFamily::LibstdcxxHashtable => 56,
-        FoundFamily::LibcxxHashtable => 40,
-        _ => LONGEST,
-    };
-    let mut headers: Vec<(u64, u64)> = (finding.tables.iter())
-        .flat_map(|found| {
-            let all = found.copies.iter().chain([&found.header]);
-            all.map(|&header| (header, header.saturating_add(bytes(found))))
-        })
-        .collect();
-    headers.sort_unstable();
-    headers
 }
 
 /// How much of what all maps hold can be followed.
@@ -163,14 +148,34 @@ struct Plan {
 
 struct Walk<'a> {
     blocks: Blocks<'a>,
-    /// Blocks of the tables themselves.
+    /// Blocks of the tables themselves, and of nodes.
     tables: HashSet<u64>,
+    /// The nodes of each container that has some, by its header.
+    nodes: HashMap<u64, (Nodes, Vec<(u64, u64)>)>,
     headers: Vec<(u64, u64)>,
     ids: HashMap<u64, u32>,
     list: Vec<Block>,
 }
 
 impl Walk<'_> {
+    /// Notes where the nodes of a container are: they are its own, and what still names them in memory
+    /// that is used anew leads to no value.
+    fn follow_nodes(&mut self, found: Option<&Found>) {
+        let Some(found) = found.filter(|found| found.family.has_nodes()) else {
+            return;
+        };
+        let most = MOST_BLOCKS.saturating_sub(self.tables.len()) as u64;
+        let mut nodes = Vec::new();
+        let followed = Nodes::follow(&self.blocks, found, most.max(PER_MAP), &mut |start, end| {
+            nodes.push((start, end));
+        });
+        if let Some(followed) = followed.filter(|_| nodes.len() <= MOST_BLOCKS) {
+            nodes.sort_unstable();
+            self.tables.extend(nodes.iter().map(|&(start, _)| start));
+            self.nodes.insert(found.header, (followed, nodes));
+        }
+    }
+
     fn gave_up(&self) -> bool {
         self.blocks.view.gave_up() || self.list.len() >= MOST_BLOCKS
     }
@@ -230,28 +235,34 @@ impl Walk<'_> {
             wanted.retain(|&(place, _)| !self.in_header(place));
             return Some(self.plan(part, wanted.into_iter().map(|(_, word)| (word, word))));
         }
-        let most = (PER_MAP as f64 * share) as u64;
-        let mut nodes = Vec::new();
-        let followed = Nodes::follow(&self.blocks, found, most.max(1), &mut |start, end| {
-            nodes.push((start, end));
-        })?;
-        let mut wanted = Vec::new();
-        for (start, end) in nodes {
-            // The first word is the next node.
-            let words = self.words(start + 8, end);
-            wanted.extend(words.into_iter().map(|word| (start, word)));
-        }
-        let entries = found.occupancy.entries.value;
-        let part = match followed.all {
-            true => 1.0,
-            false => followed.followed as f64 / entries as f64,
+        let (followed, nodes) = self.nodes.remove(&found.header)?;
+        let entries = found.occupancy.entries.value.max(1);
+        let most = PER_MAP as f64 * share / entries as f64;
+        let (part, of_all) = match followed.all {
+            true => (most.min(1.0), most),
+            false => (followed.followed as f64 / entries as f64, 1.0),
         };
-        Some(self.plan(part, wanted.into_iter()))
+        let (mut wanted, mut last) = (Vec::new(), Vec::new());
+        // A block that has more than others was not asked for with more.
+        let sizes = nodes.iter().map(|&(start, end)| end.saturating_sub(start));
+        let size = sizes.min().unwrap_or(0).max(16);
+        for &(start, _) in nodes.iter().filter(|&&(start, _)| picked(start, of_all)) {
+            // The first word is the next node.
+            let words = self.words(start + 8, start + size - 8);
+            wanted.extend(words.into_iter().map(|(_, word)| (start, word)));
+            last.push((start, self.blocks.view.word(start + size - 8)?));
+        }
+        // The last word may be room beyond what was asked for, with whatever was there before: it is
+        // followed where it names a block in every node.
+        if last.iter().all(|&(_, word)| self.block(word).is_some()) {
+            wanted.append(&mut last);
+        }
+        Some(self.plan(part, wanted))
     }
 
     /// What follows of words, each with what it is sampled with.
-    fn plan(&mut self, part: f64, wanted: impl Iterator<Item = (u64, u64)>) -> Plan {
-        let mut wanted: Vec<(u64, u64)> = wanted.collect();
+    fn plan(&mut self, part: f64, wanted: impl IntoIterator<Item = (u64, u64)>) -> Plan {
+        let mut wanted: Vec<(u64, u64)> = wanted.into_iter().collect();
         // What lies side by side is read at once.
         wanted.sort_unstable_by_key(|&(_, word)| word);
         let blocks = wanted.into_iter();
@@ -262,8 +273,8 @@ impl Walk<'_> {
         Plan { part, starts }
     }
 
-    /// What may be addresses between two places.
-    fn words(&self, start: u64, end: u64) -> Vec<u64> {
+    /// What may be addresses between two places, each with its own place.
+    fn words(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
         let mut words = Vec::new();
         let mut parts = Vec::new();
         match end - start > CHUNK {
@@ -284,7 +295,7 @@ impl Walk<'_> {
                     let word = u64::from_le_bytes(*word);
                     let likely = word.is_multiple_of(8) && self.blocks.region(word).is_some();
                     if likely && !self.in_header(place) {
-                        words.push(word);
+                        words.push((place, word));
                     }
                 }
             }
@@ -335,7 +346,7 @@ impl Walk<'_> {
         let words = self.words(start, end);
         let next: Box<[u32]> = words
             .into_iter()
-            .filter_map(|word| self.block(word))
+            .filter_map(|(_, word)| self.block(word))
             .collect();
         if let Some(block) = self.list.get_mut(id as usize) {
             block.next = Some(next.clone());

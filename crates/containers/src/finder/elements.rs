@@ -4,7 +4,7 @@ use mapgrow_system::memory::Memory;
 
 use super::blocks::Blocks;
 use super::view::View;
-use super::{Found, FoundFamily};
+use super::{Finding, Found, FoundFamily};
 
 /// Bytes read at once.
 const CHUNK: u64 = 32 << 10;
@@ -123,12 +123,8 @@ impl Nodes {
         most: u64,
         each: &mut dyn FnMut(u64, u64),
     ) -> Option<Self> {
-        let of_nodes = matches!(
-            found.family,
-            FoundFamily::LibstdcxxHashtable | FoundFamily::LibcxxHashtable
-        );
         let (entries, buckets) = (found.occupancy.entries.value, found.occupancy.buckets?);
-        if !of_nodes {
+        if !found.family.has_nodes() {
             return None;
         }
         let mut nodes = Self {
@@ -189,6 +185,25 @@ impl Nodes {
         }
         Some(())
     }
+}
+
+/// Where headers of containers lie, from and to: what they lead to is theirs.
+pub(super) fn headers(finding: &Finding) -> Vec<(u64, u64)> {
+    const LONGEST: u64 = 64;
+    let bytes = |found: &Found| match found.family {
+        FoundFamily::Hashbrown => 32,
+        FoundFamily::LibstdcxxHashtable => 56,
+        FoundFamily::LibcxxHashtable => 40,
+        _ => LONGEST,
+    };
+    let mut headers: Vec<(u64, u64)> = (finding.tables.iter())
+        .flat_map(|found| {
+            let all = found.copies.iter().chain([&found.header]);
+            all.map(|&header| (header, header.saturating_add(bytes(found))))
+        })
+        .collect();
+    headers.sort_unstable();
+    headers
 }
 
 /// Whether chance picks a number, the same at all times, and so that a share of all is picked.

@@ -62,6 +62,12 @@ impl FoundFamily {
         )
     }
 
+    /// Whether each entry has a block of its own that is followed ([`nodes`](super::nodes())).
+    #[must_use]
+    pub fn has_nodes(self) -> bool {
+        matches!(self, Self::LibstdcxxHashtable | Self::LibcxxHashtable)
+    }
+
     /// So far behind its beginning a header is noticed: from there on it has addresses.
     pub(super) fn noticed_at(self) -> u64 {
         match self {

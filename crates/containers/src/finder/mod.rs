@@ -43,6 +43,7 @@ mod khash;
 mod libcxx;
 mod libstdcxx;
 mod musl;
+mod nodes;
 mod proof;
 mod reach;
 mod redis;
@@ -64,6 +65,7 @@ pub use again::find_again;
 pub use deep::{Deep, STEPS as DEEP_STEPS, deep};
 pub use family::FoundFamily;
 use jemalloc::Extents;
+pub use nodes::{NodeBytes, nodes};
 pub use reach::{Reach, Root, reach};
 use view::View;
 
