@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::flame::{self, Libraries, Weight};
 use crate::html::{self, Source};
-use crate::look::{self, Layout, Target};
+use crate::look::{self, Layout, Target, Wanted};
 use crate::render::{check, diff, heat};
 use crate::saved;
 use crate::serve::{Format, Limits, Reading, Targets, alone, metrics};
@@ -101,7 +101,11 @@ pub fn drawn(report: &Report) -> String {
 pub fn looked(core: &[u8]) -> Result<String, String> {
     let input = Input::new(core);
     let target = Target::Core(input.path().to_owned());
-    let found = look::look(&target, 100).map_err(|failure| failure.to_string())?;
+    let wanted = Wanted {
+        most: 100,
+        deep: true,
+    };
+    let found = look::look(&target, wanted).map_err(|failure| failure.to_string())?;
     let layout = Layout {
         width: 100,
         color: true,

@@ -241,20 +241,3 @@ impl<T: Clone + Eq + std::hash::Hash> Interned<T> {
         })
     }
 }
-
-/// JSON that is safe within a `script` element: nothing in it can end the element or begin a
-/// comment. Strings read back as they were.
-pub fn json(data: &Data) -> String {
-    // A report holds strings, numbers and no maps with keys that are neither.
-    let json = serde_json::to_string(data).unwrap_or_default();
-    let mut safe = String::with_capacity(json.len());
-    for char in json.chars() {
-        match char {
-            '<' => safe.push_str("\\u003c"),
-            '>' => safe.push_str("\\u003e"),
-            '&' => safe.push_str("\\u0026"),
-            _ => safe.push(char),
-        }
-    }
-    safe
-}

@@ -13,7 +13,8 @@ use mapgrow_system::memory::Memory;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
-use super::memory::below;
+use super::listing::listed;
+use super::memory::{below, stacks};
 use super::notes::{self, Notes};
 use super::unpacked;
 use crate::failure::{Failure, plain};
@@ -29,21 +30,21 @@ const MANY_SEGMENTS: u64 = 0xFFFF;
 const LOAD: u32 = 1;
 const NOTE: u32 = 4;
 /// What a segment's memory could be used for.
-const WRITE: u32 = 2;
-const READ: u32 = 4;
+pub const WRITE: u32 = 2;
+pub const READ: u32 = 4;
 /// Addresses of processes lie below.
 const HIGHEST: u64 = 1 << 57;
 
 /// A part of the memory.
 #[derive(Debug, Clone, Copy)]
-struct Segment {
-    start: u64,
+pub struct Segment {
+    pub start: u64,
     /// Bytes that it had.
-    length: u64,
-    flags: u32,
+    pub length: u64,
+    pub flags: u32,
     offset: u64,
     /// Bytes of it that the core has.
-    there: u64,
+    pub there: u64,
 }
 
 /// The memory that a core file has.
@@ -52,6 +53,7 @@ pub struct CoreFile {
     segments: Vec<Segment>,
     regions: Vec<Region>,
     left: Vec<Region>,
+    maps: String,
     missing: u64,
     notes: Notes,
     /// Width of hashbrown's control groups in programs for its processor.
@@ -130,6 +132,7 @@ impl CoreFile {
             segments: Vec::new(),
             regions: Vec::new(),
             left: Vec::new(),
+            maps: String::new(),
             missing: 0,
             notes: Notes::default(),
             group: if short(18) == 62 { 16 } else { 8 },
@@ -191,32 +194,17 @@ impl CoreFile {
     }
 
     fn find_regions(&mut self) {
-        /// No guard of a stack is larger.
-        const GUARD: u64 = 1 << 20;
-        let shared = |segment: &Segment| self.notes.is_shared(segment.start);
-        let mut guard = None;
-        let mut stacks = Vec::new();
         for segment in &self.segments {
-            let region = Region {
-                start: segment.start,
-                end: segment.start + segment.there,
-            };
             let wanted = segment.flags & (READ | WRITE) == READ | WRITE && segment.there > 0;
-            if wanted && !shared(segment) {
-                self.regions.push(region);
-                let end = segment.start + segment.length;
-                // That of the first thread lies above everything else.
-                let first = self.notes.first_stack().is_some_and(|at| {
-                    (segment.start..end).contains(&at) && segment.start >= 0x7FF0_0000_0000
+            if wanted && !self.notes.is_shared(segment.start) {
+                self.regions.push(Region {
+                    start: segment.start,
+                    end: segment.start + segment.there,
                 });
-                if guard == Some(segment.start) || first {
-                    stacks.push(region);
-                }
             }
-            let closed = segment.flags & (READ | WRITE) == 0 && segment.length <= GUARD;
-            guard = closed.then_some(segment.start + segment.length);
         }
-        self.left = below(self.notes.stacks(), &stacks);
+        self.maps = listed(self, &self.segments, &self.notes);
+        self.left = below(&self.notes.stacks(), &stacks(&self.maps));
     }
 
     /// Where maps can lie, in order.
@@ -227,6 +215,11 @@ impl CoreFile {
     /// Bytes that the core should have, and that are cut off.
     pub fn missing(&self) -> u64 {
         self.missing
+    }
+
+    /// Its memory, as `/proc/PID/maps` would list it.
+    pub fn maps(&self) -> &str {
+        &self.maps
     }
 
     /// What the core says of its process.

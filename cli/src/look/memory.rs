@@ -120,6 +120,24 @@ pub fn stacks(maps: &str) -> Vec<Region> {
     stacks
 }
 
+/// Where the control block of the thread lies that has this stack, at its end: it names itself, twice.
+/// `None` where that is not there.
+pub fn control_block(memory: &dyn Memory, stack: &Region) -> Option<u64> {
+    const SEARCHED: u64 = 64 << 10;
+    let start = stack.end.saturating_sub(SEARCHED).max(stack.start);
+    let mut bytes = vec![0; (stack.end - start) as usize];
+    if !memory.read(start, &mut bytes) {
+        return None;
+    }
+    let words = bytes.as_chunks::<8>().0;
+    words.windows(3).enumerate().find_map(|(index, words)| {
+        let place = start + index as u64 * 8;
+        let itself =
+            |word: Option<&[u8; 8]>| word.is_some_and(|&word| u64::from_le_bytes(word) == place);
+        (itself(words.first()) && itself(words.get(2))).then_some(place)
+    })
+}
+
 /// The parts of stacks that are not in use, as far as the kernel tells: of threads that wait.
 fn left(pid: u32, stacks: &[Region]) -> Vec<Region> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task"));

@@ -1,13 +1,20 @@
 //! Looks at every map of a process that nobody prepared, or of a core file.
 
 mod corefile;
+mod deep;
+mod listing;
+mod mapped;
 mod memory;
 mod model;
 mod notes;
 mod owner;
+mod page;
+mod places;
+mod process;
 mod refusal;
 mod resident;
 mod running;
+mod sentences;
 mod statics;
 mod table;
 mod text;
@@ -20,19 +27,26 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use mapgrow_containers::finder::{Finding, Region, Searched, find};
+use mapgrow_containers::finder::{self, Finding, Region, Searched, find};
 use mapgrow_format::headroom::Headroom;
 use mapgrow_report::text::units::bytes;
 
 use crate::failure::Failure;
 use corefile::CoreFile;
+use mapped::{Cored, Mapped};
+use model::Known;
 pub use model::Look;
-use model::Process;
+pub use page::page;
+use places::Places;
+use process::Process;
 use running::Running;
 pub use table::table;
 pub use text::{Layout, text};
 pub use watch::{Watching, watch};
 pub use watch_text::{ended, reading};
+
+/// Memory that is searched, and where maps can lie in it.
+type Within<'a> = (&'a dyn Searched, &'a [Region]);
 
 /// Width of hashbrown's control groups in programs for this processor.
 const GROUP: u64 = if cfg!(target_arch = "x86_64") { 16 } else { 8 };
@@ -62,25 +76,32 @@ impl FromStr for Target {
     }
 }
 
-/// Everything that is found. `most`: so many maps are listed one by one.
-pub fn look(target: &Target, most: usize) -> Result<Look, Failure> {
+/// What is wanted of a look.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// So many maps are listed one by one.
+    pub most: usize,
+    /// What their values hold elsewhere, too.
+    pub deep: bool,
+}
+
+/// Everything that is found.
+pub fn look(target: &Target, wanted: Wanted) -> Result<Look, Failure> {
     match target {
-        Target::Process(pid) => Running::of(*pid)?.search(most),
-        Target::Core(path) => core(path, most),
+        Target::Process(pid) => Running::of(*pid)?.search(wanted),
+        Target::Core(path) => core(path, wanted),
     }
 }
 
-fn core(path: &Path, most: usize) -> Result<Look, Failure> {
+fn core(path: &Path, wanted: Wanted) -> Result<Look, Failure> {
     let memory = CoreFile::open(path)?;
     let finding = searched(&memory, memory.regions(), memory.group);
+    let process = Process::core(memory.notes());
+    let mapped = Cored::of(&memory, process.name());
+    let within: Within = (&memory, memory.regions());
+    let known = known(&process, &mapped, within, &finding, wanted);
     // A core does not say how much memory the process could still have had.
-    let mut look = Look::new(
-        Process::core(memory.notes()),
-        &finding,
-        Vec::new(),
-        &Headroom::default(),
-        most,
-    );
+    let mut look = Look::new(process, &finding, known, &Headroom::default(), wanted.most);
     let unreadable = &mut look.honesty.bytes_unreadable;
     *unreadable = unreadable.saturating_add(memory.missing());
     if memory.missing() > 0 {
@@ -90,6 +111,26 @@ fn core(path: &Path, most: usize) -> Result<Look, Failure> {
             .push(format!("the core is cut off: {missing} are missing"));
     }
     Ok(look)
+}
+
+/// What is known of the tables found beside them.
+fn known(
+    process: &Process,
+    mapped: &dyn Mapped,
+    (memory, regions): Within,
+    finding: &Finding,
+    wanted: Wanted,
+) -> Known {
+    let places = Places::of(mapped, memory);
+    let deep = match wanted.deep {
+        true => finder::deep(memory, regions, finding, &places.roots),
+        false => Vec::new(),
+    };
+    Known {
+        owners: owner::owners(process, mapped, (memory, regions), finding, &places),
+        deep: deep.into_iter().map(|deep| Some(deep?.into())).collect(),
+        nodes: finder::nodes(memory, regions, finding, &places.roots),
+    }
 }
 
 fn searched(memory: &dyn Searched, regions: &[Region], group: u64) -> Finding {

@@ -1,15 +1,15 @@
 //! What `look` found, as JSON has it: the model of a report, without what only a recording knows.
 
 use std::collections::HashMap;
-use std::fs;
 
-use mapgrow_containers::finder::{Finding, Found};
+use mapgrow_containers::finder::{Finding, Found, NodeBytes};
 use mapgrow_format::headroom::Headroom;
 use mapgrow_report::{Memory, VERSION};
 use serde::Serialize;
 
-use super::notes::Notes;
+use super::deep::{Deep, DeepSum};
 use super::owner::Owner;
+use super::process::Process;
 use super::resident::Resident;
 
 /// Owners that are counted of a group: those met first.
@@ -36,16 +36,12 @@ pub struct Look {
     pub honesty: Honesty,
 }
 
-/// Whose maps they are.
-#[derive(Debug, Serialize)]
-pub struct Process {
-    pub pid: Option<u32>,
-    pub exe: Option<String>,
-    pub command: Vec<String>,
-    pub state: &'static str,
-    /// What the kernel calls it.
-    #[serde(skip)]
-    comm: Option<String>,
+/// What is known of tables beside them: one of each for each, in their order, or none at all.
+#[derive(Default)]
+pub struct Known {
+    pub owners: Vec<Option<Owner>>,
+    pub deep: Vec<Option<Deep>>,
+    pub nodes: Vec<Option<NodeBytes>>,
 }
 
 /// Sums over all maps.
@@ -59,6 +55,10 @@ pub struct Totals {
     pub entries: u64,
     /// Sum over the maps for which it is known; `None` where it is of none of them.
     pub retained_bytes: Option<u64>,
+    /// The same of the bytes of nodes, which are not among `live_bytes`.
+    pub node_bytes: Option<u64>,
+    /// The same of what their values hold elsewhere.
+    pub deep: Option<DeepSum>,
 }
 
 /// A map.
@@ -94,6 +94,12 @@ pub struct Map {
     pub entries_per_s: Option<f64>,
     /// How often a watch saw it with another table than before.
     pub resizes_seen: Option<u64>,
+    /// Bytes of its nodes, if each entry has a block of its own.
+    pub node_bytes: Option<u64>,
+    /// Whether all of these were followed.
+    pub node_bytes_exact: Option<bool>,
+    /// What its values hold elsewhere, where that was asked for and is known.
+    pub deep: Option<Deep>,
     pub owner: Option<Owner>,
 }
 
@@ -121,6 +127,11 @@ pub struct Group {
     pub capacity: Option<u64>,
     pub tombstones: Option<u64>,
     pub retained_bytes: Option<u64>,
+    /// Bytes of their nodes, which are not among `bytes`, and whether all of these were followed.
+    pub node_bytes: Option<u64>,
+    pub node_bytes_exact: Option<bool>,
+    /// What the values of all of them hold elsewhere.
+    pub deep: Option<DeepSum>,
     /// Whose they all are, if they are of one.
     pub owner: Option<Owner>,
     /// Whose most of them are, as far as it is known, and of how many.
@@ -149,18 +160,20 @@ pub struct Honesty {
 }
 
 impl Look {
-    /// `owners` are those of the tables found, in their order.
+    /// `known` is what is known of the tables found beside them.
     pub fn new(
         process: Process,
         finding: &Finding,
-        owners: Vec<Option<Owner>>,
+        known: Known,
         headroom: &Headroom,
         most: usize,
     ) -> Look {
         let left = headroom.left().map(|(_, left)| left);
-        let owners = owners.into_iter().chain(std::iter::repeat(None));
-        let mut largest_first: Vec<(&Found, Option<Owner>)> =
-            finding.tables.iter().zip(owners).collect();
+        let owners = known.owners.into_iter().chain(std::iter::repeat(None));
+        let deep = known.deep.into_iter().chain(std::iter::repeat(None));
+        let nodes = known.nodes.into_iter().chain(std::iter::repeat(None));
+        let beside = owners.zip(deep.zip(nodes));
+        let mut largest_first: Vec<_> = finding.tables.iter().zip(beside).collect();
         // Tables of unknown size are sorted by their buckets.
         largest_first.sort_by_key(|(found, _)| {
             let bytes = found.bytes.or(found.occupancy.buckets);
@@ -168,9 +181,12 @@ impl Look {
         });
         let (mut totals, mut groups) = (Totals::default(), Groups::default());
         let mut maps = Vec::new();
-        for (id, (found, owner)) in (1..).zip(largest_first) {
+        for (id, (found, (owner, (deep, nodes)))) in (1..).zip(largest_first) {
             let map = Map {
                 owner,
+                deep,
+                node_bytes: nodes.map(|nodes| nodes.bytes),
+                node_bytes_exact: nodes.map(|nodes| nodes.exact),
                 ..Map::new(id, found, left)
             };
             totals.add(&map);
@@ -250,6 +266,9 @@ impl Map {
             next_resize,
             entries_per_s: None,
             resizes_seen: None,
+            node_bytes: None,
+            node_bytes_exact: None,
+            deep: None,
             owner: None,
         }
     }
@@ -269,6 +288,9 @@ impl Group {
             capacity: Some(0),
             tombstones: Some(0),
             retained_bytes: Some(0),
+            node_bytes: Some(0),
+            node_bytes_exact: Some(true),
+            deep: Some(DeepSum::NOTHING),
             owner: map.owner.clone(),
             owners: Vec::new(),
         }
@@ -303,6 +325,10 @@ impl Group {
         sum(&mut self.capacity, map.capacity);
         sum(&mut self.tombstones, map.tombstones);
         sum(&mut self.retained_bytes, map.retained_bytes);
+        sum(&mut self.node_bytes, map.node_bytes);
+        let exact = self.node_bytes_exact.zip(map.node_bytes_exact);
+        self.node_bytes_exact = exact.map(|(all, this)| all && this);
+        self.deep = self.deep.zip(map.deep).map(|(sum, more)| sum.and(more));
     }
 }
 
@@ -345,66 +371,16 @@ impl Totals {
         self.live_bytes = self.live_bytes.saturating_add(map.bytes.unwrap_or(0));
         self.maps_of_unknown_bytes += u64::from(map.bytes.is_none());
         self.entries = self.entries.saturating_add(map.entries);
-        if let Some(retained) = map.retained_bytes {
-            let sum = self.retained_bytes.get_or_insert(0);
-            *sum = sum.saturating_add(retained);
+        for (into, more) in [
+            (&mut self.retained_bytes, map.retained_bytes),
+            (&mut self.node_bytes, map.node_bytes),
+        ] {
+            if let Some(more) = more {
+                *into = Some(into.unwrap_or(0).saturating_add(more));
+            }
         }
-    }
-}
-
-/// The last part of a path.
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-impl Process {
-    /// What it is called: by the name that it was started under, where that is a link to the program.
-    pub fn name(&self) -> &str {
-        let exe = file_name(self.exe.as_deref().unwrap_or("process"));
-        let started = self.command.first().map_or("", String::as_str);
-        // A service may write anything there: `redis-server *:6379`.
-        let started = file_name(started.split_ascii_whitespace().next().unwrap_or(""));
-        let renamed = |comm: &str| started.starts_with(comm) && !exe.starts_with(comm);
-        match self.comm.as_deref().is_some_and(renamed) {
-            true => started,
-            false => exe,
-        }
-    }
-
-    /// Process `pid`, which runs.
-    pub fn live(pid: u32) -> Process {
-        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
-        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let arguments = command.strip_suffix(b"\0").unwrap_or(&command);
-        Process {
-            pid: Some(pid),
-            exe: exe.map(|path| path.to_string_lossy().into_owned()),
-            command: (arguments.split(|&byte| byte == 0))
-                .map(|argument| String::from_utf8_lossy(argument).into_owned())
-                .collect(),
-            state: "live",
-            comm: fs::read_to_string(format!("/proc/{pid}/comm"))
-                .ok()
-                .map(|name| name.trim_end().to_owned())
-                .filter(|name| !name.is_empty()),
-        }
-    }
-
-    /// That of a core.
-    pub fn core(notes: &Notes) -> Process {
-        let name = notes.name.clone().filter(|name| !name.is_empty());
-        // The path goes with the name; a library that lies below the program does not.
-        let program = notes.program.clone().filter(|path| {
-            name.as_ref()
-                .is_none_or(|name| file_name(path).starts_with(name.as_str()))
-        });
-        let command = notes.command.clone().unwrap_or_default();
-        Process {
-            pid: notes.pid,
-            exe: program.or(name),
-            command: command.split_whitespace().map(str::to_owned).collect(),
-            state: "core",
-            comm: None,
+        if let Some(deep) = map.deep {
+            self.deep = Some(self.deep.unwrap_or(DeepSum::NOTHING).and(deep));
         }
     }
 }

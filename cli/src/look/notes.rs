@@ -1,6 +1,7 @@
 //! What a core file notes of its process: its name, where its threads' stacks were, and which
 //! files were mapped.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -8,6 +9,8 @@ use std::os::unix::fs::FileExt;
 const MOST: u64 = 64 << 20;
 /// Threads and files that are kept.
 const MOST_KEPT: usize = 1 << 17;
+/// Bytes of a path.
+const LONGEST_PATH: usize = 4096;
 /// Kinds of notes.
 const STATUS: u32 = 1;
 const PROGRAM: u32 = 3;
@@ -26,20 +29,37 @@ pub struct Notes {
     pub command: Option<String>,
     /// The file that was mapped first below all others: of most programs, their own.
     pub program: Option<String>,
-    stacks: Vec<u64>,
+    /// Its threads, and their stack pointers.
+    threads: Vec<(u32, u64)>,
+    /// Files that were mapped: from where to where, from which byte of it on, and its path.
+    files: Vec<(u64, u64, u64, String)>,
+    /// Where the first byte of each was mapped.
+    starts: HashMap<String, u64>,
     /// Where files that processes share were mapped.
     shared: Vec<(u64, u64)>,
 }
 
 impl Notes {
     /// The stack pointers of its threads.
-    pub fn stacks(&self) -> &[u64] {
-        &self.stacks
+    pub fn stacks(&self) -> Vec<u64> {
+        self.threads.iter().map(|&(_, pointer)| pointer).collect()
     }
 
-    /// That of the thread that is noted first: the one that died, or the first of all.
-    pub fn first_stack(&self) -> Option<u64> {
-        self.stacks.first().copied()
+    /// Its threads, and their stack pointers.
+    pub fn threads(&self) -> &[(u32, u64)] {
+        &self.threads
+    }
+
+    /// Where the first byte of a file was mapped.
+    pub fn file_start(&self, path: &str) -> Option<u64> {
+        self.starts.get(path).copied()
+    }
+
+    /// Which file was mapped at an address: which byte of it, and its path.
+    pub fn file_at(&self, address: u64) -> Option<(u64, &str)> {
+        let after = (self.files).partition_point(|&(start, ..)| start <= address);
+        let (start, end, offset, name) = self.files.get(after.checked_sub(1)?)?;
+        (address < *end).then(|| (offset.saturating_add(address - start), name.as_str()))
     }
 
     /// Whether what lies at `address` may be another process' as well.
@@ -85,6 +105,7 @@ pub fn read(file: &File, places: &[(u64, u64)]) -> Notes {
         }
     }
     notes.shared.sort_unstable();
+    notes.files.sort_unstable();
     notes
 }
 
@@ -107,11 +128,12 @@ fn take(mut bytes: &[u8], into: &mut Notes) -> Option<()> {
 }
 
 fn status(body: &[u8], into: &mut Notes) {
-    into.pid = into.pid.or(half(body, 32));
+    let id = half(body, 32);
+    into.pid = into.pid.or(id);
     if let Some(pointer) = word(body, STACK_POINTER)
-        && into.stacks.len() < MOST_KEPT
+        && into.threads.len() < MOST_KEPT
     {
-        into.stacks.push(pointer);
+        into.threads.push((id.unwrap_or(0), pointer));
     }
 }
 
@@ -124,6 +146,7 @@ fn program(body: &[u8], into: &mut Notes) {
 /// Where which files were mapped: their number, then three words of each, then their names.
 fn files(body: &[u8], into: &mut Notes) -> Option<()> {
     let count = usize::try_from(word(body, 0)?).ok()?.min(MOST_KEPT);
+    let page = word(body, 8)?;
     let mut names = body.get(16 + count.checked_mul(24)?..)?;
     for index in 0..count {
         let entry = 16 + index * 24;
@@ -133,6 +156,19 @@ fn files(body: &[u8], into: &mut Notes) -> Option<()> {
         names = names.get(length + 1..)?;
         if index == 0 {
             into.program = Some(text(name));
+        }
+        // What a path has that is no text would be told as other characters.
+        if let Ok(path) = std::str::from_utf8(name)
+            && let Some(offset) = word(body, entry + 16).and_then(|pages| pages.checked_mul(page))
+            && path.starts_with('/')
+            && path.len() <= LONGEST_PATH
+            && !path.contains('\n')
+            && into.files.len() < MOST_KEPT
+        {
+            if offset == 0 {
+                into.starts.entry(path.to_owned()).or_insert(start);
+            }
+            into.files.push((start, end, offset, path.to_owned()));
         }
         let shared: [&[u8]; 3] = [b"/dev/", b"/memfd:", b"/SYSV"];
         let is_shared = shared.iter().any(|prefix| name.starts_with(prefix));
@@ -168,7 +204,7 @@ mod tests {
         let _ = take(&notes, &mut read);
         assert_eq!((read.pid, read.name.as_deref()), (Some(42), Some("cache")));
         assert_eq!(read.command.as_deref(), Some("./cache -v"));
-        assert_eq!(read.stacks, [0x0707_0707_0707_0707]);
+        assert_eq!(read.stacks(), [0x0707_0707_0707_0707]);
         let mut wild = notes.clone();
         wild[0..4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert!(take(&wild, &mut Notes::default()).is_none());

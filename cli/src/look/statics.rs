@@ -14,22 +14,17 @@ pub struct Statics {
 }
 
 impl Statics {
-    /// Those of `path`, as process `pid` sees it. `None` when it cannot be read, or is not what was
-    /// mapped any more.
-    pub fn of(pid: u32, path: &str) -> Option<Statics> {
-        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
-        let own = exe.is_some_and(|exe| exe.as_os_str() == path);
-        let file = if own {
-            // Even if another file has its name by now.
-            File::open(format!("/proc/{pid}/exe")).ok()?
-        } else {
-            File::open(format!("/proc/{pid}/root{path}")).ok()?
-        };
+    /// Those of `file`, whose build id is to be `build_id`. `None` when it cannot be read or has
+    /// another.
+    pub fn of(file: &File, build_id: Option<&[u8]>) -> Option<Statics> {
         // SAFETY: whoever cuts the file off meanwhile ends this command with a signal, as with every
         // file that it maps; nothing is written. One that is changed in place shows other bytes; nothing
         // here relies on them staying.
-        let bytes = unsafe { Mmap::map(&file) }.ok()?;
+        let bytes = unsafe { Mmap::map(file) }.ok()?;
         let file = object::File::parse(&*bytes).ok()?;
+        if build_id.is_some_and(|id| file.build_id() != Ok(Some(id))) {
+            return None;
+        }
         let first = (file.segments())
             .find(|segment| segment.file_range().0 == 0)
             .map_or(0, |segment| segment.address() / 4096 * 4096);

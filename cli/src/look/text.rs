@@ -1,21 +1,13 @@
 //! What `look` found, for a person who has little time.
 
-use std::collections::HashSet;
-
-use mapgrow_report::LeftUnder;
 use mapgrow_report::text::units::{bytes, count, thousands};
 
-use super::model::{Group, Look, Map, NextResize, Totals};
+use super::deep;
+use super::model::{Group, Look, Map};
 use super::owner::Owner;
-use super::resident::Resident;
+use super::sentences::{self, Block, OF_NODES, blocks, called, lead, printable, shortage, went};
 use crate::render::paint::{Tone, paint, wrap};
 
-/// So many equal maps are one block of the text.
-const MANY: u64 = 3;
-/// One that holds so much has a block of its own, however many equal ones there are.
-const LARGE_BYTES: u64 = 1 << 20;
-/// What is kept is worth a word from so many bytes on.
-const WORTHWHILE_BYTES: u64 = 64 << 10;
 /// Where the text of a row begins.
 const MARGIN: usize = 14;
 
@@ -28,26 +20,6 @@ pub struct Layout {
     pub color: bool,
     /// How many blocks to show.
     pub top: usize,
-}
-
-/// What a block of the text is about.
-enum Block<'a> {
-    One(&'a Map),
-    Many(&'a Group),
-}
-
-impl Block<'_> {
-    /// What it is sorted by: bytes, or buckets where these are not known.
-    fn weight(&self) -> u64 {
-        let (bytes, buckets) = match self {
-            Block::One(map) => (map.bytes, map.buckets),
-            Block::Many(group) => (
-                group.bytes,
-                group.buckets.map(|buckets| buckets * group.count),
-            ),
-        };
-        bytes.or(buckets).unwrap_or(0)
-    }
 }
 
 /// The first screen.
@@ -77,104 +49,12 @@ pub fn text(look: &Look, layout: Layout) -> String {
     if let Some(resident) = &look.resident {
         page.paragraph(&went(resident, &look.totals), Tone::Plain);
     }
-    page.paragraph(&honesty(look), Tone::Faint);
-    page.text
-}
-
-/// `Of 165 MiB in memory tables take 120 MiB, other blocks and what the allocator keeps free ...`
-fn went(resident: &Resident, totals: &Totals) -> String {
-    let mut text = format!(
-        "Of {} in memory tables take ",
-        bytes(resident.resident_bytes)
+    let honesty = sentences::honesty(look).join("; ");
+    page.paragraph(
+        &format!("{honesty}. Where and when maps were made only a recording knows: `mapgrow run`."),
+        Tone::Faint,
     );
-    if totals.maps_of_unknown_bytes > 0 {
-        text += "at least ";
-    }
-    text += &bytes(resident.tables_bytes);
-    let parts = [
-        (
-            resident.other_heap_bytes,
-            "other blocks and what the allocator keeps free",
-        ),
-        (resident.stacks_bytes, "stacks"),
-        (resident.statics_bytes, "statics"),
-        (resident.files_bytes, "code and files"),
-        (resident.shared_bytes, "what is shared"),
-        (resident.other_bytes, "anything else"),
-    ];
-    let parts = parts
-        .into_iter()
-        .filter(|&(size, _)| size >= WORTHWHILE_BYTES);
-    for (size, what) in parts {
-        text += &format!(", {what} {}", bytes(size));
-    }
-    text + "."
-}
-
-fn blocks(look: &Look) -> Vec<Block<'_>> {
-    let each = |group: &Group| group.bytes.unwrap_or(0) / group.count.max(1);
-    let together = |group: &&Group| group.count >= MANY && each(group) < LARGE_BYTES;
-    let (many, few): (Vec<&Group>, Vec<&Group>) = look.groups.iter().partition(together);
-    // A core may have been made to have ever so many groups.
-    let few: HashSet<_> = (few.into_iter())
-        .map(|group| (group.family, group.buckets, group.element_bytes))
-        .collect();
-    let alone = |map: &&Map| few.contains(&(map.family, map.buckets, map.element_bytes));
-    let mut blocks: Vec<Block<'_>> = many.into_iter().map(Block::Many).collect();
-    blocks.extend(look.maps.iter().filter(alone).map(Block::One));
-    blocks.sort_by_key(|block| std::cmp::Reverse(block.weight()));
-    blocks
-}
-
-/// `cache-server 4242: 1,024 maps hold 165 MiB for 2,000,000 entries, 40 MiB more than they need`
-pub fn lead(look: &Look) -> String {
-    let process = &look.process;
-    let totals = &look.totals;
-    let pid = process
-        .pid
-        .map_or_else(String::new, |pid| format!(" {pid}"));
-    let core = if process.state == "core" {
-        "core of "
-    } else {
-        ""
-    };
-    let program = format!("{core}{}{pid}", printable(process.name()));
-    if totals.maps_live == 0 {
-        return format!(
-            "{program}: no map was found in {} of memory, of those that are known here: of Rust, C++'s \
-             standard library, Abseil, Go, CPython from 3.11 on, and Redis.",
-            bytes(look.honesty.bytes_read)
-        );
-    }
-    let mut lead = format!("{program}: {}", count(totals.maps_live, "map"));
-    let hold = if totals.maps_live == 1 {
-        "holds"
-    } else {
-        "hold"
-    };
-    let known = totals.maps_live - totals.maps_of_unknown_bytes;
-    if known > 0 {
-        let at_least = if totals.maps_of_unknown_bytes > 0 {
-            "at least "
-        } else {
-            ""
-        };
-        lead += &format!(" {hold} {at_least}{}", bytes(totals.live_bytes));
-        // A table that was reserved and never filled takes little.
-        let there = look.resident.as_ref().map(|resident| resident.tables_bytes);
-        if let Some(there) = there.filter(|there| *there < totals.live_bytes / 10 * 9) {
-            lead += &format!(" ({} of it in memory)", bytes(there));
-        }
-        lead += " for";
-    } else {
-        lead += &format!(" {hold}");
-    }
-    lead += &format!(" {} entries", thousands(totals.entries));
-    let retained = totals.retained_bytes.unwrap_or(0);
-    if retained >= WORTHWHILE_BYTES {
-        lead += &format!(", {} more than these need", bytes(retained));
-    }
-    lead + "."
+    page.text
 }
 
 fn one(page: &mut Page, number: usize, map: &Map, look: &Look) {
@@ -204,6 +84,10 @@ fn one(page: &mut Page, number: usize, map: &Map, look: &Look) {
         "holds",
         &format!("{}{of} entries{full}{tombstones}", thousands(map.entries)),
     );
+    nodes(page, map.node_bytes, map.node_bytes_exact == Some(true));
+    if let Some(deep) = &map.deep {
+        page.row("values", &deep::told(deep));
+    }
     kept(page, map.retained_bytes);
     if let Some(verdict) = map.hash_verdict.filter(|&verdict| verdict != "good") {
         page.row("hash", verdict);
@@ -218,18 +102,6 @@ fn one(page: &mut Page, number: usize, map: &Map, look: &Look) {
         }
         page.row("grows", &text);
     }
-}
-
-/// Why its next resize will not succeed, if it will not.
-pub fn shortage(next: &NextResize, look: &Look) -> Option<String> {
-    let (short, memory) = next.short_bytes.zip(look.memory.as_ref())?;
-    let (short, left) = (bytes(short), bytes(memory.left_bytes));
-    let end = match memory.left_under {
-        LeftUnder::ControlGroup => "in its control group: it will be OOM-killed",
-        LeftUnder::AddressSpace => "of its address space: the allocation will fail",
-        LeftUnder::Machine => "on the machine: it will be OOM-killed",
-    };
-    Some(format!("{short} more than the {left} left {end}"))
 }
 
 fn many(page: &mut Page, number: usize, group: &Group) {
@@ -258,7 +130,22 @@ fn many(page: &mut Page, number: usize, group: &Group) {
         "holds",
         &format!("{}{of} entries, {spread}", thousands(group.entries)),
     );
+    nodes(page, group.node_bytes, group.node_bytes_exact == Some(true));
+    if let Some(deep) = &group.deep {
+        page.row("values", &deep::own(deep.bytes, deep.error_bytes));
+    }
     kept(page, group.retained_bytes);
+}
+
+/// What its nodes hold beside its buckets.
+fn nodes(page: &mut Page, size: Option<u64>, exact: bool) {
+    if let Some(size) = size.filter(|&size| size > 0) {
+        let about = if exact { "" } else { "about " };
+        page.row(
+            "nodes",
+            &format!("{about}{}, a block for each entry", bytes(size)),
+        );
+    }
 }
 
 fn owner(page: &mut Page, owner: Option<&Owner>) {
@@ -268,31 +155,10 @@ fn owner(page: &mut Page, owner: Option<&Owner>) {
 }
 
 fn kept(page: &mut Page, retained: Option<u64>) {
-    if let Some(retained) = retained.filter(|&retained| retained >= WORTHWHILE_BYTES) {
-        let retained = bytes(retained);
-        page.row(
-            "keeps",
-            &format!("{retained} more than its entries need: shrink it to get them back"),
-        );
+    if let Some(text) = sentences::kept(retained) {
+        page.row("keeps", &text);
     }
 }
-
-/// A family with what programs call it.
-fn called(family: &str) -> String {
-    let name = match family {
-        "hashbrown" => "HashMap or HashSet",
-        "libstdcxx_hashtable" | "libcxx_hashtable" => "std::unordered_map or its like",
-        "cpython_dict" | "redis_dict" => "dict",
-        "cpython_set" => "set",
-        "go_map" => "map",
-        "abseil_flat" => "absl::flat_hash_map or its like",
-        _ => return family.to_owned(),
-    };
-    format!("{family} ({name})")
-}
-
-/// Families whose entries lie in blocks of their own.
-const OF_NODES: [&str; 3] = ["libstdcxx_hashtable", "libcxx_hashtable", "redis_dict"];
 
 /// `1,024 buckets of 24 bytes`
 fn table(family: &str, buckets: Option<u64>, element: Option<u64>) -> String {
@@ -306,51 +172,6 @@ fn table(family: &str, buckets: Option<u64>, element: Option<u64>) -> String {
         None if OF_NODES.contains(&family) || family == "cpython_dict" => buckets,
         None => format!("{buckets} of unknown size"),
     }
-}
-
-/// What was read, and what was not.
-fn honesty(look: &Look) -> String {
-    let honesty = &look.honesty;
-    let mut text = format!("Searched {} of its memory", bytes(honesty.bytes_read));
-    let parts = [
-        (honesty.bytes_unreadable, "could not be read"),
-        (honesty.bytes_swapped, "are swapped out and were left there"),
-    ];
-    for (size, what) in parts.into_iter().filter(|&(size, _)| size > 0) {
-        text += &format!("; {} {what}", bytes(size));
-    }
-    let left_out = [
-        (honesty.changed_while_read, "changed each time it was read"),
-        (honesty.freed_tables_left_out, "was freed"),
-        (honesty.maps_untracked, "had no room here"),
-    ];
-    for (number, what) in left_out.into_iter().filter(|&(number, _)| number > 0) {
-        let what = if number == 1 {
-            what.to_owned()
-        } else {
-            what.replacen("was ", "were ", 1)
-                .replacen(" it ", " they ", 1)
-        };
-        text += &format!("; {} {what} and left out", count(number, "table"));
-    }
-    for note in &honesty.notes {
-        text += &format!("; {note}");
-    }
-    if look
-        .groups
-        .iter()
-        .any(|group| OF_NODES.contains(&group.family))
-    {
-        text += "; of tables with a block for each entry the buckets alone are counted";
-    }
-    text + ". Where and when maps were made only a recording knows: `mapgrow run`."
-}
-
-/// What a process is called may hold control characters; a terminal must not obey them.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|next| if next.is_control() { '?' } else { next })
-        .collect()
 }
 
 struct Page {

@@ -7,6 +7,7 @@ use std::{io, thread};
 
 use serde::Serialize;
 
+use super::Wanted;
 use super::model::{Look, Map};
 use super::running::Running;
 use crate::failure::Failure;
@@ -132,7 +133,10 @@ pub fn watch(
         let now = Instant::now();
         let search = watch.looks == 0 || now.duration_since(searched) >= cost * SEARCH_SHARE;
         let look = if search {
-            process.search(how.most)
+            process.search(Wanted {
+                most: how.most,
+                deep: false,
+            })
         } else {
             process.again(how.most)
         };

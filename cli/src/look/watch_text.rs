@@ -3,7 +3,8 @@
 use mapgrow_report::text::units::{bytes, count, thousands, time};
 
 use super::model::{Look, Map};
-use super::text::{Layout, lead, printable, shortage};
+use super::sentences::{lead, printable, shortage};
+use super::text::Layout;
 use super::watch::{Changes, Outcome, Resize};
 use crate::output::age;
 use crate::render::paint::{Tone, paint, wrap};

@@ -153,6 +153,11 @@ fn containers_of_abseil_are_found_in_every_state() {
 
 #[test]
 fn dicts_and_sets_of_python_have_their_length() {
+    dicts(Path::new("python3"));
+}
+
+/// Whether what is found in a program run by `python` is what it says of itself.
+pub fn dicts(python: &Path) {
     let place = Place::new();
     let text = "import sys\nkept = []\n\
         class A(dict): pass\n\
@@ -172,7 +177,7 @@ fn dicts_and_sets_of_python_have_their_length() {
         print('ready', flush=True)\nsys.stdin.read(1)\n";
     let script = place.write("dicts.py", text.as_bytes());
     let script = script.to_str().expect("plain");
-    let program = Waiting::new(Path::new("python3"), &["-I", script]);
+    let program = Waiting::new(python, &["-I", script]);
     let truth = truth(&program.said);
     let look = json(&place.run(&["look", "--json", &program.pid()]));
     let maps = look["maps"].as_array().expect("a list");
@@ -302,9 +307,21 @@ fn answers(stream: &mut UnixStream, commands: &[Vec<String>]) -> Vec<u64> {
 
 #[test]
 fn dicts_of_redis_are_found_while_they_are_resized() {
+    dicts_of_redis(Path::new("redis-server"));
+}
+
+/// One of an older version, where its path is given.
+#[test]
+fn dicts_of_an_older_redis_are_found_while_they_are_resized() {
+    if let Some(server) = std::env::var_os("MAPGROW_OLD_REDIS") {
+        dicts_of_redis(Path::new(&server));
+    }
+}
+
+fn dicts_of_redis(server: &Path) {
     let place = Place::new();
     let socket = place.path("redis");
-    let server = Command::new("redis-server")
+    let server = Command::new(server)
         .args(["--port", "0", "--save", "", "--unixsocket"])
         .arg(&socket)
         .stdout(Stdio::null())

@@ -31,7 +31,7 @@ fn text(path: &Path) -> &str {
 }
 
 /// What a page has embedded.
-fn data(page: &str) -> Value {
+pub fn data(page: &str) -> Value {
     let (_, rest) = page
         .split_once("<script type=\"application/json\" id=\"data\">")
         .expect("data");

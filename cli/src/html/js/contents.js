@@ -16,13 +16,16 @@ class Contents {
       return;
     }
     this.order.addEventListener("change", () => this.fill());
+    /** Which of them are shown. */
+    this.chosen = () => true;
     this.shown = MAPS;
     this.fill();
   }
 
   fill() {
     const { maps } = this.page.report;
-    byId("contents-count").textContent = this.known.length === maps.length
+    const known = this.known.filter((map) => this.chosen(map));
+    byId("contents-count").textContent = known.length < this.known.length ? `${thousands(known.length)} of ${count(maps.length, "live map")}` : this.known.length === maps.length
       ? count(maps.length, "live map")
       : `known for ${thousands(this.known.length)} of ${count(maps.length, "live map")}`;
     if (this.known.length === 0) {
@@ -30,12 +33,12 @@ class Contents {
       return;
     }
     const by = {
-      bytes: (map) => map.bytes,
+      bytes: (map) => map.bytes ?? -1,
       retained: (map) => map.retained_bytes ?? -1,
       tombstones: (map) => (map.tombstones ?? -1) / map.buckets,
       load: (map) => map.load ?? -1,
     }[this.order.value];
-    const sorted = [...this.known].sort((a, b) => by(b) - by(a));
+    const sorted = known.sort((a, b) => by(b) - by(a));
     const key = make("ul", { class: "legend" }, ...[["full", "slots in use"], ["tombstone", "tombstones"], ["empty", "free slots"]].map(([kind, text]) =>
       make("li", {}, make("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), text)));
     const head = make("tr", {}, ...["Map", "Table", "Slots", "Entries", "Tombstones", "Kept", "Hash", "Next resize"].map((title, i) =>
@@ -57,7 +60,7 @@ class Contents {
     const number = (value, show) => make("td", { class: value ? "number" : "number nothing" }, value === null ? "\u2013" : show(value));
     const about = map.entries_error ? ` \u00b1 ${thousands(map.entries_error)}` : "";
     const name = make("th", { scope: "row" },
-      make("span", { class: "type" }, map.type_name ?? block?.what ?? map.family ?? `map ${map.id}`), make("span", { class: "place" }, block?.place ?? ""));
+      make("span", { class: "type" }, map.type_name ?? block?.what ?? map.what ?? map.family ?? `map ${map.id}`), make("span", { class: "place" }, block?.place ?? map.place ?? ""));
     return make("tr", {}, name, number(map.bytes, bytes), make("td", {}, this.bar(map), map.heat ? heatMap(map.heat) : null), number(map.entries, (n) => thousands(n) + about),
       number(map.tombstones, thousands), number(map.retained_bytes, bytes), make("td", {}, this.hash(map)), make("td", {}, this.next(map)));
   }
@@ -89,6 +92,8 @@ class Contents {
     const { next_resize: next } = map;
     if (!next) return "\u2013";
     const when = next.eta_ns === null ? "" : `in ${time(next.eta_ns)}, `;
-    return `${when}at ${count(next.at_entries, "entry").replace("entrys", "entries")}, needs ${bytes(next.needs_bytes)}`;
+    const needs = next.needs_bytes === null ? "" : `, needs ${bytes(next.needs_bytes)}`;
+    const short = next.short_bytes ? `, ${bytes(next.short_bytes)} more than are left` : "";
+    return `${when}at ${count(next.at_entries, "entry").replace("entrys", "entries")}${needs}${short}`;
   }
 }

@@ -145,10 +145,7 @@ function startOf(events, i) {
 }
 
 function readPage() {
-  const element = document.getElementById("data");
-  const data = JSON.parse(element.textContent);
-  // Some megabytes that nobody needs a second time.
-  element.textContent = "";
+  const data = embedded();
   const { report } = data;
   const events = readEvents(data.events);
   const curve = readCurve(data.curve);

@@ -84,3 +84,12 @@ function lowerBound(values, wanted) {
 function say(sentence) {
   byId("said").textContent = sentence;
 }
+
+/** What the page tells. */
+function embedded() {
+  const element = byId("data");
+  const data = JSON.parse(element.textContent);
+  // Some megabytes that nobody needs a second time.
+  element.textContent = "";
+  return data;
+}

@@ -26,11 +26,12 @@ function counted(value) {
 }
 
 class Sites {
-  constructor(page, view) {
+  constructor(page, view, columns = COLUMNS, noun = "place") {
     this.page = page;
     this.view = view;
+    this.noun = noun;
     /** Those of which something is known: a heap profile has no pauses and no peaks. */
-    this.columns = COLUMNS.filter(({ of }) => of === undefined || page.blocks.length === 0 || page.blocks.some((block) => of(block) !== null));
+    this.columns = columns.filter(({ of }) => of === undefined || page.blocks.length === 0 || page.blocks.some((block) => of(block) !== null));
     this.body = byId("sites-body");
     this.scroll = byId("sites-scroll");
     this.filter = byId("sites-filter");
@@ -96,9 +97,9 @@ class Sites {
     this.append();
     this.advice();
     const all = this.page.blocks.length;
-    byId("sites-count").textContent = this.shown.length === all ? count(all, "place") : `${thousands(this.shown.length)} of ${count(all, "place")}`;
+    byId("sites-count").textContent = this.shown.length === all ? count(all, this.noun) : `${thousands(this.shown.length)} of ${count(all, this.noun)}`;
     if (this.shown.length === 0) {
-      this.body.append(make("tr", {}, make("td", { colspan: this.columns.length, class: "none" }, all === 0 ? "No container was seen." : "No place has all of these words in its type, family or stacks.")));
+      this.body.append(make("tr", {}, make("td", { colspan: this.columns.length, class: "none" }, all === 0 ? "No container was seen." : `No ${this.noun} has all of these words.`)));
     }
   }
 
@@ -129,7 +130,8 @@ class Sites {
   row(block, first) {
     const cells = this.columns.map(({ of, show }) => {
       if (of === undefined) {
-        return make("th", { scope: "row" }, make("span", { class: "type" }, block.what), make("span", { class: "place" }, block.place), this.stacks(block));
+        return make("th", { scope: "row" }, make("span", { class: "type" }, block.what), make("span", { class: "place" }, block.place),
+          block.warning ? make("span", { class: "warning" }, block.warning) : null, this.stacks(block));
       }
       const figure = of(block);
       if (figure === null) return make("td", { class: "number nothing", title: "unknown" }, "\u2013");

@@ -15,16 +15,25 @@ function summary(page) {
   const lasted = process.duration_ns === null ? "" : `, ${time(process.duration_ns)}`;
   const { profile } = page.report;
   const state = profile ? count(profile.profiles, "heap profile") : STATES[process.state] ?? process.state;
-  byId("whose").append(make("b", {}, program), `${process.pid ? ` pid ${process.pid}` : ""}, ${state}${lasted}`);
-  const { findings, sums } = page.headlines;
+  opening(page, program, `, ${state}${lasted}`);
+  pairs(byId("figures"), profile ? profiled(page) : recorded(page));
+  uncertain(honesty.notes, profile ? profileFacts(page.report) : recordingFacts(page.report));
+}
+
+/** Whose it is, and the sentences that a page begins with. */
+function opening({ report: { process }, headlines: { findings, sums } }, program, state) {
+  byId("whose").append(make("b", {}, program), `${process.pid ? ` pid ${process.pid}` : ""}${state}`);
   const lines = [...findings.map((line) => make("p", { class: "lead" }, line)), ...sums.map((line) => make("p", { class: "sums" }, line))];
   const command = process.command.join(" ");
   byId("headlines").append(...lines);
   if (command !== "") byId("headlines").append(make("p", { class: "command" }, make("span", {}, "command "), make("code", {}, command)));
-  pairs(byId("figures"), profile ? profiled(page) : recorded(page));
-  const notes = honesty.notes.length > 0 ? honesty.notes : ["Nothing: every figure is exact."];
-  byId("notes").append(...notes.map((note) => make("li", {}, note)));
-  pairs(byId("honesty-facts"), profile ? profileFacts(page.report) : recordingFacts(page.report));
+}
+
+/** The end of a page: what it cannot say. */
+function uncertain(notes, facts) {
+  const all = notes.length > 0 ? notes : ["Nothing: every figure is exact."];
+  byId("notes").append(...all.map((note) => make("li", {}, note)));
+  pairs(byId("honesty-facts"), facts);
 }
 
 /** What a recording tells. */

@@ -12,7 +12,7 @@ use super::block::InBlock;
 use super::words::joined;
 use super::{Finding, Found, FoundFamily, Region, Searched, measured, scanned};
 
-/// The headers of tables, and nothing else.
+/// Where headers of tables are noticed, and nothing else.
 struct Headers<'a> {
     memory: &'a dyn Searched,
     sorted: Vec<u64>,
@@ -48,8 +48,10 @@ pub fn find_again(
     before: Finding,
 ) -> Finding {
     let mut sorted: Vec<u64> = (before.tables.iter())
-        .flat_map(|found| found.copies.iter().chain([&found.header]))
-        .copied()
+        .flat_map(|found| {
+            let all = found.copies.iter().chain([&found.header]);
+            all.map(|header| header.saturating_add(found.family.noticed_at()))
+        })
         .collect();
     sorted.sort_unstable();
     sorted.dedup();

@@ -9,7 +9,7 @@
 use mapgrow_system::memory::Memory;
 
 use super::words::WORDS;
-use super::{Figures, Found, FoundFamily, Search, word};
+use super::{Figures, Found, FoundFamily, Search, cpython_older, word};
 use crate::occupancy::cpython::dict_retained;
 use crate::occupancy::{Foreign, ForeignKind, read_foreign};
 
@@ -130,6 +130,9 @@ pub(super) fn is_type(search: &Search<'_>, kind: u64) -> bool {
 
 /// The keys at `address`, and the bytes of their block.
 fn keys(search: &Search<'_>, address: u64) -> Option<(Foreign, u64)> {
+    if let Some(older) = cpython_older::keys(search, address) {
+        return Some(older);
+    }
     let mut header = [0; 32];
     if !search.view.read(address, &mut header) {
         return None;

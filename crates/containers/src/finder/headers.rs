@@ -1,8 +1,10 @@
 //! Hands words that may be a header to the families whose it may be.
 
+use super::proof::Header;
 use super::words::WORDS;
 use super::{
-    Search, abseil, cpython, cpython_set, go, go_buckets, hashbrown, libcxx, libstdcxx, redis,
+    Search, abseil, boost, cpython, cpython_set, glib, go, go_buckets, hashbrown, khash, libcxx,
+    libstdcxx, proof, redis, redis_older, ruby,
 };
 
 /// Looks at the words at `header`, of which the first three may be addresses or not.
@@ -47,8 +49,35 @@ pub(super) fn look(
         } else if let Some(candidate) = redis::Candidate::of(words) {
             redis::prove(search, header, candidate);
         }
+        // What begins like an object of Python may be one of these.
+        if ruby::Candidate::may_begin(words)
+            && let Some((header, candidate)) = ruby::Candidate::at(search, header)
+        {
+            proof::prove(search, header, candidate);
+        }
+    }
+    if first
+        && second
+        && third
+        && glib::Candidate::may_begin(words)
+        && let Some((header, candidate)) = glib::Candidate::at(search, header)
+    {
+        proof::prove(search, header, candidate);
     }
     if third {
+        if redis_older::Candidate::may_begin(words)
+            && let Some(candidate) = redis_older::Candidate::read(search, header)
+        {
+            proof::prove(search, header, candidate);
+        }
+        if boost::Candidate::may_begin(words)
+            && let Some((header, candidate)) = boost::Candidate::at(search, header)
+        {
+            proof::prove(search, header, candidate);
+        }
+        if let Some(candidate) = khash::Candidate::of(words) {
+            proof::prove(search, header, candidate);
+        }
         if let Some(candidate) = go::Candidate::of(words) {
             go::prove(search, header, candidate);
         }

@@ -24,19 +24,31 @@
 mod abseil;
 mod again;
 mod block;
+mod blocks;
+mod boost;
 mod cpython;
+mod cpython_older;
 mod cpython_set;
+mod deep;
 mod effort;
+mod elements;
+mod family;
+mod glib;
 mod go;
 mod go_buckets;
 mod hashbrown;
 mod headers;
 mod jemalloc;
+mod khash;
 mod libcxx;
 mod libstdcxx;
 mod musl;
+mod nodes;
+mod proof;
 mod reach;
 mod redis;
+mod redis_older;
+mod ruby;
 mod view;
 mod words;
 
@@ -50,7 +62,10 @@ use mapgrow_system::memory::Memory;
 
 use crate::occupancy::{Count, Occupancy};
 pub use again::find_again;
+pub use deep::{Deep, STEPS as DEEP_STEPS, deep};
+pub use family::FoundFamily;
 use jemalloc::Extents;
+pub use nodes::{NodeBytes, nodes};
 pub use reach::{Reach, Root, reach};
 use view::View;
 
@@ -82,55 +97,6 @@ pub trait Searched: Memory + Sync {
     /// disk first, are not.
     fn parts(&self, from: u64, to: u64, add: &mut dyn FnMut(u64, u64)) {
         add(from, to);
-    }
-}
-
-/// Which implementation a table belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FoundFamily {
-    /// Rust's `HashMap`, `HashSet`, and all that is built on hashbrown.
-    Hashbrown,
-    /// `std::unordered_map` and its like of libstdc++.
-    LibstdcxxHashtable,
-    /// `std::unordered_map` and its like of libc++.
-    LibcxxHashtable,
-    /// `dict` of CPython.
-    CpythonDict,
-    /// `set` and `frozenset` of CPython.
-    CpythonSet,
-    /// Maps of Go since 1.24.
-    GoSwissMap,
-    /// Maps of Go before.
-    GoMap,
-    /// `dict` of Redis.
-    RedisDict,
-    /// Flat and node maps and sets of Abseil.
-    AbseilFlat,
-}
-
-impl FoundFamily {
-    /// As reports write it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hashbrown => "hashbrown",
-            Self::LibstdcxxHashtable => "libstdcxx_hashtable",
-            Self::LibcxxHashtable => "libcxx_hashtable",
-            Self::CpythonDict => "cpython_dict",
-            Self::CpythonSet => "cpython_set",
-            Self::GoSwissMap | Self::GoMap => "go_map",
-            Self::RedisDict => "redis_dict",
-            Self::AbseilFlat => "abseil_flat",
-        }
-    }
-
-    /// Whether deleted entries go on taking room.
-    #[must_use]
-    pub fn keeps_tombstones(self) -> bool {
-        !matches!(
-            self,
-            Self::LibstdcxxHashtable | Self::LibcxxHashtable | Self::GoMap | Self::RedisDict
-        )
     }
 }
 

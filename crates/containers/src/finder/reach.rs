@@ -9,8 +9,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::view::View;
-use super::{Finding, Region, Searched, musl};
+use super::blocks::Blocks;
+use super::{Finding, Region, Searched};
 
 /// Pointers followed from a static, and from a stack, at most.
 const STEPS: usize = 4;
@@ -20,11 +20,6 @@ const MOST_BLOCKS: usize = 1 << 19;
 const MOST_BYTES: u64 = 512 << 20;
 /// Bytes read at once.
 const CHUNK: usize = 32 << 10;
-/// Flags of glibc's sizes.
-const IN_USE_BEFORE: u64 = 1;
-const MAPPED: u64 = 2;
-const FLAGS: u64 = 7;
-const UNIT: u64 = 16;
 const PAGE: u64 = 4096;
 
 /// Memory from which pointers are followed.
@@ -65,10 +60,8 @@ struct Block {
 }
 
 struct Walk<'a> {
-    view: View<'a>,
-    regions: &'a [Region],
+    within: Blocks<'a>,
     roots: &'a [Root],
-    finding: &'a Finding,
     blocks: Vec<Block>,
     known: HashSet<u64>,
     /// Blocks of tables that were found, by what their headers lead to: maps may hold maps.
@@ -101,10 +94,8 @@ pub fn reach(
     headers.sort_unstable_by_key(|&(header, _)| header);
     headers.dedup_by_key(|&mut (header, _)| header);
     let mut walk = Walk {
-        view: View::new(memory),
-        regions: &regions,
+        within: Blocks::new(memory, &regions, roots, &finding.extents),
         roots,
-        finding,
         blocks: Vec::new(),
         known: HashSet::new(),
         tables: (finding.tables.iter())
@@ -121,6 +112,10 @@ pub fn reach(
     }
     for stacks in [false, true] {
         walk.follow(stacks);
+    }
+    // What was not followed might have led there, too.
+    if walk.within.view.gave_up() {
+        return vec![None; finding.tables.len()];
     }
     (finding.tables.iter())
         .map(|found| walk.owner(found.header, &found.copies))
@@ -171,7 +166,7 @@ impl Walk<'_> {
     /// hold none, and to read them would have the process have them.
     fn scan(&mut self, start: u64, end: u64, of: &dyn Fn(u64) -> Block) {
         let mut parts = Vec::new();
-        (self.view.searched()).parts(start, end, &mut |from, to| parts.push((from, to)));
+        (self.within.view.searched()).parts(start, end, &mut |from, to| parts.push((from, to)));
         for (from, to) in parts {
             self.scan_part(from, to, of);
         }
@@ -186,7 +181,7 @@ impl Walk<'_> {
                 return;
             };
             self.read += length as u64;
-            if self.view.searched().read(at, piece) {
+            if self.within.view.searched().read(at, piece) {
                 for (index, word) in piece.as_chunks::<8>().0.iter().enumerate() {
                     let pointer = u64::from_le_bytes(*word);
                     self.take(pointer, at + index as u64 * 8, of);
@@ -197,7 +192,7 @@ impl Walk<'_> {
     }
 
     fn take(&mut self, pointer: u64, at: u64, of: &dyn Fn(u64) -> Block) {
-        if !pointer.is_multiple_of(8) || self.region(pointer).is_none() {
+        if !pointer.is_multiple_of(8) || self.within.region(pointer).is_none() {
             return;
         }
         if self.known.contains(&pointer) || self.blocks.len() >= MOST_BLOCKS {
@@ -213,7 +208,7 @@ impl Walk<'_> {
             (!stack && header.is_ok()).then_some((pointer, pointer + 1))
         };
         let Some((start, end)) = (self.tables.get(&pointer).copied())
-            .or_else(|| Some((pointer, self.block(pointer)?)))
+            .or_else(|| Some((pointer, self.within.end_of(pointer)?)))
             .or_else(|| headed(self))
         else {
             return;
@@ -225,53 +220,6 @@ impl Walk<'_> {
             ..of(at)
         });
         self.meet(start, end, Met::Block(self.blocks.len() - 1));
-    }
-
-    fn region(&self, address: u64) -> Option<Region> {
-        let after = self.regions.partition_point(|r| r.start <= address);
-        let region = self.regions.get(after.checked_sub(1)?)?;
-        (address < region.end).then_some(*region)
-    }
-
-    /// Where the block in use ends that begins at `start`, if one does.
-    fn block(&self, start: u64) -> Option<u64> {
-        if self.finding.extents.known() {
-            return self.finding.extents.block_at(start);
-        }
-        let region = self.region(start)?;
-        if !start.is_multiple_of(UNIT) || start < region.start + UNIT {
-            return None;
-        }
-        if self
-            .roots
-            .iter()
-            .any(|root| (root.start..root.end).contains(&start))
-        {
-            return None;
-        }
-        let word = self.view.word(start - 8)?;
-        self.of_glibc(start, word, region)
-            .or_else(|| musl::end_of(&self.view, start, word))
-    }
-
-    /// The same by glibc's words around the block: `word` is the one before it.
-    fn of_glibc(&self, start: u64, word: u64, region: Region) -> Option<u64> {
-        let size = word & !FLAGS;
-        let behind = (start - UNIT).checked_add(size)?;
-        if word & MAPPED != 0 {
-            let sound = (start - UNIT).is_multiple_of(PAGE) && size.is_multiple_of(PAGE);
-            return (sound && size > 0 && behind <= region.end).then_some(behind);
-        }
-        if size < 2 * UNIT || !size.is_multiple_of(UNIT) || behind + UNIT > region.end {
-            return None;
-        }
-        let next = self.view.word(behind + 8)?;
-        let sound = next & IN_USE_BEFORE != 0
-            && next & MAPPED == 0
-            && next & !FLAGS >= UNIT
-            && (next & !FLAGS).is_multiple_of(UNIT)
-            && behind.checked_add(next & !FLAGS)? <= region.end;
-        sound.then_some(behind + 8)
     }
 
     /// The owner of a table with these headers.

@@ -25,10 +25,10 @@ const ATTEMPTS: usize = 4;
 
 /// One table of a dict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Table {
-    place: u64,
-    buckets: u64,
-    used: u64,
+pub(super) struct Table {
+    pub(super) place: u64,
+    pub(super) buckets: u64,
+    pub(super) used: u64,
 }
 
 /// Words that may be a dict.
@@ -71,6 +71,20 @@ impl Candidate {
         })
     }
 
+    /// A dict with these tables, of which the first has moved so far.
+    pub(super) fn new(first: Table, second: Option<Table>, moved: u64) -> Self {
+        Self {
+            first,
+            second,
+            moved: if second.is_some() { moved } else { 0 },
+        }
+    }
+
+    /// Where its first table is.
+    pub(super) fn place(&self) -> u64 {
+        self.first.place
+    }
+
     fn entries(&self) -> u64 {
         self.first.used + self.second.map_or(0, |table| table.used)
     }
@@ -103,7 +117,7 @@ pub(super) fn prove(search: &mut Search<'_>, header: u64, candidate: Candidate) 
 }
 
 /// Whether both tables are what the header says; `None` where there are none.
-fn agrees(search: &Search<'_>, candidate: &Candidate) -> Option<bool> {
+pub(super) fn agrees(search: &Search<'_>, candidate: &Candidate) -> Option<bool> {
     if search.seen.contains_key(&candidate.first.place) {
         return None;
     }
@@ -170,6 +184,11 @@ fn chain(search: &Search<'_>, head: u64) -> Option<u64> {
 }
 
 fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
+    search.add(found(header, candidate));
+}
+
+/// The dict that was proved.
+pub(super) fn found(header: u64, candidate: &Candidate) -> Found {
     let larger = candidate.second.map_or(0, |table| table.buckets);
     let buckets = candidate.first.buckets + larger;
     let entries = candidate.entries();
@@ -192,5 +211,5 @@ fn settle(search: &mut Search<'_>, header: u64, candidate: &Candidate) {
     found.bytes = Some(buckets * 8);
     found.grows_at = candidate.second.is_none().then_some(capacity + 1);
     found.doubtful = entries == 0;
-    search.add(found);
+    found
 }

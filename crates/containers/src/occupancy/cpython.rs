@@ -13,6 +13,8 @@ use super::BlockReader;
 use super::foreign::{CHUNK, Foreign, ForeignKind, HIGHEST, word};
 
 const HEADER: u64 = 32;
+/// Before 3.11.
+pub(crate) const OLDER_HEADER: u64 = 40;
 /// Bytes of an entry: with the hash, or of string keys, which know their own.
 const ENTRY: [u64; 2] = [24, 16];
 /// Bytes of a set's place.
@@ -27,23 +29,25 @@ pub(super) fn dict_slots(entries: u64) -> u64 {
 /// Bytes of a dict's keys with so many slots: a header, an index whose places are as wide as numbers
 /// of slots are (`new_keys_object` in CPython's `dictobject.c`), and room for two entries in three
 /// slots.
-fn dict_bytes(slots: u64, entry: u64) -> u64 {
+pub(crate) fn dict_bytes(header: u64, slots: u64, entry: u64) -> u64 {
     let place = match slots.checked_ilog2().unwrap_or(0) {
         0..8 => 1,
         8..16 => 2,
         16..32 => 4,
         _ => 8,
     };
-    (HEADER + slots * place).saturating_add((slots * 2 / 3).saturating_mul(entry))
+    (header + slots * place).saturating_add((slots * 2 / 3).saturating_mul(entry))
 }
 
 /// Bytes that the keys of a dict have beyond those of one made anew for its entries; `None` where
 /// `bytes` are not those of so many slots.
 pub(crate) fn dict_retained(slots: u64, entries: u64, bytes: u64) -> Option<u64> {
-    let entry = ENTRY
-        .into_iter()
-        .find(|&entry| dict_bytes(slots, entry) == bytes)?;
-    Some(bytes.saturating_sub(dict_bytes(dict_slots(entries), entry)))
+    let with_keys = |&header: &u64| ENTRY.map(|entry| (header, entry));
+    let kinds = [HEADER, OLDER_HEADER];
+    let mut kinds = kinds.iter().flat_map(with_keys);
+    let (header, entry) =
+        kinds.find(|&(header, entry)| dict_bytes(header, slots, entry) == bytes)?;
+    Some(bytes.saturating_sub(dict_bytes(header, dict_slots(entries), entry)))
 }
 
 /// Bytes that the table of a set has beyond those of one made anew for its entries.
