@@ -19,7 +19,7 @@ pub(super) fn blocks(record: Words<'_>, start: u64) -> impl Iterator<Item = Live
     (0..places).filter_map(move |place| {
         let block = Untold::unpack(record.get(untold::BLOCKS + place))?;
         let address = heap.checked_add((place * untold::STEP) as u64)?;
-        let number = UNNUMBERED | address / untold::STEP as u64;
+        let number = UNNUMBERED | (address / untold::STEP as u64);
         let ticks = start.saturating_add(block.elapsed);
         let zeroed = if block.zeroed { live::FLAG_ZEROED } else { 0 };
         Some(LiveBlock {
