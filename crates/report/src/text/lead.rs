@@ -138,7 +138,9 @@ fn cost(site: &Site) -> String {
             let noun = phrases::noun(site.family);
             let maps = site
                 .maps_live
-                .filter(|&live| live > 1 && site.tables_of_each.is_none());
+                .filter(|&live| live > 1 && site.tables_of_each.is_none())
+                // Two may be one whose entries are being moved.
+                .filter(|&live| live > 2 || site.overlap_longest_ns.is_none());
             let maps = maps.map(|live| format!(" in {}", count(live, noun)));
             let maps = maps.unwrap_or_default();
             format!("{}{maps}, {did}", phrases::held_briefly(site))

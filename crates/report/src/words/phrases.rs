@@ -5,8 +5,8 @@ use super::methods::is_deque;
 use super::names::{self, Callers, function_and_place, place};
 use super::units::{bytes, bytes_within, count, thousands, time};
 use crate::model::{Caller, KnownBy, Place, Site, Totals};
-use crate::rows::cost::{held, only_samples};
-use crate::rows::summary::{Figure, Summary};
+use crate::rows::cost::{held, only_samples, peak};
+use crate::rows::summary::{Bound, Figure, Summary};
 use mapgrow_containers::classify::catalogue;
 use mapgrow_containers::classify::catalogue::Container;
 
@@ -103,6 +103,11 @@ pub(crate) fn maps(site: &Site) -> Option<String> {
         && let Some(moved) = site.maps_moved_on.filter(|&moved| moved > 0)
     {
         return Some(moved_on(site, all, moved, noun));
+    }
+    if live == 2 && all == 2 && site.overlap_longest_ns.is_some() {
+        return Some(format!(
+            "2 live tables: 2 {noun}s, or 1 whose entries are being moved"
+        ));
     }
     let each = site.tables_of_each.filter(|each| *each > 1);
     let each = each.filter(|each| all.is_multiple_of(*each) && live.is_multiple_of(*each));
@@ -261,7 +266,10 @@ fn shares(
 
 /// `worst 312 ms, median 3.1 ms, 1.2 s in all`.
 pub(crate) fn pauses(site: &Site) -> Option<String> {
-    let pauses = site.pause_ns.as_ref()?;
+    let Some(pauses) = site.pause_ns.as_ref() else {
+        let none = "none: the entries move little by little, beside other work";
+        return site.overlap_longest_ns.map(|_| none.to_owned());
+    };
     let (max, total) = (pauses.max?, pauses.total?);
     let waited = waited(max, site.overlap_peak_bytes);
     let waited = waited.map_or_else(String::new, |moved| {
@@ -321,24 +329,33 @@ pub(crate) fn holds(site: &Site) -> String {
     } else {
         format!("{} now", bytes(site.live_bytes))
     };
-    let Some(peak) = site.peak_live_bytes.filter(|&peak| peak > site.live_bytes) else {
+    let Some(peak) = most(site).filter(|_| site.peak_live_bytes > Some(site.live_bytes)) else {
         return now;
-    };
-    let bound = if site.peak_live_error_bytes.unwrap_or(0) > 0 {
-        "at most "
-    } else {
-        ""
     };
     let when = site
         .peak_at_ns
         .map(|ns| format!(", {}", after(ns)))
         .unwrap_or_default();
-    format!("{now}, {bound}{} at its peak{when}", bytes(peak))
+    format!("{now}, {peak} at its peak{when}")
+}
+
+/// The most that a site held: `8.0 MiB`, `at most 8.0 MiB`, `between 8.0 MiB and about 20 MiB`.
+fn most(site: &Site) -> Option<String> {
+    let (least, most) = peak(site)?;
+    let bound = Summary::of(site).peak_bytes.and_then(|peak| peak.bound);
+    Some(match bound {
+        Some(Bound::AtLeast) => {
+            let (_, error) = site.allocated();
+            let most = bytes_within(most, error);
+            format!("between {} and about {most}", bytes(least))
+        }
+        Some(Bound::AtMost) => format!("at most {}", bytes(most)),
+        None => bytes(most),
+    })
 }
 
 /// `holds 12 MiB`, or of what holds nothing any more `held 12 MiB`.
 pub(crate) fn held_briefly(site: &Site) -> String {
-    let peak = site.peak_live_bytes.unwrap_or(0);
     match held(site) {
         (held, Some(error)) => {
             format!(
@@ -347,12 +364,8 @@ pub(crate) fn held_briefly(site: &Site) -> String {
                 bytes(error)
             )
         }
-        (0, _) if peak > 0 => {
-            let bound = match site.peak_live_error_bytes.unwrap_or(0) {
-                0 => "",
-                _ => "at most ",
-            };
-            format!("held {bound}{}", bytes(peak))
+        (0, _) if site.peak_live_bytes > Some(0) => {
+            format!("held {}", most(site).unwrap_or_default())
         }
         (held, _) => format!("holds {}", bytes(held)),
     }
