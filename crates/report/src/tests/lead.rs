@@ -127,3 +127,16 @@ fn a_peak_that_leaves_samples_out_is_told_as_a_range() {
     let plain = table(&report, Sort::Harm, usize::MAX);
     assert!(plain.contains(">=251936"), "{plain}");
 }
+
+/// A small table is not moved for nine milliseconds.
+#[test]
+fn a_thread_that_waited_for_its_turn_is_not_in_the_headline() {
+    for (stall, said) in [(9_000_000, false), (40_000, true)] {
+        let report = Report {
+            sites: vec![site("Vec<Event>", 3, 5 << 10, stall)],
+            ..Report::default()
+        };
+        let first = &headlines(&report).findings[0];
+        assert_eq!(first.contains("a stall of"), said, "{first}");
+    }
+}

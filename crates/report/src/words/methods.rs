@@ -128,3 +128,11 @@ pub(crate) fn of(family: Option<&str>) -> &'static Methods {
         _ => &OTHER,
     }
 }
+
+/// What the blocks of a container are that has no tables: all of them, and one.
+pub(crate) fn parts(family: Option<&str>) -> (&'static str, &'static str) {
+    match family {
+        Some("arena") => ("buffers", "buffer"),
+        _ => ("nodes", "node"),
+    }
+}

@@ -70,6 +70,7 @@ pub(crate) fn container(family: Option<&str>, type_name: Option<&str>) -> String
         Some("hashbrown") => "a hash map",
         Some("raw_vec") => "a vector",
         Some("btree") => "a B-tree",
+        Some("arena") => "an arena",
         Some("go_map") => "a map",
         Some("go_slice") => "a slice",
         Some("unknown_container") => "a container",
