@@ -162,7 +162,9 @@ impl<'a> Resolver<'a> {
     fn with_jumped(&mut self, inner: &PhysicalFrame, outer: &PhysicalFrame) -> Rc<[Function]> {
         let plain = || Rc::clone(&outer.functions);
         let both = outer.module.filter(|_| inner.module == outer.module);
-        let Some(index) = both.filter(|_| !outer.scripted() && !inner.scripted()) else {
+        // A function without a name is told by what else it does; a name inside it would hide that.
+        let known = outer.named() && !outer.scripted() && !inner.scripted();
+        let Some(index) = both.filter(|_| known) else {
             return plain();
         };
         let key = (index, inner.address, outer.address);

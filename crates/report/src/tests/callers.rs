@@ -401,3 +401,27 @@ fn each_caller_is_told_its_own_size() {
         assert!(text.contains(told), "{text}");
     }
 }
+
+/// Where the function that made the call has no name, one inside it would be taken for all there is.
+#[test]
+fn a_nameless_function_gets_no_name_by_a_jump() {
+    let (mut names, mut program) = (Names::default(), program());
+    let (inner, outer) = (names.at(&["g_realloc"]), names.nameless());
+    let main = names.at(&["load@gl.c:7"]);
+    names.jumps(outer, inner, "g_realloc_n");
+    let frames = [inner, outer, main];
+    let site = program.recording.site(site::ENTRY_REALLOC, &frames);
+    let edge = program
+        .recording
+        .edge(edge::KIND_REALLOC, Some(site), site, 0, 0);
+    let array = program.alloc(site, 4096, 16);
+    let array = program.replace(array, edge, 8192, 10);
+    program.keep(array, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    let stack = report.sites[0].stack.iter();
+    assert!(
+        !stack
+            .into_iter()
+            .any(|frame| &*frame.function == "g_realloc_n")
+    );
+}

@@ -218,7 +218,9 @@ pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         // Types keep the case that the program gives them.
-        Some(first) if text.starts_with("a ") => first.to_uppercase().chain(chars).collect(),
+        Some(first) if text.starts_with("a ") || text.starts_with("an ") => {
+            first.to_uppercase().chain(chars).collect()
+        }
         _ => text.to_owned(),
     }
 }

@@ -356,8 +356,11 @@ pub(crate) fn holds(site: &Site) -> String {
     let Some(peak) = most(site).filter(|_| site.peak_live_bytes > Some(site.live_bytes)) else {
         return now;
     };
+    // What samples stand for may have been there at another time.
+    let counted = Summary::of(site).peak_bytes.and_then(|peak| peak.bound) != Some(Bound::AtLeast);
     let when = site
         .peak_at_ns
+        .filter(|_| counted)
         .map(|ns| format!(", {}", after(ns)))
         .unwrap_or_default();
     format!("{now}, {peak} at its peak{when}")
