@@ -10,6 +10,7 @@ mod debug_info;
 mod enclosing;
 mod files;
 mod generated;
+mod jumps;
 mod locate;
 mod modules;
 mod names;
@@ -104,6 +105,14 @@ impl Symbolizer for ObjectSymbolizer<'_> {
             (Some(told), _) => told.frames.clone(),
             (None, Some(object)) => object.frames(in_file),
             (None, None) => Vec::new(),
+        }
+    }
+
+    fn left_by_jump(&mut self, module: &Module, outer: u64, inner: u64) -> Vec<Frame> {
+        let in_file = |address: u64| address.wrapping_sub(module.bias);
+        match &self.known(module).object {
+            Some(object) => object.left_by_jump(in_file(outer), in_file(inner)),
+            None => Vec::new(),
         }
     }
 

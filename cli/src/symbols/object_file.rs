@@ -8,6 +8,7 @@ use mapgrow_report::symbols::Frame;
 use super::crates::LibraryCrates;
 use super::debug_info::DebugInfo;
 use super::files::{Files, OpenObject};
+use super::jumps::Jumps;
 use super::table::SymbolTable;
 use super::types;
 
@@ -112,6 +113,17 @@ impl<'a> ObjectFile<'a> {
             named.frame
         });
         shown.collect()
+    }
+
+    /// Functions that left by a jump between the call at `outer` and the function at `inner`, innermost
+    /// first.
+    pub fn left_by_jump(&self, outer: u64, inner: u64) -> Vec<Frame> {
+        let jumps = Jumps {
+            object: &self.object.object,
+            symbols: self.symbols(),
+        };
+        let between = jumps.between(outer, inner).into_iter();
+        between.flat_map(|at| self.frames(at)).collect()
     }
 
     /// A function that only its symbol tells: of a library's, at least where its source lay.

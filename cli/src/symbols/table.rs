@@ -59,21 +59,23 @@ impl<'a> SymbolTable<'a> {
         readable
     }
 
-    /// Mangled names of the function that covers an address: several when functions share one
-    /// body.
-    pub fn names_at(&self, address: u64) -> Vec<&'a str> {
+    /// Where the function that covers an address begins and ends.
+    pub fn bounds_at(&self, address: u64) -> Option<(u64, u64)> {
         /// Labels inside a function hide it by this many entries at most.
         const LABELS: usize = 8;
         let upto = self.functions.partition_point(|f| f.start <= address);
-        let Some(start) = self.functions[..upto]
-            .iter()
-            .rev()
-            .take(LABELS)
-            .find(|f| address < f.end)
-            .map(|f| f.start)
-        else {
+        let mut before = self.functions[..upto].iter().rev().take(LABELS);
+        let function = before.find(|f| address < f.end)?;
+        Some((function.start, function.end))
+    }
+
+    /// Mangled names of the function that covers an address: several when functions share one
+    /// body.
+    pub fn names_at(&self, address: u64) -> Vec<&'a str> {
+        let Some((start, _)) = self.bounds_at(address) else {
             return Vec::new();
         };
+        let upto = self.functions.partition_point(|f| f.start <= address);
         let first = self.functions.partition_point(|f| f.start < start);
         let mut found: Vec<&str> = self.functions[first..upto]
             .iter()

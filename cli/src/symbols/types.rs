@@ -27,6 +27,8 @@ pub fn from_debug_name(name: &str, file: &str) -> Option<String> {
         Source::Sequence if allocator_second => plain(2),
         Source::Sequence => None,
         Source::String => Some("u8".to_owned()),
+        // `SmallVec<[T; N]>`.
+        Source::SmallVec => plain(1).filter(|array| array.starts_with('[')),
         Source::HashMap if ["make_hash", "make_hasher", "equivalent_key"].contains(&function) => {
             None
         }
@@ -58,6 +60,7 @@ enum Source {
     RawVec,
     Sequence,
     String,
+    SmallVec,
     HashMap,
     HashSet,
     BTreeMap,
@@ -84,6 +87,7 @@ impl Source {
             () if ends(&["alloc/src/collections/btree/map.rs"]) => Source::BTreeMap,
             () if ends(&["alloc/src/collections/btree/set.rs"]) => Source::BTreeSet,
             () if ends(&["alloc/src/collections/btree/node.rs"]) => Source::BTreeNode,
+            () if file.contains("/smallvec-") && ends(&["/src/lib.rs"]) => Source::SmallVec,
             () if ends(&["/src/raw/mod.rs", "/src/raw.rs"]) && is_hashbrown(file) => {
                 Source::RawTable
             }
@@ -103,6 +107,7 @@ pub fn is_container_code(file: &str) -> bool {
         .iter()
         .any(|library| file.contains(library))
         || is_hashbrown(file)
+        || file.contains("/smallvec-")
 }
 
 /// Whether this is the function through which every allocation of a Rust program goes.
@@ -281,6 +286,16 @@ mod tests {
             from_debug_name(name, RAW_TABLE).as_deref(),
             Some("(u64, Session)")
         );
+    }
+
+    #[test]
+    fn a_small_vector_s_element_is_its_array() {
+        let file = "/home/x/.cargo/registry/src/index/smallvec-1.13.2/src/lib.rs";
+        assert_eq!(
+            from_debug_name("try_grow<[demo::Edge; 4]>", file).as_deref(),
+            Some("[Edge; 4]")
+        );
+        assert_eq!(from_debug_name("layout_array<demo::Edge>", file), None);
     }
 
     #[test]

@@ -141,3 +141,53 @@ fn a_programs_own_function_may_be_called_like_a_containers() {
         }
     }
 }
+
+/// The last call of a function is a jump: it is among the callers all the same. A dict that moves its
+/// entries a few at a time stalls nobody.
+#[test]
+fn functions_that_jumped_are_callers_and_little_by_little_is_no_stall() {
+    let place = Place::new();
+    for flags in [&["-O2", "-g"][..], &["-O2"]] {
+        let victim = place.compile("stepwise.cpp", flags);
+        let (output, reports) = place.run(&[], &victim, &[]);
+        assert!(output.status.success(), "{output:?}");
+        let report = &reports[0];
+        for function in ["fill_small", "fill_large"] {
+            let calls = |site: &&Value| {
+                let mut stack = site["stack"].as_array().unwrap().iter();
+                stack.any(|frame| frame["function"] == function)
+            };
+            let all = report["sites"].as_array().unwrap().iter();
+            let found: Vec<&Value> = all.filter(calls).collect();
+            let resizes = found.iter().filter_map(|site| site["resizes"].as_u64());
+            assert_eq!(resizes.sum::<u64>(), 8, "{flags:?} {function}");
+        }
+        let dict = if flags.contains(&"-g") {
+            "dict_expand"
+        } else {
+            "dict_"
+        };
+        let dict = blocks(report, dict)[0];
+        assert!(dict["grows"].as_u64() > Some(5), "{flags:?} {dict}");
+        assert_eq!(dict["pause_ns"], Value::Null, "{flags:?}");
+        assert!(dict["overlap_longest_ns"].is_u64(), "{flags:?}");
+    }
+}
+
+/// Of bits there is a vector of its own, with a base of its own.
+#[test]
+fn a_vector_of_bits_is_a_vector() {
+    let place = Place::new();
+    let text = "#include <vector>\nstatic std::vector<bool> bits;\n\
+        static void mark(int n) { while ((int)bits.size() < n) bits.push_back(n & 1); }\n\
+        int main() { for (int n = 0; n < 1000000; n++) mark(n); _Exit(0); }\n";
+    let text = text.replace("#include", "#include <cstdlib>\n#include");
+    for flags in [&["-O2", "-g"][..], &["-O0", "-g"]] {
+        let victim = place.compile_text("bits", &text, flags);
+        let (_, reports) = place.run(&[], &victim, &[]);
+        let block = &reports[0]["blocks"][0];
+        assert_eq!(block["family"], "libstdcxx_vector", "{flags:?}");
+        assert_eq!(block["type_name"], "vector<bool>", "{flags:?}");
+        assert_eq!(block["caller"]["function"], "mark", "{flags:?}");
+    }
+}

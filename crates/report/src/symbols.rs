@@ -22,6 +22,14 @@ pub trait Symbolizer {
     /// physical function last. Empty when nothing is known.
     fn frames(&mut self, module: &Module, address: u64) -> Vec<Frame>;
 
+    /// Functions that the call at `outer` entered and that left by a jump, as their last act, to the
+    /// function at `inner`: no frame of theirs was on the stack any more. Innermost first; empty where
+    /// there were none, or it cannot be proven.
+    fn left_by_jump(&mut self, module: &Module, outer: u64, inner: u64) -> Vec<Frame> {
+        let _ = (module, outer, inner);
+        Vec::new()
+    }
+
     /// These addresses will be asked for, each as [`frames`](Symbolizer::frames) takes it: many
     /// at once can be looked up faster than one by one.
     fn look_ahead(&mut self, addresses: &[(&Module, u64)]) {

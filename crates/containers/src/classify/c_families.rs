@@ -117,7 +117,7 @@ const RUBY: &[&str] = &[
 ];
 
 /// Containers of C, and of C++ beside its standard libraries, that symbols tell.
-pub(super) static C_FAMILIES: [&Family; 20] = [
+pub(super) static C_FAMILIES: [&Family; 21] = [
     &family(
         "abseil_flat",
         Map,
@@ -199,17 +199,16 @@ pub(super) static C_FAMILIES: [&Family; 20] = [
     &family(
         "glib_array",
         Vector,
-        &[
-            "g_array_maybe_expand",
-            "g_ptr_array_maybe_expand",
-            "g_string_maybe_expand",
-        ],
-        &[
-            "g_array_maybe_expand",
-            "g_ptr_array_maybe_expand",
-            "g_string_maybe_expand",
-        ],
-        &["g_array_*", "g_ptr_array_*", "g_string_*", "g_byte_array_*"],
+        &["g_array_maybe_expand", "g_ptr_array_maybe_expand"],
+        &["g_array_maybe_expand", "g_ptr_array_maybe_expand"],
+        &["g_array_*", "g_ptr_array_*", "g_byte_array_*"],
+    ),
+    &family(
+        "glib_string",
+        Vector,
+        &["g_string_maybe_expand"],
+        &["g_string_maybe_expand"],
+        &["g_string_*"],
     ),
     &called_by(
         CPYTHON,

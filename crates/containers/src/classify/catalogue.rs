@@ -8,7 +8,7 @@
 use super::c_families::C_FAMILIES;
 pub use super::c_families::{DEQUE_BLOCKS, HASHTABLE_NODES, nodes_of};
 use super::c_plumbing::C_PLUMBING;
-use super::header_families::HEADER_FAMILIES;
+use super::header_families::{ARENA, HEADER_FAMILIES};
 use super::names::Name;
 use super::std_cxx_families::STD_CXX_FAMILIES;
 use super::table::{self, Table, TableError};
@@ -154,6 +154,9 @@ pub static SMALLVEC: Family = Family {
         "smallvec::SmallVec::try_grow",
         "smallvec::SmallVec::grow",
         "smallvec::layout_array",
+        // Line tables have no types of methods that were inlined.
+        "smallvec::try_grow",
+        "smallvec::grow",
     ],
     resizes: &["try_grow", "grow", "try_reserve", "reserve"],
     own: &[],
@@ -279,6 +282,12 @@ pub fn family_asking<'a, Stack: Iterator<Item = Around<'a>>>(
     let found =
         by(|family| family.tables).or_else(|| by(|family| family.hosts).filter(|_| inlined_too))?;
     Some(built_on_vector(found, around().map(|of| of.name)).unwrap_or(found))
+}
+
+/// The family of what gives memory out in parts, where this function asks for the memory.
+#[must_use]
+pub fn arena(name: &Name) -> Option<&'static Family> {
+    any(ARENA.tables, &name.path).then_some(&ARENA)
 }
 
 /// The families of C++'s vectors, which other containers keep their tables in.

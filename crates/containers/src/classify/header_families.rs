@@ -11,8 +11,24 @@ const fn nodes(name: &'static str, tables: &'static [&'static str]) -> Family {
     family(name, Tree, tables, &[], &[])
 }
 
+/// Memory that is given out in parts, to containers and others: what it asks for is none of their
+/// tables. Its functions are plumbing besides, and the way to whoever asked it.
+pub(super) static ARENA: Family = family(
+    "arena",
+    Tree,
+    &[
+        "std::pmr::monotonic_buffer_resource::_M_new_buffer",
+        "std::experimental::fundamentals_v1::pmr::monotonic_buffer_resource::_M_new_buffer",
+        "boost::container::pmr::monotonic_buffer_resource::increase_next_buffer*",
+        "bumpalo::Bump::alloc_layout_slow",
+    ],
+    &[],
+    &[],
+);
+
 /// They go before the other families.
-pub(super) static HEADER_FAMILIES: [&Family; 20] = [
+pub(super) static HEADER_FAMILIES: [&Family; 21] = [
+    &ARENA,
     &nodes(
         "libcxx_hashtable_node",
         &["std::__1::__hash_table::__construct_node*"],

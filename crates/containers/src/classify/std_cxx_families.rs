@@ -35,7 +35,12 @@ pub(super) static STD_CXX_FAMILIES: [&Family; 14] = [
     &family(
         "libstdcxx_vector",
         Vector,
-        &["std::vector::", "std::_Vector_base::"],
+        // Of one of bits there is a base of its own.
+        &[
+            "std::vector::",
+            "std::_Vector_base::",
+            "std::_Bvector_base::",
+        ],
         &[
             "_M_realloc_insert",
             "_M_realloc_append",

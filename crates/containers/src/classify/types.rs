@@ -137,12 +137,31 @@ fn template_within(name: &str, depth: u32) -> String {
             !DEFAULTS.contains(&of.as_str())
         })
         .collect();
+    // What Abseil's maps, and those made after them, inherit their methods from is named by a policy.
+    let policy = kept.first().and_then(|policy| policy.split_once('<'));
+    if let Some((policy, of)) = policy.filter(|_| outer.starts_with("raw_hash_"))
+        && let Some(name) = by_policy(policy)
+    {
+        let of = of.strip_suffix('>').unwrap_or(of);
+        return format!("{name}<{of}>{after}");
+    }
     let list = match outer.as_str() {
         "basic_string" if kept == ["char"] => "string".to_owned(),
         _ if kept.is_empty() => outer,
         _ => format!("{outer}<{}>", kept.join(", ")),
     };
     list + after
+}
+
+/// The class that a program uses, by the policy that the code of all of them is made for.
+fn by_policy(policy: &str) -> Option<&'static str> {
+    Some(match policy {
+        "FlatHashMapPolicy" => "flat_hash_map",
+        "FlatHashSetPolicy" => "flat_hash_set",
+        "NodeHashMapPolicy" => "node_hash_map",
+        "NodeHashSetPolicy" => "node_hash_set",
+        _ => return None,
+    })
 }
 
 /// Where the bracket closes that was opened before `text`.
@@ -272,6 +291,14 @@ mod tests {
     #[test]
     fn templates_are_written_as_programs_do() {
         for (symbol, written) in [
+            (
+                "absl::lts_20220623::container_internal::raw_hash_map<absl::lts_20220623::container_internal::FlatHashMapPolicy<unsigned long, std::vector<int, std::allocator<int> > >, absl::lts_20220623::hash_internal::Hash<unsigned long>, std::equal_to<unsigned long>, std::allocator<std::pair<unsigned long const, std::vector<int, std::allocator<int> > > > >",
+                "flat_hash_map<unsigned long, vector<int>>",
+            ),
+            (
+                "phmap::priv::raw_hash_set<phmap::priv::NodeHashSetPolicy<int>, phmap::Hash<int>>",
+                "node_hash_set<int>",
+            ),
             (
                 "ska::flat_hash_map<unsigned long, Session, std::hash<unsigned long>, std::equal_to<unsigned long>, std::allocator<x> >",
                 "flat_hash_map<unsigned long, Session>",

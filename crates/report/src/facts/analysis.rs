@@ -9,6 +9,7 @@ use super::evidence::{SiteFacts, group_width};
 use super::resize_or_rebuild::{Relation, doubles, relation};
 use super::resolve::Resolver;
 use crate::model::KnownBy;
+use foldhash::HashSet;
 use mapgrow_containers::classify::catalogue::{self, Family, HASHBROWN, RAW_VEC, UNKNOWN};
 use mapgrow_containers::classify::elements::Elements;
 use mapgrow_format::layout::{edge, event, header};
@@ -24,6 +25,8 @@ pub(crate) struct Analysis {
     pub facts: Vec<Option<SiteFacts>>,
     /// By edge.
     pub(crate) relations: Vec<Relation>,
+    /// Edges of growths during which the thread did other work.
+    pub(crate) little_by_little: HashSet<u32>,
 }
 
 impl Analysis {
@@ -35,6 +38,7 @@ impl Analysis {
         let mut analysis = Self {
             facts,
             relations: Vec::new(),
+            little_by_little: HashSet::default(),
         };
         analysis.see_sizes(recording, blocks);
         analysis.tell_by_shape(recording);
@@ -54,6 +58,7 @@ impl Analysis {
             }
         }
         analysis.tell_by_replacement(recording);
+        analysis.tell_little_by_little(recording, blocks);
         analysis.tell_by_interface();
         analysis.step_out_of_containers(recording, resolver);
         analysis.name_by_class();
@@ -73,6 +78,11 @@ impl Analysis {
             .get(edge as usize)
             .copied()
             .unwrap_or(Relation::Unknown)
+    }
+
+    /// Whether the entries of such a growth moved little by little, and stopped nobody.
+    pub fn moves_little_by_little(&self, edge: u32) -> bool {
+        self.little_by_little.contains(&edge)
     }
 
     fn see_sizes(&mut self, recording: &Recording, blocks: &Blocks) {

@@ -187,6 +187,12 @@ impl SiteFacts {
         let is_rust = !family.name.starts_with("lib");
         if let Some(elements) = elements.as_ref().filter(|_| is_rust) {
             let tuple = match elements.as_slice() {
+                [array] if family == &catalogue::SMALLVEC => {
+                    let of = array
+                        .strip_prefix('[')
+                        .and_then(|rest| rest.rsplit_once(';'));
+                    of.map_or_else(String::new, |(element, _)| element.to_owned())
+                }
                 [one] => one.clone(),
                 several => format!("({})", several.join(", ")),
             };
@@ -211,6 +217,10 @@ fn family_by_symbol(stack: &[PhysicalFrame]) -> Option<(&'static Family, Positio
     for (at, frame) in stack.iter().enumerate() {
         for (within, function) in frame.functions.iter().enumerate() {
             if function.whose == Some(Whose::Plumbing) {
+                let arena = function.name.as_deref().and_then(catalogue::arena);
+                if let Some(arena) = arena {
+                    return Some((arena, (at, within)));
+                }
                 continue;
             }
             let name = function.name.as_deref()?;
@@ -285,6 +295,7 @@ fn type_name(family: &Family, names: &[&Name], elements: Option<&[String]>) -> O
         "raw_vec" if calls("alloc::collections::binary_heap::") => "BinaryHeap",
         "raw_vec" if calls("indexmap::") => "IndexMap",
         "raw_vec" => "Vec",
+        "smallvec" => "SmallVec",
         "btree" if calls("alloc::collections::btree::set") => "BTreeSet",
         "btree" if calls("alloc::collections::btree::map") => "BTreeMap",
         "btree" if elements.is_some() => "BTreeMap",

@@ -11,6 +11,7 @@ pub(crate) mod context;
 pub(crate) mod elements;
 pub(crate) mod evidence;
 pub(crate) mod groups;
+pub(crate) mod meanwhile;
 pub(crate) mod modules;
 pub(crate) mod most;
 pub(crate) mod owners;

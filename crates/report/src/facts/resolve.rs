@@ -80,6 +80,8 @@ pub(crate) struct Resolver<'a> {
     symbolizer: &'a mut dyn Symbolizer,
     texts: Texts,
     known: HashMap<(Option<usize>, u64), Rc<[Function]>>,
+    /// Functions of a frame with those that it called and that left by a jump to the next.
+    jumped: HashMap<(usize, u64, u64), Rc<[Function]>>,
     /// Frames that may still be read: sites share stacks at most a little, and a forged
     /// recording must not make a few bytes into millions of frames.
     frames_left: usize,
@@ -99,6 +101,7 @@ impl<'a> Resolver<'a> {
             symbolizer,
             texts: Texts::default(),
             known: HashMap::default(),
+            jumped: HashMap::default(),
             frames_left: recording.stack_words().saturating_mul(2),
         }
     }
@@ -143,10 +146,43 @@ impl<'a> Resolver<'a> {
             return Vec::new();
         }
         self.frames_left -= stack.len();
-        stack
-            .iter()
+        let stack = stack.iter();
+        let mut frames: Vec<PhysicalFrame> = stack
             .map(|address| self.frame(address, site.module_epoch()))
-            .collect()
+            .collect();
+        for at in 1..frames.len() {
+            let (inner, outer) = (&frames[at - 1], &frames[at]);
+            frames[at].functions = self.with_jumped(inner, outer);
+        }
+        frames
+    }
+
+    /// The functions of a frame, and inside them those that it called and that left by a jump to the
+    /// next: they have no frame of their own.
+    fn with_jumped(&mut self, inner: &PhysicalFrame, outer: &PhysicalFrame) -> Rc<[Function]> {
+        let plain = || Rc::clone(&outer.functions);
+        let both = outer.module.filter(|_| inner.module == outer.module);
+        // A function without a name is told by what else it does; a name inside it would hide that.
+        let known = outer.named() && !outer.scripted() && !inner.scripted();
+        let Some(index) = both.filter(|_| known) else {
+            return plain();
+        };
+        let key = (index, inner.address, outer.address);
+        if let Some(known) = self.jumped.get(&key) {
+            return Rc::clone(known);
+        }
+        let functions = match self.modules.get(index) {
+            Some(module) => {
+                let (at, next) = (outer.address - 1, inner.address - 1);
+                let between = self.symbolizer.left_by_jump(module, at, next);
+                let between = between.into_iter();
+                let jumped = between.map(|frame| self.texts.function(frame, || "?".into()));
+                jumped.chain(outer.functions.iter().cloned()).collect()
+            }
+            None => plain(),
+        };
+        self.jumped.insert(key, Rc::clone(&functions));
+        functions
     }
 
     /// A return address, met when `epoch` modules were known.
@@ -189,21 +225,7 @@ impl<'a> Resolver<'a> {
         };
         let mut functions: Vec<Function> = frames
             .into_iter()
-            .map(|frame| {
-                let line = frame.line;
-                let (function, file) = self.texts.take(frame);
-                let meaning = function
-                    .as_ref()
-                    .map(|function| self.texts.meaning(function, file.as_ref()));
-                let (name, whose) = meaning.unzip();
-                Function {
-                    shown: function.unwrap_or_else(|| placeholder(address, module)),
-                    file,
-                    line,
-                    name,
-                    whose,
-                }
-            })
+            .map(|frame| self.texts.function(frame, || placeholder(address, module)))
             .collect();
         // Whatever was inlined behind the allocator's entry is the allocator, whoever wrote it;
         // and all that is in the preload library is on the way to it.
@@ -270,6 +292,7 @@ impl<'a> Resolver<'a> {
     /// All stacks are resolved.
     pub fn done(&mut self) {
         self.known = HashMap::default();
+        self.jumped = HashMap::default();
         self.texts = Texts::default();
         self.symbolizer.done();
     }
@@ -328,6 +351,23 @@ impl Texts {
             frame.function.map(|function| self.shared(function)),
             frame.file.map(|file| self.shared(file)),
         )
+    }
+
+    /// A function as a frame says it, called this where it has no name.
+    fn function(&mut self, frame: Frame, nameless: impl FnOnce() -> Arc<str>) -> Function {
+        let line = frame.line;
+        let (function, file) = self.take(frame);
+        let meaning = function
+            .as_ref()
+            .map(|function| self.meaning(function, file.as_ref()));
+        let (name, whose) = meaning.unzip();
+        Function {
+            shown: function.unwrap_or_else(nameless),
+            file,
+            line,
+            name,
+            whose,
+        }
     }
 
     fn shared(&mut self, text: String) -> Arc<str> {

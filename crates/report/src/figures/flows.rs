@@ -45,6 +45,15 @@ pub(crate) struct Flow {
     pub var_resizes: f64,
 }
 
+/// What the time is from the new table to the free of the old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timing {
+    /// The thread moved the entries.
+    Pause,
+    /// It did other work meanwhile.
+    BothLived,
+}
+
 impl Flow {
     /// So many maps of this group, `own`, got their next table at this site.
     fn left(&mut self, to: u32, maps: u64, own: usize, groups: &Groups) {
@@ -58,10 +67,10 @@ impl Flow {
     }
 
     /// What an edge to a site of this group counted.
-    fn came(&mut self, edge: &Edge<'_>, relation: Relation) {
+    fn came(&mut self, edge: &Edge<'_>, relation: Relation, timing: Timing) {
         let count = edge.word(edge::COUNT);
         match relation {
-            Relation::Resize => self.resized(edge),
+            Relation::Resize => self.resized(edge, timing),
             Relation::Aborted => add(&mut self.aborted, count),
             Relation::Rebuild => add(&mut self.rebuilds, count),
             Relation::Replace => add(&mut self.replaces, count),
@@ -69,7 +78,7 @@ impl Flow {
         }
     }
 
-    fn resized(&mut self, edge: &Edge<'_>) {
+    fn resized(&mut self, edge: &Edge<'_>, timing: Timing) {
         let count = edge.word(edge::COUNT);
         add(&mut self.resizes, count);
         add(&mut self.grows, edge.word(edge::GROWS));
@@ -84,7 +93,13 @@ impl Flow {
             self.overlap_ticks = edge.word(edge::OVERLAP_TICKS);
             self.overlap_edge = edge.id;
         }
-        self.pauses.add(edge);
+        match timing {
+            Timing::Pause => self.pauses.add(edge),
+            Timing::BothLived => {
+                let longest = edge.word(edge::PAUSE_MAX);
+                self.both_lived = self.both_lived.max(Some(longest));
+            }
+        }
         self.w_resizes += fixed(edge.word(edge::W_COUNT));
         self.var_resizes += edge.word(edge::VAR_COUNT) as f64;
     }
@@ -123,7 +138,11 @@ pub(crate) fn flows(
             flow.left(edge.new_site(), edge.word(edge::COUNT), group, groups);
         }
         if let Some(group) = groups.index(edge.new_site()) {
-            flows[group].came(&edge, relation);
+            let timing = match analysis.moves_little_by_little(edge.id) {
+                true => Timing::BothLived,
+                false => Timing::Pause,
+            };
+            flows[group].came(&edge, relation, timing);
         }
     }
     largest_began(&mut flows, blocks);

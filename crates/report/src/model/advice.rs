@@ -29,6 +29,12 @@ pub struct Advice {
     pub kind: AdviceKind,
     /// The same in words.
     pub text: String,
+    /// Of advice to presize: what to do, without what it saves.
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub call: Option<String>,
     /// What it would save.
     pub saves: Saving,
     /// Bytes that a map takes more on average if this is followed; `None` where none is.

@@ -1,6 +1,6 @@
 //! Sites: containers by the place in the program that allocates their tables.
 
-use super::{Advice, Word};
+use super::{Advice, AdviceKind, Word};
 use std::sync::Arc;
 
 /// How a family is known.
@@ -64,11 +64,19 @@ pub struct Place {
     pub maps_live: Option<u64>,
     /// Bytes of its live tables.
     pub live_bytes: u64,
+    /// How large the maps that grow there should have begun, where that is known and worth it.
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub presize: Option<String>,
 }
 
 impl Place {
     /// What a block tells of one of its sites.
     pub(crate) fn of(site: &Site, called_by: Option<Caller>) -> Self {
+        let suggestions = site.suggestions.iter();
+        let mut presize = suggestions.filter(|one| one.kind == AdviceKind::Presize);
         Self {
             site: site.id,
             caller: site.caller.clone(),
@@ -76,6 +84,7 @@ impl Place {
             resizes: site.resizes,
             maps_live: site.maps_live,
             live_bytes: site.live_bytes,
+            presize: presize.next().and_then(|one| one.call.clone()),
         }
     }
 }
@@ -91,7 +100,7 @@ pub struct StackFrame {
     pub file: Option<Arc<str>>,
     /// Line.
     pub line: Option<u32>,
-    /// Whether it was inlined into the next frame.
+    /// Whether it has no frame of its own: it was inlined into the next, or had left by a jump.
     pub inlined: bool,
     /// Return address in the process; inlined frames share that of the physical one. `None` for
     /// code of an interpreted language.

@@ -227,6 +227,7 @@ fn advised(kind: AdviceKind, text: String) -> Advice {
         kind,
         text,
         saves: Saving::default(),
+        call: None,
         risks_bytes: None,
     }
 }

@@ -20,6 +20,20 @@ pub(crate) fn allocated(site: &Site) -> (u64, Option<u64>) {
     where_it_matters(site.allocated_bytes, site.allocated())
 }
 
+/// The most that a site held at one moment, as far as it is known: at least so much, and at most.
+///
+/// Counted blocks have a peak, which may be a bound. Blocks that samples stand for are in none: where
+/// they were no small part and are gone, some or all of them may have been live at that moment.
+pub(crate) fn peak(site: &Site) -> Option<(u64, u64)> {
+    let counted = site.peak_live_bytes?;
+    let least = counted.saturating_sub(site.peak_live_error_bytes.unwrap_or(0));
+    let (all, error) = site.allocated();
+    let more = all.saturating_sub(site.allocated_bytes);
+    let seen = more.saturating_sub(error) > counted / MATTERS;
+    let most = counted.saturating_add(if seen { more } else { 0 });
+    Some((least.max(site.live_bytes), most))
+}
+
 /// An estimate with its error where it is more than was counted, else the count.
 fn where_it_matters(counted: u64, (estimate, error): (u64, u64)) -> (u64, Option<u64>) {
     match estimate > counted.saturating_add(counted / MATTERS) {

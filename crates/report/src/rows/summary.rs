@@ -1,7 +1,7 @@
 //! What every list of blocks shows of one: the same figures, by the same rules, in text, tables and
 //! pages.
 
-use super::cost::{allocated, held, only_samples};
+use super::cost::{allocated, held, only_samples, peak};
 use crate::model::Site;
 
 /// On which side of a figure the true one may lie.
@@ -116,8 +116,7 @@ impl Summary {
     pub fn of(site: &Site) -> Self {
         let live_bytes = live_bytes(site);
         let estimated = only_samples(site) || live_bytes.error.is_some();
-        let bound = site.peak_live_error_bytes.filter(|&error| error > 0);
-        let peak = site.peak_live_bytes.filter(|_| !estimated);
+        let peak = peak(site).filter(|_| !estimated);
         let resizes = resizes(site, estimated);
         // Resizes that samples stand for were not timed, and what they copied was not summed.
         let counted = |value: u64| Figure {
@@ -130,10 +129,7 @@ impl Summary {
         let pauses = site.pause_ns.as_ref();
         Self {
             live_bytes,
-            peak_bytes: peak.map(|peak| Figure {
-                bound: bound.map(|_| Bound::AtMost),
-                ..Figure::counted(peak)
-            }),
+            peak_bytes: peak.map(|peak| of_peak(site, peak)),
             retained_bytes: with(site.retained_bytes, site.retained_error_bytes),
             entries: with(site.entries, site.entries_error),
             maps_live: maps_live(site, estimated),
@@ -142,6 +138,20 @@ impl Summary {
             copied_bytes: site.copied_bytes.map(counted),
             allocated_bytes: Figure::known(allocated(site)),
         }
+    }
+}
+
+/// An upper bound is told as one, but where samples could have been in it nobody knows one.
+fn of_peak(site: &Site, (least, most): (u64, u64)) -> Figure {
+    let counted = site.peak_live_bytes.unwrap_or(0);
+    let (value, bound) = match () {
+        () if most > counted => (least, Some(Bound::AtLeast)),
+        () if least < most => (most, Some(Bound::AtMost)),
+        () => (most, None),
+    };
+    Figure {
+        bound,
+        ..Figure::counted(value)
     }
 }
 

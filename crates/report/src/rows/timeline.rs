@@ -175,7 +175,11 @@ fn resize(context: &Context<'_>, event: &BlockEvent, serials: &Serials) -> Optio
         site: Some(site),
         ..plain(context, event, kind)
     };
-    let pause_ns = context.clock.span(event.pause);
+    let took = context.clock.span(event.pause);
+    let (pause_ns, overlap_ns) = match context.analysis.moves_little_by_little(event.what) {
+        true => (None, took),
+        false => (took, None),
+    };
     Some(match (kind, event.kind) {
         // The block that was freed is the new one.
         (EventKind::Drop, event::KIND_ABANDON) => Event {
@@ -201,6 +205,7 @@ fn resize(context: &Context<'_>, event: &BlockEvent, serials: &Serials) -> Optio
                 old_bytes: Some(event.old_bytes),
                 new_bytes: Some(event.new_bytes),
                 pause_ns,
+                overlap_ns,
                 ..model
             }
         }

@@ -262,6 +262,7 @@ fn what_a_first_size_saves_in_both_parts_of_a_map_is_told() {
             peak_bytes: Some(peak),
             ..Saving::default()
         },
+        call: None,
         risks_bytes: None,
     };
     let row = |id: u32, family: &'static str, one: Advice| Site {
@@ -288,4 +289,139 @@ fn what_a_first_size_saves_in_both_parts_of_a_map_is_told() {
     assert_eq!(rows[0].advice, [told]);
     assert_eq!(rows[0].suggestions[0].text, told);
     assert_eq!(rows[0].suggestions[0].saves.resizes, Some(25));
+}
+
+/// `fn index() -> HashMap<..> { ...collect() }` has no frame of its own while it collects.
+#[test]
+fn a_function_whose_last_act_is_a_jump_is_the_place() {
+    let (mut names, mut program) = (Names::default(), program());
+    let growth = names.at(&[
+        "hashbrown::raw::RawTable<T,A>::reserve_rehash@/rust/deps/hashbrown/src/raw.rs:1018",
+    ]);
+    let free = names.at(&[
+        "hashbrown::raw::RawTable<T,A>::reserve_rehash@/rust/deps/hashbrown/src/raw.rs:1020",
+    ]);
+    let collect = names.at(&[
+        "<std::collections::hash::map::HashMap<K,V,S> as core::iter::traits::collect::FromIterator<(K,V)>>::from_iter@/rustc/1/library/std/src/map.rs:1",
+    ]);
+    let main = names.at(&["demo::main@src/main.rs:9"]);
+    names.holds(growth, "(u64, u64)");
+    names.jumps(main, collect, "demo::index@src/index.rs:5");
+    let site = program
+        .recording
+        .site(site::ENTRY_ALLOC, &[growth, collect, main]);
+    let grow = program
+        .recording
+        .edge(edge::KIND_REPLACE, Some(site), site, 0, free);
+    let map = program.alloc(site, table(64, 16), 16);
+    let map = program.replace(map, grow, table(128, 16), 1_000);
+    program.keep(map, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    let caller = report.sites[0].caller.as_ref().expect("a caller");
+    assert_eq!(
+        (caller.function.as_str(), caller.line),
+        ("demo::index", Some(5))
+    );
+    assert_eq!(report.sites[0].resizes, Some(1));
+    let stack = &report.sites[0].stack;
+    let [.., jumped, outer] = stack.as_slice() else {
+        panic!("{stack:?}");
+    };
+    assert_eq!((&*outer.function, outer.inlined), ("demo::main", false));
+    assert!(jumped.inlined);
+}
+
+/// What an arena asks for is no table of the map that asked the arena.
+#[test]
+fn buffers_of_an_arena_are_no_maps() {
+    let (mut names, mut program) = (Names::default(), program());
+    let frames = [
+        names.at(&["operator new"]),
+        names.at(&["std::pmr::monotonic_buffer_resource::_M_new_buffer"]),
+        names.at(&[
+            "std::pmr::memory_resource::allocate@/usr/include/c++/12/memory_resource:107",
+            "std::_Hashtable<int>::_M_rehash@/usr/include/c++/12/bits/hashtable.h:2541",
+        ]),
+        names.at(&["remember@pmr.cpp:11"]),
+    ];
+    let site = program.recording.site(site::ENTRY_ALLOC, &frames);
+    for (number, bytes) in (0..5).map(|number| (number, 4096 << number)) {
+        let buffer = program.alloc(site, bytes, 16);
+        program.keep(buffer, 0x7000_0000_0000 + number * 0x10_0000);
+    }
+    let report = report(&mut program, &mut names);
+    let found = &report.sites[0];
+    assert_eq!((found.family, found.maps_live), (Some("arena"), None));
+    assert_eq!(found.live_bytes, 31 * 4096);
+    let text = render(&report, &TextOptions::default());
+    assert!(text.contains("an arena at pmr.cpp:11"), "{text}");
+    assert!(text.contains("5 buffers allocated, 5 live"), "{text}");
+}
+
+/// One number for a method that three call with different sizes suits none of them.
+#[test]
+fn each_caller_is_told_its_own_size() {
+    let (mut names, mut program) = (Names::default(), program());
+    let growth =
+        names.at(&["std::_Hashtable<int>::_M_rehash@/usr/include/c++/12/bits/hashtable.h:9"]);
+    let free =
+        names.at(&["std::_Hashtable<int>::_M_rehash@/usr/include/c++/12/bits/hashtable.h:11"]);
+    let put = names.at(&["Table::put@t.cpp:12"]);
+    for (number, (caller, log2)) in [("sales@t.cpp:13", 26), ("staff@t.cpp:15", 22)]
+        .iter()
+        .enumerate()
+    {
+        let outer = names.at(&[caller]);
+        let main = names.at(&["main@t.cpp:20"]);
+        let site = program
+            .recording
+            .site(site::ENTRY_ALLOC, &[growth, put, outer, main]);
+        let grow = program
+            .recording
+            .edge(edge::KIND_REPLACE, Some(site), site, 0, free);
+        let mut map = program.alloc(site, 1 << 11, 16);
+        for size in 12..=*log2 {
+            map = program.replace(map, grow, 1 << size, 1_000);
+        }
+        program.keep(map, 0x7000_0000_0000 + number as u64 * 0x1_0000_0000);
+    }
+    let report = report(&mut program, &mut names);
+    let text = render(
+        &report,
+        &TextOptions {
+            width: 120,
+            ..Default::default()
+        },
+    );
+    // Buckets of eight bytes.
+    for told in [
+        "sales, t.cpp:13: 15 resizes, holds 64 MiB now; begin with reserve(8388608)",
+        "staff, t.cpp:15: 11 resizes, holds 4.0 MiB now; begin with reserve(524288)",
+    ] {
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+/// Where the function that made the call has no name, one inside it would be taken for all there is.
+#[test]
+fn a_nameless_function_gets_no_name_by_a_jump() {
+    let (mut names, mut program) = (Names::default(), program());
+    let (inner, outer) = (names.at(&["g_realloc"]), names.nameless());
+    let main = names.at(&["load@gl.c:7"]);
+    names.jumps(outer, inner, "g_realloc_n");
+    let frames = [inner, outer, main];
+    let site = program.recording.site(site::ENTRY_REALLOC, &frames);
+    let edge = program
+        .recording
+        .edge(edge::KIND_REALLOC, Some(site), site, 0, 0);
+    let array = program.alloc(site, 4096, 16);
+    let array = program.replace(array, edge, 8192, 10);
+    program.keep(array, 0x7000_0000_1000);
+    let report = report(&mut program, &mut names);
+    let stack = report.sites[0].stack.iter();
+    assert!(
+        !stack
+            .into_iter()
+            .any(|frame| &*frame.function == "g_realloc_n")
+    );
 }

@@ -1,8 +1,11 @@
 //! What the report says first.
 
+use super::counts::{grow, grower};
 use super::text::service_report;
-use crate::text::{TextOptions, headlines, render};
+use super::{Names, program, report};
+use crate::text::{Sort, TextOptions, headlines, render, table};
 use crate::{NextResize, Pauses, Report, Site};
+use mapgrow_format::layout;
 
 /// A site by its type, with its largest table, overlap and longest stall.
 fn site(name: &str, grows: u64, table: u64, stall_ns: u64) -> Site {
@@ -97,4 +100,43 @@ fn a_hash_that_piles_entries_up_is_said_at_once() {
     assert!(told.contains("many of its 28,000 entries have the same hash"));
     report.maps[0].hash_verdict = Some("identity-like");
     assert_eq!(headlines(&report).findings.len(), findings.len() - 1);
+}
+
+/// Small tables, or nodes, that samples stand for and that are gone are in no counted peak: it is no
+/// upper bound, nor all there is to tell.
+#[test]
+fn a_peak_that_leaves_samples_out_is_told_as_a_range() {
+    let (mut names, mut program) = (Names::default(), program());
+    let at = grower(&mut program, &mut names, "demo::put@src/a.rs:5");
+    let map = grow(&mut program, &at, 12);
+    program.free(map);
+    let words = program.recording.site_words(at.site);
+    words[layout::site::SAMPLED_ALLOCS] = 20;
+    words[layout::site::W_ALLOCS] = 20 * 1000 * 256;
+    words[layout::site::W_ALLOC_BYTES] = 20 * 1000 * 200;
+    words[layout::site::W_FREES] = 20 * 1000 * 256;
+    words[layout::site::W_FREE_BYTES] = 20 * 1000 * 200;
+    words[layout::site::VAR_ALLOCS] = 20 * 1000 * 999;
+    words[layout::site::VAR_ALLOC_BYTES] = 20 * 1000 * 999 * 200 * 200 / (1 << 20);
+    let report = report(&mut program, &mut names);
+    let text = render(&report, &TextOptions::default());
+    // 4,096 buckets and 2,048; 20,000 tables of 200 bytes.
+    let (counted, all) = ("246 KiB", "4.1 MiB");
+    let range = format!("nothing now, between {counted} and about {all} at its peak");
+    assert!(text.contains(&range), "{text}");
+    let plain = table(&report, Sort::Harm, usize::MAX);
+    assert!(plain.contains(">=251936"), "{plain}");
+}
+
+/// A small table is not moved for nine milliseconds.
+#[test]
+fn a_thread_that_waited_for_its_turn_is_not_in_the_headline() {
+    for (stall, said) in [(9_000_000, false), (40_000, true)] {
+        let report = Report {
+            sites: vec![site("Vec<Event>", 3, 5 << 10, stall)],
+            ..Report::default()
+        };
+        let first = &headlines(&report).findings[0];
+        assert_eq!(first.contains("a stall of"), said, "{first}");
+    }
 }

@@ -32,6 +32,7 @@ pub(super) const BASE: u64 = 0x5555_0000_0000;
 pub(crate) struct Names {
     frames: HashMap<u64, Vec<Frame>>,
     types: HashMap<u64, String>,
+    jumped: HashMap<(u64, u64), Frame>,
     next: u64,
 }
 
@@ -74,6 +75,13 @@ impl Names {
         self.frames.insert(address - 1, vec![frame]);
     }
 
+    /// What was called at `outer` was this function, `function@file:line`, which jumped to that at `inner`.
+    pub fn jumps(&mut self, outer: u64, inner: u64, function: &str) {
+        let address = self.at(&[function]);
+        let frame = self.frames[&(address - 1)][0].clone();
+        self.jumped.insert((outer - 1, inner - 1), frame);
+    }
+
     /// The element types of what grows at `address`.
     pub fn holds(&mut self, address: u64, types: &str) {
         self.types.insert(address - 1, types.to_owned());
@@ -88,6 +96,11 @@ impl Symbolizer for Names {
 
     fn generated(&mut self, address: u64) -> Option<Frame> {
         self.frames.get(&address)?.first().cloned()
+    }
+
+    fn left_by_jump(&mut self, _module: &Module, outer: u64, inner: u64) -> Vec<Frame> {
+        let jumped = self.jumped.get(&(outer, inner));
+        jumped.cloned().into_iter().collect()
     }
 
     fn element_type(&mut self, _module: &Module, address: u64) -> Option<String> {

@@ -140,3 +140,69 @@ fn a_table_without_successor_was_dropped() {
             .any(|event| event.kind == EventKind::Drop)
     );
 }
+
+/// A dict of a program's own in C, grown five times; entries are allocated `meanwhile`, at this line.
+fn own_dict(entry: &str, meanwhile: bool) -> Report {
+    let (mut names, mut program) = (Names::default(), program());
+    let expand = names.at(&["dict_expand@kv.c:11"]);
+    let main = names.at(&["main@kv.c:24"]);
+    let set = names.at(&["dict_set@kv.c:20"]);
+    let steps = names.at(&["dict_step@kv.c:17", "dict_set@kv.c:18"]);
+    let entries = names.at(&[entry]);
+    let tables = program
+        .recording
+        .site(site::ENTRY_ALLOC, &[expand, set, main]);
+    let entries = program.recording.site(site::ENTRY_ALLOC, &[entries, main]);
+    let replaces = program
+        .recording
+        .edge(edge::KIND_REPLACE, Some(tables), tables, 1, steps);
+    let mut dict = program.alloc(tables, 1 << 12, 16);
+    for log2 in 13..18 {
+        program.now += 1_000;
+        dict = program.replace(dict, replaces, 1 << log2, 80_000);
+        let back = if meanwhile { 40_000 } else { 0 };
+        program.now = program.now + 500 - back;
+        let entry = program.alloc(entries, 24, 16);
+        program.free(entry);
+        program.now += back;
+    }
+    program.keep(dict, 0x7000_0000_0000);
+    report(&mut program, &mut names)
+}
+
+/// What the thread does between the allocation of the new table and the free of the old is no stall.
+#[test]
+fn a_thread_that_does_other_work_is_not_stalled() {
+    let report = own_dict("dict_set@kv.c:22", true);
+    let site = only(&report);
+    assert_eq!(
+        (site.family, site.grows),
+        (Some("unknown_container"), Some(5))
+    );
+    assert_eq!(site.pause_ns, None);
+    assert_eq!(site.overlap_longest_ns, Some(80_000));
+    assert_eq!(report.totals.pause_total_ns.unwrap_or(0), 0);
+    let grows = report.timeline.iter();
+    let grows = grows.filter(|event| event.kind == EventKind::Grow);
+    let took: Vec<_> = grows
+        .map(|event| (event.pause_ns, event.overlap_ns))
+        .collect();
+    assert_eq!(took, [(None, Some(80_000)); 5]);
+    let text = crate::text::render(&report, &crate::text::TextOptions::default());
+    let told = "none: the entries move little by little, beside other work";
+    assert!(text.contains(told), "{text}");
+    assert!(!text.contains("a stall of"), "{text}");
+}
+
+/// What comes after says nothing, nor do stacks that have not the function in common in which both
+/// tables meet.
+#[test]
+fn a_table_that_is_moved_at_once_stalls() {
+    for (entry, meanwhile) in [("dict_set@kv.c:22", false), ("other_work@kv.c:31", true)] {
+        let report = own_dict(entry, meanwhile);
+        let site = only(&report);
+        assert_eq!(site.overlap_longest_ns, None, "{entry}");
+        let pauses = site.pause_ns.as_ref().expect("pauses");
+        assert_eq!((pauses.count, pauses.max), (5, Some(80_000)));
+    }
+}

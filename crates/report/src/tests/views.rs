@@ -57,8 +57,12 @@ fn says(text: &str, block: &Site) {
     };
     assert!(text.contains(&held), "no {held} in {text}");
     if let Some(peak) = summary.peak_bytes.filter(|peak| peak.value > live.value) {
-        let bound = peak.bound.map_or("", |_| "at most ");
-        let peak = format!(", {bound}{} at its peak", bytes(peak.value));
+        let value = bytes(peak.value);
+        let peak = match peak.bound {
+            Some(Bound::AtLeast) => format!(", between {value} and about "),
+            Some(Bound::AtMost) => format!(", at most {value} at its peak"),
+            None => format!(", {value} at its peak"),
+        };
         assert!(text.contains(&peak), "no {peak} in {text}");
     }
     if let Some(entries @ Figure { error: None, .. }) = summary.entries {

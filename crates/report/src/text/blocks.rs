@@ -6,7 +6,7 @@ use crate::rows::cost::{held, only_samples};
 use crate::rows::summary::Summary;
 use crate::words::fit::{fit, printable};
 use crate::words::units::{bytes, count, estimated_bytes, thousands, time};
-use crate::words::{estimates, held, names, phrases};
+use crate::words::{estimates, held, methods, names, phrases};
 
 /// The block of a site.
 pub(super) fn site(page: &mut Page, number: usize, site: &Site) {
@@ -62,11 +62,9 @@ fn growth(page: &mut Page, site: &Site) {
         (None, Some(maps)) => page.row("resizes", &format!("none seen ({maps})")),
         (None, None) if !only_samples(site) => {
             let live = site.allocs.saturating_sub(site.frees);
-            let nodes = count(site.allocs, "node");
-            page.row(
-                "nodes",
-                &format!("{nodes} allocated, {} live", thousands(live)),
-            );
+            let (row, one) = methods::parts(site.family);
+            let nodes = count(site.allocs, one);
+            page.row(row, &format!("{nodes} allocated, {} live", thousands(live)));
         }
         (None, None) => {}
     }

@@ -117,6 +117,8 @@ fn cost(site: &Site) -> String {
     let overlap =
         overlap.map(|overlap| format!("{} of old and new table side by side", bytes(overlap)));
     let stall = site.pause_ns.as_ref().and_then(|pauses| pauses.max);
+    // What the scheduler did to the thread is not what the map did.
+    let stall = stall.filter(|&max| phrases::waited(max, site.overlap_peak_bytes).is_none());
     let stall = stall.map(|max| format!("a stall of {}", time(max)));
     let mut costs: Vec<String> = overlap.into_iter().chain(stall).collect();
     // Where samples stand for most of them, what was counted is not what they did, and of many small
@@ -138,7 +140,9 @@ fn cost(site: &Site) -> String {
             let noun = phrases::noun(site.family);
             let maps = site
                 .maps_live
-                .filter(|&live| live > 1 && site.tables_of_each.is_none());
+                .filter(|&live| live > 1 && site.tables_of_each.is_none())
+                // Two may be one whose entries are being moved.
+                .filter(|&live| live > 2 || site.overlap_longest_ns.is_none());
             let maps = maps.map(|live| format!(" in {}", count(live, noun)));
             let maps = maps.unwrap_or_default();
             format!("{}{maps}, {did}", phrases::held_briefly(site))

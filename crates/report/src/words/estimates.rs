@@ -1,6 +1,6 @@
 //! Figures that samples have a part in go in, phrases about them come out; and the row of bars.
 
-use super::methods::is_deque;
+use super::methods::{is_deque, parts};
 use super::units::{bytes, bytes_within, count, time};
 use crate::model::{Report, Series, Site, Totals};
 use crate::rows::cost::only_samples;
@@ -73,10 +73,11 @@ pub(crate) fn samples(site: &Site) -> Option<String> {
         )
     };
     if only_samples(site) {
+        let (_, part) = parts(site.family);
         let blocks = if site.maps_live.is_some() {
             "table"
         } else {
-            "node"
+            part
         };
         let live = match sampled.est_maps_live.max(0.0) as u64 {
             0 => "none live".to_owned(),

@@ -117,7 +117,8 @@ pub(crate) fn of(family: Option<&str>) -> &'static Methods {
         "perl_hash" => &PERL,
         "lua_table" => &LUA,
         _ if is_deque(family) => &CPP_DEQUE,
-        name if name.ends_with("_vector") || name.ends_with("_string") => &CPP_VECTOR,
+        name if name.ends_with("_vector") => &CPP_VECTOR,
+        "libstdcxx_string" | "libcxx_string" => &CPP_VECTOR,
         name if name.starts_with("libstdcxx") || name.starts_with("libcxx") => &CPP_MAP,
         "abseil_flat" | "boost_unordered" | "phmap" | "ska_flat" | "robin_hood"
         | "ankerl_dense" | "tsl_robin" | "tsl_hopscotch" | "tsl_ordered" => &CPP_MAP,
@@ -126,5 +127,13 @@ pub(crate) fn of(family: Option<&str>) -> &'static Methods {
         "dense_hash_map" | "sparse_hash_map" => &SPARSEHASH,
         "khash" => &KHASH,
         _ => &OTHER,
+    }
+}
+
+/// What the blocks of a container are that has no tables: all of them, and one.
+pub(crate) fn parts(family: Option<&str>) -> (&'static str, &'static str) {
+    match family {
+        Some("arena") => ("buffers", "buffer"),
+        _ => ("nodes", "node"),
     }
 }

@@ -70,6 +70,7 @@ pub(crate) fn container(family: Option<&str>, type_name: Option<&str>) -> String
         Some("hashbrown") => "a hash map",
         Some("raw_vec") => "a vector",
         Some("btree") => "a B-tree",
+        Some("arena") => "an arena",
         Some("go_map") => "a map",
         Some("go_slice") => "a slice",
         Some("unknown_container") => "a container",
@@ -217,7 +218,9 @@ pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         // Types keep the case that the program gives them.
-        Some(first) if text.starts_with("a ") => first.to_uppercase().chain(chars).collect(),
+        Some(first) if text.starts_with("a ") || text.starts_with("an ") => {
+            first.to_uppercase().chain(chars).collect()
+        }
         _ => text.to_owned(),
     }
 }

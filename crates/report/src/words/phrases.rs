@@ -5,8 +5,8 @@ use super::methods::is_deque;
 use super::names::{self, Callers, function_and_place, place};
 use super::units::{bytes, bytes_within, count, thousands, time};
 use crate::model::{Caller, KnownBy, Place, Site, Totals};
-use crate::rows::cost::{held, only_samples};
-use crate::rows::summary::{Figure, Summary};
+use crate::rows::cost::{held, only_samples, peak};
+use crate::rows::summary::{Bound, Figure, Summary};
 use mapgrow_containers::classify::catalogue;
 use mapgrow_containers::classify::catalogue::Container;
 
@@ -103,6 +103,11 @@ pub(crate) fn maps(site: &Site) -> Option<String> {
         && let Some(moved) = site.maps_moved_on.filter(|&moved| moved > 0)
     {
         return Some(moved_on(site, all, moved, noun));
+    }
+    if live == 2 && all == 2 && site.overlap_longest_ns.is_some() {
+        return Some(format!(
+            "2 live tables: 2 {noun}s, or 1 whose entries are being moved"
+        ));
     }
     let each = site.tables_of_each.filter(|each| *each > 1);
     let each = each.filter(|each| all.is_multiple_of(*each) && live.is_multiple_of(*each));
@@ -212,6 +217,28 @@ fn outwards(site: &Site) -> Vec<String> {
     told.collect()
 }
 
+/// What one caller, or one place, has of what a block did and holds.
+struct Share<'a> {
+    caller: Option<&'a Caller>,
+    resizes: u64,
+    live_bytes: u64,
+    presize: Option<&'a str>,
+}
+
+impl Share<'_> {
+    /// `12 resizes, holds 5.4 MiB now; begin with reserve(400000)`.
+    fn told(&self) -> String {
+        let mut told = count(self.resizes, "resize");
+        if self.live_bytes > 0 {
+            told.push_str(&format!(", holds {} now", bytes(self.live_bytes)));
+        }
+        if let Some(call) = self.presize {
+            told.push_str(&format!("; {call}"));
+        }
+        told
+    }
+}
+
 /// What each has of what a block did and holds; nothing where there is one.
 fn shares(
     site: &Site,
@@ -220,15 +247,21 @@ fn shares(
     whose: impl Fn(&Place) -> Option<&Caller>,
 ) -> Vec<String> {
     const SHOWN: usize = 3;
-    let mut lines: Vec<(Option<&Caller>, u64, u64)> = Vec::new();
+    let mut lines: Vec<Share<'_>> = Vec::new();
     for one in &site.places {
-        let resizes = one.resizes.unwrap_or(0);
-        match lines.iter_mut().find(|(caller, ..)| *caller == whose(one)) {
-            Some((_, sum, live)) => {
-                *sum = sum.saturating_add(resizes);
-                *live = live.saturating_add(one.live_bytes);
+        let share = Share {
+            caller: whose(one),
+            resizes: one.resizes.unwrap_or(0),
+            live_bytes: one.live_bytes,
+            presize: one.presize.as_deref(),
+        };
+        match lines.iter_mut().find(|line| line.caller == share.caller) {
+            Some(line) => {
+                line.resizes = line.resizes.saturating_add(share.resizes);
+                line.live_bytes = line.live_bytes.saturating_add(share.live_bytes);
+                line.presize = None;
             }
-            None => lines.push((whose(one), resizes, one.live_bytes)),
+            None => lines.push(share),
         }
     }
     if lines.len() < 2 {
@@ -236,15 +269,11 @@ fn shares(
     }
     // The first place is where they began, then come those that hold most.
     let begun = usize::from(noun == "place");
-    lines[begun..].sort_by_key(|&(_, resizes, live)| std::cmp::Reverse((live, resizes)));
-    let shown = lines.iter().take(SHOWN).map(|&(caller, resizes, live)| {
-        let holds = match live {
-            0 => String::new(),
-            live => format!(", holds {} now", bytes(live)),
-        };
-        let told = format!("{}{holds}", count(resizes, "resize"));
+    lines[begun..].sort_by_key(|line| std::cmp::Reverse((line.live_bytes, line.resizes)));
+    let shown = lines.iter().take(SHOWN).map(|line| {
+        let told = line.told();
         let room = room.saturating_sub(told.chars().count() + 2);
-        match caller {
+        match line.caller {
             Some(caller) => format!("{}: {told}", function_and_place(caller, room)),
             None => format!("an unknown place: {told}"),
         }
@@ -261,7 +290,10 @@ fn shares(
 
 /// `worst 312 ms, median 3.1 ms, 1.2 s in all`.
 pub(crate) fn pauses(site: &Site) -> Option<String> {
-    let pauses = site.pause_ns.as_ref()?;
+    let Some(pauses) = site.pause_ns.as_ref() else {
+        let none = "none: the entries move little by little, beside other work";
+        return site.overlap_longest_ns.map(|_| none.to_owned());
+    };
     let (max, total) = (pauses.max?, pauses.total?);
     let waited = waited(max, site.overlap_peak_bytes);
     let waited = waited.map_or_else(String::new, |moved| {
@@ -299,7 +331,7 @@ fn hashes(site: &Site) -> bool {
 
 /// The bytes of a resize that took longer than moving them explains: whoever is stopped meanwhile,
 /// because others want the processor, moves no entries.
-fn waited(ns: u64, moved: Option<u64>) -> Option<u64> {
+pub(crate) fn waited(ns: u64, moved: Option<u64>) -> Option<u64> {
     /// A debug build with the standard hash function takes no longer for a byte.
     const MOST_NS_PER_BYTE: u64 = 100;
     const WORTHWHILE_NS: u64 = 1_000_000;
@@ -321,24 +353,36 @@ pub(crate) fn holds(site: &Site) -> String {
     } else {
         format!("{} now", bytes(site.live_bytes))
     };
-    let Some(peak) = site.peak_live_bytes.filter(|&peak| peak > site.live_bytes) else {
+    let Some(peak) = most(site).filter(|_| site.peak_live_bytes > Some(site.live_bytes)) else {
         return now;
     };
-    let bound = if site.peak_live_error_bytes.unwrap_or(0) > 0 {
-        "at most "
-    } else {
-        ""
-    };
+    // What samples stand for may have been there at another time.
+    let counted = Summary::of(site).peak_bytes.and_then(|peak| peak.bound) != Some(Bound::AtLeast);
     let when = site
         .peak_at_ns
+        .filter(|_| counted)
         .map(|ns| format!(", {}", after(ns)))
         .unwrap_or_default();
-    format!("{now}, {bound}{} at its peak{when}", bytes(peak))
+    format!("{now}, {peak} at its peak{when}")
+}
+
+/// The most that a site held: `8.0 MiB`, `at most 8.0 MiB`, `between 8.0 MiB and about 20 MiB`.
+fn most(site: &Site) -> Option<String> {
+    let (least, most) = peak(site)?;
+    let bound = Summary::of(site).peak_bytes.and_then(|peak| peak.bound);
+    Some(match bound {
+        Some(Bound::AtLeast) => {
+            let (_, error) = site.allocated();
+            let most = bytes_within(most, error);
+            format!("between {} and about {most}", bytes(least))
+        }
+        Some(Bound::AtMost) => format!("at most {}", bytes(most)),
+        None => bytes(most),
+    })
 }
 
 /// `holds 12 MiB`, or of what holds nothing any more `held 12 MiB`.
 pub(crate) fn held_briefly(site: &Site) -> String {
-    let peak = site.peak_live_bytes.unwrap_or(0);
     match held(site) {
         (held, Some(error)) => {
             format!(
@@ -347,12 +391,8 @@ pub(crate) fn held_briefly(site: &Site) -> String {
                 bytes(error)
             )
         }
-        (0, _) if peak > 0 => {
-            let bound = match site.peak_live_error_bytes.unwrap_or(0) {
-                0 => "",
-                _ => "at most ",
-            };
-            format!("held {bound}{}", bytes(peak))
+        (0, _) if site.peak_live_bytes > Some(0) => {
+            format!("held {}", most(site).unwrap_or_default())
         }
         (held, _) => format!("holds {}", bytes(held)),
     }

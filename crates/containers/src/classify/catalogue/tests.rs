@@ -144,6 +144,16 @@ fn table_functions_tell_their_family() {
         ("emhash7::HashMap<int, int>::alloc_bucket", "emhash"),
         ("phmap::priv::Allocate<8>", "phmap"),
         ("kh_resize_words", "khash"),
+        (
+            "std::pmr::monotonic_buffer_resource::_M_new_buffer(unsigned long, unsigned long)",
+            "arena",
+        ),
+        ("smallvec::try_grow<[u32; 4]>", "smallvec"),
+        (
+            "std::_Bvector_base<std::allocator<bool> >::_M_allocate",
+            "libstdcxx_vector",
+        ),
+        ("g_string_maybe_expand", "glib_string"),
         ("QHashData::rehash(int)", "qt_hash"),
         ("QHashData::allocateNode(int)", "qt_hash_node"),
         (

@@ -81,6 +81,7 @@ fn advice(kind: AdviceKind, text: String) -> Advice {
         kind,
         text,
         saves: crate::model::Saving::default(),
+        call: None,
         risks_bytes: None,
     }
 }

@@ -167,6 +167,7 @@ pub(super) fn presize(
     let sizes = (tables.bytes(half), tables.bytes(most));
     let text = sentence(site, finals.maps(), &call, &saves, sizes, risk(size));
     Some(Advice {
+        call: Some(call),
         saves,
         risks_bytes: Some(risk(size)).filter(|&risk| risk > 0),
         ..advice(AdviceKind::Presize, text)

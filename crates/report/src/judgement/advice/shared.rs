@@ -81,6 +81,7 @@ mod tests {
                 kind: AdviceKind::Presize,
                 text,
                 saves: Saving::default(),
+                call: None,
                 risks_bytes: None,
             }],
             ..Site::default()
