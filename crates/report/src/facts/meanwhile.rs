@@ -16,6 +16,9 @@ use mapgrow_containers::classify::catalogue::UNKNOWN;
 use mapgrow_format::layout::event;
 use mapgrow_format::reader::{Edge, EdgeKind, Recording};
 
+/// Growths of one thread that lie in each other, at most.
+const NESTED: usize = 8;
+
 /// A growth: when the new table was allocated, when the old one was freed, and its edge.
 type Span = (u64, u64, u32);
 
@@ -40,8 +43,6 @@ impl Analysis {
                 continue;
             };
             let begun = spans.partition_point(|&(began, ..)| began < ticks);
-            // Growths of one thread seldom lie in each other.
-            const NESTED: usize = 8;
             let around = spans[begun.saturating_sub(NESTED)..begun].iter();
             for &(_, _, edge) in around.filter(|&&(_, ended, _)| ticks < ended) {
                 let other = judged.entry((edge, site)).or_insert_with(|| {
