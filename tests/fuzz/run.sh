@@ -15,7 +15,7 @@
 #   tests/fuzz/core.py MAPGROW PID CORE
 #
 # An hour each by default. Ends with an error at the first panic, an input that takes longer than
-# 10 s, or memory beyond 1 GiB. Needs g++ (tests/setup.sh); the instrumentation is the stable
+# 10 s, or memory beyond 1 GiB (8 for families). Needs g++ (tests/setup.sh); the instrumentation is the stable
 # compiler's.
 set -eu
 cd "$(dirname "$0")"
@@ -31,9 +31,15 @@ RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     cargo build --release --bin "$target" --target "$(rustc -vV | sed -n 's/host: //p')" \
     --target-dir ../../target/fuzz
 
+# A table of families is kept as long as the command that read it, so here all of them are.
+case $target in
+families) memory=8192 ;;
+*) memory=1024 ;;
+esac
+
 # New inputs go where they can be thrown away.
 found=../../target/fuzz/found/$target
 mkdir -p "$found"
 exec ../../target/fuzz/"$(rustc -vV | sed -n 's/host: //p')"/release/"$target" \
-    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=512 \
+    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=$memory -malloc_limit_mb=512 \
     -max_len=262144 -artifact_prefix="$found/" -print_final_stats=1 "$found" "corpus/$target"
