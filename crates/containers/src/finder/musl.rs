@@ -73,19 +73,20 @@ pub(super) fn end_of(view: &View<'_>, start: u64, before: u64) -> Option<u64> {
     let group = Group::read(view, record)?;
     let index = u64::from(slot) & (SLOTS - 1);
     let stride = group.stride()?;
-    let begin = UNIT + stride * index;
+    let begin = stride.checked_mul(index)?.checked_add(UNIT)?;
+    let behind = begin.checked_add(stride)?;
     let sound = group.start == base
         && index <= group.last_slot
         && group.free >> index & 1 == 0
         && (group.class < CLASSES.len() as u64 || group.class == MAPPED)
-        && (begin..begin + stride).contains(&(start - base));
+        && (begin..behind).contains(&(start - base));
     if !sound {
         return None;
     }
-    let end = base.checked_add(begin + stride - NEXT_HEADER)?;
+    let end = base.checked_add(behind)?.checked_sub(NEXT_HEADER)?;
     let spare = match u64::from(slot >> 5) {
         // Then the last four bytes say it.
-        5 => view.word(end - 8)? >> 32,
+        5 => view.word(end.checked_sub(8)?)? >> 32,
         spare => spare,
     };
     end.checked_sub(spare).filter(|&end| end >= start)
@@ -161,5 +162,11 @@ mod tests {
         let mut other = memory(0, 0);
         other.1[4096 + 16] = 16;
         assert!(!holds(&other, 124));
+        // A record that says that its only slot is as large as can be, and a block that says that it is
+        // the last of many.
+        let mut forged = memory(0, 0);
+        forged.1[4096 + 32..4096 + 40].copy_from_slice(&(u64::MAX << 12).to_le_bytes());
+        forged.1[16 + 128 - 3] = 31;
+        assert!(!holds(&forged, 124));
     }
 }
