@@ -35,18 +35,21 @@ pub(crate) struct Pool<'a, C, const WORDS: usize> {
 }
 
 impl<'a, C: Commit, const WORDS: usize> Pool<'a, C, WORDS> {
+    /// `counter`: the word of the header that says how many were taken. `None` when the header is too
+    /// short.
     pub(crate) fn new(
-        used: &'a AtomicU64,
+        header: &'a [AtomicU64],
+        counter: usize,
         words: &'a [AtomicU64],
         region: usize,
         commit: &'a C,
-    ) -> Self {
-        Self {
-            used,
+    ) -> Option<Self> {
+        Some(Self {
+            used: word(header, counter)?,
             words,
             region,
             commit,
-        }
+        })
     }
 
     /// Record `number`, if it was taken.

@@ -2,7 +2,7 @@
 //! line on the timeline and without a look for what they replaced.
 
 use super::books::insert;
-use super::{CERTAIN, Entry, NO_THREAD};
+use super::{AllocationPlan, CERTAIN, Entry, NO_THREAD};
 use crate::config::Settings;
 use crate::recording::Recording;
 use crate::tables::live::LiveRecord;
@@ -11,51 +11,40 @@ use crate::thread::{self, Cold};
 use mapgrow_format::layout::live;
 use mapgrow_format::layout::packed::Untold;
 
-/// A block that was allocated and is counted and no more.
-pub(super) struct Alone {
-    pub(super) entry: Entry,
-    pub(super) bytes: usize,
-    pub(super) align_log2: u8,
-    pub(super) site: u32,
-    pub(super) start: u64,
-}
-
-impl Alone {
-    /// Puts the block on record.
-    #[inline(always)]
-    pub(super) fn record(
-        &self,
-        recording: &Recording,
-        settings: &Settings,
-        cold: &mut Cold,
-        address: usize,
-    ) {
-        let word = Untold {
-            site: self.site,
-            bytes: said(self.bytes),
-            thread: cold.slot,
-            zeroed: self.entry == Entry::Zeroed,
-            elapsed: 0,
-        };
-        let bytes = self.bytes as u64;
-        // Its time is rounded: where a table that is older would look younger, it must not be.
-        let untold = &recording.untold;
-        let earliest = untold.earliest(self.start);
-        if !cold.pending.any_since(earliest, self.align_log2)
-            && untold.put(&mut cold.untold, address, word, self.start)
-        {
-            let sites = &recording.sites;
-            sites.allocated_alone(self.site, bytes, self.align_log2, self.start);
-        } else {
-            let serial = cold.serial.next();
-            let record = record_of(&word, (bytes, self.align_log2), self.start, serial);
-            if insert(recording, settings, address, &record, false).is_none() {
-                return;
-            }
+/// Puts a block that was allocated as planned on record.
+#[inline(always)]
+pub(super) fn record(
+    recording: &Recording,
+    settings: &Settings,
+    cold: &mut Cold,
+    plan: &AllocationPlan,
+    (site, address): (u32, usize),
+) {
+    let word = Untold {
+        site,
+        bytes: said(plan.bytes),
+        thread: cold.slot,
+        zeroed: plan.entry == Entry::Zeroed,
+        elapsed: 0,
+    };
+    let bytes = plan.bytes as u64;
+    // Its time is rounded: where a table that is older would look younger, it must not be.
+    let untold = &recording.untold;
+    let earliest = untold.earliest(plan.start);
+    if !cold.pending.any_since(earliest, plan.align_log2)
+        && untold.put(&mut cold.untold, address, word, plan.start)
+    {
+        let sites = &recording.sites;
+        sites.allocated_alone(site, bytes, plan.align_log2, plan.start);
+    } else {
+        let serial = cold.serial.next();
+        let record = record_of(&word, (bytes, plan.align_log2), plan.start, serial);
+        if insert(recording, settings, address, &record, false).is_none() {
+            return;
         }
-        cold.counters.recorded += 1;
-        cold.spent(self.start, recording, settings);
     }
+    cold.counters.recorded += 1;
+    cold.spent(plan.start, recording, settings);
 }
 
 /// The block at an address, if it is one of these. To be asked by its owner.

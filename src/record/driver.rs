@@ -38,8 +38,8 @@ pub(crate) fn allocate<T>(
     block
 }
 
-/// Frees by `forward`, after whatever is recorded of the block was taken out. `said`: bytes that it has,
-/// and its alignment, if that was said, else 0 and 1. `held` says how many it has in any case, and with which alignment.
+/// Frees by `forward`, after whatever is recorded of the block was taken out. `said`: bytes and
+/// alignment of the block where that was said, else 0 and 1. `held` tells both in any case.
 #[inline(always)]
 pub(crate) fn free(
     begin: impl FnOnce() -> Option<Session>,

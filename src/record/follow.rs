@@ -1,14 +1,16 @@
 //! What follows from a free: the edge between two blocks, and the history that the new one
 //! inherits.
 
-use super::CERTAIN;
-use super::books::sampled_flag;
-use crate::lineage::{Block, Join, Outcome};
+use super::books::{insert, sampled_flag};
+use super::{AllocationPlan, CERTAIN};
+use crate::config::Settings;
+use crate::lineage::{Block, Join, Outcome, PendingStack};
 use crate::recording::Recording;
+use crate::stack::Stack;
 use crate::tables::edges::{EdgeKey, ReplaceFigures};
 use crate::tables::history::Earlier;
 use crate::tables::live::{Heritage, LiveRecord};
-use crate::thread::Cold;
+use crate::thread::{Cold, Serials};
 use crate::timeline::Event;
 use mapgrow_format::layout::{edge, event, header, live};
 
@@ -26,6 +28,55 @@ pub(crate) struct Freed {
 /// Whether the block was recorded with certainty.
 pub(super) fn certain(record: &LiveRecord) -> bool {
     record.weight == CERTAIN && u64::from(record.flags) & live::FLAG_FOLLOWED == 0
+}
+
+/// What a thread follows blocks with.
+pub(super) struct Following<'a> {
+    pub(super) thread: u16,
+    pub(super) serials: &'a mut Serials,
+    pub(super) pending: &'a mut PendingStack,
+}
+
+/// Puts a block that was allocated as planned on record, to be followed. False when there was no room.
+#[inline(always)]
+pub(super) fn begin(
+    recording: &Recording,
+    settings: &Settings,
+    following: Following<'_>,
+    plan: &AllocationPlan,
+    (site, address, stack): (u32, usize, &Stack<'_>),
+) -> bool {
+    let serial = following.serials.next();
+    let record = LiveRecord {
+        site,
+        bytes: plan.bytes as u64,
+        ticks: plan.start,
+        serial,
+        history: 0,
+        thread: following.thread,
+        align_log2: plan.align_log2,
+        flags: plan.entry.flags(),
+        weight: plan.weight,
+        resizes: 0,
+        born_ticks: plan.start,
+        first_serial: serial,
+    };
+    let Some(slot) = insert(recording, settings, address, &record, false) else {
+        return false;
+    };
+    let block = Block {
+        address,
+        slot,
+        bytes: plan.bytes,
+        align_log2: plan.align_log2,
+        site,
+        serial,
+        start_ticks: plan.start,
+        weight: plan.weight,
+    };
+    following.pending.push(&block, stack);
+    tell_birth(recording, following.thread, &record, 0);
+    true
 }
 
 /// A block that is taken off record because it is freed.

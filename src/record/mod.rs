@@ -26,12 +26,10 @@ use crate::recording::Recording;
 use crate::stack::Registers;
 use crate::start;
 use crate::tables::edges::ReplaceFigures;
-use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, Cold, HOT};
 use crate::timeline::Event;
-use alone::Alone;
-use books::{count_freed, in_filter, insert, site_of, surely_large, take_out};
-use follow::{Freed, Leaving, certain, settle, tell_birth};
+use books::{count_freed, in_filter, site_of, surely_large, take_out};
+use follow::{Following, Freed, Leaving, certain, settle};
 use mapgrow_format::layout::{WEIGHT_ONE, header, live, site};
 use mapgrow_system::clock;
 
@@ -228,46 +226,23 @@ impl Session {
         };
         cold.counters.captured(capture.outcome);
         let site = site_of(recording, plan.entry, &mut capture);
+        let settings = &state.settings;
         if !follows {
-            let alone = Alone {
-                entry: plan.entry,
-                bytes: plan.bytes,
-                align_log2: plan.align_log2,
-                site,
-                start: plan.start,
-            };
-            return alone.record(recording, &state.settings, cold, address);
+            return alone::record(recording, settings, cold, plan, (site, address));
         }
         let stack = capture.stack();
-        let serial = cold.serial.next();
-        let record = LiveRecord {
-            site,
-            bytes: plan.bytes as u64,
-            ticks: plan.start,
-            serial,
-            history: 0,
+        let following = Following {
             thread: cold.slot,
-            align_log2: plan.align_log2,
-            flags: plan.entry.flags(),
-            weight: plan.weight,
-            resizes: 0,
-            born_ticks: plan.start,
-            first_serial: serial,
+            serials: &mut cold.serial,
+            pending: &mut cold.pending,
         };
-        if let Some(slot) = insert(recording, &state.settings, address, &record, false) {
-            let block = Block {
-                address,
-                slot,
-                bytes: plan.bytes,
-                align_log2: plan.align_log2,
-                site,
-                serial,
-                start_ticks: plan.start,
-                weight: plan.weight,
-            };
-            cold.pending.push(&block, &stack);
-            tell_birth(recording, cold.slot, &record, 0);
-        }
+        follow::begin(
+            recording,
+            settings,
+            following,
+            plan,
+            (site, address, &stack),
+        );
         cold.expect_frees(plan.bytes, &state.settings);
         cold.counters.recorded += 1;
         cold.spent(plan.start, recording, &state.settings);
@@ -325,35 +300,37 @@ impl Session {
             crate::dumps::before_take_down(recording, state);
         }
         let start = clock::ticks();
-        let since = alone.as_ref().map(|found| alone::since(found, cold));
-        let alone = alone.map(|found| {
-            let record = alone::take(&found, align_log2, cold.serial.next());
-            count_freed(recording, &record, start);
-            record
-        });
-        let old = match found {
-            _ if alone.is_some() => alone,
-            Some(slot) => Some(take_out(recording, settings, slot, address, start)?),
+        let old = match (&alone, found) {
+            (Some(alone), _) => {
+                let record = alone::take(alone, align_log2, cold.serial.next());
+                count_freed(recording, &record, start);
+                Some(record)
+            }
+            (None, Some(slot)) => Some(take_out(recording, settings, slot, address, start)?),
             // It is here for its size, or as one of the expected frees, not only because a recorded
             // block shares its page.
-            None if (expected || !in_filter(settings, bytes))
+            _ if (expected || !in_filter(settings, bytes))
                 && cold.pending.could_replace(bytes, align_log2, expected) =>
             {
                 None
             }
-            None => {
+            _ => {
                 if is_large {
                     recording.count(header::FREES_UNKNOWN, 1);
                 }
                 return None;
             }
         };
+        let since = match &alone {
+            Some(alone) => alone::since(alone, cold),
+            None => old.as_ref().map_or(0, |old| old.ticks),
+        };
         let freed = FreedBlock {
             address,
             bytes,
             align_log2,
             serial: old.as_ref().map_or(0, |old| old.serial),
-            since: since.or(old.as_ref().map(|old| old.ticks)).unwrap_or(0),
+            since,
             site: old.as_ref().map(|old| old.site),
             certain: old.as_ref().is_some_and(certain),
         };

@@ -6,15 +6,12 @@
 //! more ([`alone`]). Nobody looks for what took the place of one, and it has no line on the timeline
 //! unless it turns out to be what a container began with.
 
-use super::alone::{self, Alone};
-use super::books::{insert, site_of, take_out};
-use super::follow::{Leaving, drop_map, tell_birth, untold};
-use super::{CERTAIN, Entry};
+use super::books::{site_of, take_out};
+use super::follow::{self, Following, Leaving, drop_map, untold};
+use super::{AllocationPlan, CERTAIN, Entry, alone};
 use crate::life::{State, existing_recording};
-use crate::lineage::Block;
 use crate::recording::Recording;
 use crate::stack::{Outcome, Registers};
-use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, HOT};
 use mapgrow_system::clock;
 
@@ -68,11 +65,11 @@ impl Short {
         };
         let align_log2 = align.trailing_zeros() as u8;
         let follows = cold.follows(bytes, align_log2, settings);
-        let mut alone = Alone {
+        let plan = AllocationPlan {
             entry,
             bytes,
             align_log2,
-            site: 0,
+            weight: CERTAIN,
             start: self.start,
         };
         let entry_frames = &self.state.entry_frames;
@@ -84,8 +81,7 @@ impl Short {
             let known = unsafe { cold.stacks.known_site(&registers, entry_frames) };
             if let Some(site) = known {
                 cold.counters.captured(Outcome::Hit);
-                alone.site = site;
-                return alone.record(recording, settings, cold, address);
+                return alone::record(recording, settings, cold, &plan, (site, address));
             }
         }
         // SAFETY: as above, for the capture.
@@ -93,40 +89,18 @@ impl Short {
         cold.counters.captured(capture.outcome);
         let site = site_of(recording, entry, &mut capture);
         if !follows {
-            alone.site = site;
-            return alone.record(recording, settings, cold, address);
+            return alone::record(recording, settings, cold, &plan, (site, address));
         }
         let stack = capture.stack();
-        let serial = cold.serial.next();
-        let record = LiveRecord {
-            site,
-            bytes: bytes as u64,
-            ticks: self.start,
-            serial,
-            history: 0,
+        let following = Following {
             thread: cold.slot,
-            align_log2,
-            flags: entry.flags(),
-            weight: CERTAIN,
-            resizes: 0,
-            born_ticks: self.start,
-            first_serial: serial,
+            serials: &mut cold.serial,
+            pending: &mut cold.pending,
         };
-        let Some(slot) = insert(recording, settings, address, &record, false) else {
+        let block = (site, address, &stack);
+        if !follow::begin(recording, settings, following, &plan, block) {
             return;
-        };
-        let block = Block {
-            address,
-            slot,
-            bytes,
-            align_log2,
-            site,
-            serial,
-            start_ticks: self.start,
-            weight: CERTAIN,
-        };
-        cold.pending.push(&block, &stack);
-        tell_birth(recording, cold.slot, &record, 0);
+        }
         cold.counters.recorded += 1;
         cold.spent(self.start, recording, settings);
     }

@@ -120,12 +120,7 @@ impl<'a, C: Commit> EdgeTable<'a, C> {
         commit: &'a C,
     ) -> Option<Self> {
         Some(Self {
-            records: Pool::new(
-                word(header, header::EDGE_COUNT)?,
-                records,
-                region::EDGES,
-                commit,
-            ),
+            records: Pool::new(header, header::EDGE_COUNT, records, region::EDGES, commit)?,
             index: Index::new(index, region::EDGE_INDEX, commit),
             folded: word(header, header::EDGES_FOLDED)?,
         })

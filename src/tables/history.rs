@@ -48,12 +48,7 @@ impl<'a, C: Commit> HistoryPool<'a, C> {
         commit: &'a C,
     ) -> Option<Self> {
         Some(Self {
-            nodes: Pool::new(
-                word(header, header::HISTORY_USED)?,
-                nodes,
-                region::HISTORY,
-                commit,
-            ),
+            nodes: Pool::new(header, header::HISTORY_USED, nodes, region::HISTORY, commit)?,
             free: word(header, header::HISTORY_FREE)?,
         })
     }

@@ -23,11 +23,12 @@ impl<'a, C: Commit> ScriptTable<'a, C> {
     ) -> Option<Self> {
         Some(Self {
             records: Pool::new(
-                word(header, header::SCRIPT_COUNT)?,
+                header,
+                header::SCRIPT_COUNT,
                 records,
                 region::SCRIPTS,
                 commit,
-            ),
+            )?,
             index: Index::new(index, region::SCRIPT_INDEX, commit),
             dropped: word(header, header::SCRIPTS_DROPPED)?,
         })

@@ -87,17 +87,19 @@ impl<'a, C: Commit> SiteTable<'a, C> {
     ) -> Option<Self> {
         Some(Self {
             records: Pool::new(
-                word(header, header::SITE_COUNT)?,
+                header,
+                header::SITE_COUNT,
                 regions.records,
                 region::SITES,
                 commit,
-            ),
+            )?,
             stacks: Pool::new(
-                word(header, header::STACK_WORDS)?,
+                header,
+                header::STACK_WORDS,
                 regions.stacks,
                 region::STACKS,
                 commit,
-            ),
+            )?,
             index: Index::new(regions.index, region::SITE_INDEX, commit),
             groups: Index::new(regions.groups, region::GROUP_INDEX, commit),
             start_ticks: word(header, header::START_TICKS)?,

@@ -18,7 +18,11 @@ use mapgrow_format::layout::{header, region, untold};
 type Record = [AtomicU64; untold::WORDS];
 
 /// What a thread remembers of where records are. All-zero is the empty one.
-pub(crate) struct KnownRecords([KnownRecord; KNOWN]);
+pub(crate) struct KnownRecords {
+    /// Whether there is anything to forget: most threads never touch the rest.
+    any: bool,
+    records: [KnownRecord; KNOWN],
+}
 
 /// Records that a thread remembers: of 8 MiB of heap that lie together.
 const KNOWN: usize = 128;
@@ -28,12 +32,9 @@ const KNOWN: usize = 128;
 struct KnownRecord {
     /// Number of the stretch + 1.
     name: u64,
-    /// [`NONE`]: there is none, and never will be.
     record: u32,
 }
 
-/// Number of a record that there is not.
-const NONE: u32 = u32::MAX;
 /// Where memory for a record was refused, it is asked for again at one in so many occasions.
 const RETRY_ONE_IN: u64 = 1024;
 
@@ -42,13 +43,19 @@ impl KnownRecords {
     #[cfg(test)]
     pub(crate) const fn new() -> Self {
         let nothing = KnownRecord { name: 0, record: 0 };
-        Self([nothing; KNOWN])
+        Self {
+            any: false,
+            records: [nothing; KNOWN],
+        }
     }
 
     /// Forgets all: it is another recording.
     pub(crate) fn forget(&mut self) {
-        for known in &mut self.0 {
-            known.name = 0;
+        if self.any {
+            self.any = false;
+            for known in &mut self.records {
+                known.name = 0;
+            }
         }
     }
 }
@@ -97,11 +104,12 @@ impl<'a, C: Commit> UntoldTable<'a, C> {
     ) -> Option<Self> {
         Some(Self {
             records: Pool::new(
-                word(header, header::UNTOLD_COUNT)?,
+                header,
+                header::UNTOLD_COUNT,
                 records,
                 region::UNTOLD,
                 commit,
-            ),
+            )?,
             index: Index::new(index, region::UNTOLD_INDEX, commit),
             start_ticks: word(header, header::START_TICKS)?,
             refused: AtomicU64::new(0),
@@ -170,19 +178,18 @@ impl<'a, C: Commit> UntoldTable<'a, C> {
             return None;
         }
         let stretch = stretch_of(address);
-        let place = &mut known.0[stretch as usize % KNOWN];
+        let place = &mut known.records[stretch as usize % KNOWN];
         let record = if place.name == stretch + 1 {
             self.records.record(place.record)?
         } else {
-            let found = self.record(stretch, make);
-            // Once the records are used up none is made any more.
-            if found.is_some() || !self.records.has_room() {
-                *place = KnownRecord {
-                    name: stretch + 1,
-                    record: found.map_or(NONE, |(number, _)| number),
-                };
-            }
-            found?.1
+            // That there is none is not remembered: another thread may be about to make it known.
+            let (number, record) = self.record(stretch, make)?;
+            *place = KnownRecord {
+                name: stretch + 1,
+                record: number,
+            };
+            known.any = true;
+            record
         };
         Self::word_of(record, address)
     }

@@ -108,6 +108,19 @@ fn a_thread_that_goes_over_to_another_recording_looks_anew() {
     assert!(table.find(&mut known, other).is_none());
 }
 
+/// The last record is taken before it is known where it is.
+#[test]
+fn a_record_that_is_not_known_yet_is_found_later() {
+    let memory = memory(1);
+    let table = memory.tables().untold;
+    let (mut known, mut others) = (KnownRecords::new(), KnownRecords::new());
+    memory.header[header::UNTOLD_COUNT].store(1, Ordering::Relaxed);
+    assert!(table.find(&mut known, HEAP).is_none());
+    memory.header[header::UNTOLD_COUNT].store(0, Ordering::Relaxed);
+    assert!(table.put(&mut others, HEAP, BLOCK, 1));
+    assert!(table.find(&mut known, HEAP).is_some());
+}
+
 /// Threads give each other blocks that lie side by side, in stretches that all of them meet first.
 #[test]
 fn threads_share_records() {
