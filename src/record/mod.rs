@@ -18,7 +18,7 @@ pub(crate) use outside::{recorded, recorded_since};
 pub(crate) use realloc::Moved;
 
 use crate::calibration;
-use crate::config::{Defaults, Mode};
+use crate::config::{Defaults, Mode, Settings};
 use crate::hook::FILTER;
 use crate::life::{LIFE, Phase, State, existing_recording};
 use crate::lineage::{Block, FreedBlock, Outcome};
@@ -26,6 +26,7 @@ use crate::recording::Recording;
 use crate::stack::Registers;
 use crate::start;
 use crate::tables::edges::ReplaceFigures;
+use crate::tables::live::LiveRecord;
 use crate::thread::{self, Busy, Cold, HOT};
 use crate::timeline::Event;
 use books::{count_freed, in_filter, site_of, surely_large, take_out};
@@ -272,10 +273,9 @@ impl Session {
         if by_filter && !flush_due && !FILTER.may_be(address) {
             return None;
         }
-        let is_large = surely_large(settings, bytes);
         // Nothing can be recorded of this block if nothing is recorded at all.
         if existing_recording().is_none() {
-            if is_large {
+            if surely_large(settings, bytes) {
                 start::early_frees::count();
             }
             return None;
@@ -289,42 +289,17 @@ impl Session {
             cold.flush(recording);
         }
         let expected = cold.one_free_less(settings);
-        let alone = alone::find(recording, settings, cold, (address, bytes, align_log2));
-        let found = match alone {
-            Some(_) => None,
-            None => recording.live.find(address as u64),
-        };
         #[cfg(feature = "preload")]
-        if found.is_some() && bytes >= thread::LARGE && crate::stack::python::takes_down() {
+        if bytes >= thread::LARGE
+            && crate::stack::python::takes_down()
+            && recording.live.find(address as u64).is_some()
+        {
             cold.flush(recording);
             crate::dumps::before_take_down(recording, state);
         }
         let start = clock::ticks();
-        let old = match (&alone, found) {
-            (Some(alone), _) => {
-                let record = alone::take(alone, align_log2, cold.serial.next());
-                count_freed(recording, &record, start);
-                Some(record)
-            }
-            (None, Some(slot)) => Some(take_out(recording, settings, slot, address, start)?),
-            // It is here for its size, or as one of the expected frees, not only because a recorded
-            // block shares its page.
-            _ if (expected || !in_filter(settings, bytes))
-                && cold.pending.could_replace(bytes, align_log2, expected) =>
-            {
-                None
-            }
-            _ => {
-                if is_large {
-                    recording.count(header::FREES_UNKNOWN, 1);
-                }
-                return None;
-            }
-        };
-        let since = match &alone {
-            Some(alone) => alone::since(alone, cold),
-            None => old.as_ref().map_or(0, |old| old.ticks),
-        };
+        let block = (address, bytes, align_log2);
+        let (old, since) = off_record(recording, settings, cold, block, expected, start)?;
         let freed = FreedBlock {
             address,
             bytes,
@@ -368,6 +343,38 @@ impl Session {
         recording.resizes.publish(&event);
         cold.spent(end, recording, &state.settings);
     }
+}
+
+/// Takes off record what is known of a block that is freed, and says since when a table may have been
+/// there that took its place. No record: it is none, but may have been replaced. `None`: nobody need know
+/// that it was there.
+#[inline(always)]
+fn off_record(
+    recording: &Recording,
+    settings: &Settings,
+    cold: &mut Cold,
+    (address, bytes, align_log2): (usize, usize, u8),
+    expected: bool,
+    start: u64,
+) -> Option<(Option<LiveRecord>, u64)> {
+    if let Some(found) = alone::find(recording, settings, cold, (address, bytes, align_log2)) {
+        let since = alone::since(&found, cold);
+        let record = alone::take(&found, align_log2, cold.serial.next());
+        count_freed(recording, &record, start);
+        return Some((Some(record), since));
+    }
+    if let Some(slot) = recording.live.find(address as u64) {
+        let record = take_out(recording, settings, slot, address, start)?;
+        return Some((Some(record), record.ticks));
+    }
+    // It is here for its size, or as one of the expected frees, not only because a recorded block
+    // shares its page.
+    let replaced = (expected || !in_filter(settings, bytes))
+        && cold.pending.could_replace(bytes, align_log2, expected);
+    if !replaced && surely_large(settings, bytes) {
+        recording.count(header::FREES_UNKNOWN, 1);
+    }
+    replaced.then_some((None, 0))
 }
 
 /// Whether another block took the place of one that is freed.
