@@ -17,6 +17,7 @@ mod html;
 mod load;
 mod look;
 mod many;
+mod markup;
 mod now;
 mod output;
 pub mod pprof;

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use mapgrow_report::{HeatMap, Map};
 
+use crate::markup::escaped;
+
 /// Parts in a row, and pixels of each.
 const COLUMNS: usize = 16;
 const CELL: usize = 28;
@@ -59,7 +61,7 @@ fn title(map: &Map) -> String {
         entries.unwrap_or_default(),
         buckets.unwrap_or_default()
     );
-    escape(&text.chars().take(60).collect::<String>())
+    escaped(&text.chars().take(60).collect::<String>())
 }
 
 fn parts(svg: &mut String, heat: &HeatMap) {
@@ -103,18 +105,4 @@ fn shade(percent: u8) -> String {
         part(245.0, 48.0),
         part(250.0, 107.0)
     )
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            control if control.is_control() => escaped.push('?'),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }

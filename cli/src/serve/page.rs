@@ -3,6 +3,7 @@
 use mapgrow_report::text::{Sort, live, live_of_all, sorted, their_peak, title};
 
 use super::targets::Reading;
+use crate::markup::escaped;
 
 /// Places listed for each target.
 const MOST_SITES: usize = 5;
@@ -57,19 +58,4 @@ fn target(at: usize, reading: &Reading) -> String {
          <code>go tool pprof http://.../debug/pprof/mapgrow?target={at}</code></p>"
     ));
     text
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for next in text.chars() {
-        match next {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            next => out.push(next),
-        }
-    }
-    out
 }

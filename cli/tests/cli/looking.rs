@@ -290,20 +290,24 @@ fn lasting(look: &Value) -> Vec<Value> {
     maps
 }
 
+/// A core of a program; `None` where there is no gdb, and nothing can be tried.
+pub fn core_of(place: &Place, program: &Waiting) -> Option<PathBuf> {
+    let written = Command::new("gcore")
+        .arg("-o")
+        .args([place.path("core").to_str().expect("plain"), &program.pid()])
+        .output();
+    let written = written.is_ok_and(|output| output.status.success());
+    written.then(|| place.path(&format!("core.{}", program.pid())))
+}
+
 #[test]
 fn a_core_tells_what_its_process_would() {
     let place = Place::new();
     let program = Waiting::new(&rust_program(&place, "looked_at", &["-O"]), &[]);
     let live = json(&place.run(&["look", "--json", &program.pid()]));
-    let written = Command::new("gcore")
-        .arg("-o")
-        .args([place.path("core").to_str().expect("plain"), &program.pid()])
-        .output();
-    // Where there is no gdb, nothing is tried.
-    if !written.is_ok_and(|output| output.status.success()) {
+    let Some(core) = core_of(&place, &program) else {
         return;
-    }
-    let core = place.path(&format!("core.{}", program.pid()));
+    };
     let of = |path: &Path| json(&place.run(&["look", "--json", path.to_str().expect("plain")]));
     let look = of(&core);
     assert_eq!(lasting(&look), lasting(&live));

@@ -1,11 +1,10 @@
 //! `mapgrow look` says whose a map is, or nothing.
 
 use std::collections::HashMap;
-use std::process::Command;
 
 use serde_json::Value;
 
-use crate::looking::{Waiting, rust_program};
+use crate::looking::{Waiting, core_of, rust_program};
 use crate::place::{Place, json, printed};
 
 /// What the program says: whose the map is whose header lies at an address.
@@ -108,15 +107,9 @@ fn a_core_has_the_owners_of_its_process() {
     let path = rust_program(&place, "owned", &["-O", "-C", "link-arg=-Wl,--build-id"]);
     let program = Waiting::new(&path, &[]);
     let truth = truth(&program.said);
-    let written = Command::new("gcore")
-        .arg("-o")
-        .args([place.path("core").to_str().expect("plain"), &program.pid()])
-        .output();
-    // Where there is no gdb, nothing is tried.
-    if !written.is_ok_and(|output| output.status.success()) {
+    let Some(core) = core_of(&place, &program) else {
         return;
-    }
-    let core = place.path(&format!("core.{}", program.pid()));
+    };
     let look = || json(&place.run(&["look", "--json", core.to_str().expect("plain")]));
     let (all, known) = check(&look(), &truth, true);
     assert!(known * 100 >= all * 95, "{known} of {all}");
